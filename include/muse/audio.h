@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file audio.h
+ * The audio tokenizer: files, PCM or a live feed to frames.
+ *
+ * Sound is mixed down to one channel (mean), brought to the rule's rate (soxr) and cut into frames. Whole files and
+ * live feeds run through the same code in the same blocks, so their frames are equal bit for bit.
+ */
+#ifndef MUSE_AUDIO_H
+#define MUSE_AUDIO_H
+
+#include "muse/family.h"
+#include "muse/image.h"
+#include "muse/runtime.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct MuseAudio MuseAudio;
+typedef struct MuseFrames MuseFrames;
+typedef struct MuseAudioFeed MuseAudioFeed;
+
+typedef struct MuseAudioParams {
+    size_t   struct_size;  ///< set by muse_audio_params_init()
+    double   max_seconds;  ///< refuse longer sounds, from the header where it tells, else while decoding; 0 = 4 hours
+    uint64_t max_bytes;    ///< refuse larger files; 0 = 2^31
+    int      borrow;       ///< open_memory, open_pcm: 1 = the caller's bytes stay valid until close, no copy is made
+} MuseAudioParams;
+
+MUSE_API void muse_audio_params_init(MuseAudioParams *params);
+
+/**
+ * Open a sound file: WAV, FLAC, OGG (Vorbis, Opus), MP3, AIFF and what else libsndfile reads. Any thread.
+ * @param out     Receives the handle, or NULL. Release with muse_audio_close().
+ * @param rt      NULL = defaults.
+ * @param params  NULL = defaults.
+ * @return 0; MUSE_ERR_ARG; MUSE_ERR_IO; MUSE_ERR_FORMAT; MUSE_ERR_UNSUPPORTED; MUSE_ERR_LIMIT; MUSE_ERR_NOMEM.
+ */
+MUSE_API int muse_audio_open_file(MuseAudio **out, MuseRuntime *rt, const char *path, const MuseAudioParams *params, MuseError *err);
+
+/** The same from the bytes of such a file. Copied unless params->borrow. */
+MUSE_API int muse_audio_open_memory(MuseAudio **out, MuseRuntime *rt, const void *bytes, size_t size,
+                                    const MuseAudioParams *params, MuseError *err);
+
+/** Sample types of PCM. */
+enum { MUSE_PCM_S16 = 1, MUSE_PCM_F32 = 2 };
+
+/**
+ * Wrap PCM in native byte order. s16 is divided by 32768.
+ * @param pcm       n_samples * channels values, channels interleaved. Copied unless params->borrow.
+ * @param n_samples Samples a channel.
+ * @param rate      1000..768000 samples per second.
+ * @param channels  1..64.
+ * @return as muse_audio_open_file(); MUSE_ERR_FORMAT: a NaN or infinite sample (its index is named).
+ */
+MUSE_API int muse_audio_open_pcm(MuseAudio **out, MuseRuntime *rt, const void *pcm, uint64_t n_samples, int type,
+                                 uint32_t rate, uint32_t channels, const MuseAudioParams *params, MuseError *err);
+
+/** Release one reference; *audio becomes NULL. NULL and a pointer to NULL are accepted. */
+MUSE_API void muse_audio_close(MuseAudio **audio);
+
+/** One more reference to the same sound. Any thread. @return audio. */
+MUSE_API MuseAudio *muse_audio_ref(MuseAudio *audio);
+
+typedef struct MuseAudioInfo {
+    uint64_t    n_samples;  ///< samples a channel, as stored
+    uint32_t    rate;       ///< samples per second, as stored
+    uint32_t    channels;
+    double      seconds;
+    const char *format;     ///< "wav", "flac", "ogg", "mp3", "aiff", ... or "pcm"; static
+} MuseAudioInfo;
+
+/** Any thread. @return 0; MUSE_ERR_ARG. */
+MUSE_API int muse_audio_info(const MuseAudio *audio, MuseAudioInfo *out);
+
+/** What a rule makes of a length. */
+typedef struct MuseAudioPlan {
+    uint64_t n_used;      ///< samples after resampling: round(n_samples * rule rate / rate)
+    uint64_t n_frames;    ///< positions
+    uint32_t frame_width; ///< values a frame
+    double   ms_per_frame;///< milliseconds a frame stands for
+    int      too_long;    ///< 1: longer than rule->max_seconds; taken whole all the same
+} MuseAudioPlan;
+
+/**
+ * Frames for a sound of this length. No samples needed: this is how tokens are counted. Any thread.
+ * @return 0; MUSE_ERR_ARG; MUSE_ERR_UNSUPPORTED: no sound in this family; MUSE_ERR_LIMIT: over 2^31 frames.
+ * @source Gemma 4 spec 4.
+ */
+MUSE_API int muse_audio_plan(const MuseAudioRule *rule, uint64_t n_samples, uint32_t rate, MuseAudioPlan *out, MuseError *err);
+
+/**
+ * Decode, mix, resample and cut the whole sound. Any thread.
+ * @param out     Receives the frames, or NULL. Release with muse_frames_close().
+ * @param cancel  NULL = never.
+ * @return as muse_audio_plan() and muse_audio_open_file(); MUSE_ERR_CANCELLED; MUSE_ERR_FORMAT also when the file ends
+ *         before the length its header promises, or holds NaN or infinite samples.
+ */
+MUSE_API int muse_audio_frames(MuseFrames **out, const MuseAudio *audio, const MuseAudioRule *rule,
+                               MuseCancelFn *cancel, void *cancel_user, MuseError *err);
+
+MUSE_API void muse_frames_close(MuseFrames **frames);
+
+/** The plan that was carried out. Lives as long as frames; NULL if frames is NULL. */
+MUSE_API const MuseAudioPlan *muse_frames_plan(const MuseFrames *frames);
+
+/** All values, f32, shape [n_frames, frame_width]. Lives as long as frames; NULL if frames is NULL or empty. */
+MUSE_API const float *muse_frames_data(const MuseFrames *frames);
+
+/** Content hash of the frames and the rule: equal hashes, equal features. BLAKE2b, 32 bytes. */
+MUSE_API void muse_frames_hash(const MuseFrames *frames, uint8_t hash[32]);
+
+/**
+ * Open a live feed. One thread per handle. Memory is bounded: the resampler's state, under a second of samples, and the
+ * frames not yet taken.
+ * @param type,rate,channels As muse_audio_open_pcm().
+ * @return 0; MUSE_ERR_ARG; MUSE_ERR_UNSUPPORTED: no sound in this family, or MUSE_MEL_FLOOR_GLOBAL, which needs the end of
+ *         the sound first; MUSE_ERR_NOMEM.
+ */
+MUSE_API int muse_audio_feed_open(MuseAudioFeed **out, MuseRuntime *rt, const MuseAudioRule *rule, int type, uint32_t rate,
+                                  uint32_t channels, MuseError *err);
+
+/**
+ * Give PCM as it arrives, any number of samples.
+ * @return 0; MUSE_ERR_ARG; MUSE_ERR_FORMAT: a NaN or infinite sample (the feed is unchanged); MUSE_ERR_STATE: after finish;
+ *         MUSE_ERR_NOMEM.
+ */
+MUSE_API int muse_audio_feed_push(MuseAudioFeed *feed, const void *pcm, size_t n_samples, MuseError *err);
+
+/** No more sound will come: the last, partly padded frame becomes available. A second call does nothing. */
+MUSE_API int muse_audio_feed_finish(MuseAudioFeed *feed, MuseError *err);
+
+/** Frames that can be taken now. 0 if feed is NULL. */
+MUSE_API size_t muse_audio_feed_ready(const MuseAudioFeed *feed);
+
+/**
+ * Take frames in order.
+ * @param out   Shape [max_frames, frame_width].
+ * @param n     Receives the number written, 0..max_frames.
+ * @return 0; MUSE_AGAIN: none ready, more may come; MUSE_DONE: finished and all taken; MUSE_ERR_ARG.
+ */
+MUSE_API int muse_audio_feed_take(MuseAudioFeed *feed, float *out, size_t max_frames, size_t *n);
+
+MUSE_API void muse_audio_feed_close(MuseAudioFeed **feed);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

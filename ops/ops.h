@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* All kernel families of this build, one table each, chosen once for a set of CPU bits. */
+#ifndef OPS_OPS_H
+#define OPS_OPS_H
+
+#include "ops/mel.h"
+#include "ops/norm.h"
+#include "ops/pixel.h"
+#include "ops/resize.h"
+
+typedef struct MuseOps {
+    MuseNormOps   norm;
+    MusePixelOps  pixel;
+    MuseResizeOps resize;
+    MuseMelOps    mel;
+} MuseOps;
+
+/* cpu: detected bits, already masked */
+void muse_ops_init(MuseOps *ops, unsigned cpu);
+
+#endif
