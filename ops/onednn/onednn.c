@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ops/onednn/onednn.h"
 
-#include <dnnl.h>
-#include <stdio.h>
+#include <dnnl_version.h>
 
-void muse_onednn_version(char *text, size_t cap)
+#define TEXT_(x) #x
+#define TEXT(x) TEXT_(x)
+
+const char *muse_onednn_version(void)
 {
-    const dnnl_version_t *v = dnnl_version();
-    snprintf(text, cap, "%d.%d.%d", v->major, v->minor, v->patch);
+    return TEXT(DNNL_VERSION_MAJOR) "." TEXT(DNNL_VERSION_MINOR) "." TEXT(DNNL_VERSION_PATCH);
 }

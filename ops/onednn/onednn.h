@@ -3,9 +3,7 @@
 #ifndef OPS_ONEDNN_H
 #define OPS_ONEDNN_H
 
-#include <stddef.h>
-
-/* "2.6.3" and the like into text, cap bytes */
-void muse_onednn_version(char *text, size_t cap);
+/* "2.6.3" and the like, of the library that is built against; static. */
+const char *muse_onednn_version(void);
 
 #endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Little- and big-endian reads that stop at the end, and whole files in and out. */
+#include "base/bytes.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/dtype.h"
+
+static uint64_t read_le(MuseBytes *b, unsigned n)
+{
+    const uint8_t *p = muse_bytes_take(b, n);
+    uint64_t v = 0;
+    for (unsigned i = 0; p && i < n; i++) v |= (uint64_t)p[i] << (8 * i);
+    return v;
+}
+
+static uint32_t read_be(MuseBytes *b, unsigned n)
+{
+    const uint8_t *p = muse_bytes_take(b, n);
+    uint32_t v = 0;
+    for (unsigned i = 0; p && i < n; i++) v = v << 8 | p[i];
+    return v;
+}
+
+uint8_t  muse_bytes_u8(MuseBytes *b) { return (uint8_t)read_le(b, 1); }
+uint16_t muse_bytes_u16le(MuseBytes *b) { return (uint16_t)read_le(b, 2); }
+uint32_t muse_bytes_u32le(MuseBytes *b) { return (uint32_t)read_le(b, 4); }
+uint64_t muse_bytes_u64le(MuseBytes *b) { return read_le(b, 8); }
+uint16_t muse_bytes_u16be(MuseBytes *b) { return (uint16_t)read_be(b, 2); }
+uint32_t muse_bytes_u32be(MuseBytes *b) { return read_be(b, 4); }
+float    muse_bytes_f32le(MuseBytes *b) { return muse_bits_f32(muse_bytes_u32le(b)); }
+
+double muse_bytes_f64le(MuseBytes *b)
+{
+    const uint64_t bits = muse_bytes_u64le(b);
+    double d;
+    memcpy(&d, &bits, 8);
+    return d;
+}
+
+int muse_file_open(MuseFile *f, const char *path, uint64_t max_bytes, MuseError *err)
+{
+    *f = (MuseFile){ 0 };
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return muse_fail(err, MUSE_ERR_IO, "%s: can't open: %s", path, strerror(errno));
+    struct stat st;
+    int rc = 0;
+    if (fstat(fd, &st) != 0) {
+        rc = muse_fail(err, MUSE_ERR_IO, "%s: can't read its size: %s", path, strerror(errno));
+    } else if (!S_ISREG(st.st_mode)) {
+        rc = muse_fail(err, MUSE_ERR_IO, "%s: %s", path, S_ISDIR(st.st_mode) ? "is a folder, not a file" : "is not a regular file");
+    } else if ((uint64_t)st.st_size > max_bytes || (uint64_t)st.st_size > SIZE_MAX) {
+        rc = muse_fail(err, MUSE_ERR_LIMIT, "%s: %lld bytes, the limit is %llu", path, (long long)st.st_size, (unsigned long long)max_bytes);
+    } else if (st.st_size > 0) {
+        void *at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (at == MAP_FAILED) rc = muse_fail(err, MUSE_ERR_IO, "%s: can't map: %s", path, strerror(errno));
+        else *f = (MuseFile){ at, (size_t)st.st_size, true };
+    }
+    close(fd);
+    return rc;
+}
+
+void muse_file_close(MuseFile *f)
+{
+    if (f->mapped) munmap((void *)(uintptr_t)f->data, f->size);
+    *f = (MuseFile){ 0 };
+}
+
+static int write_all(int fd, const uint8_t *data, size_t size)
+{
+    while (size > 0) {
+        const ssize_t n = write(fd, data, size);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return -1;
+        data += n;
+        size -= (size_t)n;
+    }
+    return 0;
+}
+
+int muse_file_write(const char *path, const void *data, size_t size, MuseError *err)
+{
+    static const char suffix[] = ".XXXXXX";
+    const size_t n = strlen(path);
+    char *temporary = muse_alloc(NULL, n + sizeof suffix);
+    if (!temporary) return MUSE_NOMEM(err, n + sizeof suffix);
+    memcpy(temporary, path, n);
+    memcpy(temporary + n, suffix, sizeof suffix);
+    int rc = 0;
+    const int fd = mkstemp(temporary);
+    if (fd < 0) {
+        rc = muse_fail(err, MUSE_ERR_IO, "%s: can't write beside it: %s", path, strerror(errno));
+    } else {
+        const mode_t mask = umask(0);
+        umask(mask);
+        const bool ok = write_all(fd, data, size) == 0 && fchmod(fd, 0666 & ~mask) == 0;
+        const int failed = errno;
+        if (close(fd) != 0 || !ok || rename(temporary, path) != 0) {
+            rc = muse_fail(err, MUSE_ERR_IO, "%s: can't write: %s", path, strerror(ok ? errno : failed));
+            unlink(temporary);
+        }
+    }
+    muse_free(temporary);
+    return rc;
+}

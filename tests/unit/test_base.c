@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* base/: memory, arenas, bytes, JSON, number types, status, threads. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "base/dtype.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/params.h"
+#include "base/thread.h"
+#include "muse/muse.h"
+
+/* an allocator that counts, and fails from the n-th call on */
+typedef struct Counter { long live, calls, fail_at; } Counter;
+
+static void *count_alloc(void *user, size_t size)
+{
+    Counter *c = user;
+    if (++c->calls == c->fail_at) return NULL;
+    void *p = malloc(size);
+    c->live += p != NULL;
+    return p;
+}
+
+static void count_free(void *user, void *ptr)
+{
+    ((Counter *)user)->live--;
+    free(ptr);
+}
+
+static void test_alloc(void **state)
+{
+    (void)state;
+    Counter c = { 0 };
+    const MuseAllocator a = { count_alloc, count_free, &c };
+    for (size_t size = 1; size < 300; size++) {
+        uint8_t *p = muse_alloc(&a, size);
+        assert_non_null(p);
+        assert_int_equal((uintptr_t)p % MUSE_ALIGN, 0);
+        assert_int_equal(muse_alloc_size(p), size);
+        memset(p, (int)size, size);
+        p = muse_realloc(&a, p, size + 77);
+        for (size_t i = 0; i < size; i++) assert_int_equal(p[i], (uint8_t)size);
+        muse_free(p);
+    }
+    assert_int_equal(c.live, 0);
+    assert_null(muse_alloc(&a, 0));
+    assert_null(muse_alloc(&a, SIZE_MAX));
+    assert_null(muse_alloc_array(&a, SIZE_MAX / 2, 3));
+    assert_null(muse_alloc_array(&a, 1ull << 33, 1ull << 33));
+    muse_free(NULL);
+    c.fail_at = c.calls + 1;
+    assert_null(muse_alloc(&a, 8));
+}
+
+static void test_buf(void **state)
+{
+    (void)state;
+    Counter c = { 0 };
+    const MuseAllocator a = { count_alloc, count_free, &c };
+    MuseBuf b = { .alloc = &a };
+    for (int i = 0; i < 10000; i++) assert_int_equal(muse_buf_append(&b, &i, sizeof i), 0);
+    for (int i = 0; i < 10000; i++) assert_int_equal(((int *)(void *)b.data)[i], i);
+    c.fail_at = c.calls + 1;
+    const size_t len = b.len;
+    assert_int_equal(muse_buf_reserve(&b, 1 << 20), MUSE_ERR_NOMEM);
+    assert_int_equal(b.len, len);
+    assert_int_equal(muse_buf_reserve(&b, SIZE_MAX), MUSE_ERR_NOMEM);
+    muse_buf_clear(&b);
+    assert_int_equal(c.live, 0);
+}
+
+static void test_arena(void **state)
+{
+    (void)state;
+    MuseArenaPlan plan = { 0 };
+    muse_arena_plan(&plan, 100, sizeof(float));
+    muse_arena_plan(&plan, 3, 1);
+    muse_arena_plan(&plan, 0, 8);
+    MuseArena arena;
+    assert_int_equal(muse_arena_open(&arena, NULL, &plan), 0);
+    float *x = muse_arena_take(&arena, 100, sizeof(float));
+    const size_t mark = muse_arena_mark(&arena);
+    char *y = muse_arena_take(&arena, 3, 1);
+    assert_int_equal((uintptr_t)x % MUSE_ALIGN, 0);
+    assert_int_equal((uintptr_t)y % MUSE_ALIGN, 0);
+    assert_true((uint8_t *)y >= (uint8_t *)(x + 100));
+    memset(x, 1, 400);
+    memset(y, 1, 3);
+    assert_non_null(muse_arena_take(&arena, 0, 8));
+    muse_arena_reset(&arena, mark);
+    assert_ptr_equal(muse_arena_take(&arena, 3, 1), y);
+    assert_true(arena.peak <= arena.cap);
+    muse_arena_close(&arena);
+    MuseArenaPlan huge = { 0 };
+    muse_arena_plan(&huge, SIZE_MAX / 4, 8);
+    assert_int_equal(muse_arena_open(&arena, NULL, &huge), MUSE_ERR_NOMEM);
+    MuseArenaPlan sum = { 0 };
+    muse_arena_plan(&sum, SIZE_MAX / 2, 1);
+    muse_arena_plan(&sum, SIZE_MAX / 2, 1);
+    muse_arena_plan(&sum, SIZE_MAX / 2, 1);
+    assert_true(sum.overflow);
+}
+
+static void test_bytes(void **state)
+{
+    (void)state;
+    const uint8_t data[] = { 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0x80, 0x3f };
+    MuseBytes b = muse_bytes(data, sizeof data);
+    assert_int_equal(muse_bytes_u16le(&b), 0x0201);
+    assert_int_equal(muse_bytes_u16be(&b), 0x0304);
+    assert_int_equal(muse_bytes_u32be(&b), 0x05060708);
+    assert_true(muse_bytes_f32le(&b) == 1.0f);
+    assert_false(b.failed);
+    assert_int_equal(muse_bytes_u8(&b), 0);
+    assert_true(b.failed);
+    assert_int_equal(muse_bytes_left(&b), 0);
+    b = muse_bytes(data, 8);
+    assert_true(muse_bytes_u64le(&b) == 0x0807060504030201ull);
+    b = muse_bytes(data, 8);
+    assert_null(muse_bytes_take(&b, UINT64_MAX));
+    assert_null(muse_bytes_take(&b, 1));
+}
+
+static void test_files(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/muse-test-XXXXXX";
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    MuseError err = { 0 };
+    MuseFile f;
+    assert_int_equal(muse_file_open(&f, path, 10, &err), 0);
+    assert_int_equal(f.size, 0);
+    muse_file_close(&f);
+    assert_int_equal(muse_file_write(path, "hello", 5, &err), 0);
+    assert_int_equal(muse_file_open(&f, path, 5, &err), 0);
+    assert_memory_equal(f.data, "hello", 5);
+    muse_file_close(&f);
+    muse_file_close(&f);
+    assert_int_equal(muse_file_open(&f, path, 4, &err), MUSE_ERR_LIMIT);
+    assert_non_null(strstr(err.text, path));
+    assert_int_equal(muse_file_open(&f, "/tmp", 4, &err), MUSE_ERR_IO);
+    assert_non_null(strstr(err.text, "folder"));
+    assert_int_equal(muse_file_open(&f, "/nonexistent/x", 4, &err), MUSE_ERR_IO);
+    assert_int_equal(muse_file_write("/nonexistent/x", "a", 1, &err), MUSE_ERR_IO);
+    assert_non_null(strstr(err.text, "/nonexistent/x"));
+    unlink(path);
+}
+
+/* Every f16 value against ldexp arithmetic, every rounding boundary against the nearest of two neighbours. */
+static double f16_value(uint16_t h)
+{
+    const int e = (h >> 10) & 31, m = h & 1023;
+    double v = e ? 1024 + m : m;
+    for (int i = e ? e : 1; i < 25; i++) v /= 2;
+    for (int i = 25; i < e; i++) v *= 2;
+    return h & 0x8000 ? -v : v;
+}
+
+static void test_dtype(void **state)
+{
+    (void)state;
+    for (uint32_t h = 0; h < 0x10000; h++) {
+        if (((h >> 10) & 31) == 31) continue;
+        const float f = muse_f16_f32((MuseF16)h);
+        assert_true((double)f == f16_value((uint16_t)h));
+        assert_int_equal(muse_f32_f16(f), h);
+        if (h & 0x8000 || h >= 0x7bff) continue;
+        const double next = f16_value((uint16_t)(h + 1)), middle = ((double)f + next) / 2;
+        const MuseF16 even = h & 1 ? (MuseF16)(h + 1) : (MuseF16)h;
+        assert_int_equal(muse_f32_f16((float)middle), even);
+        assert_int_equal(muse_f32_f16(muse_bits_f32(muse_f32_bits((float)middle) + 1)), h + 1);
+        assert_int_equal(muse_f32_f16(muse_bits_f32(muse_f32_bits((float)middle) - 1)), h);
+    }
+    assert_int_equal(muse_f32_f16(65519.0f), 0x7bff);
+    assert_int_equal(muse_f32_f16(65520.0f), 0x7c00);
+    assert_int_equal(muse_f32_f16(-1e30f), 0xfc00);
+    const float nan = muse_bits_f32(0x7fc00001u), inf = muse_bits_f32(0x7f800000u);
+    assert_true(muse_f16_f32(muse_f32_f16(nan)) != muse_f16_f32(muse_f32_f16(nan)));
+    assert_true(muse_f16_f32(muse_f32_f16(-inf)) == -inf);
+    assert_true(muse_f16_f32(0x7c01) != muse_f16_f32(0x7c01));
+    assert_int_equal(muse_f32_bf16(1.0f), 0x3f80);
+    assert_int_equal(muse_f32_bf16(muse_bits_f32(0x3f808000u)), 0x3f80);   /* tie to even */
+    assert_int_equal(muse_f32_bf16(muse_bits_f32(0x3f818000u)), 0x3f82);
+    assert_int_equal(muse_f32_bf16(muse_bits_f32(0x3f808001u)), 0x3f81);
+    assert_int_equal(muse_f32_bf16(muse_bits_f32(0x7f7fffffu)), 0x7f80);   /* overflow rounds to infinity */
+    assert_true(muse_bf16_f32(muse_f32_bf16(muse_bits_f32(0x7f800001u))) != 0.0f);
+    assert_int_equal(muse_f32_bf16(muse_bits_f32(0x7f800001u)) & 0x7f, 0x40);
+}
+
+static int parse(MuseJson *doc, const char *text, MuseError *err) { return muse_json_parse(doc, NULL, text, strlen(text), err); }
+
+static void test_json(void **state)
+{
+    (void)state;
+    MuseJson doc;
+    MuseError err = { 0 };
+    assert_int_equal(parse(&doc, "{\"a\": [1, -2.5, true, null, \"x\\u0000y\", 1e400, 99999999999999999999], \"b\": {\"c\": \"\xc3\xa9\"}, \"a\": 3.0}", &err), 0);
+    assert_int_equal(doc.root->len, 3);
+    int64_t i;
+    assert_true(muse_json_read_i64(muse_json_get(doc.root, "a"), 0, &i));   /* the last one wins */
+    assert_int_equal(i, 3);
+    const MuseJsonValue *v = doc.root->u.first->u.first;
+    assert_int_equal(doc.root->u.first->len, 7);
+    assert_int_equal(v->u.integer, 1);
+    double d;
+    assert_true(muse_json_read_f64(v->next, 0, &d) && d == -2.5);
+    assert_false(muse_json_read_i64(v->next, 0, &i));
+    bool flag;
+    assert_true(muse_json_read_bool(v->next->next, false, &flag) && flag);
+    assert_true(muse_json_read_i64(v->next->next->next, 7, &i) && i == 7);
+    const MuseJsonValue *s = v->next->next->next->next;
+    assert_int_equal(s->len, 3);
+    assert_memory_equal(s->u.string, "x\0y", 3);
+    assert_int_equal(s->next->next->type, MUSE_JSON_DOUBLE);
+    assert_true(muse_json_equal(muse_json_get(muse_json_get(doc.root, "b"), "c"), "\xc3\xa9"));
+    assert_null(muse_json_get(v, "a"));
+    assert_null(muse_json_get(NULL, "a"));
+    muse_json_close(&doc);
+
+    static const char *bad[] = { "", " ", "{", "[1,]", "{\"a\":}", "[1 2]", "nul", "\"\\ud800", "[\"\xff\"]", "1 2", "{1:2}", "\"a\nb\"" };
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        const int rc = parse(&doc, bad[k], &err);
+        if (rc != MUSE_ERR_FORMAT) print_message("case %zu: %d\n", k, rc);
+        assert_int_equal(rc, MUSE_ERR_FORMAT);
+        assert_non_null(strstr(err.text, "line"));
+    }
+    assert_int_equal(parse(&doc, "{\n \"a\": 1,\n x}", &err), MUSE_ERR_FORMAT);
+    assert_non_null(strstr(err.text, "line 3"));
+
+    char deep[2000];
+    memset(deep, '[', sizeof deep);
+    assert_int_equal(muse_json_parse(&doc, NULL, deep, sizeof deep, &err), MUSE_ERR_FORMAT);
+    assert_non_null(strstr(err.text, "128"));
+}
+
+static void test_json_nomem(void **state)
+{
+    (void)state;
+    int rc = MUSE_ERR_NOMEM;
+    for (long n = 1; rc == MUSE_ERR_NOMEM; n++) {
+        Counter c = { .fail_at = n };
+        const MuseAllocator a = { count_alloc, count_free, &c };
+        MuseJson doc;
+        static const char text[] = "{\"a\": [1, \"b\\n\", {\"c\": [[[[2]]]]}]}";
+        rc = muse_json_parse(&doc, &a, text, sizeof text - 1, NULL);
+        muse_json_close(&doc);
+        assert_int_equal(c.live, 0);
+        assert_true(rc == 0 || rc == MUSE_ERR_NOMEM);
+        assert_true(n < 1000);
+    }
+}
+
+static void test_json_write(void **state)
+{
+    (void)state;
+    MuseBuf b = { 0 };
+    assert_int_equal(muse_json_write_string(&b, "a\"\\\n\x01\x7f\xc3\xa9\xff\xed\xa0\x80", 13 - 1), 0);
+    muse_buf_append(&b, "", 1);
+    assert_string_equal((char *)b.data, "\"a\\\"\\\\\\n\\u0001\\u007f\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
+    muse_buf_clear(&b);
+}
+
+static void test_hash(void **state)
+{
+    (void)state;
+    /* BLAKE2b-256 of 8 bytes "4" (little-endian length), "test" and "abc": from Python's hashlib */
+    static const char want[] = "6392dd08d4c38902";
+    MuseHash h;
+    uint8_t out[MUSE_HASH_BYTES], again[MUSE_HASH_BYTES];
+    muse_hash_init(&h, "test");
+    muse_hash_add(&h, "a", 1);
+    muse_hash_add(&h, "bc", 2);
+    muse_hash_done(&h, out);
+    char hex[17];
+    for (int i = 0; i < 8; i++) snprintf(hex + 2 * i, 3, "%02x", out[i]);
+    assert_string_equal(hex, want);
+    muse_hash_init(&h, "tes");
+    muse_hash_add(&h, "tabc", 4);
+    muse_hash_done(&h, again);
+    assert_memory_not_equal(out, again, sizeof out);
+}
+
+static void test_status(void **state)
+{
+    (void)state;
+    MuseError err;
+    assert_int_equal(muse_fail(&err, MUSE_ERR_FORMAT, "%s:\n%d", "a\tb", 5), MUSE_ERR_FORMAT);
+    assert_string_equal(err.text, "a?b:?5");
+    assert_int_equal(muse_fail_prefix(&err, err.code, "%s", "file"), MUSE_ERR_FORMAT);
+    assert_string_equal(err.text, "file: a?b:?5");
+    assert_int_equal(muse_fail(NULL, MUSE_ERR_ARG, "x"), MUSE_ERR_ARG);
+    for (int code = MUSE_ERR_NOT_FOUND; code <= MUSE_DONE; code++) assert_string_not_equal(muse_status_name(code), "unknown status");
+    assert_string_equal(muse_status_name(MUSE_ERR_LIMIT), "MUSE_ERR_LIMIT");
+    assert_string_equal(muse_status_name(-999), "unknown status");
+    char big[2000];
+    memset(big, 'x', sizeof big - 1);
+    big[sizeof big - 1] = 0;
+    muse_fail(&err, MUSE_ERR_ARG, "%s", big);
+    assert_int_equal(strlen(err.text), MUSE_ERROR_TEXT - 1);
+}
+
+static void test_params(void **state)
+{
+    (void)state;
+    typedef struct Old { size_t struct_size, a; } Old;
+    typedef struct New { size_t struct_size, a, b; } New;
+    MuseError err;
+    New dst;
+    const Old old = { sizeof old, 5 };
+    assert_int_equal(MUSE_PARAMS_IMPORT(&dst, &old, "P", &err), 0);   /* an older caller */
+    assert_int_equal(dst.a, 5);
+    assert_int_equal(dst.b, 0);
+    Old small;
+    New src = { sizeof src, 7, 0 };
+    const struct { size_t struct_size, a, b, c, d; } newer = { sizeof newer, 7, 0, 0, 1 }, same = { sizeof same, 7, 0, 0, 0 };
+    assert_int_equal(MUSE_PARAMS_IMPORT(&small, &src, "P", &err), 0);
+    assert_int_equal(MUSE_PARAMS_IMPORT(&dst, &same, "P", &err), 0);
+    assert_int_equal(MUSE_PARAMS_IMPORT(&dst, &newer, "P", &err), MUSE_ERR_UNSUPPORTED);
+    src.struct_size = 0;
+    assert_int_equal(MUSE_PARAMS_IMPORT(&dst, &src, "P", &err), MUSE_ERR_ARG);
+    assert_int_equal(MUSE_PARAMS_IMPORT(&dst, NULL, "P", &err), 0);
+    assert_int_equal(dst.struct_size, sizeof dst);
+}
+
+typedef struct Marks { uint8_t *at; } Marks;
+static void mark(void *user, size_t begin, size_t end) { for (size_t i = begin; i < end; i++) ((Marks *)user)->at[i]++; }
+
+static void test_threads(void **state)
+{
+    (void)state;
+    assert_true(muse_cpu_count() >= 1);
+    static uint8_t marks[1000];
+    for (uint32_t threads = 1; threads <= 5; threads++) {
+        const MuseTeam team = { threads };
+        for (size_t n = 0; n <= 1000; n += 37) {
+            memset(marks, 0, sizeof marks);
+            muse_parallel_for(&team, n, 1 + n % 7, mark, &(Marks){ marks });
+            for (size_t i = 0; i < sizeof marks; i++) assert_int_equal(marks[i], i < n);
+        }
+    }
+}
+
+static void remember(void *user, int level, const char *text)
+{
+    (void)level;
+    snprintf(user, 200, "%s", text);
+}
+
+static void test_runtime(void **state)
+{
+    (void)state;
+    Counter c = { 0 };
+    char line[200] = "";
+    MuseError err;
+    MuseRuntimeParams p;
+    muse_runtime_params_init(&p);
+    p.allocator = (MuseAllocator){ count_alloc, count_free, &c };
+    p.log = remember;
+    p.log_user = line;
+    p.log_level = MUSE_LOG_INFO;
+    p.threads = 3;
+    p.cpu_level = MUSE_CPU_C;
+    MuseRuntime *rt;
+    assert_int_equal(muse_runtime_open(&rt, &p, &err), 0);
+    assert_non_null(strstr(line, "3 threads"));
+    MuseRuntimeInfo info;
+    assert_int_equal(muse_runtime_info(rt, &info), 0);
+    assert_int_equal(info.threads, 3);
+    assert_string_equal(info.cpu_level_name, "c");
+    muse_runtime_close(&rt);
+    assert_null(rt);
+    assert_int_equal(c.live, 0);
+    muse_runtime_close(&rt);
+    muse_runtime_close(NULL);
+    p.cpu_level = 99;
+    assert_int_equal(muse_runtime_open(&rt, &p, &err), MUSE_ERR_ARG);
+    assert_int_equal(c.live, 0);
+    p.cpu_level = info.cpu_best + 1;
+    if (p.cpu_level <= MUSE_CPU_AMX) assert_int_equal(muse_runtime_open(&rt, &p, &err), MUSE_ERR_UNSUPPORTED);
+    p.cpu_level = 0;
+    p.allocator.free = NULL;
+    assert_int_equal(muse_runtime_open(&rt, &p, &err), MUSE_ERR_ARG);
+    assert_int_equal(muse_runtime_open(NULL, NULL, &err), MUSE_ERR_ARG);
+    assert_string_equal(muse_version(), "0.1.0");
+    assert_int_equal(muse_abi_version(), MUSE_ABI_VERSION);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_alloc), cmocka_unit_test(test_buf), cmocka_unit_test(test_arena), cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_files), cmocka_unit_test(test_dtype), cmocka_unit_test(test_json), cmocka_unit_test(test_json_nomem),
+        cmocka_unit_test(test_json_write), cmocka_unit_test(test_hash), cmocka_unit_test(test_status), cmocka_unit_test(test_params),
+        cmocka_unit_test(test_threads), cmocka_unit_test(test_runtime),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
