@@ -20,12 +20,12 @@ static const MuseFamily families[] = {
             .filter = MUSE_FILTER_BICUBIC, .precision = MUSE_PRECISION_TORCH,
             .alpha = MUSE_ALPHA_OVER, .background = { 255, 255, 255 }, .scale = 1.0f / 255,
         },
-        .image_begin = { "<image %u>", -1 }, .image_soft = { "<patch>", -1 }, .image_end = NO_MARKER, .image_row_end = NO_MARKER,
+        .image_begin = { "<image %u>", -1 }, .image_soft = NO_MARKER, .image_end = NO_MARKER, .image_row_end = NO_MARKER,
         .audio = {
             .struct_size = sizeof(MuseAudioRule), .kind = MUSE_AUDIO_LOGMEL, .rate = 16000, .window = 400, .hop = 160,
             .mel_bins = 80, .stack = 4, .floor_rule = MUSE_MEL_FLOOR_FIXED, .floor_db = -80, .max_seconds = 30,
         },
-        .audio_begin = { "<audio>", -1 }, .audio_soft = { "<frame>", -1 }, .audio_end = { "</audio>", -1 },
+        .audio_begin = { "<audio>", -1 }, .audio_soft = NO_MARKER, .audio_end = { "</audio>", -1 },
         .text_begin = NO_MARKER,
     },
     {

@@ -41,8 +41,8 @@ MUSE_API void muse_sequence_params_init(MuseSequenceParams *params);
  * Make an empty sequence. Any thread.
  * @param out Receives the handle, or NULL. Release with muse_sequence_close().
  * @param rt  NULL = defaults.
- * @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM; MUSE_ERR_NOT_FOUND: a marker of the family is not in the tokenizer (named).
- *         A family whose tokenizer lacks its media markers still opens; appending that medium then fails so.
+ * @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM. A family whose tokenizer lacks its media markers still opens: appending that
+ *         medium then gives MUSE_ERR_NOT_FOUND.
  */
 MUSE_API int muse_sequence_open(MuseSequence **out, MuseRuntime *rt, const MuseSequenceParams *params, MuseError *err);
 

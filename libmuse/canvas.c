@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Drawing primitives; all of them clip, none of them allocates. */
+#include "libmuse/canvas.h"
+
+#include <string.h>
+
+static void clip(const MuseCanvas *c, int *x, int *y, int *w, int *h)
+{
+    if (*x < 0) *w += *x, *x = 0;
+    if (*y < 0) *h += *y, *y = 0;
+    if (*w > c->width - *x) *w = c->width - *x;
+    if (*h > c->height - *y) *h = c->height - *y;
+    if (!c->rgb) *h = 0;
+}
+
+void muse_canvas_blend(const MuseCanvas *c, int x, int y, int w, int h, uint32_t colour, int opacity)
+{
+    clip(c, &x, &y, &w, &h);
+    const int rgb[3] = { colour >> 16 & 255, colour >> 8 & 255, colour & 255 };
+    for (int j = 0; j < h; j++) {
+        uint8_t *at = c->rgb + ((size_t)(y + j) * (size_t)c->width + (size_t)x) * 3;
+        for (int i = 0; i < w; i++, at += 3)
+            for (int k = 0; k < 3; k++) at[k] = (uint8_t)((at[k] * (256 - opacity) + rgb[k] * opacity) >> 8);
+    }
+}
+
+void muse_canvas_fill(const MuseCanvas *c, int x, int y, int w, int h, uint32_t colour) { muse_canvas_blend(c, x, y, w, h, colour, 256); }
+
+void muse_canvas_frame(const MuseCanvas *c, int x, int y, int w, int h, uint32_t colour)
+{
+    muse_canvas_fill(c, x, y, w, 1, colour);
+    muse_canvas_fill(c, x, y + h - 1, w, 1, colour);
+    muse_canvas_fill(c, x, y, 1, h, colour);
+    muse_canvas_fill(c, x + w - 1, y, 1, h, colour);
+}
+
+void muse_canvas_copy(const MuseCanvas *c, int x, int y, const uint8_t *rgb, int w, int h)
+{
+    int cx = x, cy = y, cw = w, ch = h;
+    clip(c, &cx, &cy, &cw, &ch);
+    for (int j = 0; j < ch && cw > 0; j++)
+        memcpy(c->rgb + ((size_t)(cy + j) * (size_t)c->width + (size_t)cx) * 3,
+               rgb + ((size_t)(cy - y + j) * (size_t)w + (size_t)(cx - x)) * 3, (size_t)cw * 3);
+}
+
+uint32_t muse_utf8_next(const char *text, size_t n, size_t *bytes)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    *bytes = 1;
+    if (s[0] < 0x80) return s[0];
+    const size_t need = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc2 ? 2 : 1;
+    if (need == 1 || need > n || s[0] > 0xf4) return 0xfffd;
+    uint32_t code = s[0] & (0x7fu >> need);
+    for (size_t i = 1; i < need; i++) {
+        if ((s[i] & 0xc0) != 0x80) return 0xfffd;
+        code = code << 6 | (s[i] & 0x3fu);
+    }
+    if (code < (need == 2 ? 0x80u : need == 3 ? 0x800u : 0x10000u) || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return 0xfffd;
+    *bytes = need;
+    return code;
+}
+
+int muse_canvas_text(const MuseCanvas *c, int x, int y, const char *text, size_t n, uint32_t colour)
+{
+    for (size_t i = 0, bytes; i < n; i += bytes, x += MUSE_FONT_WIDTH) {
+        const uint32_t code = muse_utf8_next(text + i, n - i, &bytes);
+        const int known = code >= MUSE_FONT_FIRST && code <= MUSE_FONT_LAST;
+        const uint8_t *glyph = muse_font[known ? code - MUSE_FONT_FIRST : MUSE_FONT_LAST - MUSE_FONT_FIRST + 1];
+        for (int row = 0; row < MUSE_FONT_HEIGHT; row++)
+            for (int col = 0; col < MUSE_FONT_WIDTH; col++)
+                if (glyph[row] >> (MUSE_FONT_WIDTH - 1 - col) & 1) muse_canvas_fill(c, x + col, y + row, 1, 1, colour);
+    }
+    return x;
+}
+
+void muse_canvas_label(const MuseCanvas *c, int x, int y, const char *text, uint32_t colour, uint32_t background)
+{
+    const size_t n = strlen(text);
+    muse_canvas_blend(c, x, y, (int)n * MUSE_FONT_WIDTH + 3, MUSE_FONT_HEIGHT, background, 190);
+    muse_canvas_text(c, x + 2, y, text, n, colour);
+}

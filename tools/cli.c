@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Options and parts, exit codes, and opening what parts name. */
+#include "tools/cli.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int cli_exit_code(int status)
+{
+    switch (status) {
+    case MUSE_ERR_ARG: return EXIT_USAGE;
+    case MUSE_ERR_IO: case MUSE_ERR_FORMAT: return EXIT_INPUT;
+    case MUSE_ERR_UNSUPPORTED: case MUSE_ERR_NOT_FOUND: return EXIT_UNSUPPORTED;
+    case MUSE_ERR_NOMEM: case MUSE_ERR_LIMIT: case MUSE_ERR_FULL: return EXIT_RESOURCE;
+    case MUSE_ERR_CANCELLED: return EXIT_CANCELLED;
+    default: return status < 0 ? EXIT_OTHER : EXIT_OK;
+    }
+}
+
+int cli_fail(const MuseError *err, const char *what)
+{
+    /* a library message that names the file already is not given the name twice */
+    if (what && !strstr(err->text, what)) fprintf(stderr, "muse: %s: %s\n", what, err->text);
+    else fprintf(stderr, "muse: %s\n", err->text);
+    return cli_exit_code(err->code);
+}
+
+int cli_usage(const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    fputs("muse: ", stderr);
+    vfprintf(stderr, fmt, args);
+    fputc('\n', stderr);
+    va_end(args);
+    return EXIT_USAGE;
+}
+
+void cli_common_help(FILE *to)
+{
+    fputs("\nparts, in the order given:\n"
+          "  --text STRING             text\n"
+          "  --image FILE              a picture (JPEG, PNG, WebP, PPM, PGM); - is standard input\n"
+          "  --audio FILE              a sound (WAV, FLAC, OGG, MP3, AIFF); - is standard input\n"
+          "  --ids N,N,...             token ids as they are\n"
+          "  --image-size WxH          a picture of this size, counted without one\n"
+          "  --audio-length S[@RATE]   a sound of S seconds, counted without one (rate 16000 unless told)\n"
+          "  --image-budget N|auto     patches for the pictures after it\n"
+          "\ncommon:\n"
+          "  --json                    JSON on stdout\n"
+          "  --quiet                   no warnings\n"
+          "  --threads N               size of the thread team; all cores unless told\n"
+          "  --cpu-level LEVEL         c, avx2, avx512 or amx; the best unless told\n"
+          "\nexit codes: 0 done, 2 usage, 3 bad input file, 4 unsupported, 5 memory or limit, 6 cancelled, 1 anything else\n", to);
+}
+
+static void print_log(void *user, int level, const char *text)
+{
+    (void)user;
+    fprintf(stderr, level <= MUSE_LOG_WARN ? "muse: warning: %s\n" : "muse: %s\n", text);
+}
+
+const char *cli_value(Cli *cli, const char *option, int *exit_code)
+{
+    if (cli->at < cli->argc) return cli->argv[cli->at++];
+    *exit_code = cli_usage("%s needs a value", option);
+    return NULL;
+}
+
+static bool read_u32(const char *text, uint32_t *out)
+{
+    char *end;
+    errno = 0;
+    const unsigned long v = strtoul(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || errno || v > UINT32_MAX) return false;
+    *out = (uint32_t)v;
+    return true;
+}
+
+static int take_budget(Cli *cli, const char *value)
+{
+    if (strcmp(value, "auto") == 0) cli->budget = MUSE_BUDGET_AUTO;
+    else if (!read_u32(value, &cli->budget) || cli->budget == 0) return cli_usage("--image-budget %s: a number of patches, or auto", value);
+    return EXIT_OK;
+}
+
+static int take_level(Cli *cli, const char *value)
+{
+    static const char *names[] = { "auto", "c", "avx2", "avx512", "amx" };
+    for (uint32_t i = 0; i < 5; i++)
+        if (strcmp(value, names[i]) == 0) {
+            cli->runtime.cpu_level = i;
+            return EXIT_OK;
+        }
+    return cli_usage("--cpu-level %s: c, avx2, avx512 or amx", value);
+}
+
+/* 1: option was a common one and is taken; 0: not ours; the exit code of a usage error is left in *exit_code */
+static bool take_common(Cli *cli, const char *option, int *exit_code)
+{
+    static const struct { const char *name; PartKind kind; } parts[] = {
+        { "--text", PART_TEXT }, { "--image", PART_IMAGE }, { "--audio", PART_AUDIO }, { "--ids", PART_IDS },
+        { "--image-size", PART_IMAGE_SIZE }, { "--audio-length", PART_AUDIO_LENGTH },
+    };
+    if (strcmp(option, "--json") == 0) return cli->json = true;
+    if (strcmp(option, "--quiet") == 0) return cli->quiet = true;
+    const char *value;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (strcmp(option, parts[i].name) != 0) continue;
+        if ((value = cli_value(cli, option, exit_code))) cli->parts[cli->n_parts++] = (Part){ parts[i].kind, value, cli->budget };
+        return true;
+    }
+    const bool budget = strcmp(option, "--image-budget") == 0, level = strcmp(option, "--cpu-level") == 0, threads = strcmp(option, "--threads") == 0;
+    if (!budget && !level && !threads) return false;
+    if (!(value = cli_value(cli, option, exit_code))) return true;
+    int code = EXIT_OK;
+    if (budget) code = take_budget(cli, value);
+    else if (level) code = take_level(cli, value);
+    else if (!read_u32(value, &cli->runtime.threads) || cli->runtime.threads < 1 || cli->runtime.threads > 1024)
+        code = cli_usage("--threads %s: 1 to 1024", value);
+    if (code != EXIT_OK) *exit_code = code;
+    return true;
+}
+
+const char *cli_next(Cli *cli, int *exit_code)
+{
+    while (cli->at < cli->argc && *exit_code == EXIT_OK) {
+        const char *option = cli->argv[cli->at++];
+        if (!take_common(cli, option, exit_code)) return option;
+    }
+    cli->runtime.log = cli->quiet ? NULL : print_log;
+    return NULL;
+}
+
+/* all of standard input; free() the result */
+static void *read_stdin(size_t *size, MuseError *err)
+{
+    size_t cap = 1 << 16;
+    char *data = malloc(cap);
+    *size = 0;
+    while (data) {
+        const size_t n = fread(data + *size, 1, cap - *size, stdin);
+        *size += n;
+        if (n == 0) return data;
+        if (*size < cap) continue;
+        char *larger = cap < SIZE_MAX / 2 ? realloc(data, cap *= 2) : NULL;
+        if (!larger) free(data);
+        data = larger;
+    }
+    *err = (MuseError){ MUSE_ERR_NOMEM, "standard input does not fit in memory" };
+    return NULL;
+}
+
+int cli_open_image(MuseImage **out, MuseRuntime *rt, const char *path, MuseError *err)
+{
+    if (strcmp(path, "-") != 0) return muse_image_open_file(out, rt, path, NULL, err);
+    size_t size;
+    void *data = read_stdin(&size, err);
+    const int rc = data ? muse_image_open_memory(out, rt, data, size, NULL, err) : err->code;
+    free(data);
+    return rc;
+}
+
+int cli_open_audio(MuseAudio **out, MuseRuntime *rt, const char *path, MuseError *err)
+{
+    if (strcmp(path, "-") != 0) return muse_audio_open_file(out, rt, path, NULL, err);
+    size_t size;
+    void *data = read_stdin(&size, err);
+    const int rc = data ? muse_audio_open_memory(out, rt, data, size, NULL, err) : err->code;
+    free(data);
+    return rc;
+}
+
+static int bad_value(MuseError *err, const char *option, const char *value, const char *want)
+{
+    err->code = MUSE_ERR_ARG;
+    snprintf(err->text, sizeof err->text, "%s %s: %s", option, value, want);
+    return err->code;
+}
+
+static int append_ids(MuseSequence *seq, const char *list, MuseError *err)
+{
+    size_t n = 0, cap = 1;
+    for (const char *c = list; *c; c++) cap += *c == ',';
+    int32_t *ids = malloc(cap * sizeof *ids);
+    if (!ids) return bad_value(err, "--ids", "...", "no memory");
+    int rc = 0;
+    for (const char *at = list; rc == 0;) {
+        char *end;
+        errno = 0;
+        const long v = strtol(at, &end, 10);
+        if (end == at || (*end && *end != ',') || errno || v < 0 || v > INT32_MAX) rc = bad_value(err, "--ids", list, "numbers with commas between them");
+        else ids[n++] = (int32_t)v;
+        if (!*end) break;
+        at = end + 1;
+    }
+    if (rc == 0) rc = muse_sequence_append_ids(seq, ids, n, err);
+    free(ids);
+    return rc;
+}
+
+static int append_image(MuseSequence *seq, MuseRuntime *rt, const Part *part, MuseError *err)
+{
+    MuseImageOptions options;
+    muse_image_options_init(&options);
+    options.budget = part->budget;
+    if (part->kind == PART_IMAGE_SIZE) {
+        unsigned w, h;
+        char rest;
+        if (sscanf(part->value, "%ux%u%c", &w, &h, &rest) != 2) return bad_value(err, "--image-size", part->value, "WIDTHxHEIGHT in pixels");
+        return muse_sequence_append_image_size(seq, w, h, &options, err);
+    }
+    MuseImage *image;
+    int rc = cli_open_image(&image, rt, part->value, err);
+    if (rc == 0) rc = muse_sequence_append_image(seq, image, &options, err);
+    muse_image_close(&image);
+    return rc;
+}
+
+static int append_audio(MuseSequence *seq, MuseRuntime *rt, const Part *part, MuseError *err)
+{
+    if (part->kind == PART_AUDIO_LENGTH) {
+        double seconds;
+        unsigned rate = 16000;
+        char rest;
+        const int n = sscanf(part->value, "%lf@%u%c", &seconds, &rate, &rest);
+        if (n < 1 || n > 2 || (n == 1 && strspn(part->value, "0123456789.eE+-") != strlen(part->value)) || !(seconds >= 0 && seconds < 1e9))
+            return bad_value(err, "--audio-length", part->value, "SECONDS or SECONDS@RATE");
+        return muse_sequence_append_audio_length(seq, (uint64_t)(seconds * rate + 0.5), rate, err);
+    }
+    MuseAudio *audio;
+    int rc = cli_open_audio(&audio, rt, part->value, err);
+    if (rc == 0) rc = muse_sequence_append_audio(seq, audio, NULL, NULL, err);
+    muse_audio_close(&audio);
+    return rc;
+}
+
+int cli_append_part(MuseSequence *seq, MuseRuntime *rt, const Part *part, unsigned text_flags, MuseError *err)
+{
+    switch (part->kind) {
+    case PART_TEXT: return muse_sequence_append_text(seq, part->value, strlen(part->value), text_flags, err);
+    case PART_IDS: return append_ids(seq, part->value, err);
+    case PART_IMAGE: case PART_IMAGE_SIZE: return append_image(seq, rt, part, err);
+    default: return append_audio(seq, rt, part, err);
+    }
+}
+
+/* where the program lies: DIR/muse -> DIR/../../models in a build, PREFIX/bin/muse -> PREFIX/share/muse/models installed */
+char *cli_find_shipped(const char *name)
+{
+    static const char *places[] = { "../../models", "../share/muse/models" };
+    const char *told = getenv("MUSE_MODELS");
+    char self[4096];
+    const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    char *slash = n > 0 ? (self[n] = 0, strrchr(self, '/')) : NULL;
+    if (slash) *slash = 0;
+    for (size_t i = 0; i <= sizeof places / sizeof *places; i++) {
+        char path[8300];
+        if (i == 0 && told) snprintf(path, sizeof path, "%s/%s", told, name);
+        else if (i > 0 && slash) snprintf(path, sizeof path, "%s/%s/%s", self, places[i - 1], name);
+        else continue;
+        if (access(path, R_OK) == 0) return strdup(path);
+    }
+    return NULL;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by the subcommands of muse: options, exit codes, parts in the order given, JSON out. Public API only. */
+#ifndef TOOLS_CLI_H
+#define TOOLS_CLI_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <yajl/yajl_gen.h>
+
+#include "muse/muse.h"
+
+/* Exit codes; scripts rely on them. */
+enum { EXIT_OK = 0, EXIT_OTHER = 1, EXIT_USAGE = 2, EXIT_INPUT = 3, EXIT_UNSUPPORTED = 4, EXIT_RESOURCE = 5, EXIT_CANCELLED = 6 };
+
+int cli_exit_code(int status);   /* of a MUSE_ERR_ value */
+
+/* Prints "muse: what: text" to stderr; returns the exit code of err->code. what may be NULL. */
+int cli_fail(const MuseError *err, const char *what);
+int cli_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));   /* to stderr; returns EXIT_USAGE */
+
+typedef enum PartKind { PART_TEXT, PART_IMAGE, PART_AUDIO, PART_IDS, PART_IMAGE_SIZE, PART_AUDIO_LENGTH } PartKind;
+
+typedef struct Part {
+    PartKind    kind;
+    const char *value;
+    uint32_t    budget;   /* pictures */
+} Part;
+
+typedef struct Cli {
+    int    argc, at;
+    char **argv;
+    MuseRuntimeParams runtime;
+    bool   json, quiet;
+    Part  *parts;
+    size_t n_parts;
+    uint32_t budget;      /* for the next pictures */
+} Cli;
+
+/* The next argument as an option; NULL at the end. Common options and parts are taken here, so a subcommand sees only its own.
+ * *exit_code is set to a usage error, else left alone. */
+const char *cli_next(Cli *cli, int *exit_code);
+const char *cli_value(Cli *cli, const char *option, int *exit_code);   /* the value of the option just seen; NULL = usage error */
+void cli_common_help(FILE *to);
+
+/* A file, or standard input for "-", as an open picture or sound. */
+int cli_open_image(MuseImage **out, MuseRuntime *rt, const char *path, MuseError *err);
+int cli_open_audio(MuseAudio **out, MuseRuntime *rt, const char *path, MuseError *err);
+int cli_append_part(MuseSequence *seq, MuseRuntime *rt, const Part *part, unsigned text_flags, MuseError *err);
+
+/* A file that ships in models/: beside a build, in the source, or installed. Returns a path to free(), or NULL. */
+char *cli_find_shipped(const char *name);
+
+/* JSON: strings are made valid UTF-8 first (bad bytes become U+FFFD). */
+void json_string(yajl_gen g, const char *text, size_t n);
+void json_key(yajl_gen g, const char *key);
+void json_integer(yajl_gen g, const char *key, long long value);
+void json_number(yajl_gen g, const char *key, double value);
+void json_text(yajl_gen g, const char *key, const char *value);
+void json_bool(yajl_gen g, const char *key, int value);
+void json_hash(yajl_gen g, const char *key, const uint8_t hash[32]);
+void json_rect(yajl_gen g, const char *key, MuseRect r);
+void json_ids(yajl_gen g, const char *key, const int32_t *ids, size_t n);
+int  json_print(yajl_gen g);     /* one line to stdout, then clears; EXIT_OK or EXIT_OTHER */
+
+int cmd_tokens(Cli *cli);
+
+#endif

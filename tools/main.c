@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* muse: dispatch to a subcommand. Text goes to stdout, status to stderr. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/cli.h"
+
+static const struct { const char *name; int (*run)(Cli *); const char *help; } commands[] = {
+    { "tokens", cmd_tokens, "show the sequence that text, pictures and sounds become" },
+};
+
+static void help(FILE *to)
+{
+    fprintf(to, "usage: muse COMMAND [OPTION ...]\n\n");
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
+    fprintf(to, "\n`muse COMMAND --help` explains one; `muse --version` tells the version.\n");
+}
+
+static int version(void)
+{
+    MuseRuntime *rt;
+    MuseRuntimeInfo info;
+    MuseError err;
+    if (muse_runtime_open(&rt, NULL, &err) < 0) return cli_fail(&err, NULL);
+    muse_runtime_info(rt, &info);
+    printf("muse %s, %u threads, kernels %s, oneDNN %s\n", muse_version(), info.threads, info.cpu_level_name,
+           *info.onednn_version ? info.onednn_version : "not built in");
+    muse_runtime_close(&rt);
+    return EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        help(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--version") == 0) return version();
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        help(stdout);
+        return EXIT_OK;
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (strcmp(argv[1], commands[i].name) != 0) continue;
+        Cli cli = { .argc = argc, .argv = argv, .at = 2 };
+        muse_runtime_params_init(&cli.runtime);
+        cli.parts = calloc((size_t)argc, sizeof *cli.parts);
+        if (!cli.parts) return EXIT_RESOURCE;
+        int code = commands[i].run(&cli);
+        free(cli.parts);
+        if (fflush(stdout) != 0 && code == EXIT_OK) code = EXIT_OTHER;
+        return code;
+    }
+    return cli_usage("no such command: %s (try muse --help)", argv[1]);
+}
