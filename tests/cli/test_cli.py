@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The muse program from outside: output, exit codes, messages. Standard library only.
+usage: test_cli.py MUSE SOURCE_ROOT"""
+import json
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+MUSE, ROOT = sys.argv[1], pathlib.Path(sys.argv[2])
+MEDIA, DATA = ROOT / "examples/media", ROOT / "tests/data"
+OK, USAGE, INPUT, UNSUPPORTED, RESOURCE = 0, 2, 3, 4, 5
+
+
+def muse(*args, code=OK, stdin=b""):
+    run = subprocess.run([MUSE, *map(str, args)], input=stdin, capture_output=True, timeout=300)
+    out, err = run.stdout.decode("utf-8"), run.stderr.decode("utf-8", "replace")
+    if run.returncode != code:
+        raise AssertionError(f"muse {' '.join(map(str, args))}: exit code {run.returncode}, not {code}\n{out[-500:]}{err[-500:]}")
+    return out, err
+
+
+def tokens(*args, **kw):
+    return json.loads(muse("tokens", "--json", "--quiet", *args, **kw)[0])
+
+
+class Usage(unittest.TestCase):
+    def test_help(self):
+        self.assertIn("tokens", muse("--help")[0])
+        self.assertIn("--image-budget", muse("tokens", "--help")[0])
+        self.assertRegex(muse("--version")[0], r"muse \d+\.\d+\.\d+")
+
+    def test_wrong_usage(self):
+        for args in ([], ["nonsense"], ["tokens"], ["tokens", "--nonsense"], ["tokens", "--text"], ["tokens", "--family", "gpt9", "--ids", "1"],
+                     ["tokens", "--ids", "1,x"], ["tokens", "--ids", "-4"], ["tokens", "--threads", "0", "--ids", "1"], ["tokens", "--cpu-level", "z", "--ids", "1"],
+                     ["tokens", "--family", "gemma4_unified", "--image-size", "12"], ["tokens", "--family", "gemma4_unified", "--image-size", "0x5"],
+                     ["tokens", "--family", "gemma4_unified", "--image-budget", "100", "--image-size", "5x5"],
+                     ["tokens", "--family", "gemma4_unified", "--audio-length", "1.5x"], ["tokens", "--image-budget", "-1", "--ids", "1"]):
+            with self.subTest(args):
+                out, err = muse(*args, code=USAGE)
+                self.assertEqual(out, "")
+                self.assertTrue(err)
+
+
+class BadFiles(unittest.TestCase):
+    def test_named_errors(self):
+        text = ROOT / "README.md"
+        for args, code in ((["--image", "no-such.jpg"], INPUT), (["--image", text], INPUT), (["--image", ROOT], INPUT), (["--audio", text], INPUT),
+                           (["--audio", "no-such.wav"], INPUT), (["--tokenizer", text, "--text", "a"], INPUT), (["--tokenizer", "no-such", "--ids", "1"], INPUT)):
+            with self.subTest(args):
+                _, err = muse("tokens", "--family", "gemma4_unified", *args, code=code)
+                self.assertIn(str(args[1]), err)
+                self.assertEqual(err.count("\n"), 1)
+
+    def test_truncated(self):
+        jpeg, flac = (MEDIA / "coffee.jpg").read_bytes(), (MEDIA / "speech.flac").read_bytes()
+        muse("tokens", "--family", "gemma4_unified", "--image", "-", stdin=jpeg[:len(jpeg) // 2], code=INPUT)
+        muse("tokens", "--family", "gemma4_unified", "--audio", "-", stdin=flac[:len(flac) // 2], code=INPUT)
+        muse("tokens", "--family", "gemma4_unified", "--image", "-", stdin=b"", code=INPUT)
+
+    def test_unsupported(self):
+        muse("tokens", "--family", "fuyu", "--audio", MEDIA / "speech.flac", code=UNSUPPORTED)
+        muse("tokens", "--family", "llama", "--image", MEDIA / "cat.jpg", code=UNSUPPORTED)
+        _, err = muse("tokens", "--family", "gemma4_unified", "--text", "a", code=UNSUPPORTED)
+        self.assertIn("--tokenizer", err)
+
+    def test_limit(self):
+        muse("tokens", "--family", "gemma4_unified", "--audio-length", "900000000", code=RESOURCE)
+
+
+class Sequence(unittest.TestCase):
+    def test_demo_media(self):
+        out, _ = muse("tokens", "--text", "What is in this picture?", "--image", MEDIA / "coffee.jpg", "--audio", MEDIA / "speech.flac")
+        self.assertIn("patch 0, pixels (0.0, 0.0)", out)
+        self.assertIn("<image 1>", out)
+        self.assertIn("frame 0, 0-40 ms", out)
+
+    def test_gemma4_numbers(self):
+        d = tokens("--family", "gemma4_unified", "--image", MEDIA / "coffee.jpg", "--image-budget", "70", "--image", MEDIA / "cat.jpg")
+        first, second = d["spans"]
+        self.assertEqual((first["used_width"], first["used_height"], first["patches"], first["budget"]), (960, 624, 260, 280))
+        self.assertEqual((second["grid_width"] * second["grid_height"], second["budget"]), (second["patches"], 70))
+        self.assertEqual(d["length"], 260 + 2 + second["patches"] + 2)
+        self.assertEqual(d["ids"][0], 255999)
+        self.assertEqual([p["kind"] for p in d["positions"][:2]], ["marker", "image"])
+        self.assertEqual(len(d["hash"]), 64)
+
+    def test_counting_equals_tokenizing(self):
+        real = tokens("--family", "gemma4_unified", "--image", MEDIA / "coffee.jpg", "--audio", MEDIA / "speech.flac")
+        counted = tokens("--family", "gemma4_unified", "--image-size", "600x400", "--audio-length", f"{36011 / 22050}@22050")
+        self.assertEqual(real["ids"], counted["ids"])
+        self.assertEqual(real["positions"], counted["positions"])
+
+    def test_pipe(self):
+        jpeg = (MEDIA / "cat.jpg").read_bytes()
+        self.assertEqual(tokens("--family", "fuyu", "--image", "-", stdin=jpeg), tokens("--family", "fuyu", "--image", MEDIA / "cat.jpg"))
+
+    def test_cpu_levels_agree(self):
+        want = tokens("--family", "gemma4_unified", "--cpu-level", "c", "--threads", "1", "--image", MEDIA / "coffee.jpg")
+        for level in ("avx2", "avx512", "amx"):
+            args = ["--family", "gemma4_unified", "--cpu-level", level, "--threads", "2", "--image", MEDIA / "coffee.jpg"]
+            run = subprocess.run([MUSE, "tokens", "--json", "--quiet", *map(str, args)], capture_output=True, timeout=300)
+            self.assertIn(run.returncode, (OK, UNSUPPORTED))   # a level that is not to be had is said, not replaced
+            if run.returncode == OK:
+                self.assertEqual(json.loads(run.stdout), want)
+
+    def test_downscale_is_said(self):
+        _, err = muse("tokens", "--summary", "--family", "gemma4_unified", "--image-budget", "70", "--image", MEDIA / "coffee.jpg")
+        self.assertIn("reduced", err)
+        _, err = muse("tokens", "--summary", "--quiet", "--family", "gemma4_unified", "--image-budget", "70", "--image", MEDIA / "coffee.jpg")
+        self.assertEqual(err, "")
+
+    def test_draw(self):
+        with tempfile.TemporaryDirectory() as folder:
+            png = pathlib.Path(folder) / "a.png"
+            muse("tokens", "--family", "gemma4_unified", "--image", MEDIA / "cat.jpg", "--audio", MEDIA / "speech.flac", "--draw", png)
+            data = png.read_bytes()
+            self.assertEqual(data[:8], b"\x89PNG\r\n\x1a\n")
+            width, height = struct.unpack(">II", data[16:24])
+            self.assertEqual(width, 1600)
+            self.assertGreater(height, 500)
+            muse("tokens", "--ids", "1", "--draw", pathlib.Path(folder) / "no/such.png", code=INPUT)
+
+
+class Lines(unittest.TestCase):
+    def test_published_vectors(self):
+        found = sorted(DATA.glob("text/*/tokens.jsonl"))
+        self.assertTrue(found)
+        for path in found:
+            rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+            text = "".join(json.dumps(r["text"]) + "\n" for r in rows).encode()
+            out, _ = muse("tokens", "--tokenizer", path.parent / "tokenizer.json", "--lines", "-", stdin=text)
+            got = [json.loads(line) for line in out.splitlines()]
+            self.assertEqual([g["ids"] for g in got], [r["ids"] for r in rows], path)
+
+    def test_shipped_tokenizer_round_trip(self):
+        texts = ["hello world", "  two  spaces ", "naïve café ☕ 你好 🧑‍🚀", "tab\tand\nnewline\r\n", "NUL \u0000 inside", "\"quoted\""]
+        out, _ = muse("tokens", "--lines", "-", stdin="".join(json.dumps(t) + "\n" for t in texts).encode())
+        self.assertEqual([json.loads(line)["decoded"] for line in out.splitlines()], texts)
+        plain = "plain line without quotes\nsecond\n".encode()
+        self.assertEqual(len(muse("tokens", "--lines", "-", stdin=plain)[0].splitlines()), 2)
+
+    def test_bad_line(self):
+        _, err = muse("tokens", "--lines", "-", stdin=b"good\n\"broken\n", code=INPUT)
+        self.assertIn("line 2", err)
+
+
+if __name__ == "__main__":
+    result = unittest.main(argv=["test_cli"], exit=False, verbosity=1).result
+    bad = len(result.failures) + len(result.errors)
+    print(f"{result.testsRun - bad} passed, {bad} failed")
+    sys.exit(bool(bad) or result.testsRun == 0)
