@@ -1,8 +1,255 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Weight tables of antialiased resampling and the portable passes over them, which define the answer. Does not walk
+ * pictures: tokenizers/image/resize.c does. Right shifts of negative sums are arithmetic, as gcc and clang define them. */
 #include "ops/resize.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "muse/family.h"
+
+enum { SHIFT_MAX = 22 };   /* 32 bits - 8 of a sample - 2 for overshoot; Pillow's constant, PyTorch's upper limit */
+
+typedef struct Filter {
+    double support;            /* zero from here on, in units of the scale */
+    double (*value)(double);
+} Filter;
+
+static double box(double x) { return x > -0.5 && x <= 0.5 ? 1 : 0; }
+
+static double bilinear(double x)
+{
+    x = fabs(x);
+    return x < 1 ? 1 - x : 0;
+}
+
+/* Keys' cubic with a = -0.5, in Horner form */
+static double bicubic(double x)
+{
+    x = fabs(x);
+    if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
+    if (x < 2) return (((x - 5) * x + 8) * x - 4) * -0.5;
+    return 0;
+}
+
+static const Filter *find_filter(uint32_t filter)
+{
+    static const Filter filters[] = {
+        [MUSE_FILTER_BOX] = { 0.5, box }, [MUSE_FILTER_BILINEAR] = { 1, bilinear }, [MUSE_FILTER_BICUBIC] = { 2, bicubic },
+    };
+    return filter >= MUSE_FILTER_BOX && filter <= MUSE_FILTER_BICUBIC ? &filters[filter] : NULL;
+}
+
+/* The source samples first .. first+count-1 that output i of an axis sees. */
+static void window(const MuseResizeAxis *axis, const Filter *f, size_t i, uint32_t *first, uint32_t *count)
+{
+    const double scale = (double)axis->n_in / axis->n_out, support = f->support * (scale > 1 ? scale : 1);
+    const double centre = ((double)i + 0.5) * scale;
+    const double lo = centre - support + 0.5, hi = centre + support + 0.5;
+    *first = lo > 0 ? (uint32_t)lo : 0;
+    *count = (hi < axis->n_in ? (uint32_t)hi : axis->n_in) - *first;
+}
+
+/* w[0..count): weights of output i, sum 1 */
+static void window_weights(const MuseResizeAxis *axis, const Filter *f, size_t i, uint32_t first, uint32_t count, double *w)
+{
+    const double scale = (double)axis->n_in / axis->n_out, inverse = 1 / (scale > 1 ? scale : 1);
+    const double centre = ((double)i + 0.5) * scale;
+    double sum = 0;
+    for (uint32_t k = 0; k < count; k++) sum += w[k] = f->value(((double)k + first - centre + 0.5) * inverse);
+    if (sum != 0)
+        for (uint32_t k = 0; k < count; k++) w[k] /= sum;
+}
+
+/* PyTorch's rule: the most bits for which the largest weight still fits int16 */
+static int torch_shift(double largest)
+{
+    int shift = 1;   /* weights stay below 2, so 1 always fits */
+    while (shift < SHIFT_MAX && (int64_t)(0.5 + largest * (double)(1 << (shift + 1))) < (1 << 15)) shift++;
+    return shift;
+}
+
+/* How far to move the window of output i left so that `slots` pixels and 4 bytes more can be read inside the row. */
+static uint32_t lead_of(const MuseResizeAxis *axis, uint32_t first, uint32_t count)
+{
+    if (axis->n_in < axis->slots + 2) return 0;
+    const size_t last = axis->n_in - axis->slots - 2, room = axis->slots - count;
+    const size_t wanted = first > last ? first - last : 0;
+    return (uint32_t)(wanted < room ? wanted : room);
+}
+
+/* Rounds w into row i of the table, after `lead` zeros. False: a weight has no int16 parts. */
+static bool store_weights(MuseResizeAxis *axis, size_t i, uint32_t lead, const double *w, uint32_t count, double *magnitude)
+{
+    double sum = 0;
+    for (uint32_t k = 0; k < count; k++) {
+        const double q = trunc(w[k] * (double)(1 << axis->shift) + (w[k] < 0 ? -0.5 : 0.5));
+        const size_t at = i * axis->slots + lead + k;
+        const double high = axis->parts == 1 ? q : floor(q / MUSE_RESIZE_SPLIT);
+        if (!(high >= INT16_MIN && high <= INT16_MAX)) return false;
+        axis->part[0][at] = (int16_t)high;
+        sum += fabs(high) * (axis->parts == 1 ? 1 : MUSE_RESIZE_SPLIT);
+        if (axis->parts == 2) {
+            axis->part[1][at] = (int16_t)(q - high * MUSE_RESIZE_SPLIT);
+            sum += axis->part[1][at];
+        }
+    }
+    if (sum > *magnitude) *magnitude = sum;
+    return true;
+}
+
+static int allocate(MuseResizeAxis *axis, const MuseAllocator *a, MuseError *err)
+{
+    size_t n = 0;
+    if (!muse_mul_size(axis->n_out, axis->slots, &n))
+        return muse_fail(err, MUSE_ERR_NOMEM, "resize: %u outputs of %zu weights pass the address space", axis->n_out, axis->slots);
+    for (int p = 0; p < axis->parts; p++) {
+        axis->part[p] = muse_zalloc_array(a, n, sizeof *axis->part[p]);
+        if (!axis->part[p]) return MUSE_NOMEM(err, n * sizeof *axis->part[p]);
+    }
+    return 0;
+}
+
+/* first, count, taps; and the largest weight if asked for */
+static double measure(MuseResizeAxis *axis, const Filter *f, double *w)
+{
+    double largest = 0;
+    for (size_t i = 0; i < axis->n_out; i++) {
+        if (!w) {
+            window(axis, f, i, &axis->first[i], &axis->count[i]);
+            if (axis->count[i] > axis->taps) axis->taps = axis->count[i];
+            continue;
+        }
+        window_weights(axis, f, i, axis->first[i], axis->count[i], w);
+        for (uint32_t k = 0; k < axis->count[i]; k++)
+            if (w[k] > largest) largest = w[k];
+    }
+    return largest;
+}
+
+static int build(MuseResizeAxis *axis, const MuseAllocator *a, const Filter *f, uint32_t precision, bool across, double **w, MuseError *err)
+{
+    measure(axis, f, NULL);
+    axis->slots = (axis->taps + MUSE_RESIZE_GROUP - 1) / MUSE_RESIZE_GROUP * MUSE_RESIZE_GROUP;
+    *w = muse_alloc_array(a, axis->taps, sizeof **w);
+    if (!*w) return MUSE_NOMEM(err, axis->taps * sizeof **w);
+    axis->shift = precision == MUSE_PRECISION_TORCH ? torch_shift(measure(axis, f, *w)) : SHIFT_MAX;
+    axis->parts = precision == MUSE_PRECISION_TORCH ? 1 : 2;
+    const int rc = allocate(axis, a, err);
+    if (rc < 0) return rc;
+    double magnitude = 0;
+    for (size_t i = 0; i < axis->n_out; i++) {
+        window_weights(axis, f, i, axis->first[i], axis->count[i], *w);
+        const uint32_t lead = across ? lead_of(axis, axis->first[i], axis->count[i]) : 0;
+        if (!store_weights(axis, i, lead, *w, axis->count[i], &magnitude))
+            return muse_fail(err, MUSE_ERR_ARG, "resize %u -> %u: a weight of output %zu is out of range", axis->n_in, axis->n_out, i);
+        axis->first[i] -= lead;
+        axis->count[i] += lead;
+    }
+    axis->wide = 255 * magnitude + (double)(1 << axis->shift) > INT32_MAX;
+    return 0;
+}
+
+int muse_resize_axis_open(MuseResizeAxis *axis, const MuseAllocator *a, uint32_t n_in, uint32_t n_out, uint32_t filter,
+                          uint32_t precision, bool across, MuseError *err)
+{
+    *axis = (MuseResizeAxis){ .n_in = n_in, .n_out = n_out };
+    const Filter *f = find_filter(filter);
+    if (!f) return muse_fail(err, MUSE_ERR_ARG, "resize: %u is not a MUSE_FILTER_ value", filter);
+    if (precision > MUSE_PRECISION_PILLOW) return muse_fail(err, MUSE_ERR_ARG, "resize: %u is not a MUSE_PRECISION_ value", precision);
+    if (!n_in || !n_out) return muse_fail(err, MUSE_ERR_ARG, "resize: %u -> %u samples", n_in, n_out);
+    double *w = NULL;
+    int rc = 0;
+    axis->first = muse_alloc_array(a, n_out, sizeof *axis->first);
+    axis->count = muse_alloc_array(a, n_out, sizeof *axis->count);
+    if (!axis->first || !axis->count) rc = MUSE_NOMEM(err, n_out * sizeof *axis->first);
+    if (rc == 0) rc = build(axis, a, f, precision, across, &w, err);
+    muse_free(w);
+    if (rc < 0) muse_resize_axis_close(axis);
+    return rc;
+}
+
+void muse_resize_axis_close(MuseResizeAxis *axis)
+{
+    muse_free(axis->first);
+    muse_free(axis->count);
+    muse_free(axis->part[0]);
+    muse_free(axis->part[1]);
+    *axis = (MuseResizeAxis){ 0 };
+}
+
+static inline uint8_t clamp_u8(int64_t v) { return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v); }
+
+static void across_wide(uint8_t *dst, const uint8_t *src, const MuseResizeAxis *axis, size_t channels, size_t begin, size_t end)
+{
+    for (size_t i = begin; i < end; i++)
+        for (size_t c = 0; c < channels; c++) {
+            int64_t sum = (int64_t)1 << (axis->shift - 1);
+            for (size_t k = 0; k < axis->count[i]; k++)
+                sum += (int64_t)muse_resize_weight(axis, i, k) * src[(axis->first[i] + k) * channels + c];
+            dst[i * channels + c] = clamp_u8(sum >> axis->shift);
+        }
+}
+
+/* channels and parts are literals where this is called, so that the inner loops unroll */
+static inline void across_row(uint8_t *dst, const uint8_t *src, const MuseResizeAxis *axis, size_t channels, int parts, size_t begin,
+                              size_t end)
+{
+    const int32_t half = 1 << (axis->shift - 1);
+    for (size_t i = begin; i < end; i++) {
+        const int16_t *w0 = axis->part[0] + i * axis->slots, *w1 = parts == 2 ? axis->part[1] + i * axis->slots : NULL;
+        const uint8_t *s = src + axis->first[i] * channels;
+        int32_t sum[4] = { half, half, half, half };
+        for (size_t k = 0; k < axis->count[i]; k++, s += channels) {
+            const int32_t w = parts == 2 ? w0[k] * MUSE_RESIZE_SPLIT + w1[k] : w0[k];
+            for (size_t c = 0; c < channels; c++) sum[c] += w * s[c];
+        }
+        for (size_t c = 0; c < channels; c++) dst[i * channels + c] = clamp_u8(sum[c] >> axis->shift);
+    }
+}
+
+void muse_resize_across_u8_c(uint8_t *const dst[], const uint8_t *const src[], size_t n_rows, const MuseResizeAxis *axis, size_t channels,
+                             size_t begin, size_t end)
+{
+    for (size_t r = 0; r < n_rows; r++) {
+        if (axis->wide) across_wide(dst[r], src[r], axis, channels, begin, end);
+        else if (channels == 1 && axis->parts == 1) across_row(dst[r], src[r], axis, 1, 1, begin, end);
+        else if (channels == 3 && axis->parts == 1) across_row(dst[r], src[r], axis, 3, 1, begin, end);
+        else if (channels == 4 && axis->parts == 1) across_row(dst[r], src[r], axis, 4, 1, begin, end);
+        else if (channels == 1) across_row(dst[r], src[r], axis, 1, 2, begin, end);
+        else if (channels == 3) across_row(dst[r], src[r], axis, 3, 2, begin, end);
+        else across_row(dst[r], src[r], axis, 4, 2, begin, end);
+    }
+}
+
+void muse_resize_down_u8_c(uint8_t *dst, const uint8_t *const rows[], size_t n, const MuseResizeAxis *axis, size_t index)
+{
+    enum { BLOCK = 256 };   /* sums of a block stay in the first-level cache */
+    const int64_t half = (int64_t)1 << (axis->shift - 1);
+    for (size_t x = 0; x < n; x += BLOCK) {
+        const size_t m = n - x < BLOCK ? n - x : BLOCK;
+        if (axis->wide) {
+            for (size_t j = 0; j < m; j++) {
+                int64_t sum = half;
+                for (size_t k = 0; k < axis->count[index]; k++) sum += (int64_t)muse_resize_weight(axis, index, k) * rows[k][x + j];
+                dst[x + j] = clamp_u8(sum >> axis->shift);
+            }
+            continue;
+        }
+        int32_t sum[BLOCK];
+        for (size_t j = 0; j < m; j++) sum[j] = (int32_t)half;
+        for (size_t k = 0; k < axis->count[index]; k++) {
+            const int32_t w = muse_resize_weight(axis, index, k);
+            const uint8_t *row = rows[k] + x;
+            for (size_t j = 0; j < m; j++) sum[j] += w * row[j];
+        }
+        for (size_t j = 0; j < m; j++) dst[x + j] = clamp_u8(sum[j] >> axis->shift);
+    }
+}
 
 void muse_resize_ops_init(MuseResizeOps *ops, unsigned cpu)
 {
-    (void)cpu;
-    ops->unused = 0;
+#define KERNEL(op, Type, need, name) if ((cpu & (unsigned)(need)) == (unsigned)(need)) ops->op = name;
+#include "ops/resize_kernels.inc"
+#undef KERNEL
 }

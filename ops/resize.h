@@ -1,14 +1,70 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Antialiased resampling of 8-bit samples in fixed point: weight tables and the two passes. Every variant gives the
+ * same bytes. Definition, numerics and sources: docs/ops/resize.md. Users: tokenizers/image/resize.c, tests. */
 #ifndef OPS_RESIZE_H
 #define OPS_RESIZE_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
 #include "config.h"
 #include "ops/cpu.h"
 
+enum {
+    MUSE_RESIZE_ROWS  = 8,    /* most rows of one call across */
+    MUSE_RESIZE_GROUP = 4,    /* `slots` is a multiple of this */
+    MUSE_RESIZE_SPLIT = 4096  /* a weight of two parts is part[0] * 4096 + part[1], 0 <= part[1] < 4096 */
+};
+
+/* How one axis goes from n_in to n_out samples: output i = clamp((sum_k w[i,k] * in[first[i] + k] + 2^(shift-1)) >> shift),
+ * k < count[i]. Weights are 32-bit integers kept as one int16 part (TORCH) or two (PILLOW), so that 16-bit multiply-adds
+ * serve both. Rows of the table have `slots` weights; those past count[i] are 0. */
+typedef struct MuseResizeAxis {
+    uint32_t n_in, n_out;
+    size_t   taps;      /* largest count */
+    size_t   slots;     /* taps, rounded up to MUSE_RESIZE_GROUP */
+    int      parts;     /* 1 or 2 */
+    int      shift;     /* 1..22 */
+    bool     wide;      /* sums may pass 31 bits (millions of taps): every kernel leaves these to C, in 64 bits */
+    uint32_t *first;    /* [n_out], never falling; first[i] + count[i] <= n_in */
+    uint32_t *count;    /* [n_out] */
+    int16_t  *part[2];  /* [n_out, slots]; part[1] is NULL if parts is 1 */
+} MuseResizeAxis;
+
+/* Build the table. Start with zeros; muse_resize_axis_close() accepts a half-open one.
+ * across: move windows near the end left (zero weights in front) where that lets vector loads stay inside the row.
+ * 0; MUSE_ERR_ARG: a size of 0, an unknown filter or precision; MUSE_ERR_NOMEM. */
+int  muse_resize_axis_open(MuseResizeAxis *axis, const MuseAllocator *a, uint32_t n_in, uint32_t n_out, uint32_t filter,
+                           uint32_t precision, bool across, MuseError *err);
+void muse_resize_axis_close(MuseResizeAxis *axis);
+
+static inline int32_t muse_resize_weight(const MuseResizeAxis *axis, size_t i, size_t k)
+{
+    const size_t at = i * axis->slots + k;
+    return axis->parts == 1 ? axis->part[0][at] : axis->part[0][at] * MUSE_RESIZE_SPLIT + axis->part[1][at];
+}
+
+/* Outputs begin .. end-1 of n_rows rows: src[r] is a row of n_in pixels of 1, 3 or 4 channels, dst[r] one of n_out.
+ * Reads nothing outside the rows, writes only dst[r][begin * channels .. end * channels). n_rows: 1..MUSE_RESIZE_ROWS.
+ * No dst overlaps a src. */
+typedef void MuseResizeAcrossU8(uint8_t *const dst[], const uint8_t *const src[], size_t n_rows, const MuseResizeAxis *axis,
+                                size_t channels, size_t begin, size_t end);
+
+/* Output row `index` of the other axis: dst[x] from rows[k][x], k < count[index], x < n. dst overlaps no row. */
+typedef void MuseResizeDownU8(uint8_t *dst, const uint8_t *const rows[], size_t n, const MuseResizeAxis *axis, size_t index);
+
 typedef struct MuseResizeOps {
-    int unused;
+    MuseResizeAcrossU8 *across_u8;
+    MuseResizeDownU8   *down_u8;
 } MuseResizeOps;
 
 void muse_resize_ops_init(MuseResizeOps *ops, unsigned cpu);
+
+#define KERNEL(op, Type, need, name) Type name;
+#include "ops/resize_kernels.inc"
+#undef KERNEL
 
 #endif
