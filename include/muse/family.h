@@ -29,7 +29,7 @@ enum {
     MUSE_FILTER_BICUBIC  = 3  ///< a = -0.5
 };
 
-/** Fixed-point precision of the filter weights; results differ by at most 1 level in under 2 % of bytes. */
+/** Fixed-point precision of the filter weights; results differ in under 2 % of bytes, by 1 level (by 2 in a few of 100,000). */
 enum {
     MUSE_PRECISION_TORCH  = 0, ///< int16 weights, precision chosen per axis; what the reference processors compute
     MUSE_PRECISION_PILLOW = 1  ///< 22 bits

@@ -181,9 +181,7 @@ static void test_stored_cases(void **state)
 
 static void compare_precisions(const char *name, const MuseResizeSpec *spec, const uint8_t *src, const uint8_t *want, uint64_t hash, void *user)
 {
-    (void)want, (void)hash;
-    /* a level lost in the first pass can weigh more than one in the second where black meets white */
-    const int limit = strncmp(name, "edges", 5) == 0 ? 2 : 1;
+    (void)want, (void)hash, (void)name;
     size_t *count = user;
     const size_t n = dst_size(spec);
     MuseRuntime *rt = open_runtime(1, MUSE_CPU_AUTO, NULL);
@@ -193,8 +191,10 @@ static void compare_precisions(const char *name, const MuseResizeSpec *spec, con
     assert_int_equal(resize_in(rt, spec, src, a, 16), 0);
     assert_int_equal(resize_in(rt, &other, src, b, 16), 0);
     for (size_t i = 0; i < n; i++) {
-        assert_true(abs(a[i] - b[i]) <= limit);
-        count[0] += a[i] != b[i];
+        const int d = abs(a[i] - b[i]);
+        assert_true(d <= 2);
+        count[0] += d > 0;
+        count[2] += d > 1;
     }
     count[1] += n;
     free(a);
@@ -205,10 +205,12 @@ static void compare_precisions(const char *name, const MuseResizeSpec *spec, con
 static void test_precisions_are_close(void **state)
 {
     (void)state;
-    size_t count[2] = { 0, 0 };
+    size_t count[3] = { 0, 0, 0 };
     for_each_case(compare_precisions, count);
     assert_true(count[0] > 0);                       /* they are two precisions indeed */
     assert_true(count[0] * 100 < count[1] * 2);      /* and differ in under 2 % of bytes */
+    /* by one; a level lost in the first pass can weigh more than one in the second, where overshoot adds up */
+    assert_true(count[2] * 10000 < count[1]);
 }
 
 static const MuseResizeSpec shapes[] = {
