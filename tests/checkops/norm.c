@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ops/norm.h against its C version. */
+#include "check.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "ops/norm.h"
+
+/* Limit in ulp: rounding of the last steps and, in d, of sums whose terms are rounded to f32. Near zero the unit is that of
+ * the bias (1 here), where cancellation between the two terms leaves what rounding there was; and a mean far above the
+ * spread costs the digits it occupies. */
+static void check_layernorm_f32(Check *c, CheckFn *any)
+{
+    MuseLayernormF32 *fn = (MuseLayernormF32 *)any;
+    static const size_t widths[] = { 1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 64, 100, 1000, 4096 };
+    for (size_t i = 0; i < CHECK_COUNT(widths); i++)
+        for (int kind = 0; kind < CHECK_KINDS; kind++)
+            for (int in_place = 0; in_place < 2; in_place++) {
+                const size_t n = 3, d = widths[i];
+                check_note(c, "n=3 d=%zu %s%s", d, check_kind_name((CheckKind)kind), in_place ? " in place" : "");
+                const float *x = check_f32(c, n * d, (CheckKind)kind), *w = check_rand(c, d), *b = check_rand(c, d);
+                float *want = check_out_f32(c, n * d), *got = check_out_f32(c, n * d);
+                muse_layernorm_f32_c(want, x, w, b, n, d, 1e-6f);
+                if (in_place) memcpy(got, x, n * d * sizeof *x);
+                fn(got, in_place ? got : x, w, b, n, d, 1e-6f);
+                check_close(c, got, want, n * d, 8 + sqrt((double)d) / 8, 1.0f);
+                if (kind == CHECK_RANDOM && d >= 1000 && !in_place)
+                    check_bench(c, d == 1000 ? "n=3 d=1000" : "n=3 d=4096", 8 * n * d, fn(got, x, w, b, n, d, 1e-6f));
+                check_done(c);
+            }
+}
+
+static const CheckVariant variants[] = {
+#define KERNEL(op, Type, need, name) CHECK_VARIANT(op, need, name)
+#include "ops/norm_kernels.inc"
+#undef KERNEL
+};
+const CheckFamily check_norm = { "norm", variants, CHECK_COUNT(variants) };
