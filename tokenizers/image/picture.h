@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* MuseImage from the inside, and its pixels as a stream of rows. Users: picture.c, patches.c. */
+#ifndef TOKENIZERS_IMAGE_PICTURE_H
+#define TOKENIZERS_IMAGE_PICTURE_H
+
+#include <stdatomic.h>
+
+#include "base/bytes.h"
+#include "tokenizers/image/orient.h"
+
+struct MuseImage {
+    atomic_int   refs;
+    MuseRuntime *rt;
+    MuseImage   *root;         /* a region: the picture it is cut from, one reference held. Else NULL */
+    MuseWindow   seen;         /* place in the root's picture, as seen */
+    /* root only */
+    char        *name;         /* the path, for errors; NULL if there is none */
+    const char  *format;
+    MusePictureSource source;  /* what is decoded: the file, or pixels */
+    MusePictureHead   head;    /* what the file holds */
+    MuseOrient   orient;
+    uint64_t     max_pixels;
+    MuseFile     file;
+    uint8_t     *owned;        /* a copy of the caller's bytes, or kept pixels */
+};
+
+static inline const MuseImage *muse_picture_root(const MuseImage *img) { return img->root ? img->root : img; }
+
+/* How rows are wanted. */
+typedef struct MuseRowsSpec {
+    bool          keep_grey;   /* grey pictures: 1 sample a pixel, not 3 */
+    uint32_t      alpha;       /* MUSE_ALPHA_* */
+    uint8_t       background[3];
+    MuseCancelFn *cancel;      /* NULL = never */
+    void         *cancel_user;
+} MuseRowsSpec;
+
+/* Samples a pixel that muse_picture_rows() gives: 1 or 3. */
+uint32_t muse_picture_samples(const MuseImage *img, const MuseRowsSpec *spec);
+
+/* img's place in the stored picture. */
+MuseWindow muse_picture_window(const MuseImage *img);
+
+/* Decode and hand out rows first .. first+n-1 of the stored window, without gaps, in order; stops at the first error. */
+typedef int MuseRowsFn(void *user, const uint8_t *rows, uint32_t first, uint32_t n, MuseError *err);
+int muse_picture_rows(const MuseImage *img, const MuseRowsSpec *spec, MuseRowsFn *fn, void *user, MuseError *err);
+
+#endif
