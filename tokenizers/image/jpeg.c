@@ -200,22 +200,12 @@ static int start(void *priv, const MuseWindow *window, MuseError *err)
     return r->scratch ? 0 : MUSE_NOMEM(err, bytes);
 }
 
-/* Adobe's CMYK is stored inverted, and Pillow takes all CMYK JPEGs as such. The result is 255 minus ink times 255 minus
- * black, in Pillow's rounding: K - (255 - c) K / 255 with K the stored black. */
-static void cmyk_to_rgb(uint8_t *dst, const uint8_t *src, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        for (size_t c = 0; c < 3; c++) {
-            const uint32_t black = src[4 * i + 3], t = (255u - src[4 * i + c]) * black + 128;
-            dst[3 * i + c] = (uint8_t)(black - ((t + (t >> 8)) >> 8));
-        }
-}
-
 static void take_row(const JpegReader *r, uint8_t *dst)
 {
     const size_t components = (size_t)r->c.output_components;
     const uint8_t *row = r->scratch + r->left * components;
-    if (components == 4) cmyk_to_rgb(dst, row, r->window.width);
+    /* inverted, with Adobe's marker or without: so does Pillow, and so do the files that exist */
+    if (components == 4) r->job->rt->ops.pixel.cmyk_to_rgb_u8(dst, row, r->window.width, 1);
     else memcpy(dst, row, r->window.width * components);
 }
 

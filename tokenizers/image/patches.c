@@ -72,7 +72,7 @@ static int turn(const PatchJob *job, MuseError *err)
     }
     for (uint32_t y = 0; y < job->small_height; y++) {
         const uint8_t *from = job->small + (size_t)y * job->small_width * job->samples;
-        for (size_t x = 0; grey && x < job->small_width; x++) memset(grey + 3 * x, from[x], 3);
+        if (grey) p->rt->ops.pixel.grey_to_rgb_u8(grey, from, job->small_width);
         muse_orient_rows(job->orient, job->small_width, job->small_height, p->rgb, p->stride, grey ? grey : from, row, y, 1);
     }
     muse_free(grey);
@@ -142,19 +142,11 @@ const MuseImagePlan *muse_patches_plan(const MusePatches *patches) { return patc
 
 const uint8_t *muse_patches_rgb(const MusePatches *patches) { return patches ? patches->rgb : NULL; }
 
-static void to_f32(float *dst, const uint8_t *src, size_t n, float scale, float offset)
-{
-    for (size_t i = 0; i < n; i++) dst[i] = (float)src[i] * scale + offset;
-}
-
 int muse_patches_read(const MusePatches *p, size_t first, size_t n, float *out)
 {
     if (!p || first > p->plan.n_patches || n > p->plan.n_patches - first || (n && !out)) return MUSE_ERR_ARG;
-    const size_t unit = p->plan.unit, row = unit * 3;
-    for (size_t i = first; i < first + n; i++) {
-        const uint8_t *from = p->rgb + i / p->plan.grid_width * unit * p->stride + i % p->plan.grid_width * row;
-        for (size_t y = 0; y < unit; y++, from += p->stride, out += row) to_f32(out, from, row, p->rule.scale, p->rule.offset);
-    }
+    const MusePatchCut cut = { p->rgb, p->stride, p->plan.unit, p->plan.grid_width, first, p->rule.scale, p->rule.offset };
+    if (n) p->rt->ops.pixel.cut_patches_f32(out, &cut, n);
     return 0;
 }
 

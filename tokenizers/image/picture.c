@@ -276,18 +276,11 @@ uint32_t muse_picture_samples(const MuseImage *img, const MuseRowsSpec *spec)
     return muse_picture_root(img)->head.samples == 1 && spec->keep_grey ? 1 : 3;
 }
 
-static void grey_to_rgb(uint8_t *dst, const uint8_t *src, size_t n)
+static void flatten(const MusePixelOps *ops, uint8_t *dst, const uint8_t *src, size_t n, uint32_t samples, const MuseRowsSpec *spec)
 {
-    for (size_t i = 0; i < n; i++) dst[3 * i] = dst[3 * i + 1] = dst[3 * i + 2] = src[i];
-}
-
-static void rgba_to_rgb(uint8_t *dst, const uint8_t *src, size_t n, const MuseRowsSpec *spec)
-{
-    for (size_t i = 0; i < n; i++)
-        for (size_t c = 0; c < 3; c++) {
-            const uint32_t a = spec->alpha == MUSE_ALPHA_OVER ? src[4 * i + 3] : 255;
-            dst[3 * i + c] = (uint8_t)((src[4 * i + c] * a + spec->background[c] * (255u - a) + 127) / 255);
-        }
+    if (samples == 1) ops->grey_to_rgb_u8(dst, src, n);
+    else if (spec->alpha == MUSE_ALPHA_OVER) ops->rgba_over_rgb_u8(dst, src, n, spec->background);
+    else ops->rgba_drop_rgb_u8(dst, src, n);
 }
 
 /* The rows are decoded into `raw`; `flat` takes them where samples have to change. */
@@ -301,8 +294,7 @@ static int stream_rows(MuseDecoder *d, const RowBuffers *b, const MuseRowsSpec *
         const uint32_t first = d->done, left = d->window.height - first, n = left < MUSE_DECODE_ROWS ? left : MUSE_DECODE_ROWS;
         int rc = muse_decoder_rows(d, b->raw, stride, n, err);
         if (rc < 0) return rc;
-        if (b->flat && samples == 1) grey_to_rgb(b->flat, b->raw, n * width);
-        else if (b->flat) rgba_to_rgb(b->flat, b->raw, n * width, spec);
+        if (b->flat) flatten(&d->job.rt->ops.pixel, b->flat, b->raw, n * width, samples, spec);
         rc = fn(user, b->flat ? b->flat : b->raw, first, n, err);
         if (rc < 0) return rc;
     }
