@@ -208,17 +208,19 @@ static inline void across_row(uint8_t *dst, const uint8_t *src, const MuseResize
     }
 }
 
-void muse_resize_across_u8_c(uint8_t *const dst[], const uint8_t *const src[], size_t n_rows, const MuseResizeAxis *axis, size_t channels,
-                             size_t begin, size_t end)
+void muse_resize_across_u8_c(const MuseResizeRows *rows, const MuseResizeAxis *axis)
 {
-    for (size_t r = 0; r < n_rows; r++) {
-        if (axis->wide) across_wide(dst[r], src[r], axis, channels, begin, end);
-        else if (channels == 1 && axis->parts == 1) across_row(dst[r], src[r], axis, 1, 1, begin, end);
-        else if (channels == 3 && axis->parts == 1) across_row(dst[r], src[r], axis, 3, 1, begin, end);
-        else if (channels == 4 && axis->parts == 1) across_row(dst[r], src[r], axis, 4, 1, begin, end);
-        else if (channels == 1) across_row(dst[r], src[r], axis, 1, 2, begin, end);
-        else if (channels == 3) across_row(dst[r], src[r], axis, 3, 2, begin, end);
-        else across_row(dst[r], src[r], axis, 4, 2, begin, end);
+    for (size_t r = 0; r < rows->n_rows; r++) {
+        uint8_t *dst = rows->dst[r];
+        const uint8_t *src = rows->src + r * rows->src_stride;
+        const size_t begin = rows->begin, end = rows->end;
+        if (axis->wide) across_wide(dst, src, axis, rows->channels, begin, end);
+        else if (rows->channels == 1 && axis->parts == 1) across_row(dst, src, axis, 1, 1, begin, end);
+        else if (rows->channels == 3 && axis->parts == 1) across_row(dst, src, axis, 3, 1, begin, end);
+        else if (rows->channels == 4 && axis->parts == 1) across_row(dst, src, axis, 4, 1, begin, end);
+        else if (rows->channels == 1) across_row(dst, src, axis, 1, 2, begin, end);
+        else if (rows->channels == 3) across_row(dst, src, axis, 3, 2, begin, end);
+        else across_row(dst, src, axis, 4, 2, begin, end);
     }
 }
 

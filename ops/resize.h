@@ -47,11 +47,15 @@ static inline int32_t muse_resize_weight(const MuseResizeAxis *axis, size_t i, s
     return axis->parts == 1 ? axis->part[0][at] : axis->part[0][at] * MUSE_RESIZE_SPLIT + axis->part[1][at];
 }
 
-/* Outputs begin .. end-1 of n_rows rows: src[r] is a row of n_in pixels of 1, 3 or 4 channels, dst[r] one of n_out.
- * Reads nothing outside the rows, writes only dst[r][begin * channels .. end * channels). n_rows: 1..MUSE_RESIZE_ROWS.
- * No dst overlaps a src. */
-typedef void MuseResizeAcrossU8(uint8_t *const dst[], const uint8_t *const src[], size_t n_rows, const MuseResizeAxis *axis,
-                                size_t channels, size_t begin, size_t end);
+/* n_rows rows of n_in pixels of 1, 3 or 4 channels, src_stride bytes apart; output row r is dst[r], of which only
+ * dst[r][begin * channels .. end * channels) is written. Reads nothing outside the rows. n_rows: 1..MUSE_RESIZE_ROWS.
+ * No dst overlaps src. */
+typedef struct MuseResizeRows {
+    uint8_t *const *dst;
+    const uint8_t  *src;
+    size_t src_stride, n_rows, channels, begin, end;
+} MuseResizeRows;
+typedef void MuseResizeAcrossU8(const MuseResizeRows *rows, const MuseResizeAxis *axis);
 
 /* Output row `index` of the other axis: dst[x] from rows[k][x], k < count[index], x < n. dst overlaps no row. */
 typedef void MuseResizeDownU8(uint8_t *dst, const uint8_t *const rows[], size_t n, const MuseResizeAxis *axis, size_t index);

@@ -32,16 +32,16 @@ static MuseResizeAxis open_axis(Check *c, Shape s, uint32_t precision, bool acro
 static void across_once(Check *c, MuseResizeAcrossU8 *fn, const MuseResizeAxis *axis, size_t channels, size_t n_rows, CheckKind kind,
                         size_t begin, size_t end)
 {
-    const uint8_t *src[MUSE_RESIZE_ROWS];
     uint8_t *got[MUSE_RESIZE_ROWS], *want[MUSE_RESIZE_ROWS];
-    const size_t m = (end - begin) * channels;
+    const size_t m = (end - begin) * channels, stride = axis->n_in * channels + n_rows % 3;
+    const uint8_t *src = check_u8(c, stride * (n_rows - 1) + axis->n_in * channels, kind);
     for (size_t r = 0; r < n_rows; r++) {
-        src[r] = check_u8(c, axis->n_in * channels, kind);
         want[r] = check_out(c, m);
         got[r] = (uint8_t *)check_out(c, m) - begin * channels;   /* the fence is at `begin`: nothing else may be written */
-        for (size_t k = 0; k < m; k++) want[r][k] = sum_of(axis, begin + k / channels, src[r] + k % channels, channels);
+        for (size_t k = 0; k < m; k++) want[r][k] = sum_of(axis, begin + k / channels, src + r * stride + k % channels, channels);
     }
-    fn(got, src, n_rows, axis, channels, begin, end);
+    const MuseResizeRows rows = { got, src, stride, n_rows, channels, begin, end };
+    fn(&rows, axis);
     for (size_t r = 0; r < n_rows; r++) check_equal(c, got[r] + begin * channels, want[r], m);
     check_done(c);
 }
@@ -49,10 +49,11 @@ static void across_once(Check *c, MuseResizeAcrossU8 *fn, const MuseResizeAxis *
 static void bench_across(Check *c, MuseResizeAcrossU8 *fn, Shape s, size_t channels, uint32_t precision, const char *label)
 {
     MuseResizeAxis axis = open_axis(c, s, precision, true);
-    const uint8_t *src[MUSE_RESIZE_ROWS];
     uint8_t *dst[MUSE_RESIZE_ROWS];
-    for (size_t r = 0; r < MUSE_RESIZE_ROWS; r++) src[r] = check_u8(c, s.n_in * channels, CHECK_RANDOM), dst[r] = check_out(c, s.n_out * channels);
-    check_bench(c, label, MUSE_RESIZE_ROWS * channels * ((double)s.n_in + s.n_out), fn(dst, src, MUSE_RESIZE_ROWS, &axis, channels, 0, s.n_out));
+    for (size_t r = 0; r < MUSE_RESIZE_ROWS; r++) dst[r] = check_out(c, s.n_out * channels);
+    const MuseResizeRows rows = { dst, check_u8(c, MUSE_RESIZE_ROWS * s.n_in * channels, CHECK_RANDOM), s.n_in * channels, MUSE_RESIZE_ROWS,
+                                  channels, 0, s.n_out };
+    check_bench(c, label, MUSE_RESIZE_ROWS * channels * ((double)s.n_in + s.n_out), fn(&rows, &axis));
     check_done(c);
     muse_resize_axis_close(&axis);
 }

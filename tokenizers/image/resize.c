@@ -50,6 +50,12 @@ static bool down_then_across(const MuseResizer *r) { return r->spec.vertical_fir
 static uint8_t *ring_row(const MuseResizer *r, uint32_t y) { return r->ring + y % r->ring_rows * r->ring_bytes; }
 static uint8_t *dst_row(const MuseResizer *r, uint32_t y) { return r->dst + y * r->dst_stride; }
 
+static void go_across(const MuseResizer *r, uint8_t *const dst[], const uint8_t *src, size_t stride, size_t n_rows)
+{
+    const MuseResizeRows rows = { dst, src, stride, n_rows, (size_t)r->spec.channels, 0, r->across.n_out };
+    r->rt->ops.resize.across_u8(&rows, &r->across);
+}
+
 /* Source rows into the ring, or to dst if there is no vertical pass; through the horizontal pass if its turn is now. */
 static void take_rows(void *user, size_t begin, size_t end)
 {
@@ -58,15 +64,14 @@ static void take_rows(void *user, size_t begin, size_t end)
     const bool across = across_on(r) && !down_then_across(r);
     for (size_t y = begin; y < end; y += MUSE_RESIZE_ROWS) {
         const size_t n = end - y < MUSE_RESIZE_ROWS ? end - y : MUSE_RESIZE_ROWS;
-        const uint8_t *src[MUSE_RESIZE_ROWS];
+        const uint8_t *src = job->src + y * job->stride;
         uint8_t *dst[MUSE_RESIZE_ROWS];
         for (size_t k = 0; k < n; k++) {
             const uint32_t row = job->first + (uint32_t)(y + k);
-            src[k] = job->src + (y + k) * job->stride;
             dst[k] = down_on(r) ? ring_row(r, row) : dst_row(r, row);
-            if (!across) memcpy(dst[k], src[k], r->src_bytes);
+            if (!across) memcpy(dst[k], src + k * job->stride, r->src_bytes);
         }
-        if (across) r->rt->ops.resize.across_u8(dst, src, n, &r->across, (size_t)r->spec.channels, 0, r->across.n_out);
+        if (across) go_across(r, dst, src, job->stride, n);
     }
 }
 
@@ -75,18 +80,16 @@ static void make_rows(void *user, size_t begin, size_t end)
 {
     const Rows *job = user;
     const MuseResizer *r = job->r;
-    const MuseResizeOps *ops = &r->rt->ops.resize;
     for (size_t y = begin; y < end; y += MUSE_RESIZE_ROWS) {
         const size_t n = end - y < MUSE_RESIZE_ROWS ? end - y : MUSE_RESIZE_ROWS;
-        const uint8_t *mid[MUSE_RESIZE_ROWS];
         uint8_t *dst[MUSE_RESIZE_ROWS];
         for (size_t k = 0; k < n; k++) {
             const uint32_t row = job->first + (uint32_t)(y + k);
             uint8_t *out = dst[k] = dst_row(r, row);
-            if (down_then_across(r)) mid[k] = out = r->between + (y + k) * r->src_bytes;
-            ops->down_u8(out, r->ring_at + r->down.first[row] % r->ring_rows, r->ring_bytes, &r->down, row);
+            if (down_then_across(r)) out = r->between + (y + k) * r->src_bytes;
+            r->rt->ops.resize.down_u8(out, r->ring_at + r->down.first[row] % r->ring_rows, r->ring_bytes, &r->down, row);
         }
-        if (down_then_across(r)) ops->across_u8(dst, mid, n, &r->across, (size_t)r->spec.channels, 0, r->across.n_out);
+        if (down_then_across(r)) go_across(r, dst, r->between + y * r->src_bytes, r->src_bytes, n);
     }
 }
 
