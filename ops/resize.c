@@ -69,15 +69,6 @@ static int torch_shift(double largest)
     return shift;
 }
 
-/* How far to move the window of output i left so that `slots` pixels and 4 bytes more can be read inside the row. */
-static uint32_t lead_of(const MuseResizeAxis *axis, uint32_t first, uint32_t count)
-{
-    if (axis->n_in < axis->slots + 2) return 0;
-    const size_t last = axis->n_in - axis->slots - 2, room = axis->slots - count;
-    const size_t wanted = first > last ? first - last : 0;
-    return (uint32_t)(wanted < room ? wanted : room);
-}
-
 /* Rounds w into row i of the table, after `lead` zeros. False: a weight has no int16 parts. */
 static bool store_weights(MuseResizeAxis *axis, size_t i, uint32_t lead, const double *w, uint32_t count, double *magnitude)
 {
@@ -130,7 +121,8 @@ static double measure(MuseResizeAxis *axis, const Filter *f, double *w)
 static int build(MuseResizeAxis *axis, const MuseAllocator *a, const Filter *f, uint32_t precision, bool across, double **w, MuseError *err)
 {
     measure(axis, f, NULL);
-    axis->slots = (axis->taps + MUSE_RESIZE_GROUP - 1) / MUSE_RESIZE_GROUP * MUSE_RESIZE_GROUP;
+    const size_t most = axis->taps + (across ? MUSE_RESIZE_GROUP - 1 : 0);
+    axis->slots = (most + MUSE_RESIZE_SLOTS - 1) / MUSE_RESIZE_SLOTS * MUSE_RESIZE_SLOTS;
     *w = muse_alloc_array(a, axis->taps, sizeof **w);
     if (!*w) return MUSE_NOMEM(err, axis->taps * sizeof **w);
     axis->shift = precision == MUSE_PRECISION_TORCH ? torch_shift(measure(axis, f, *w)) : SHIFT_MAX;
@@ -140,7 +132,7 @@ static int build(MuseResizeAxis *axis, const MuseAllocator *a, const Filter *f, 
     double magnitude = 0;
     for (size_t i = 0; i < axis->n_out; i++) {
         window_weights(axis, f, i, axis->first[i], axis->count[i], *w);
-        const uint32_t lead = across ? lead_of(axis, axis->first[i], axis->count[i]) : 0;
+        const uint32_t lead = across ? axis->first[i] % MUSE_RESIZE_GROUP : 0;
         if (!store_weights(axis, i, lead, *w, axis->count[i], &magnitude))
             return muse_fail(err, MUSE_ERR_ARG, "resize %u -> %u: a weight of output %zu is out of range", axis->n_in, axis->n_out, i);
         axis->first[i] -= lead;

@@ -15,7 +15,8 @@
 
 enum {
     MUSE_RESIZE_ROWS  = 8,    /* most rows of one call across */
-    MUSE_RESIZE_GROUP = 4,    /* `slots` is a multiple of this */
+    MUSE_RESIZE_GROUP = 4,    /* `first` is a multiple of this in tables for the pass across */
+    MUSE_RESIZE_SLOTS = 8,    /* `slots` is a multiple of this */
     MUSE_RESIZE_SPLIT = 4096  /* a weight of two parts is part[0] * 4096 + part[1], 0 <= part[1] < 4096 */
 };
 
@@ -24,8 +25,8 @@ enum {
  * serve both. Rows of the table have `slots` weights; those past count[i] are 0. */
 typedef struct MuseResizeAxis {
     uint32_t n_in, n_out;
-    size_t   taps;      /* largest count */
-    size_t   slots;     /* taps, rounded up to MUSE_RESIZE_GROUP */
+    size_t   taps;      /* most source samples of an output, leading zeros not counted */
+    size_t   slots;     /* at least every count */
     int      parts;     /* 1 or 2 */
     int      shift;     /* 1..22 */
     bool     wide;      /* sums may pass 31 bits (millions of taps): every kernel leaves these to C, in 64 bits */
@@ -35,7 +36,8 @@ typedef struct MuseResizeAxis {
 } MuseResizeAxis;
 
 /* Build the table. Start with zeros; muse_resize_axis_close() accepts a half-open one.
- * across: move windows near the end left (zero weights in front) where that lets vector loads stay inside the row.
+ * across: for MuseResizeAcrossU8, else for MuseResizeDownU8. Windows across start at a multiple of MUSE_RESIZE_GROUP, with
+ * zero weights in front, so that kernels load and rearrange each group of pixels once for all outputs that see it.
  * 0; MUSE_ERR_ARG: a size of 0, an unknown filter or precision; MUSE_ERR_NOMEM. */
 int  muse_resize_axis_open(MuseResizeAxis *axis, const MuseAllocator *a, uint32_t n_in, uint32_t n_out, uint32_t filter,
                            uint32_t precision, bool across, MuseError *err);

@@ -15,17 +15,16 @@ static inline Vec load_lanes(const uint8_t *p, size_t stride)
     return _mm512_inserti32x4(v, load16(p + 3 * stride), 3);
 }
 
-static inline long long load8(const uint8_t *p)
+/* 8 bytes each at p and q */
+static inline __m128i load8_8(const uint8_t *p, const uint8_t *q)
 {
-    long long q;
-    __builtin_memcpy(&q, p, sizeof q);
-    return q;
+    return _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)(const void *)p), _mm_loadl_epi64((const __m128i *)(const void *)q));
 }
 
 static inline Vec load_grey(const uint8_t *p, size_t stride)
 {
-    const long long a = load8(p), b = load8(p + stride), c = load8(p + 2 * stride), d = load8(p + 3 * stride);
-    return _mm512_cvtepu8_epi16(_mm256_setr_epi64x(a, b, c, d));
+    const __m128i low = load8_8(p, p + stride), high = load8_8(p + 2 * stride, p + 3 * stride);
+    return _mm512_cvtepu8_epi16(_mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1));
 }
 
 static inline void store_lanes(uint8_t *const *dst, size_t at, Vec v, size_t n, int room)

@@ -10,13 +10,19 @@
  *   load_part(p, n), store_part(p, v, n)  min(n, sizeof(Vec)) bytes
  *
  * Across: each 128-bit lane holds a row, so that one weight serves all and no sum crosses lanes; two taps of a channel are
- * paired for the multiply-add. Down: two rows are paired sample by sample. Tables with 64-bit sums, and outputs whose loads
- * would leave the row, go to C. */
+ * paired for the multiply-add. Groups of pixels are first gathered into a tile, lane by lane, because neighbouring outputs
+ * see the same groups about five times each when a picture shrinks, and loads would bound this pass. Down: two rows are paired sample by sample. Tables with 64-bit sums
+ * go to C, and so do windows longer than a tile: shrinking by more than 100 in one step. */
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { SETS_MAX = 2, SPLIT_BITS = 12 };   /* vectors of rows that share the loads of weights; log2 of MUSE_RESIZE_SPLIT */
+enum {
+    SETS_MAX    = 2,      /* vectors of rows that share the loads of weights */
+    SPLIT_BITS  = 12,     /* log2 of MUSE_RESIZE_SPLIT */
+    TILE_GROUPS = 128,    /* of colour pixels: 16 KiB at the most, a third of the first-level cache */
+    TILE_GREY   = 2048,   /* grey pixels of a row */
+};
 _Static_assert(1 << SPLIT_BITS == MUSE_RESIZE_SPLIT, "weights of two parts");
 
 /* rows stride bytes apart: one register serves them all */
@@ -40,53 +46,100 @@ INLINE Vec pair_mask(size_t channels, int from)
                                 (char)(f + 7), z));
 }
 
-/* the channels of output pixel i in each lane, as 32-bit levels not yet clamped */
-INLINE void colour_pixel(Vec out[SETS_MAX], Source src, int sets, const MuseResizeAxis *axis, size_t i, size_t channels, int parts)
+/* a tile: the groups of `sets` vectors of rows, or rows of grey */
+typedef union Tile {
+    Vec     colour[TILE_GROUPS][SETS_MAX];
+    uint8_t grey[SETS_MAX * LANES][TILE_GREY + 8];
+} Tile;
+
+/* Source pixels from .. from+n-1 of `sets` vectors of rows, zeros past the end of the row. */
+INLINE void fill_colour(Tile *tile, Source src, int sets, const MuseResizeAxis *axis, size_t channels, size_t from, size_t n)
+{
+    const size_t row = axis->n_in * channels, step = MUSE_RESIZE_GROUP * channels, begin = from * channels, groups = n / MUSE_RESIZE_GROUP;
+    /* groups whose 16 bytes are in the row; pixels are, and 4 bytes of the next are read with three channels */
+    const size_t inside = row - begin < 16 ? 0 : (row - begin - 16) / step + 1, plain = inside < groups ? inside : groups;
+    for (int s = 0; s < sets; s++) {
+        const uint8_t *p = src.rows + (size_t)(LANES * s) * src.stride + begin;
+        for (size_t g = 0; g < plain; g++) tile->colour[g][s] = load_lanes(p + g * step, src.stride);
+        for (size_t g = plain; g < groups; g++) {
+            uint8_t edge[LANES][16] = { { 0 } };
+            const size_t at = begin + g * step;
+            for (size_t r = 0; at < row && r < LANES; r++) memcpy(edge[r], p + r * src.stride + g * step, row - at);
+            tile->colour[g][s] = load_lanes(edge[0], sizeof *edge);
+        }
+    }
+}
+
+INLINE void fill_grey(Tile *tile, Source src, int sets, const MuseResizeAxis *axis, size_t from, size_t n)
+{
+    const size_t inside = axis->n_in - from < n ? axis->n_in - from : n;
+    for (size_t r = 0; r < (size_t)(sets * LANES); r++) {
+        memcpy(tile->grey[r], src.rows + r * src.stride + from, inside);
+        memset(tile->grey[r] + inside, 0, n + 8 - inside);
+    }
+}
+
+/* Where results of four outputs wait to be packed: 32-bit levels not yet clamped. */
+typedef struct Levels { Vec px[SETS_MAX][4]; } Levels;
+
+INLINE Vec level(Vec low, Vec high, const MuseResizeAxis *axis, int parts)
+{
+    const Vec v = VEC(add_epi32)(low, VEC(set1_epi32)(1 << (axis->shift - 1)));
+    return VEC(sra_epi32)(parts == 2 ? VEC(add_epi32)(v, VEC(slli_epi32)(high, SPLIT_BITS)) : v, _mm_cvtsi32_si128(axis->shift));
+}
+
+/* Output o: the groups of the tile from `group` on, times their weights. Sums are plain variables, for compilers lose
+ * arrays of vectors to memory. */
+INLINE void colour_output(Levels *out, size_t slot, const Vec *group, int sets, const MuseResizeAxis *axis, size_t o, size_t channels, int parts)
 {
     const Vec m01 = pair_mask(channels, 0), m23 = pair_mask(channels, (int)(2 * channels));
-    const int16_t *w0 = axis->part[0] + i * axis->slots, *w1 = parts == 2 ? axis->part[1] + i * axis->slots : w0;
-    const uint8_t *p = src.rows + axis->first[i] * channels;
-    Vec low[SETS_MAX], high[SETS_MAX];
-    for (int s = 0; s < sets; s++) low[s] = VEC(set1_epi32)(1 << (axis->shift - 1)), high[s] = VEC(set1_epi32)(0);
-    for (size_t k = 0; k < axis->slots; k += MUSE_RESIZE_GROUP, p += MUSE_RESIZE_GROUP * channels) {
+    const int16_t *w0 = axis->part[0] + o * axis->slots, *w1 = parts == 2 ? axis->part[1] + o * axis->slots : w0;
+    Vec low0 = VEC(set1_epi32)(0), low1 = low0, high0 = low0, high1 = low0;
+    for (size_t k = 0; k < axis->count[o]; k += MUSE_RESIZE_GROUP, group += SETS_MAX) {
         const Vec a01 = two_weights(w1 + k), a23 = two_weights(w1 + k + 2);
-        for (int s = 0; s < sets; s++) {
-            const Vec v = load_lanes(p + (size_t)(LANES * s) * src.stride, src.stride);
-            const Vec p01 = VEC(shuffle_epi8)(v, m01), p23 = VEC(shuffle_epi8)(v, m23);
-            low[s] = add_madd(add_madd(low[s], p01, a01), p23, a23);
-            if (parts == 2) high[s] = add_madd(add_madd(high[s], p01, two_weights(w0 + k)), p23, two_weights(w0 + k + 2));
-        }
+        const Vec r01 = VEC(shuffle_epi8)(group[0], m01), r23 = VEC(shuffle_epi8)(group[0], m23);
+        const Vec s01 = VEC(shuffle_epi8)(group[sets - 1], m01), s23 = VEC(shuffle_epi8)(group[sets - 1], m23);
+        low0 = add_madd(add_madd(low0, r01, a01), r23, a23);
+        if (sets == 2) low1 = add_madd(add_madd(low1, s01, a01), s23, a23);
+        if (parts == 1) continue;
+        const Vec b01 = two_weights(w0 + k), b23 = two_weights(w0 + k + 2);
+        high0 = add_madd(add_madd(high0, r01, b01), r23, b23);
+        if (sets == 2) high1 = add_madd(add_madd(high1, s01, b01), s23, b23);
     }
-    for (int s = 0; s < sets; s++) {
-        if (parts == 2) low[s] = VEC(add_epi32)(low[s], VEC(slli_epi32)(high[s], SPLIT_BITS));
-        out[s] = VEC(sra_epi32)(low[s], _mm_cvtsi32_si128(axis->shift));
-    }
+    out->px[0][slot] = level(low0, high0, axis, parts);
+    if (sets == 2) out->px[1][slot] = level(low1, high1, axis, parts);
 }
 
-INLINE void across_colour(uint8_t *const *dst, Source src, int sets, const MuseResizeAxis *axis, size_t channels, int parts, size_t begin,
-                          size_t end)
+/* 8 weights in every lane */
+INLINE Vec grey_weights(const int16_t *w) { return spread(_mm_loadu_si128((const __m128i *)(const void *)w)); }
+
+/* The same for grey; each lane is left with four partial sums, which finish_grey() adds. */
+INLINE void grey_output(Levels *low, Levels *high, size_t slot, const uint8_t *px, size_t stride, int sets, const MuseResizeAxis *axis, size_t o,
+                        int parts)
 {
-    const Vec squeeze = spread(_mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 3, 7, 11, 15));
-    for (size_t i = begin; i < end; i += 4) {
-        const size_t n = end - i < 4 ? end - i : 4;
-        Vec px[4][SETS_MAX];
-        for (size_t p = 0; p < 4; p++) colour_pixel(px[p], src, sets, axis, p < n ? i + p : i, channels, parts);
-        for (int s = 0; s < sets; s++) {
-            Vec v = VEC(packus_epi16)(VEC(packs_epi32)(px[0][s], px[1][s]), VEC(packs_epi32)(px[2][s], px[3][s]));
-            if (channels == 3) v = VEC(shuffle_epi8)(v, squeeze);
-            store_lanes(dst + LANES * s, i * channels, v, n * channels, (end - i) * channels >= 16);
-        }
+    const int16_t *w0 = axis->part[0] + o * axis->slots, *w1 = parts == 2 ? axis->part[1] + o * axis->slots : w0;
+    Vec low0 = VEC(set1_epi32)(0), low1 = low0, high0 = low0, high1 = low0;
+    for (size_t k = 0; k < axis->count[o]; k += 8) {
+        const Vec r = load_grey(px + k, stride), w = grey_weights(w1 + k);
+        low0 = add_madd(low0, r, w);
+        const Vec s = sets == 2 ? load_grey(px + LANES * stride + k, stride) : r;
+        if (sets == 2) low1 = add_madd(low1, s, w);
+        if (parts == 1) continue;
+        const Vec v = grey_weights(w0 + k);
+        high0 = add_madd(high0, r, v);
+        if (sets == 2) high1 = add_madd(high1, s, v);
     }
+    low->px[0][slot] = low0, low->px[1][slot] = low1;
+    if (parts == 2) high->px[0][slot] = high0, high->px[1][slot] = high1;
 }
 
-/* 8 weights, the last 4 zero where the table ends, in every lane */
-INLINE Vec grey_weights(const int16_t *w, size_t left)
+INLINE Vec finish_colour(const Vec px[4], size_t channels)
 {
-    const __m128i *p = (const __m128i *)(const void *)w;
-    return spread(left >= 8 ? _mm_loadu_si128(p) : _mm_loadl_epi64(p));
+    const Vec v = VEC(packus_epi16)(VEC(packs_epi32)(px[0], px[1]), VEC(packs_epi32)(px[2], px[3]));
+    return channels == 4 ? v : VEC(shuffle_epi8)(v, spread(_mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 3, 7, 11, 15)));
 }
 
-/* sums of the four products of each lane, of four pixels */
+/* lane by lane, the sum of px[p]'s four numbers at place p */
 INLINE Vec sum_lanes(const Vec px[4])
 {
     const Vec ab = VEC(add_epi32)(VEC(unpacklo_epi32)(px[0], px[1]), VEC(unpackhi_epi32)(px[0], px[1]));
@@ -94,66 +147,79 @@ INLINE Vec sum_lanes(const Vec px[4])
     return VEC(add_epi32)(VEC(unpacklo_epi64)(ab, cd), VEC(unpackhi_epi64)(ab, cd));
 }
 
-INLINE void across_grey(uint8_t *const *dst, Source src, int sets, const MuseResizeAxis *axis, int parts, size_t begin, size_t end)
+INLINE Vec finish_grey(const Vec low[4], const Vec high[4], const MuseResizeAxis *axis, int parts)
 {
-    for (size_t i = begin; i < end; i += 4) {
-        const size_t n = end - i < 4 ? end - i : 4;
-        Vec low[SETS_MAX][4], high[SETS_MAX][4];
-        for (size_t p = 0; p < 4; p++) {
-            const size_t o = p < n ? i + p : i;
-            const int16_t *w0 = axis->part[0] + o * axis->slots, *w1 = parts == 2 ? axis->part[1] + o * axis->slots : w0;
-            for (int s = 0; s < sets; s++) low[s][p] = high[s][p] = VEC(set1_epi32)(0);
-            for (size_t k = 0; k < axis->slots; k += 8)
-                for (int s = 0; s < sets; s++) {
-                    const Vec v = load_grey(src.rows + (size_t)(LANES * s) * src.stride + axis->first[o] + k, src.stride);
-                    low[s][p] = add_madd(low[s][p], v, grey_weights(w1 + k, axis->slots - k));
-                    if (parts == 2) high[s][p] = add_madd(high[s][p], v, grey_weights(w0 + k, axis->slots - k));
-                }
-        }
-        for (int s = 0; s < sets; s++) {
-            Vec v = VEC(add_epi32)(sum_lanes(low[s]), VEC(set1_epi32)(1 << (axis->shift - 1)));
-            if (parts == 2) v = VEC(add_epi32)(v, VEC(slli_epi32)(sum_lanes(high[s]), SPLIT_BITS));
-            v = VEC(packs_epi32)(VEC(sra_epi32)(v, _mm_cvtsi32_si128(axis->shift)), VEC(set1_epi32)(0));
-            store_lanes(dst + LANES * s, i, VEC(packus_epi16)(v, v), n, end - i >= 16);
-        }
+    const Vec v = level(sum_lanes(low), parts == 2 ? sum_lanes(high) : VEC(set1_epi32)(0), axis, parts);
+    const Vec w = VEC(packs_epi32)(v, v);
+    return VEC(packus_epi16)(w, w);
+}
+
+/* what a call works on; sets, channels and parts are literals where a function is instantiated */
+typedef struct Job {
+    uint8_t *const *dst;
+    Source src;
+    const MuseResizeAxis *axis;
+    size_t begin, end;
+} Job;
+
+/* Outputs i .. i+n-1, n <= 4, from a tile that holds the source from pixel `from` on. */
+INLINE void four_outputs(const Tile *tile, const Job *job, int sets, size_t channels, int parts, size_t from, size_t i, size_t n)
+{
+    Levels low, high;
+    for (size_t p = 0; p < 4; p++) {
+        const size_t o = p < n ? i + p : i, at = job->axis->first[o] - from;
+        if (channels == 1) grey_output(&low, &high, p, &tile->grey[0][at], sizeof *tile->grey, sets, job->axis, o, parts);
+        else colour_output(&low, p, tile->colour[at / MUSE_RESIZE_GROUP], sets, job->axis, o, channels, parts);
+    }
+    for (int s = 0; s < sets; s++) {
+        const Vec v = channels == 1 ? finish_grey(low.px[s], high.px[s], job->axis, parts) : finish_colour(low.px[s], channels);
+        store_lanes(job->dst + LANES * s, i * channels, v, n * channels, (job->end - i) * channels >= 16);
     }
 }
 
-/* end of the outputs whose loads stay inside the row: 16 bytes a group of colour, 8 of grey */
-static size_t end_inside(const MuseResizeAxis *axis, size_t channels, size_t begin, size_t end)
+INLINE void across(const Job *job, int sets, size_t channels, int parts)
 {
-    const size_t reads = channels == 1 ? (axis->slots + 7) / 8 * 8 : (axis->slots - MUSE_RESIZE_GROUP) * channels + 16;
-    while (end > begin && axis->first[end - 1] * channels + reads > axis->n_in * channels) end--;
-    return end;
+    const MuseResizeAxis *axis = job->axis;
+    const size_t tile_px = channels == 1 ? TILE_GREY : TILE_GROUPS * MUSE_RESIZE_GROUP;
+    Tile tile;
+    for (size_t i = job->begin; i < job->end;) {
+        const size_t from = axis->first[i];
+        size_t stop = i + 1;
+        while (stop < job->end && axis->first[stop] + axis->slots <= from + tile_px) stop++;
+        const size_t n = axis->first[stop - 1] + axis->slots - from;
+        if (channels == 1) fill_grey(&tile, job->src, sets, axis, from, n);
+        else fill_colour(&tile, job->src, sets, axis, channels, from, n);
+        for (; i < stop; i += 4) four_outputs(&tile, job, sets, channels, parts, from, i, stop - i < 4 ? stop - i : 4);
+        i = stop;
+    }
 }
 
-INLINE void across_sets(uint8_t *const *dst, Source src, int sets, size_t channels, const MuseResizeAxis *axis, size_t begin, size_t end)
+INLINE void across_sets(const Job *job, int sets, size_t channels)
 {
-    if (channels == 1 && axis->parts == 1) across_grey(dst, src, sets, axis, 1, begin, end);
-    else if (channels == 1) across_grey(dst, src, sets, axis, 2, begin, end);
-    else if (channels == 3 && axis->parts == 1) across_colour(dst, src, sets, axis, 3, 1, begin, end);
-    else if (channels == 3) across_colour(dst, src, sets, axis, 3, 2, begin, end);
-    else if (axis->parts == 1) across_colour(dst, src, sets, axis, 4, 1, begin, end);
-    else across_colour(dst, src, sets, axis, 4, 2, begin, end);
+    const int parts = job->axis->parts;
+    if (channels == 1 && parts == 1) across(job, sets, 1, 1);
+    else if (channels == 1) across(job, sets, 1, 2);
+    else if (channels == 3 && parts == 1) across(job, sets, 3, 1);
+    else if (channels == 3) across(job, sets, 3, 2);
+    else if (parts == 1) across(job, sets, 4, 1);
+    else across(job, sets, 4, 2);
 }
 
 void NAME(muse_resize_across_u8)(const MuseResizeRows *rows, const MuseResizeAxis *axis)
 {
-    MuseResizeRows rest = *rows;
-    rest.begin = axis->wide ? rows->begin : end_inside(axis, rows->channels, rows->begin, rows->end);
-    if (rest.begin < rest.end) muse_resize_across_u8_c(&rest, axis);
-    if (rest.begin == rows->begin) return;
-    Source src = { rows->src, rows->src_stride };
-    size_t r = 0;
-    for (; r + 2 * LANES <= rows->n_rows; r += 2 * LANES, src.rows += 2 * LANES * src.stride)
-        across_sets(rows->dst + r, src, 2, rows->channels, axis, rows->begin, rest.begin);
-    for (; r + LANES <= rows->n_rows; r += LANES, src.rows += LANES * src.stride)
-        across_sets(rows->dst + r, src, 1, rows->channels, axis, rows->begin, rest.begin);
-    for (; r < rows->n_rows; r++) {   /* one row in all lanes */
+    if (axis->wide || axis->slots > (rows->channels == 1 ? TILE_GREY : TILE_GROUPS * MUSE_RESIZE_GROUP)) {
+        muse_resize_across_u8_c(rows, axis);
+        return;
+    }
+    Job job = { rows->dst, { rows->src, rows->src_stride }, axis, rows->begin, rows->end };
+    size_t left = rows->n_rows;
+    for (; left >= 2 * LANES; left -= 2 * LANES, job.dst += 2 * LANES, job.src.rows += 2 * LANES * job.src.stride) across_sets(&job, 2, rows->channels);
+    for (; left >= LANES; left -= LANES, job.dst += LANES, job.src.rows += LANES * job.src.stride) across_sets(&job, 1, rows->channels);
+    for (size_t r = rows->n_rows - left; r < rows->n_rows; r++) {   /* one row in all lanes */
         uint8_t *same[LANES];
         for (int k = 0; k < LANES; k++) same[k] = rows->dst[r];
-        const Source one = { rows->src + r * rows->src_stride, 0 };
-        across_sets(same, one, 1, rows->channels, axis, rows->begin, rest.begin);
+        const Job one = { same, { rows->src + r * rows->src_stride, 0 }, axis, rows->begin, rows->end };
+        across_sets(&one, 1, rows->channels);
     }
 }
 

@@ -10,7 +10,7 @@ typedef struct Shape { uint32_t n_in, n_out, filter; } Shape;
 
 static const Shape shapes[] = {
     { 1, 1, 3 }, { 1, 9, 3 }, { 2, 5, 3 }, { 5, 2, 3 }, { 7, 8, 3 }, { 8, 7, 2 }, { 9, 40, 3 }, { 33, 11, 3 }, { 64, 17, 3 }, { 65, 16, 2 },
-    { 100, 23, 3 }, { 200, 199, 3 }, { 40, 333, 3 }, { 333, 5, 3 }, { 1000, 1, 3 }, { 500, 114, 3 }, { 257, 64, 1 }, { 129, 130, 1 }, { 700, 3, 2 },
+    { 100, 23, 3 }, { 200, 199, 3 }, { 40, 333, 3 }, { 333, 5, 3 }, { 1000, 1, 3 }, { 500, 114, 3 }, { 257, 64, 1 }, { 129, 130, 1 }, { 700, 3, 2 }, { 6000, 2, 3 },
 };
 static const size_t channel_counts[] = { 1, 3, 4 };
 
@@ -107,7 +107,7 @@ static void check_down_u8(Check *c, CheckFn *any)
                 const size_t n = widths[k];
                 MuseResizeAxis axis = open_axis(c, shapes[i], precision, false);
                 uint8_t *block = check_u8(c, n * axis.n_in, (CheckKind)((i + k) % 5));
-                const uint8_t *rows[1000];
+                const uint8_t *rows[6000];
                 for (size_t r = 0; r < axis.n_in; r++) rows[r] = block + r * n;
                 for (size_t at = 0; at < axis.n_out; at += 1 + axis.n_out / 7) {
                     check_note(c, "%u->%u filter %u precision %u width %zu output %zu", axis.n_in, axis.n_out, shapes[i].filter, precision, n, at);

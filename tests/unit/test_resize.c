@@ -382,7 +382,7 @@ static void test_memory_bound(void **state)
         assert_int_equal(meter.live, before);
         const size_t S = 4000 * 3, D = 912 * 3, T = 2 * 2 * 3000 / 672 + 3, B = 8;
         const size_t rows = i == 0 ? (T + B - 1) * D + 8 * S : (T + B - 1) * S + 8 * S + B * S;
-        const size_t tables = (912 + 672) * (20 * 2 + 8) + 2 * (T + B) * sizeof(void *) + 4096;
+        const size_t tables = (912 + 672) * (24 * 2 + 8) + 2 * (T + B) * sizeof(void *) + 4096;
         if (meter.peak - before > rows + tables) fail_msg("%zu bytes at peak, %zu allowed", meter.peak - before, rows + tables);
         muse_runtime_close(&rt);
         assert_int_equal(meter.live, 0);
