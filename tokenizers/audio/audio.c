@@ -73,6 +73,24 @@ static int count_samples(MuseAudio *a, MuseSoundReader *r, double max_seconds, M
     return rc;
 }
 
+/* What container and decoder say of the length must agree; where neither promises one, decoding counts. */
+static int settle_length(MuseAudio *a, MuseSoundReader *r, double max_seconds, MuseError *err)
+{
+    const MuseSound *s = &a->sound;
+    const bool silent = r->n_samples == UINT64_MAX;   /* the decoder promises nothing */
+    uint64_t want = 0;
+    a->info.rate = r->rate;
+    if (s->rate && !muse_resampled_len(s->n_samples, s->rate, r->rate, &want)) want = UINT64_MAX;
+    const uint64_t apart = silent ? 0 : r->n_samples > want ? r->n_samples - want : want - r->n_samples;
+    if (s->count == MUSE_COUNT_EXACT && apart > (r->rate != s->rate))   /* Opus counts at 48 kHz, whatever it decodes to */
+        return muse_fail(err, MUSE_ERR_FORMAT, "%s: %llu samples promised, the decoder finds %llu", s->format, (unsigned long long)want,
+                         (unsigned long long)r->n_samples);
+    const bool believed = s->count == MUSE_COUNT_EXACT || (!silent && apart == 0) || (s->count == MUSE_COUNT_DECODER && r->n_samples <= want);
+    if (!believed) return count_samples(a, r, max_seconds, err);
+    a->info.n_samples = silent ? want : r->n_samples;
+    return check_seconds(a, a->info.n_samples, max_seconds, err);
+}
+
 /* a->bytes are a sound file: what is it, and how long? */
 static int inspect(MuseAudio *a, size_t size, double max_seconds, MuseError *err)
 {
@@ -86,17 +104,7 @@ static int inspect(MuseAudio *a, size_t size, double max_seconds, MuseError *err
     MuseSoundReader r;
     rc = muse_sound_reader_open(&r, a->rt, s, err);
     if (rc < 0) return rc;
-    a->info.rate = r.rate;
-    const bool agreed = r.n_samples == s->n_samples || (s->count == MUSE_COUNT_DECODER && r.n_samples <= s->n_samples);
-    if (agreed) {
-        a->info.n_samples = r.n_samples;
-        rc = check_seconds(a, r.n_samples, max_seconds, err);
-    } else if (s->count == MUSE_COUNT_EXACT) {
-        rc = muse_fail(err, MUSE_ERR_FORMAT, "%s: the header promises %llu samples, the decoder %llu", s->format,
-                       (unsigned long long)s->n_samples, (unsigned long long)r.n_samples);
-    } else {
-        rc = count_samples(a, &r, max_seconds, err);
-    }
+    rc = settle_length(a, &r, max_seconds, err);
     muse_sound_reader_close(&r);
     if (a->info.rate < MUSE_SOUND_RATE_MIN || a->info.rate > MUSE_SOUND_RATE_MAX)
         rc = muse_fail(err, MUSE_ERR_LIMIT, "%s: %u Hz, taken are %d to %d", s->format, a->info.rate, MUSE_SOUND_RATE_MIN, MUSE_SOUND_RATE_MAX);

@@ -19,7 +19,7 @@ enum { MUSE_SOUND_HEAD_MAX = 2048 };
 /* How far n_samples can be trusted before decoding. Decoding checks it in any case. */
 typedef enum MuseSoundCount {
     MUSE_COUNT_EXACT,     /* the header promises it: fewer or more is damage */
-    MUSE_COUNT_DECODER,   /* the codec's own header, as the decoder reads it, promises it; n_samples is at least that */
+    MUSE_COUNT_DECODER,   /* the decoder's own reading promises it; n_samples is at least that */
     MUSE_COUNT_GUESS,     /* if the decoder agrees it holds, else decoding counts */
     MUSE_COUNT_NONE       /* only decoding tells */
 } MuseSoundCount;
@@ -28,7 +28,7 @@ typedef struct MuseSound {
     const char *format;        /* static: "wav", "aiff", "flac", "ogg", "mp3", "mp2" */
     int         container;     /* SF_FORMAT_ major type that libsndfile must see too */
     uint32_t    rate, channels;
-    uint64_t    n_samples;     /* a channel */
+    uint64_t    n_samples;     /* a channel, at `rate` */
     MuseSoundCount count;
     const uint8_t *body;       /* sound bytes inside the file */
     size_t      body_len;

@@ -7,7 +7,7 @@
 #include "base/status.h"
 #include "tokenizers/audio/sound.h"
 
-enum { STREAMINFO_BYTES = 34, BLOCK_LAST = 0x80 };
+enum { STREAMINFO_BYTES = 34, BLOCK_LAST = 0x80, ID3V1_BYTES = 128 };
 
 int muse_sound_flac(MuseSound *s, const uint8_t *bytes, size_t size, size_t at, MuseError *err)
 {
@@ -39,8 +39,12 @@ int muse_sound_flac(MuseSound *s, const uint8_t *bytes, size_t size, size_t at, 
     const uint8_t lone[4] = { BLOCK_LAST, 0, 0, STREAMINFO_BYTES };
     memcpy(s->head + 4, lone, 4);
     memcpy(s->head + 8, info, STREAMINFO_BYTES);
+    /* Without a total libsndfile decodes to the end of the file, so that more samples than promised show too. */
+    s->head[8 + 13] &= 0xf0;
+    memset(s->head + 8 + 14, 0, 4);
     s->head_len = 8 + STREAMINFO_BYTES;
     s->body = bytes + b.pos;
     s->body_len = size - b.pos;
+    if (s->body_len >= ID3V1_BYTES && memcmp(bytes + size - ID3V1_BYTES, "TAG", 3) == 0) s->body_len -= ID3V1_BYTES;
     return muse_sound_check(s, err);
 }

@@ -49,6 +49,39 @@ bool muse_sound_is_mpeg(const uint8_t *bytes, size_t size)
     return frame_read(&next, bytes + f.bytes) || memcmp(bytes + f.bytes, "TAG", 3) == 0 || memcmp(bytes + f.bytes, "APET", 4) == 0;
 }
 
+static uint32_t side_bytes(const MpegFrame *f) { return f->version1 ? (f->channels == 1 ? 17 : 32) : f->channels == 1 ? 9 : 17; }
+
+typedef struct Bits { const uint8_t *p; uint32_t at; } Bits;
+
+static uint32_t bits(Bits *b, uint32_t n)
+{
+    uint32_t v = 0;
+    for (; n; n--, b->at++) v = v << 1 | (b->p[b->at / 8] >> (7 - b->at % 8) & 1u);
+    return v;
+}
+
+/* Is a layer III frame's side information possible? mpg123 mutes a frame where it is not, and says so on stderr only.
+ * p: [f->bytes] */
+static bool side_ok(const MpegFrame *f, const uint8_t *p)
+{
+    const uint32_t side = side_bytes(f), before = 4 + (f->crc ? 2 : 0) + side;
+    if (f->bytes < before) return false;
+    Bits b = { p + before - side, 0 };
+    const uint32_t reservoir = bits(&b, f->version1 ? 9 : 8);
+    const uint32_t granules = f->version1 ? 2 : 1;
+    bits(&b, f->version1 ? (f->channels == 1 ? 5 + 4 : 3 + 8) : f->channels);   /* private bits, scfsi */
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < granules * f->channels; i++) {
+        used += bits(&b, 12);                              /* part2_3_length */
+        if (bits(&b, 9) > 288) return false;               /* big_values: pairs of 576 lines */
+        bits(&b, f->version1 ? 8 + 4 : 8 + 9);             /* global_gain, scalefac_compress */
+        const uint32_t switched = bits(&b, 1);
+        if (switched && bits(&b, 2) == 0) return false;    /* block_type 0 is what is not switched */
+        bits(&b, (switched ? 20 : 22) + (f->version1 ? 3 : 2));
+    }
+    return used <= 8 * (reservoir + f->bytes - before);
+}
+
 /* What may stand behind the last frame: an ID3v1, APE or Lyrics3 tag, another ID3v2 tag, or zeros. */
 static bool is_tail(const uint8_t *p, size_t size)
 {
@@ -62,8 +95,7 @@ static bool is_tail(const uint8_t *p, size_t size)
 /* Where the side information of a layer III frame ends: what follows may be "Xing" or "Info". */
 static size_t side_end(const MpegFrame *f)
 {
-    const size_t side = f->version1 ? (f->channels == 1 ? 17 : 32) : f->channels == 1 ? 9 : 17;
-    return 4 + side;   /* the tag ignores the CRC's two bytes */
+    return 4 + side_bytes(f);  /* the tag ignores the CRC's two bytes */
 }
 
 /* The information frame, if p starts with one: *promised is its number of frames (0: none stated). Its number of bytes is
@@ -97,6 +129,8 @@ int muse_sound_mpeg(MuseSound *s, const uint8_t *bytes, size_t size, size_t at, 
             return muse_fail(err, MUSE_ERR_UNSUPPORTED, "%s: rate, layer or channels change at byte %zu, in frame %zu", s->format, at + pos, frames);
         if (f.bytes > size - pos)
             return muse_fail(err, MUSE_ERR_FORMAT, "%s: frame %zu at byte %zu promises %u bytes, the file has %zu left", s->format, frames, at + pos, f.bytes, size - pos);
+        if (f.layer == 3 && !side_ok(&f, bytes + pos))
+            return muse_fail(err, MUSE_ERR_FORMAT, "%s: impossible side information in frame %zu at byte %zu", s->format, frames, at + pos);
         pos += f.bytes;
         frames++;
     }

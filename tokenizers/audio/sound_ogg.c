@@ -64,19 +64,23 @@ static int page(OggWalk *w, const uint32_t table[256], MuseBytes *b, MuseError *
     return 0;
 }
 
-/* The first packet, whole on the first page. */
-static int identify(MuseSound *s, const uint8_t *bytes, MuseError *err)
+/* The first packet, whole on the first page. A granule position counts samples from the stream's start; Opus counts at
+ * 48 kHz and includes what the decoder throws away first. */
+static int identify(MuseSound *s, const uint8_t *bytes, uint64_t granule, MuseError *err)
 {
     MuseBytes b = muse_bytes(bytes + PAGE_HEAD + bytes[26], bytes[26] ? bytes[PAGE_HEAD] : 0);
     const uint8_t *id = b.data;
     if (b.size >= 19 && memcmp(id, "OpusHead", 8) == 0) {
         muse_bytes_take(&b, 9);
         s->channels = muse_bytes_u8(&b);
-        s->rate = 48000;   /* the reader takes libsndfile's: a hint of the original rate stands in the header */
+        const uint32_t skip = muse_bytes_u16le(&b);
+        s->rate = 48000;   /* the reader takes libsndfile's, which follows the original rate in the header */
+        s->n_samples = granule > skip ? granule - skip : 0;
     } else if (b.size >= 30 && memcmp(id, "\1vorbis", 7) == 0) {
         muse_bytes_take(&b, 11);
         s->channels = muse_bytes_u8(&b);
         s->rate = muse_bytes_u32le(&b);
+        s->n_samples = granule;
     } else {
         return muse_fail(err, MUSE_ERR_UNSUPPORTED, "ogg: the stream is neither Vorbis nor Opus");
     }
@@ -99,7 +103,6 @@ int muse_sound_ogg(MuseSound *s, const uint8_t *bytes, size_t size, MuseError *e
     if (!w.ended) return muse_fail(err, MUSE_ERR_FORMAT, "ogg: the stream has no end: its last page, number %u, lacks the end flag", w.sequence);
     s->body = bytes;
     s->body_len = size;
-    s->n_samples = w.granule;
-    s->count = MUSE_COUNT_DECODER;
-    return identify(s, bytes, err);
+    s->count = MUSE_COUNT_EXACT;
+    return identify(s, bytes, w.granule, err);
 }
