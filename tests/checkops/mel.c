@@ -56,7 +56,7 @@ static void check_mel_bands_f32(Check *c, CheckFn *any)
         for (uint32_t longest = 1; longest <= 40; longest += longest < 18 ? 1 : 11) {
             enum { BANDS = 80, POWER = 201 };
             check_note(c, "bands of up to %u, %s", longest, check_kind_name((CheckKind)kind));
-            uint32_t *first = check_out(c, BANDS * sizeof *first), *len = check_out(c, BANDS * sizeof *len), *at = check_out(c, BANDS * sizeof *at), used = 0;
+            uint32_t first[BANDS], len[BANDS], at[BANDS], used = 0;
             for (uint32_t b = 0; b < BANDS; b++) {
                 len[b] = b == 0 ? longest : check_random(c) % (longest + 1);
                 first[b] = b == 1 ? POWER - len[b] : check_random(c) % (POWER - len[b]);

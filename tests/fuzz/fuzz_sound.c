@@ -7,6 +7,10 @@
 #include "fuzz.h"
 #include "muse/audio.h"
 
+/* libsndfile 1.2 loses a Vorbis decoder (6 KB) whose comment or setup header is wrong; ours to report, not to mend. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void) { return "leak:libvorbis.so\nleak:libvorbisenc.so\n"; }
+
 static void frames(const MuseAudio *audio, const MuseAudioRule *rule)
 {
     MuseAudioInfo info;

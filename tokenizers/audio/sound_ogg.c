@@ -77,10 +77,14 @@ static int identify(MuseSound *s, const uint8_t *bytes, uint64_t granule, MuseEr
         s->rate = 48000;   /* the reader takes libsndfile's, which follows the original rate in the header */
         s->n_samples = granule > skip ? granule - skip : 0;
     } else if (b.size >= 30 && memcmp(id, "\1vorbis", 7) == 0) {
-        muse_bytes_take(&b, 11);
+        muse_bytes_take(&b, 7);
+        const uint32_t version = muse_bytes_u32le(&b);
         s->channels = muse_bytes_u8(&b);
         s->rate = muse_bytes_u32le(&b);
         s->n_samples = granule;
+        const uint32_t small = id[28] & 15, large = id[28] >> 4;   /* block sizes, as powers of two */
+        if (version || small < 6 || large > 13 || small > large || !(id[29] & 1))
+            return muse_fail(err, MUSE_ERR_FORMAT, "ogg: impossible Vorbis header: version %u, blocks of 2^%u and 2^%u, framing %u", version, small, large, id[29] & 1u);
     } else {
         return muse_fail(err, MUSE_ERR_UNSUPPORTED, "ogg: the stream is neither Vorbis nor Opus");
     }
