@@ -31,7 +31,9 @@ typedef struct MuseAudioParams {
 MUSE_API void muse_audio_params_init(MuseAudioParams *params);
 
 /**
- * Open a sound file: WAV, FLAC, OGG (Vorbis, Opus), MP3, AIFF and what else libsndfile reads. Any thread.
+ * Open a sound file: WAV (also RF64), FLAC, OGG (Vorbis, Opus), MP3 (also layer II) or AIFF. Any thread. Other containers
+ * are MUSE_ERR_UNSUPPORTED, as are chained Ogg streams. A file must not be shortened by others while it is open.
+ * The length is checked here where the container states it, and in muse_audio_frames(); rules: docs/audio.md.
  * @param out     Receives the handle, or NULL. Release with muse_audio_close().
  * @param rt      NULL = defaults.
  * @param params  NULL = defaults.
@@ -52,7 +54,7 @@ enum { MUSE_PCM_S16 = 1, MUSE_PCM_F32 = 2 };
  * @param n_samples Samples a channel.
  * @param rate      1000..768000 samples per second.
  * @param channels  1..64.
- * @return as muse_audio_open_file(); MUSE_ERR_FORMAT: a NaN or infinite sample (its index is named).
+ * @return as muse_audio_open_file(); MUSE_ERR_FORMAT: a sample that is NaN, infinite or beyond 1e15 (its index is named).
  */
 MUSE_API int muse_audio_open_pcm(MuseAudio **out, MuseRuntime *rt, const void *pcm, uint64_t n_samples, int type,
                                  uint32_t rate, uint32_t channels, const MuseAudioParams *params, MuseError *err);
@@ -68,7 +70,7 @@ typedef struct MuseAudioInfo {
     uint32_t    rate;       ///< samples per second, as stored
     uint32_t    channels;
     double      seconds;
-    const char *format;     ///< "wav", "flac", "ogg", "mp3", "aiff", ... or "pcm"; static
+    const char *format;     ///< "wav", "flac", "ogg", "mp3", "mp2", "aiff" or "pcm"; static
 } MuseAudioInfo;
 
 /** Any thread. @return 0; MUSE_ERR_ARG. */
@@ -95,7 +97,7 @@ MUSE_API int muse_audio_plan(const MuseAudioRule *rule, uint64_t n_samples, uint
  * @param out     Receives the frames, or NULL. Release with muse_frames_close().
  * @param cancel  NULL = never.
  * @return as muse_audio_plan() and muse_audio_open_file(); MUSE_ERR_CANCELLED; MUSE_ERR_FORMAT also when the file ends
- *         before the length its header promises, or holds NaN or infinite samples.
+ *         before the length its header promises or goes on after it, or holds samples that are NaN, infinite or beyond 1e15.
  */
 MUSE_API int muse_audio_frames(MuseFrames **out, const MuseAudio *audio, const MuseAudioRule *rule,
                                MuseCancelFn *cancel, void *cancel_user, MuseError *err);
@@ -113,7 +115,8 @@ MUSE_API void muse_frames_hash(const MuseFrames *frames, uint8_t hash[32]);
 
 /**
  * Open a live feed. One thread per handle. Memory is bounded: the resampler's state, under a second of samples, and the
- * frames not yet taken.
+ * frames not yet taken. Resampled sound lags, by 40 ms from 44.1 or 48 kHz and 115 ms from 8 kHz, and
+ * comes in steps of 960 samples of the feed; at the rule's own rate it does neither.
  * @param type,rate,channels As muse_audio_open_pcm().
  * @return 0; MUSE_ERR_ARG; MUSE_ERR_UNSUPPORTED: no sound in this family, or MUSE_MEL_FLOOR_GLOBAL, which needs the end of
  *         the sound first; MUSE_ERR_NOMEM.
@@ -123,8 +126,9 @@ MUSE_API int muse_audio_feed_open(MuseAudioFeed **out, MuseRuntime *rt, const Mu
 
 /**
  * Give PCM as it arrives, any number of samples.
- * @return 0; MUSE_ERR_ARG; MUSE_ERR_FORMAT: a NaN or infinite sample (the feed is unchanged); MUSE_ERR_STATE: after finish;
- *         MUSE_ERR_NOMEM.
+ * @return 0; MUSE_ERR_ARG; MUSE_ERR_FORMAT: a sample that is NaN, infinite or beyond 1e15 (the feed is unchanged);
+ *         MUSE_ERR_STATE: after finish; MUSE_ERR_NOMEM (the feed is unchanged, unless it was the resampler's
+ *         own memory: then only close is left).
  */
 MUSE_API int muse_audio_feed_push(MuseAudioFeed *feed, const void *pcm, size_t n_samples, MuseError *err);
 

@@ -85,7 +85,8 @@ static void check_mel_log10_f32(Check *c, CheckFn *any)
             for (int in_place = 0; in_place < 2; in_place++) {
                 const size_t n = lengths[i];
                 const CheckKind base = kind < CHECK_KINDS ? (CheckKind)kind : CHECK_RANDOM;
-                check_note(c, "n=%zu %s%s", n, kind < CHECK_KINDS ? check_kind_name(base) : kind == CHECK_KINDS ? "all magnitudes" : "near 1", in_place ? " in place" : "");
+                check_note(c, "n=%zu %s%s",
+                    n, kind < CHECK_KINDS ? check_kind_name(base) : kind == CHECK_KINDS ? "all magnitudes" : "near 1", in_place ? " in place" : "");
                 float *x = check_f32(c, n, base), *want = check_out_f32(c, n), *got = check_out_f32(c, n);
                 for (size_t k = 0; kind >= CHECK_KINDS && k < n; k++) x[k] = kind == CHECK_KINDS ? powf(10.0f, 48 * x[k] + 1 > 38 ? x[k] : 48 * x[k] + 1) : 1 + x[k] * 1e-3f;
                 muse_mel_log10_f32_c(want, x, n);

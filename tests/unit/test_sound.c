@@ -154,7 +154,8 @@ static void test_cut(void **state)
             const int rc = try_bytes(file.data, n, &err);
             const int streamed = rc == 0 && n > 100;
             if (rc == 0) fail_msg("%s: cut to %zu of %zu bytes, and taken%s", formats[i].name, n, file.len, streamed ? "" : " early");
-            if (rc != MUSE_ERR_FORMAT && rc != MUSE_ERR_UNSUPPORTED) fail_msg("%s: cut to %zu bytes: %s %s", formats[i].name, n, muse_status_name(rc), err.text);
+            if (rc != MUSE_ERR_FORMAT && rc != MUSE_ERR_UNSUPPORTED) fail_msg("%s: cut to %zu bytes: %s %s",
+                                                                              formats[i].name, n, muse_status_name(rc), err.text);
         }
         free(file.data);
         free(x);
@@ -344,7 +345,8 @@ static void test_bad(void **state)
         MuseFile f = load(name);
         const int rc = try_bytes(f.data, f.size, &err);
         if (rc != bad[i].code || !strstr(err.text, bad[i].text))
-            fail_msg("%s: %s \"%s\"; expected %s with \"%s\"", bad[i].file, muse_status_name(rc), rc < 0 ? err.text : "", muse_status_name(bad[i].code), bad[i].text);
+            fail_msg("%s: %s \"%s\"; expected %s with \"%s\"",
+                     bad[i].file, muse_status_name(rc), rc < 0 ? err.text : "", muse_status_name(bad[i].code), bad[i].text);
         muse_file_close(&f);
     }
 }

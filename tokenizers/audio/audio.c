@@ -57,7 +57,8 @@ static int take_bytes(MuseAudio *a, const void *bytes, size_t size, int borrow, 
 static int check_seconds(const MuseAudio *a, uint64_t n, double max_seconds, MuseError *err)
 {
     if ((double)n <= max_seconds * a->info.rate) return 0;
-    return muse_fail(err, MUSE_ERR_LIMIT, "%s: %.1f seconds of sound or more, the limit is %g", a->info.format, (double)n / a->info.rate, max_seconds);
+    return muse_fail(err, MUSE_ERR_LIMIT, "%s: %.1f seconds of sound or more, the limit is %g",
+                     a->info.format, (double)n / a->info.rate, max_seconds);
 }
 
 /* Length by decoding, for files that do not state it. */
@@ -107,7 +108,8 @@ static int inspect(MuseAudio *a, size_t size, double max_seconds, MuseError *err
     rc = settle_length(a, &r, max_seconds, err);
     muse_sound_reader_close(&r);
     if (a->info.rate < MUSE_SOUND_RATE_MIN || a->info.rate > MUSE_SOUND_RATE_MAX)
-        rc = muse_fail(err, MUSE_ERR_LIMIT, "%s: %u Hz, taken are %d to %d", s->format, a->info.rate, MUSE_SOUND_RATE_MIN, MUSE_SOUND_RATE_MAX);
+        rc = muse_fail(err, MUSE_ERR_LIMIT, "%s: %u Hz, taken are %d to %d",
+                       s->format, a->info.rate, MUSE_SOUND_RATE_MIN, MUSE_SOUND_RATE_MAX);
     a->info.seconds = (double)a->info.n_samples / a->info.rate;
     return rc;
 }
@@ -183,7 +185,8 @@ int muse_audio_open_pcm(MuseAudio **out, MuseRuntime *rt, const void *pcm, uint6
     if (rc < 0) goto fail;
     const size_t values = (size_t)n_samples * channels, bad = type == MUSE_PCM_F32 ? muse_pcm_bad(pcm, values) : values;
     if (bad < values) {
-        rc = muse_fail(err, MUSE_ERR_FORMAT, "pcm: sample %zu of channel %zu is %g", bad / channels, bad % channels, (double)((const float *)pcm)[bad]);
+        rc = muse_fail(err, MUSE_ERR_FORMAT, "pcm: sample %zu of channel %zu is %g",
+                       bad / channels, bad % channels, (double)((const float *)pcm)[bad]);
         goto fail;
     }
     rc = take_bytes(a, pcm, (size_t)n_samples * sample_bytes, p.borrow, err);

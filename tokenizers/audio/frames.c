@@ -68,7 +68,8 @@ static int run_file(FramesJob *j)
         if (rc == 0 && n) rc = block(j, r.block, MUSE_PCM_F32, n);
     }
     if (rc == 0 && r.pos != info->n_samples)
-        rc = muse_fail(j->err, MUSE_ERR_FORMAT, "%s: %llu samples promised, %s%llu found", info->format, (unsigned long long)info->n_samples,
+        rc = muse_fail(j->err, MUSE_ERR_FORMAT, "%s: %llu samples promised, %s%llu found",
+                       info->format, (unsigned long long)info->n_samples,
                        r.pos > info->n_samples ? "at least " : "", (unsigned long long)r.pos);
     muse_sound_reader_close(&r);
     return rc;
@@ -89,7 +90,8 @@ static int run(MuseFrames *f, const FramesJob *job)
     if (rc == 0) rc = a->pcm_type ? run_pcm(&j) : run_file(&j);
     if (rc == 0) rc = muse_pipe_finish(pipe, j.err);
     if (rc == 0 && pipe->out.len != f->plan.n_frames * f->plan.frame_width * sizeof(float))
-        rc = muse_fail(j.err, MUSE_ERR_STATE, "%zu bytes of frames, planned were %llu frames", pipe->out.len, (unsigned long long)f->plan.n_frames);
+        rc = muse_fail(j.err, MUSE_ERR_STATE, "%zu bytes of frames, planned were %llu frames",
+                       pipe->out.len, (unsigned long long)f->plan.n_frames);
     if (rc == 0 && f->plan.n_frames) {
         f->data = (float *)(void *)pipe->out.data;
         pipe->out = (MuseBuf){ 0 };
@@ -115,7 +117,8 @@ int muse_audio_frames(MuseFrames **out, const MuseAudio *audio, const MuseAudioR
     f->rule = *rule;
     f->plan = plan;
     if (plan.too_long)
-        muse_log(&f->rt->log, MUSE_LOG_WARN, "%.1f seconds of sound: the model was made for %g; all of it is used", audio->info.seconds, (double)rule->max_seconds);
+        muse_log(&f->rt->log, MUSE_LOG_WARN, "%.1f seconds of sound: the model was made for %g; all of it is used",
+                 audio->info.seconds, (double)rule->max_seconds);
     rc = run(f, &(FramesJob){ .audio = audio, .cancel = cancel, .cancel_user = cancel_user, .err = err });
     if (rc < 0) goto fail;
     *out = f;

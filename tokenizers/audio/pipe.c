@@ -174,7 +174,8 @@ int muse_pipe_finish(MusePipe *p, MuseError *err)
     int rc = muse_pipe_reserve(p, 0, err);
     if (rc == 0 && p->soxr) rc = drain(p, total, err);
     if (rc == 0 && p->n_cut != total)
-        rc = muse_fail(err, MUSE_ERR_STATE, "the resampler gave %llu samples of %llu", (unsigned long long)p->n_cut, (unsigned long long)total);
+        rc = muse_fail(err, MUSE_ERR_STATE, "the resampler gave %llu samples of %llu",
+                       (unsigned long long)p->n_cut, (unsigned long long)total);
     if (rc < 0) return rc;
     float silence = 0;
     if (p->rule.kind == MUSE_AUDIO_LOGMEL) {

@@ -28,7 +28,8 @@ int muse_sound_check(const MuseSound *s, MuseError *err)
     if (s->channels > MUSE_SOUND_CHANNELS_MAX)
         return muse_fail(err, MUSE_ERR_LIMIT, "%s header: %u channels, the limit is %d", s->format, s->channels, MUSE_SOUND_CHANNELS_MAX);
     if (s->rate < MUSE_SOUND_RATE_MIN || s->rate > MUSE_SOUND_RATE_MAX)
-        return muse_fail(err, MUSE_ERR_LIMIT, "%s header: %u Hz, taken are %d to %d", s->format, s->rate, MUSE_SOUND_RATE_MIN, MUSE_SOUND_RATE_MAX);
+        return muse_fail(err, MUSE_ERR_LIMIT, "%s header: %u Hz, taken are %d to %d",
+                         s->format, s->rate, MUSE_SOUND_RATE_MIN, MUSE_SOUND_RATE_MAX);
     return 0;
 }
 
@@ -60,7 +61,8 @@ int muse_sound_probe(MuseSound *s, const uint8_t *bytes, size_t size, MuseError 
     if (has(bytes, size, 0, "OggS")) return muse_sound_ogg(s, bytes, size, err);
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         if (has(bytes, size, refused[i].at, refused[i].magic))
-            return muse_fail(err, MUSE_ERR_UNSUPPORTED, "%s files are not read; WAV, FLAC, OGG (Vorbis, Opus), MP3 and AIFF are", refused[i].name);
+            return muse_fail(err, MUSE_ERR_UNSUPPORTED, "%s files are not read; WAV, FLAC, OGG (Vorbis, Opus), MP3 and AIFF are",
+                             refused[i].name);
     size_t at = 0;
     int rc = skip_id3(bytes, size, &at, err);
     if (rc < 0) return rc;

@@ -26,7 +26,8 @@ int muse_sound_flac(MuseSound *s, const uint8_t *bytes, size_t size, size_t at, 
             return muse_fail(err, MUSE_ERR_FORMAT, "flac: the first metadata block is no STREAMINFO of 34 bytes");
         const size_t left = muse_bytes_left(&b);
         const uint8_t *body = muse_bytes_take(&b, len);
-        if (!body) return muse_fail(err, MUSE_ERR_FORMAT, "flac: metadata block at byte %zu promises %zu bytes, the file has %zu left", block, len, left);
+        if (!body) return muse_fail(err, MUSE_ERR_FORMAT, "flac: metadata block at byte %zu promises %zu bytes, the file has %zu left",
+                                    block, len, left);
         if (!info) info = body;
     }
     s->rate = (uint32_t)info[10] << 12 | (uint32_t)info[11] << 4 | info[12] >> 4;
@@ -34,7 +35,8 @@ int muse_sound_flac(MuseSound *s, const uint8_t *bytes, size_t size, size_t at, 
     const uint32_t bits = ((info[12] & 1u) << 4 | info[13] >> 4) + 1;
     s->n_samples = (uint64_t)(info[13] & 15) << 32 | (uint64_t)info[14] << 24 | (uint64_t)info[15] << 16 | (uint64_t)info[16] << 8 | info[17];
     s->count = s->n_samples ? MUSE_COUNT_EXACT : MUSE_COUNT_NONE;
-    if (bits != 8 && bits != 16 && bits != 24) return muse_fail(err, MUSE_ERR_UNSUPPORTED, "flac: %u bits a sample; 8, 16 and 24 are read", bits);
+    if (bits != 8 && bits != 16 && bits != 24) return muse_fail(err, MUSE_ERR_UNSUPPORTED, "flac: %u bits a sample; 8, 16 and 24 are read",
+                                                                bits);
     memcpy(s->head, "fLaC", 4);
     const uint8_t lone[4] = { BLOCK_LAST, 0, 0, STREAMINFO_BYTES };
     memcpy(s->head + 4, lone, 4);

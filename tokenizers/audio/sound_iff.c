@@ -38,7 +38,8 @@ static int wav_format(MuseSound *s, WavFormat *f, const uint8_t *chunk, uint64_t
     f->bits = muse_bytes_u16le(&b);
     if (f->tag == TAG_EXTENSIBLE) {
         static const uint8_t guid_tail[14] = { 0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xaa, 0, 0x38, 0x9b, 0x71 };
-        if (len < 40) return muse_fail(err, MUSE_ERR_FORMAT, "wav: extensible fmt chunk of %llu bytes, at least 40 are needed", (unsigned long long)len);
+        if (len < 40) return muse_fail(err, MUSE_ERR_FORMAT, "wav: extensible fmt chunk of %llu bytes, at least 40 are needed",
+                                       (unsigned long long)len);
         f->tag = chunk[24] | (uint32_t)chunk[25] << 8;
         if (memcmp(chunk + 26, guid_tail, sizeof guid_tail) || f->tag == TAG_EXTENSIBLE || f->tag == TAG_MS_ADPCM || f->tag == TAG_IMA_ADPCM)
             return muse_fail(err, MUSE_ERR_UNSUPPORTED, "wav: an extensible format that is not PCM, float, A-law or mu-law");
@@ -47,7 +48,8 @@ static int wav_format(MuseSound *s, WavFormat *f, const uint8_t *chunk, uint64_t
     if (rc < 0) return rc;
     if (f->tag == TAG_MS_ADPCM || f->tag == TAG_IMA_ADPCM) {
         if (s->channels > 2 || f->block < 8 * s->channels || f->bits != 4)
-            return muse_fail(err, MUSE_ERR_FORMAT, "wav: ADPCM with %u channels, blocks of %u bytes, %u bits", s->channels, f->block, f->bits);
+            return muse_fail(err, MUSE_ERR_FORMAT, "wav: ADPCM with %u channels, blocks of %u bytes, %u bits",
+                             s->channels, f->block, f->bits);
         return 0;
     }
     const bool pcm = f->tag == TAG_PCM && (f->bits == 8 || f->bits == 16 || f->bits == 24 || f->bits == 32);
@@ -55,7 +57,8 @@ static int wav_format(MuseSound *s, WavFormat *f, const uint8_t *chunk, uint64_t
     const bool law = (f->tag == TAG_ALAW || f->tag == TAG_MULAW) && f->bits == 8;
     if (!pcm && !ieee && !law) return muse_fail(err, MUSE_ERR_UNSUPPORTED, "wav: format tag 0x%04x with %u bits a sample", f->tag, f->bits);
     if (f->block != s->channels * (f->bits / 8))
-        return muse_fail(err, MUSE_ERR_FORMAT, "wav: blocks of %u bytes, %u channels of %u bits need %u", f->block, s->channels, f->bits, s->channels * (f->bits / 8));
+        return muse_fail(err, MUSE_ERR_FORMAT, "wav: blocks of %u bytes, %u channels of %u bits need %u",
+                         f->block, s->channels, f->bits, s->channels * (f->bits / 8));
     return 0;
 }
 
@@ -84,14 +87,16 @@ static int wav_data(MuseSound *s, const WavFormat *f, const uint8_t *p, uint64_t
         return muse_fail(err, MUSE_ERR_FORMAT, "wav: %llu samples promised, %llu found: the data chunk promises %llu bytes, the file has %zu left",
                          (unsigned long long)whole, (unsigned long long)(left / f->block), (unsigned long long)len, left);
     if (!streamed && len % f->block)
-        return muse_fail(err, MUSE_ERR_FORMAT, "wav: data chunk of %llu bytes is no whole number of %u-byte sample blocks", (unsigned long long)len, f->block);
+        return muse_fail(err, MUSE_ERR_FORMAT, "wav: data chunk of %llu bytes is no whole number of %u-byte sample blocks",
+                         (unsigned long long)len, f->block);
     if (!streamed && len == 0 && !chunk_follows(p, left))
         return muse_fail(err, MUSE_ERR_FORMAT, "wav: the data chunk promises no samples, but %zu bytes follow", left);
     s->body = p;
     s->body_len = streamed ? left : (size_t)len;
     if (streamed && left % f->block)
         return muse_fail(err, MUSE_ERR_FORMAT, "wav: streamed data ends inside a sample: %zu bytes in blocks of %u", left, f->block);
-    if (s->body_len > body_max) return muse_fail(err, MUSE_ERR_LIMIT, "wav: %zu bytes of samples, the limit is %llu", s->body_len, (unsigned long long)body_max);
+    if (s->body_len > body_max) return muse_fail(err, MUSE_ERR_LIMIT, "wav: %zu bytes of samples, the limit is %llu",
+                                                 s->body_len, (unsigned long long)body_max);
     const bool adpcm = f->tag == TAG_MS_ADPCM || f->tag == TAG_IMA_ADPCM;
     s->count = adpcm ? MUSE_COUNT_DECODER : MUSE_COUNT_EXACT;
     /* ADPCM has 4 bits a sample, less what heads the blocks */
@@ -141,7 +146,8 @@ int muse_sound_wav(MuseSound *s, const uint8_t *bytes, size_t size, MuseError *e
             rc = muse_fail(err, MUSE_ERR_UNSUPPORTED, "wav: sound in a wave list at byte %zu", at - 8);
         } else if (len > left) {
             if (s->body) break;   /* a tag behind the sound: not ours to judge */
-            rc = muse_fail(err, MUSE_ERR_FORMAT, "wav: chunk at byte %zu promises %llu bytes, the file has %zu left", at - 8, (unsigned long long)len, left);
+            rc = muse_fail(err, MUSE_ERR_FORMAT, "wav: chunk at byte %zu promises %llu bytes, the file has %zu left",
+                           at - 8, (unsigned long long)len, left);
         } else if (memcmp(id, "fmt ", 4) == 0) {
             rc = wav_format(s, &f, bytes + at, len, err);
         } else if (rf64 && memcmp(id, "ds64", 4) == 0 && len >= 24) {
@@ -202,7 +208,8 @@ static int aiff_common(MuseSound *s, AiffFormat *f, bool aifc, const uint8_t *ch
     int rc = muse_sound_check(s, err);
     if (rc < 0) return rc;
     f->sample_bytes = aiff_sample_bytes(f->type, f->bits);
-    if (!f->sample_bytes) return muse_fail(err, MUSE_ERR_UNSUPPORTED, "aiff: compression '%.4s' with %u bits", (const char *)f->type, f->bits);
+    if (!f->sample_bytes) return muse_fail(err, MUSE_ERR_UNSUPPORTED, "aiff: compression '%.4s' with %u bits",
+                                           (const char *)f->type, f->bits);
     return 0;
 }
 
@@ -217,7 +224,8 @@ static int aiff_sound(MuseSound *s, const AiffFormat *f, const uint8_t *p, uint6
     if (b.failed || want > have || want + offset + 8 > len)
         return muse_fail(err, MUSE_ERR_FORMAT, "aiff: %u samples promised, %llu found: the SSND chunk has %llu bytes, the file %zu", f->n,
                          (unsigned long long)(have / (s->channels * f->sample_bytes)), (unsigned long long)len, left);
-    if (want > body_max) return muse_fail(err, MUSE_ERR_LIMIT, "aiff: %llu bytes of samples, the limit is %llu", (unsigned long long)want, (unsigned long long)body_max);
+    if (want > body_max) return muse_fail(err, MUSE_ERR_LIMIT, "aiff: %llu bytes of samples, the limit is %llu",
+                                          (unsigned long long)want, (unsigned long long)body_max);
     s->body = p + 8 + offset;
     s->body_len = (size_t)want;
     s->n_samples = f->n;
@@ -264,7 +272,8 @@ int muse_sound_aiff(MuseSound *s, const uint8_t *bytes, size_t size, MuseError *
             if (rc == 0 && len > left) break;
         } else if (len > left) {
             if (s->body) break;   /* a tag behind the sound */
-            rc = muse_fail(err, MUSE_ERR_FORMAT, "aiff: chunk at byte %zu promises %llu bytes, the file has %zu left", at - 8, (unsigned long long)len, left);
+            rc = muse_fail(err, MUSE_ERR_FORMAT, "aiff: chunk at byte %zu promises %llu bytes, the file has %zu left",
+                           at - 8, (unsigned long long)len, left);
         } else if (memcmp(id, "COMM", 4) == 0) {
             rc = aiff_common(s, &f, aifc, bytes + at, len, err);
         }

@@ -126,16 +126,19 @@ int muse_sound_mpeg(MuseSound *s, const uint8_t *bytes, size_t size, size_t at, 
     s->container = SF_FORMAT_MPEG;
     while (size - pos >= 4 && frame_read(&f, bytes + pos)) {
         if (!alike(&f, &first))
-            return muse_fail(err, MUSE_ERR_UNSUPPORTED, "%s: rate, layer or channels change at byte %zu, in frame %zu", s->format, at + pos, frames);
+            return muse_fail(err, MUSE_ERR_UNSUPPORTED, "%s: rate, layer or channels change at byte %zu, in frame %zu",
+                             s->format, at + pos, frames);
         if (f.bytes > size - pos)
-            return muse_fail(err, MUSE_ERR_FORMAT, "%s: frame %zu at byte %zu promises %u bytes, the file has %zu left", s->format, frames, at + pos, f.bytes, size - pos);
+            return muse_fail(err, MUSE_ERR_FORMAT, "%s: frame %zu at byte %zu promises %u bytes, the file has %zu left",
+                             s->format, frames, at + pos, f.bytes, size - pos);
         if (f.layer == 3 && !side_ok(&f, bytes + pos))
             return muse_fail(err, MUSE_ERR_FORMAT, "%s: impossible side information in frame %zu at byte %zu", s->format, frames, at + pos);
         pos += f.bytes;
         frames++;
     }
     if (!is_tail(bytes + pos, size - pos))
-        return muse_fail(err, MUSE_ERR_FORMAT, "%s: no frame at byte %zu, behind frame %zu; %zu bytes are left", s->format, at + pos, frames, size - pos);
+        return muse_fail(err, MUSE_ERR_FORMAT, "%s: no frame at byte %zu, behind frame %zu; %zu bytes are left",
+                         s->format, at + pos, frames, size - pos);
     if (pos > 0x7fffffffu) return muse_fail(err, MUSE_ERR_LIMIT, "%s: %zu bytes of frames, the limit is 2^31 - 1", s->format, pos);
     s->rate = first.rate;
     s->channels = first.channels;

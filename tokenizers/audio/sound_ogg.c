@@ -45,15 +45,18 @@ static int page(OggWalk *w, const uint32_t table[256], MuseBytes *b, MuseError *
     size_t body = 0;
     for (size_t i = 0; lacing && i < h[26]; i++) body += lacing[i];
     if (!lacing || !muse_bytes_take(b, body))
-        return muse_fail(err, MUSE_ERR_FORMAT, "ogg: the page at byte %zu is cut short: %zu bytes are left%s", at, left, w->ended ? " behind the end of the stream" : "");
+        return muse_fail(err, MUSE_ERR_FORMAT, "ogg: the page at byte %zu is cut short: %zu bytes are left%s",
+                         at, left, w->ended ? " behind the end of the stream" : "");
     MuseBytes f = muse_bytes(h + 6, PAGE_HEAD - 6);
     const uint64_t granule = muse_bytes_u64le(&f);
     const uint32_t serial = muse_bytes_u32le(&f), sequence = muse_bytes_u32le(&f), crc = muse_bytes_u32le(&f);
     if (crc != page_crc(table, h, b->pos - at)) return muse_fail(err, MUSE_ERR_FORMAT, "ogg: wrong checksum in the page at byte %zu", at);
     const bool begin = h[5] & FLAG_BEGIN;
-    if (begin && w->begun) return muse_fail(err, MUSE_ERR_UNSUPPORTED, "ogg: a second stream at byte %zu; chained and multiplexed files are not read", at);
+    if (begin && w->begun) return muse_fail(err, MUSE_ERR_UNSUPPORTED, "ogg: a second stream at byte %zu; chained and multiplexed files are not read",
+                                            at);
     if (!begin && !w->begun) return muse_fail(err, MUSE_ERR_FORMAT, "ogg: the first page does not begin a stream");
-    if (w->begun && (serial != w->serial || w->ended)) return muse_fail(err, MUSE_ERR_FORMAT, "ogg: the page at byte %zu belongs to no stream", at);
+    if (w->begun && (serial != w->serial || w->ended)) return muse_fail(err, MUSE_ERR_FORMAT, "ogg: the page at byte %zu belongs to no stream",
+                                                                        at);
     if (w->begun && sequence != w->sequence + 1)
         return muse_fail(err, MUSE_ERR_FORMAT, "ogg: page %u follows page %u at byte %zu: pages are missing", sequence, w->sequence, at);
     if (granule != UINT64_MAX) w->granule = granule;
@@ -84,7 +87,8 @@ static int identify(MuseSound *s, const uint8_t *bytes, uint64_t granule, MuseEr
         s->n_samples = granule;
         const uint32_t small = id[28] & 15, large = id[28] >> 4;   /* block sizes, as powers of two */
         if (version || small < 6 || large > 13 || small > large || !(id[29] & 1))
-            return muse_fail(err, MUSE_ERR_FORMAT, "ogg: impossible Vorbis header: version %u, blocks of 2^%u and 2^%u, framing %u", version, small, large, id[29] & 1u);
+            return muse_fail(err, MUSE_ERR_FORMAT, "ogg: impossible Vorbis header: version %u, blocks of 2^%u and 2^%u, framing %u",
+                             version, small, large, id[29] & 1u);
     } else {
         return muse_fail(err, MUSE_ERR_UNSUPPORTED, "ogg: the stream is neither Vorbis nor Opus");
     }
@@ -104,7 +108,8 @@ int muse_sound_ogg(MuseSound *s, const uint8_t *bytes, size_t size, MuseError *e
         if (rc < 0) return rc;
     }
     /* the last page's flag is the one promise of a length: without it the file may have been cut between two pages */
-    if (!w.ended) return muse_fail(err, MUSE_ERR_FORMAT, "ogg: the stream has no end: its last page, number %u, lacks the end flag", w.sequence);
+    if (!w.ended) return muse_fail(err, MUSE_ERR_FORMAT, "ogg: the stream has no end: its last page, number %u, lacks the end flag",
+                                   w.sequence);
     s->body = bytes;
     s->body_len = size;
     s->count = MUSE_COUNT_EXACT;

@@ -81,7 +81,8 @@ int muse_sound_reader_open(MuseSoundReader *r, const MuseRuntime *rt, const Muse
     const bool same = major == s->container || (major == SF_FORMAT_WAVEX && s->container == SF_FORMAT_WAV);
     const bool rate = info.samplerate == (int)s->rate || s->container == SF_FORMAT_OGG;
     if (!same || info.channels != (int)s->channels || !rate || info.samplerate <= 0) {
-        rc = muse_fail(err, MUSE_ERR_FORMAT, "%s: the header says %u channels at %u Hz, the decoder %d at %d", s->format, s->channels, s->rate,
+        rc = muse_fail(err, MUSE_ERR_FORMAT, "%s: the header says %u channels at %u Hz, the decoder %d at %d",
+                       s->format, s->channels, s->rate,
                        info.channels, info.samplerate);
         goto fail;
     }
