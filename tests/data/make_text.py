@@ -358,6 +358,43 @@ def refused():
     print(len(files), "refused files")
 
 
+# ---- seeds for the fuzz targets ----
+def corpus():
+    def put(target, name, data):
+        folder = os.path.join(HERE, "..", "fuzz", "corpus", target)
+        os.makedirs(folder, exist_ok=True)
+        open(os.path.join(folder, name), "wb").write(data)
+
+    llama3 = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+    tok = {"content": "<s>", "id": 3, "special": True, "lstrip": True, "rstrip": False, "single_word": True, "normalized": True}
+    split = {"type": "Split", "pattern": {"Regex": llama3}, "behavior": "Isolated", "invert": False}
+    put("tokenizer_json", "bytes.json", bad_json(added_tokens=[tok], normalizer={"type": "NFC"}, model__ignore_merges=True, model__unk_token="a",
+                                                 pre_tokenizer={"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": True}, split,
+                                                                                                    {"type": "ByteLevel", "add_prefix_space": True, "use_regex": True}]}))
+    put("tokenizer_json", "fallback.json", bad_json(normalizer={"type": "Replace", "pattern": {"String": " "}, "content": MARK}, pre_tokenizer={**split, "behavior": "MergedWithNext"},
+                                                    decoder={"type": "Sequence", "decoders": [{"type": "Replace", "pattern": {"String": MARK}, "content": " "}, {"type": "ByteFallback"},
+                                                                                              {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 0}]},
+                                                    model={"type": "BPE", "byte_fallback": True, "fuse_unk": True, "unk_token": "<unk>", "merges": [["a", "b"], [MARK, "ab"]],
+                                                           "vocab": {"<unk>": 0, "a": 1, "b": 2, "ab": 3, MARK: 4, MARK + "ab": 5, "<0x0A>": 6, "<0xFF>": 7}}))
+    put("tokenizer_json", "unigram.json", bad_json(pre_tokenizer={"type": "Metaspace", "replacement": MARK, "prepend_scheme": "first", "split": True},
+                                                   decoder={"type": "Metaspace", "replacement": MARK, "prepend_scheme": "first"}, normalizer={"type": "NFKC"},
+                                                   post_processor={"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "a", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+                                                                   "special_tokens": {"a": {"id": "a", "ids": [1], "tokens": ["a"]}}},
+                                                   model={"type": "Unigram", "unk_id": 0, "vocab": [["?", 0.0], ["a", -1.5], [MARK + "a", -1], ["e", -2.25]], "byte_fallback": False}))
+    T = "tokenizer.ggml."
+    put("gguf_tokenizer", "gpt2.gguf", gguf([gkey(T + "model", 8, "gpt2"), gkey(T + "pre", 8, "qwen2"), gkey(T + "tokens", 9, (8, ["a", "b", "ab", "<s>"])), gkey(T + "token_type", 9, (5, [1, 1, 1, 3])),
+                                             gkey(T + "merges", 9, (8, ["a b"])), gkey(T + "bos_token_id", 4, 3), gkey(T + "add_bos_token", 7, 1)]))
+    llama = [gkey(T + "model", 8, "llama"), gkey(T + "tokens", 9, (8, ["<unk>", "<s>", "<0xFF>", "a", "b", "ab", MARK, MARK + "a"])), gkey(T + "token_type", 9, (5, [2, 3, 6, 1, 1, 1, 1, 4])),
+             gkey(T + "scores", 9, (6, [0.0, 0.0, 0.0, -1.0, -2.0, -3.0, -3.0, -4.0]))]
+    put("gguf_tokenizer", "llama.gguf", gguf(llama))
+    put("gguf_tokenizer", "tensor.gguf", gguf(llama[:1], n_tensors=1) + gstr("t") + struct.pack("<IQQIQ", 2, 4, 4, 0, 0) + bytes(96))
+    put("gguf_tokenizer", "gemma4.gguf", gguf([gkey(T + "model", 8, "gemma4"), llama[1], llama[2], gkey(T + "merges", 9, (8, ["a b", MARK + " a"])), gkey(T + "add_space_prefix", 7, 0)]))
+    texts = ["The cat's 1234 hats\n\n  don't  \t end ", "é\u0301你好🙂 <|x|><|x|><|\n\n", "a▁b  aaaa bababab<s>"]
+    for kind in range(4):
+        for flags in (0, 4):
+            put("text_encode", f"{kind}{flags}", bytes([kind | flags]) + texts[kind % 3].encode() + b"\xff\xf0\x9f\0")
+
+
 def golden(root):
     for name, gg in {"gemma4-a": "text-bf16.gguf", "gemma4-b": None, "llama3": "model-bf16.gguf", "qwen2": "model-f32.gguf"}.items():
         to = os.path.join(TEXT, name)
@@ -375,3 +412,4 @@ if len(sys.argv) > 1:
 else:
     small()
     refused()
+    corpus()
