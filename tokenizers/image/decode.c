@@ -55,17 +55,16 @@ static int check_head(const MuseDecodeJob *job, const MusePictureHead *h, MuseEr
 
 static int name_kind(const MuseDecoder *d, int rc, MuseError *err)
 {
-    return rc < 0 && rc != MUSE_ERR_CANCELLED ? muse_fail_prefix(err, rc, "%s", d->job.source->reader->name) : rc;
+    return rc < 0 && rc != MUSE_ERR_CANCELLED ? muse_fail_prefix(err, rc, "%s", d->reader->name) : rc;
 }
 
 int muse_decoder_open(MuseDecoder *d, const MuseDecodeJob *job, MuseError *err)
 {
-    *d = (MuseDecoder){ .job = *job };
-    const MusePictureReader *reader = job->source->reader;
-    d->priv = muse_zalloc(&job->rt->alloc, reader->priv_size);
-    if (!d->priv) return MUSE_NOMEM(err, reader->priv_size);
+    *d = (MuseDecoder){ .job = *job, .reader = job->source->reader };
+    d->priv = muse_zalloc(&job->rt->alloc, d->reader->priv_size);
+    if (!d->priv) return MUSE_NOMEM(err, d->reader->priv_size);
     d->head.orientation = 1;
-    int rc = reader->open(d->priv, &d->job, &d->head, err);
+    int rc = d->reader->open(d->priv, &d->job, &d->head, err);
     if (rc == 0) rc = check_head(&d->job, &d->head, err);
     return name_kind(d, rc, err);
 }
@@ -73,14 +72,14 @@ int muse_decoder_open(MuseDecoder *d, const MuseDecodeJob *job, MuseError *err)
 int muse_decoder_start(MuseDecoder *d, const MuseWindow *window, MuseError *err)
 {
     d->window = *window;
-    return name_kind(d, d->job.source->reader->start(d->priv, &d->window, err), err);
+    return name_kind(d, d->reader->start(d->priv, &d->window, err), err);
 }
 
 int muse_decoder_rows(MuseDecoder *d, uint8_t *dst, size_t stride, uint32_t n, MuseError *err)
 {
     if (muse_decode_cancelled(&d->job))
         return muse_fail(err, MUSE_ERR_CANCELLED, "cancelled at row %u of %u", d->window.y + d->done, d->head.height);
-    const int rc = d->job.source->reader->rows(d->priv, dst, stride, n, err);
+    const int rc = d->reader->rows(d->priv, dst, stride, n, err);
     d->done += n;
     return name_kind(d, rc, err);
 }
@@ -88,7 +87,7 @@ int muse_decoder_rows(MuseDecoder *d, uint8_t *dst, size_t stride, uint32_t n, M
 void muse_decoder_close(MuseDecoder *d)
 {
     if (d->priv) {
-        d->job.source->reader->close(d->priv);
+        d->reader->close(d->priv);
         muse_free(d->priv);
     }
     *d = (MuseDecoder){ 0 };

@@ -65,6 +65,7 @@ enum { MUSE_DECODE_ROWS = 16 };   /* rows asked for at once: an MCU row of 4:2:0
 
 typedef struct MuseDecoder {
     MuseDecodeJob   job;
+    const MusePictureReader *reader;   /* job.source may name another by the time of close: MUSE_KEEP_PIXELS */
     MusePictureHead head;
     MuseWindow      window;
     uint32_t        done;         /* rows of the window that were given */
