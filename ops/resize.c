@@ -79,11 +79,8 @@ static bool store_weights(MuseResizeAxis *axis, size_t i, uint32_t lead, const d
         const double high = axis->parts == 1 ? q : floor(q / MUSE_RESIZE_SPLIT);
         if (!(high >= INT16_MIN && high <= INT16_MAX)) return false;
         axis->part[0][at] = (int16_t)high;
-        sum += fabs(high) * (axis->parts == 1 ? 1 : MUSE_RESIZE_SPLIT);
-        if (axis->parts == 2) {
-            axis->part[1][at] = (int16_t)(q - high * MUSE_RESIZE_SPLIT);
-            sum += axis->part[1][at];
-        }
+        if (axis->parts == 2) axis->part[1][at] = (int16_t)(q - high * MUSE_RESIZE_SPLIT);
+        sum += fabs(q);
     }
     if (sum > *magnitude) *magnitude = sum;
     return true;
@@ -138,7 +135,10 @@ static int build(MuseResizeAxis *axis, const MuseAllocator *a, const Filter *f, 
         axis->first[i] -= lead;
         axis->count[i] += lead;
     }
-    axis->wide = 255 * magnitude + (double)(1 << axis->shift) > INT32_MAX;
+    /* Sums of a single part may wrap on the way, the whole does not: rounding at most doubles the sum of weights (each 0.5
+     * becoming 1), and only a box of 2^23 taps comes near, with 2^31 - 2^23. */
+    if (255 * magnitude + (double)(1 << axis->shift) > INT32_MAX)
+        return muse_fail(err, MUSE_ERR_ARG, "resize %u -> %u: sums of %zu samples pass 31 bits", axis->n_in, axis->n_out, axis->taps);
     return 0;
 }
 
@@ -170,18 +170,7 @@ void muse_resize_axis_close(MuseResizeAxis *axis)
     *axis = (MuseResizeAxis){ 0 };
 }
 
-static inline uint8_t clamp_u8(int64_t v) { return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v); }
-
-static void across_wide(uint8_t *dst, const uint8_t *src, const MuseResizeAxis *axis, size_t channels, size_t begin, size_t end)
-{
-    for (size_t i = begin; i < end; i++)
-        for (size_t c = 0; c < channels; c++) {
-            int64_t sum = (int64_t)1 << (axis->shift - 1);
-            for (size_t k = 0; k < axis->count[i]; k++)
-                sum += (int64_t)muse_resize_weight(axis, i, k) * src[(axis->first[i] + k) * channels + c];
-            dst[i * channels + c] = clamp_u8(sum >> axis->shift);
-        }
-}
+static inline uint8_t clamp_u8(int32_t v) { return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v); }
 
 /* channels and parts are literals where this is called, so that the inner loops unroll */
 static inline void across_row(uint8_t *dst, const uint8_t *src, const MuseResizeAxis *axis, size_t channels, int parts, size_t begin,
@@ -206,8 +195,7 @@ void muse_resize_across_u8_c(const MuseResizeRows *rows, const MuseResizeAxis *a
         uint8_t *dst = rows->dst[r];
         const uint8_t *src = rows->src + r * rows->src_stride;
         const size_t begin = rows->begin, end = rows->end;
-        if (axis->wide) across_wide(dst, src, axis, rows->channels, begin, end);
-        else if (rows->channels == 1 && axis->parts == 1) across_row(dst, src, axis, 1, 1, begin, end);
+        if (rows->channels == 1 && axis->parts == 1) across_row(dst, src, axis, 1, 1, begin, end);
         else if (rows->channels == 3 && axis->parts == 1) across_row(dst, src, axis, 3, 1, begin, end);
         else if (rows->channels == 4 && axis->parts == 1) across_row(dst, src, axis, 4, 1, begin, end);
         else if (rows->channels == 1) across_row(dst, src, axis, 1, 2, begin, end);
@@ -219,19 +207,11 @@ void muse_resize_across_u8_c(const MuseResizeRows *rows, const MuseResizeAxis *a
 void muse_resize_down_u8_c(uint8_t *dst, const uint8_t *const rows[], size_t n, const MuseResizeAxis *axis, size_t index)
 {
     enum { BLOCK = 256 };   /* sums of a block stay in the first-level cache */
-    const int64_t half = (int64_t)1 << (axis->shift - 1);
+    const int32_t half = 1 << (axis->shift - 1);
     for (size_t x = 0; x < n; x += BLOCK) {
         const size_t m = n - x < BLOCK ? n - x : BLOCK;
-        if (axis->wide) {
-            for (size_t j = 0; j < m; j++) {
-                int64_t sum = half;
-                for (size_t k = 0; k < axis->count[index]; k++) sum += (int64_t)muse_resize_weight(axis, index, k) * rows[k][x + j];
-                dst[x + j] = clamp_u8(sum >> axis->shift);
-            }
-            continue;
-        }
         int32_t sum[BLOCK];
-        for (size_t j = 0; j < m; j++) sum[j] = (int32_t)half;
+        for (size_t j = 0; j < m; j++) sum[j] = half;
         for (size_t k = 0; k < axis->count[index]; k++) {
             const int32_t w = muse_resize_weight(axis, index, k);
             const uint8_t *row = rows[k] + x;

@@ -11,8 +11,8 @@
  *
  * Across: each 128-bit lane holds a row, so that one weight serves all and no sum crosses lanes; two taps of a channel are
  * paired for the multiply-add. Groups of pixels are first gathered into a tile, lane by lane, because neighbouring outputs
- * see the same groups about five times each when a picture shrinks, and loads would bound this pass. Down: two rows are paired sample by sample. Tables with 64-bit sums
- * go to C, and so do windows longer than a tile: shrinking by more than 100 in one step. */
+ * see the same groups about five times each when a picture shrinks, and loads would bound this pass. Down: two rows are paired sample by sample. Windows longer
+ * than a tile (shrinking by more than 100 at once) go to C. */
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
@@ -207,7 +207,7 @@ INLINE void across_sets(const Job *job, int sets, size_t channels)
 
 void NAME(muse_resize_across_u8)(const MuseResizeRows *rows, const MuseResizeAxis *axis)
 {
-    if (axis->wide || axis->slots > (rows->channels == 1 ? TILE_GREY : TILE_GROUPS * MUSE_RESIZE_GROUP)) {
+    if (axis->slots > (rows->channels == 1 ? TILE_GREY : TILE_GROUPS * MUSE_RESIZE_GROUP)) {
         muse_resize_across_u8_c(rows, axis);
         return;
     }
@@ -259,7 +259,6 @@ INLINE void down_rows(uint8_t *dst, const uint8_t *const rows[], size_t n, const
 
 void NAME(muse_resize_down_u8)(uint8_t *dst, const uint8_t *const rows[], size_t n, const MuseResizeAxis *axis, size_t index)
 {
-    if (axis->wide) muse_resize_down_u8_c(dst, rows, n, axis, index);
-    else if (axis->parts == 1) down_rows(dst, rows, n, axis, index, 1);
+    if (axis->parts == 1) down_rows(dst, rows, n, axis, index, 1);
     else down_rows(dst, rows, n, axis, index, 2);
 }

@@ -347,9 +347,9 @@ static void test_extreme_ratios(void **state)
     muse_runtime_close(&rt);
 }
 
-/* Where weights round up to 1 each, 32-bit sums would wrap: 2^23 box taps of 255 make 2^31. The exact sum is twice too
- * large (the definition's rounding) and must be clamped, not wrapped. */
-static void test_wide_sums(void **state)
+/* Where every weight is 0.5 and rounds up to 1, sums come nearest to 2^31. The exact result is twice too large (the
+ * definition's rounding): it must be clamped. */
+static void test_largest_sums(void **state)
 {
     (void)state;
     MuseRuntime *rt = open_runtime(1, MUSE_CPU_AUTO, NULL);
@@ -453,7 +453,7 @@ int main(void)
         cmocka_unit_test(test_definition_arrays), cmocka_unit_test(test_stored_cases), cmocka_unit_test(test_precisions_are_close),
         cmocka_unit_test(test_push_sizes), cmocka_unit_test(test_vertical_first_is_the_transpose),
         cmocka_unit_test(test_threads_and_levels_agree), cmocka_unit_test(test_strides), cmocka_unit_test(test_extreme_ratios),
-        cmocka_unit_test(test_wide_sums), cmocka_unit_test(test_memory_bound), cmocka_unit_test(test_allocation_failures),
+        cmocka_unit_test(test_largest_sums), cmocka_unit_test(test_memory_bound), cmocka_unit_test(test_allocation_failures),
         cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
