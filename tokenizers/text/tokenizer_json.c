@@ -244,7 +244,7 @@ int muse_text_load_json(MuseTextTokenizer *tok, const void *bytes, size_t size, 
 {
     MuseLoader l = { .tok = tok, .err = err };
     MuseJson doc = { 0 };
-    int rc = muse_json_parse(&doc, &tok->rt->alloc, bytes, size, err);
+    int rc = muse_json_parse(&doc, &tok->rt->alloc, size ? bytes : "", size, err);
     if (rc == 0) rc = load(&l, doc.root);
     muse_loader_close(&l);
     muse_json_close(&doc);
@@ -268,7 +268,7 @@ int muse_text_load_config(MuseTextTokenizer *tok, const void *bytes, size_t size
 {
     MuseJson doc = { 0 };
     bool add_bos = false;
-    int rc = muse_json_parse(&doc, &tok->rt->alloc, bytes, size, err);
+    int rc = muse_json_parse(&doc, &tok->rt->alloc, size ? bytes : "", size, err);
     if (rc == 0 && !muse_json_is(doc.root, MUSE_JSON_OBJECT)) rc = muse_fail(err, MUSE_ERR_FORMAT, "not an object");
     /* a template has said already which token comes first */
     if (rc == 0 && !tok->add_bos) rc = config_token(tok, doc.root, "bos_token", &tok->bos, err);
