@@ -271,6 +271,9 @@ def small():
     open(os.path.join(TEXT, "llama.gguf"), "wb").write(data)
     texts = ["", "the", "the thing and the other", "aaaaaaa", "abababab", "a    b", "ünïcode 🙂", "\n\n\n", "<s>the<|user|> in", " the", "<s", "x"]
     texts += ["".join(rng.choice("abthern  g\nié") for _ in range(rng.randint(1, 90))) for _ in range(120)]
+    T = "tokenizer.ggml."
+    keys = [gkey(T + "model", 8, "gpt2"), gkey(T + "pre", 8, "llama-bpe"), gkey(T + "tokens", 9, (8, ["a", "b", "c", "abc", "\u0120"])), gkey(T + "merges", 9, (8, []))]
+    open(os.path.join(TEXT, "ignore.gguf"), "wb").write(gguf(keys))
     write_cases("llama.jsonl", texts, lambda t: llama_ids(tokens, scores, types, t))
 
 

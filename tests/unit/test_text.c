@@ -4,6 +4,8 @@
 
 #include <pthread.h>
 
+#include "tokenizers/text/utf8.h"
+
 typedef struct Vectors {
     const char *tokenizer, *cases;
     bool normalizes;    /* decoding need not give the text back */
@@ -156,6 +158,60 @@ static void test_find(void **state)
 static const char *const all_kinds[] = { "text/llama3", "text/qwen2", "text/gemma4-a", "text/spec.json", "text/unigram.json", "text/llama.gguf" };
 
 /* bytes that are not UTF-8, NUL among them, are encoded one by one and come back */
+static void test_literal_entries(void **state)
+{
+    (void)state;
+    MuseTextTokenizer *tok = open_text("{\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},\"decoder\":{\"type\":\"ByteLevel\"},"
+        "\"model\":{\"type\":\"BPE\",\"ignore_merges\":true,\"vocab\":{\"a\":0,\"b\":1,\"Ġ\":2,\"a b\":3,\"你\":4,\"Ġab\":5},\"merges\":[]}}");
+    const char *bytes;
+    size_t n;
+    assert_int_equal(muse_text_find(tok, "a b", 3), 3);   /* a space is no letter of the byte alphabet: the text stands for itself */
+    assert_int_equal(muse_text_token_bytes(tok, 3, &bytes, &n), 0);
+    assert_int_equal(n, 3);
+    assert_memory_equal(bytes, "a b", 3);
+    assert_int_equal(muse_text_token_bytes(tok, 4, &bytes, &n), 0);
+    assert_memory_equal(bytes, "你", 3);
+    check_ids(tok, "a b ab", 6, 0, "0 2 1 5");             /* and is never what text becomes */
+    muse_text_close(&tok);
+    tok = open_data("text/ignore.gguf");                   /* llama-bpe takes a piece that is a token whole */
+    check_ids(tok, "abc ab", 6, 0, "3 4 0 1");
+    muse_text_close(&tok);
+    tok = open_data("text/gemma4-a/tokenizer.gguf");
+    assert_int_equal(muse_text_is_special(tok, muse_text_find(tok, "<|tool_call>", 12)), 0);   /* user-defined */
+    assert_int_equal(muse_text_is_special(tok, muse_text_find(tok, "<bos>", 5)), 1);
+    muse_text_close(&tok);
+}
+
+/* every sequence of up to three bytes, and the edges of four; counts from the definition of scalar values */
+static void test_utf8(void **state)
+{
+    (void)state;
+    size_t two = 0, three = 0;
+    for (uint32_t v = 0; v < 1u << 24; v += v < 0xc00000 ? 0x10000 : 1) {
+        const uint8_t s[3] = { (uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v };
+        uint32_t cp;
+        const unsigned n = muse_utf8_char(s, 3, &cp);
+        uint8_t back[4];
+        if (n > 1) assert_true(muse_utf8_put(cp, back) == n && memcmp(back, s, n) == 0);
+        three += n == 3;
+        two += n == 2 && s[2] == 0;
+    }
+    assert_int_equal(three, 0x10000 - 0x800 - 0x800);   /* without those of two bytes, without surrogates */
+    assert_int_equal(two, 0x800 - 0x80);
+    assert_int_equal(muse_utf8_char((const uint8_t *)"\xf0\x90\x80\x80", 4, NULL), 4);
+    assert_int_equal(muse_utf8_char((const uint8_t *)"\xf0\x8f\xbf\xbf", 4, NULL), 0);
+    assert_int_equal(muse_utf8_char((const uint8_t *)"\xf4\x8f\xbf\xbf", 4, NULL), 4);
+    assert_int_equal(muse_utf8_char((const uint8_t *)"\xf4\x90\x80\x80", 4, NULL), 0);
+    static const struct { const char *text; unsigned open; } tails[] = {
+        { "", 0 }, { "a", 0 }, { "\xc3\xa9", 0 }, { "\xe4\xbd\xa0", 0 }, { "\xf0\x9f\x99\x82", 0 }, { "\xc3", 1 }, { "x\xe4\xbd", 2 }, { "\xf0\x9f\x99", 3 },
+        { "\xf0\x9f", 2 }, { "\xed\xa0", 0 }, { "\xe0\x80", 0 }, { "\xc0", 0 }, { "\xf5", 0 }, { "\x80\x80", 0 }, { "\xe4\xbd\xa0\xe4", 1 }, { "\xf4\x90", 0 },
+    };
+    for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) assert_int_equal(muse_utf8_open_tail((const uint8_t *)tails[i].text, strlen(tails[i].text)), tails[i].open);
+    for (unsigned b = 0; b < 256; b++) assert_int_equal(muse_byte_of_alphabet(muse_byte_alphabet((uint8_t)b)), b);
+    assert_int_equal(muse_byte_alphabet(' '), 0x120);
+    assert_int_equal(muse_byte_of_alphabet(' '), -1);
+}
+
 static void test_any_bytes(void **state)
 {
     (void)state;
@@ -308,6 +364,7 @@ static void test_metaspace(void **state)
         { "always", "true", "a", "3", "a" }, { "always", "true", "a a", "3 3", "a a" }, { "always", "true", "a<s>a", "3 6 3", "a<s> a" },
         { "first", "true", "a<s>a", "3 6 2", "a<s>a" }, { "never", "true", "a a", "2 3", "a a" }, { "never", "false", "a a", "5 2", "a a" },
         { "always", "true", " a", "3", "a" }, { "never", "true", " a", "3", " a" }, { "never", "false", "  ", "4", "  " }, { "always", "true", "xya", "1 0 2", "?a" },
+        { "always", "true", "a\xff" "a", "3 0 2", "a?a" }, { "always", "true", "\xff", "0", "?" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char json[1024];
@@ -320,6 +377,25 @@ static void test_metaspace(void **state)
         assert_string_equal(back, cases[i].back);
         muse_free(back);
         muse_free(ids);
+        muse_text_close(&tok);
+    }
+}
+
+/* files from before prepend_scheme */
+static void test_metaspace_old(void **state)
+{
+    (void)state;
+    static const char file[] = "{\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"▁\",\"add_prefix_space\":%s},"
+        "\"decoder\":{\"type\":\"Metaspace\",\"replacement\":\"▁\",\"add_prefix_space\":%s},\"model\":{\"unk_id\":0,\"vocab\":[[\"?\",0.0],[\"▁\",-2.0],[\"a\",-1.0],[\"▁a\",-1.5]]}}";
+    for (int prefix = 0; prefix < 2; prefix++) {
+        char json[512];
+        snprintf(json, sizeof json, file, prefix ? "true" : "false", prefix ? "true" : "false");
+        MuseTextTokenizer *tok = open_text(json);
+        check_ids(tok, "a a", 3, 0, prefix ? "3 3" : "2 3");
+        size_t n;
+        char *back = decode(tok, (const int32_t[]){ 3, 3 }, 2, &n);
+        assert_string_equal(back, prefix ? "a a" : " a a");
+        muse_free(back);
         muse_text_close(&tok);
     }
 }
@@ -512,8 +588,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vectors), cmocka_unit_test(test_info), cmocka_unit_test(test_flags), cmocka_unit_test(test_find),
-        cmocka_unit_test(test_any_bytes), cmocka_unit_test(test_stream), cmocka_unit_test(test_stream_characters),
-        cmocka_unit_test(test_added_conditions), cmocka_unit_test(test_no_token), cmocka_unit_test(test_metaspace),
+        cmocka_unit_test(test_any_bytes), cmocka_unit_test(test_literal_entries), cmocka_unit_test(test_utf8), cmocka_unit_test(test_stream), cmocka_unit_test(test_stream_characters),
+        cmocka_unit_test(test_added_conditions), cmocka_unit_test(test_no_token), cmocka_unit_test(test_metaspace), cmocka_unit_test(test_metaspace_old),
         cmocka_unit_test(test_long_word), cmocka_unit_test(test_heap_agrees), cmocka_unit_test(test_normalize),
         cmocka_unit_test(test_threads), cmocka_unit_test(test_no_memory),
     };
