@@ -29,7 +29,8 @@ typedef struct MuseTextDecoder MuseTextDecoder;
  * @param rt    NULL = defaults. Kept alive by the tokenizer.
  * @param err   Optional; names the file and the place in it.
  * @return 0; MUSE_ERR_ARG; MUSE_ERR_IO; MUSE_ERR_FORMAT; MUSE_ERR_UNSUPPORTED: a component (named) that is not
- *         known; MUSE_ERR_LIMIT: over 2 GiB or 2^24 tokens; MUSE_ERR_NOMEM.
+ *         known; MUSE_ERR_LIMIT: over 2 GiB or 2^24 tokens, an added token or Unigram piece over 1024 bytes;
+ *         MUSE_ERR_NOT_FOUND: a GGUF file without a tokenizer; MUSE_ERR_NOMEM.
  */
 MUSE_API int muse_text_open_file(MuseTextTokenizer **out, MuseRuntime *rt, const char *path, MuseError *err);
 
@@ -63,7 +64,9 @@ enum {
  * @param flags MUSE_TEXT_*, or 0.
  * @param ids   Receives the ids, in order; release with muse_free(). NULL when there are none.
  * @param n_ids Receives their number.
- * @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM; MUSE_ERR_LIMIT: over 1 GiB of text. Nothing is returned on error.
+ * @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM; MUSE_ERR_LIMIT: over 1 GiB of text, or a pattern of the file takes too many
+ *         steps on it; MUSE_ERR_NOT_FOUND: a character without token in a vocabulary without unknown token (named).
+ *         Nothing is returned on error.
  */
 MUSE_API int muse_text_encode(const MuseTextTokenizer *tok, const char *text, size_t n, unsigned flags,
                               int32_t **ids, size_t *n_ids, MuseError *err);
