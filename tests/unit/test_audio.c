@@ -153,12 +153,16 @@ static void test_resampling(void **state)
         const uint32_t rate = rates[r];
         float *x = malloc(rate * sizeof *x);
         assert_non_null(x);
-        for (size_t i = 0; i < rate; i++) x[i] = (float)(0.5 * sin(6.283185307179586 * 1000.0 * (double)i / rate) + (rate >= 44100 ? 0.4 * sin(6.283185307179586 * 12000.0 * (double)i / rate) : 0));
+        const double tone = 6.283185307179586 * 1000, high = rate >= 44100 ? 0.4 : 0;
+        for (size_t i = 0; i < rate; i++) x[i] = (float)(0.5 * sin(tone * (double)i / rate) + high * sin(12 * tone * (double)i / rate));
         MuseFrames *f = frames_of_pcm(x, rate, MUSE_PCM_F32, rate, 1, &rule);
-        double worst = 0;
-        for (size_t i = 1000; i < 15000; i++)   /* the ends ring */
-            worst = fmax(worst, fabs(muse_frames_data(f)[i] - 0.5 * sin(6.283185307179586 * 1000.0 * (double)i / 16000)));
-        if (worst > 3e-5) fail_msg("%u Hz: off by %g", rate, worst);   /* 20 bits less rounding in f32 */
+        double worst = 0, ends = 0;   /* the ends ring, but are there */
+        for (size_t i = 100; i < 15900; i++) {
+            const double d = fabs(muse_frames_data(f)[i] - 0.5 * sin(tone * (double)i / 16000));
+            if (i < 1000 || i >= 15000) ends = fmax(ends, d);
+            else worst = fmax(worst, d);
+        }
+        if (worst > 3e-5 || ends > 0.02) fail_msg("%u Hz: off by %g, at the ends %g", rate, worst, ends);   /* 20 bits less rounding in f32 */
         muse_frames_close(&f);
         free(x);
     }

@@ -206,8 +206,6 @@ static void test_flac_damage(void **state)
         file.data[at] ^= 4;
     }
     /* a total of 0 means unknown: counted by decoding */
-    uint8_t total[5];
-    memcpy(total, file.data + 21, 5);
     file.data[21] &= 0xf0;
     memset(file.data + 22, 0, 4);
     MuseAudio *audio = NULL;
@@ -216,6 +214,8 @@ static void test_flac_damage(void **state)
     muse_audio_info(audio, &info);
     assert_int_equal(info.n_samples, 20000);
     muse_audio_close(&audio);
+    file.data[file.len / 2] ^= 4;   /* damage that no count shows */
+    assert_int_equal(try_bytes(file.data, file.len, &err), MUSE_ERR_FORMAT);
     free(file.data);
     free(x);
 }
@@ -367,6 +367,12 @@ static void test_files(void **state)
     muse_audio_params_init(&p);
     p.max_bytes = 11763;
     assert_int_equal(muse_audio_open_file(&audio, NULL, path, &p, &err), MUSE_ERR_LIMIT);
+    MuseFile wav = load("audio/golden-audio-mono.wav");
+    assert_int_equal(muse_audio_open_memory(&audio, NULL, wav.data, wav.size, &p, &err), MUSE_ERR_LIMIT);
+    p.max_bytes++;
+    assert_int_equal(muse_audio_open_memory(&audio, NULL, wav.data, wav.size, &p, &err), 0);
+    muse_audio_close(&audio);
+    muse_file_close(&wav);
     p.max_bytes = 0;
     p.max_seconds = 0.3;
     assert_int_equal(muse_audio_open_file(&audio, NULL, path, &p, &err), MUSE_ERR_LIMIT);
