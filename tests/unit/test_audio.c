@@ -515,10 +515,8 @@ static void test_threads(void **state)
             muse_frames_close(&f);
         }
         pthread_t threads[3];
-        for (int i = 0; i < 3; i++) {
-            if (i) workers[i] = workers[0];
-            assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
-        }
+        workers[1] = workers[2] = workers[0];
+        for (int i = 0; i < 3; i++) assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
         for (int i = 0; i < 3; i++) pthread_join(threads[i], NULL);
         for (int i = 0; i < 3; i++) assert_int_equal(workers[i].bad, 0);
         muse_audio_close(&audio);
