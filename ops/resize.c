@@ -40,25 +40,35 @@ static const Filter *find_filter(uint32_t filter)
     return filter >= MUSE_FILTER_BOX && filter <= MUSE_FILTER_BICUBIC ? &filters[filter] : NULL;
 }
 
+static uint32_t mirrored(uint32_t i, uint32_t n) { return n - 1 - i; }
+
 /* The source samples first .. first+count-1 that output i of an axis sees. */
-static void window(const MuseResizeAxis *axis, const Filter *f, size_t i, uint32_t *first, uint32_t *count)
+static void window(const MuseResizeAxis *axis, const Filter *f, uint32_t i, uint32_t *first, uint32_t *count)
 {
     const double scale = (double)axis->n_in / axis->n_out, support = f->support * (scale > 1 ? scale : 1);
-    const double centre = ((double)i + 0.5) * scale;
+    const double centre = ((axis->mirror ? mirrored(i, axis->n_out) : i) + 0.5) * scale;
     const double lo = centre - support + 0.5, hi = centre + support + 0.5;
     *first = lo > 0 ? (uint32_t)lo : 0;
     *count = (hi < axis->n_in ? (uint32_t)hi : axis->n_in) - *first;
+    if (axis->mirror) *first = axis->n_in - *first - *count;
 }
 
-/* w[0..count): weights of output i, sum 1 */
-static void window_weights(const MuseResizeAxis *axis, const Filter *f, size_t i, uint32_t first, uint32_t count, double *w)
+/* w[0..count): weights of output i, sum 1. A mirrored axis computes what its counterpart does, sample by sample in the same
+ * order, and turns the result: rounding and the edges of the box filter are not symmetric. */
+static void window_weights(const MuseResizeAxis *axis, const Filter *f, uint32_t i, uint32_t first, uint32_t count, double *w)
 {
     const double scale = (double)axis->n_in / axis->n_out, inverse = 1 / (scale > 1 ? scale : 1);
-    const double centre = ((double)i + 0.5) * scale;
+    const double centre = ((axis->mirror ? mirrored(i, axis->n_out) : i) + 0.5) * scale;
+    if (axis->mirror) first = axis->n_in - first - count;
     double sum = 0;
     for (uint32_t k = 0; k < count; k++) sum += w[k] = f->value(((double)k + first - centre + 0.5) * inverse);
     if (sum != 0)
         for (uint32_t k = 0; k < count; k++) w[k] /= sum;
+    for (uint32_t k = 0; axis->mirror && k < count / 2; k++) {
+        const double other = w[count - 1 - k];
+        w[count - 1 - k] = w[k];
+        w[k] = other;
+    }
 }
 
 /* PyTorch's rule: the most bits for which the largest weight still fits int16 */
@@ -102,7 +112,7 @@ static int allocate(MuseResizeAxis *axis, const MuseAllocator *a, MuseError *err
 static double measure(MuseResizeAxis *axis, const Filter *f, double *w)
 {
     double largest = 0;
-    for (size_t i = 0; i < axis->n_out; i++) {
+    for (uint32_t i = 0; i < axis->n_out; i++) {
         if (!w) {
             window(axis, f, i, &axis->first[i], &axis->count[i]);
             if (axis->count[i] > axis->taps) axis->taps = axis->count[i];
@@ -127,11 +137,11 @@ static int build(MuseResizeAxis *axis, const MuseAllocator *a, const Filter *f, 
     const int rc = allocate(axis, a, err);
     if (rc < 0) return rc;
     double magnitude = 0;
-    for (size_t i = 0; i < axis->n_out; i++) {
+    for (uint32_t i = 0; i < axis->n_out; i++) {
         window_weights(axis, f, i, axis->first[i], axis->count[i], *w);
         const uint32_t lead = across ? axis->first[i] % MUSE_RESIZE_GROUP : 0;
         if (!store_weights(axis, i, lead, *w, axis->count[i], &magnitude))
-            return muse_fail(err, MUSE_ERR_ARG, "resize %u -> %u: a weight of output %zu is out of range", axis->n_in, axis->n_out, i);
+            return muse_fail(err, MUSE_ERR_ARG, "resize %u -> %u: a weight of output %u is out of range", axis->n_in, axis->n_out, i);
         axis->first[i] -= lead;
         axis->count[i] += lead;
     }
@@ -143,9 +153,9 @@ static int build(MuseResizeAxis *axis, const MuseAllocator *a, const Filter *f, 
 }
 
 int muse_resize_axis_open(MuseResizeAxis *axis, const MuseAllocator *a, uint32_t n_in, uint32_t n_out, uint32_t filter,
-                          uint32_t precision, bool across, MuseError *err)
+                          uint32_t precision, unsigned flags, MuseError *err)
 {
-    *axis = (MuseResizeAxis){ .n_in = n_in, .n_out = n_out };
+    *axis = (MuseResizeAxis){ .n_in = n_in, .n_out = n_out, .mirror = flags & MUSE_RESIZE_MIRROR };
     const Filter *f = find_filter(filter);
     if (!f) return muse_fail(err, MUSE_ERR_ARG, "resize: %u is not a MUSE_FILTER_ value", filter);
     if (precision > MUSE_PRECISION_PILLOW) return muse_fail(err, MUSE_ERR_ARG, "resize: %u is not a MUSE_PRECISION_ value", precision);
@@ -155,7 +165,7 @@ int muse_resize_axis_open(MuseResizeAxis *axis, const MuseAllocator *a, uint32_t
     axis->first = muse_alloc_array(a, n_out, sizeof *axis->first);
     axis->count = muse_alloc_array(a, n_out, sizeof *axis->count);
     if (!axis->first || !axis->count) rc = MUSE_NOMEM(err, n_out * sizeof *axis->first);
-    if (rc == 0) rc = build(axis, a, f, precision, across, &w, err);
+    if (rc == 0) rc = build(axis, a, f, precision, flags & MUSE_RESIZE_ACROSS, &w, err);
     muse_free(w);
     if (rc < 0) muse_resize_axis_close(axis);
     return rc;

@@ -29,17 +29,21 @@ typedef struct MuseResizeAxis {
     size_t   slots;     /* at least every count */
     int      parts;     /* 1 or 2 */
     int      shift;     /* 1..22; sums of weights times samples fit 31 bits */
+    bool     mirror;
     uint32_t *first;    /* [n_out], never falling; first[i] + count[i] <= n_in */
     uint32_t *count;    /* [n_out] */
     int16_t  *part[2];  /* [n_out, slots]; part[1] is NULL if parts is 1 */
 } MuseResizeAxis;
 
+enum { MUSE_RESIZE_ACROSS = 1, MUSE_RESIZE_MIRROR = 2 };
+
 /* Build the table. Start with zeros; muse_resize_axis_close() accepts a half-open one.
- * across: for MuseResizeAcrossU8, else for MuseResizeDownU8. Windows across start at a multiple of MUSE_RESIZE_GROUP, with
+ * flags: MUSE_RESIZE_ACROSS: for MuseResizeAcrossU8, else for MuseResizeDownU8; MUSE_RESIZE_MIRROR: as if the samples came in
+ * reverse and the outputs were reversed after. Windows across start at a multiple of MUSE_RESIZE_GROUP, with
  * zero weights in front, so that kernels load and rearrange each group of pixels once for all outputs that see it.
  * 0; MUSE_ERR_ARG: a size of 0, an unknown filter or precision, weights that do not fit; MUSE_ERR_NOMEM. */
 int  muse_resize_axis_open(MuseResizeAxis *axis, const MuseAllocator *a, uint32_t n_in, uint32_t n_out, uint32_t filter,
-                           uint32_t precision, bool across, MuseError *err);
+                           uint32_t precision, unsigned flags, MuseError *err);
 void muse_resize_axis_close(MuseResizeAxis *axis);
 
 static inline int32_t muse_resize_weight(const MuseResizeAxis *axis, size_t i, size_t k)

@@ -89,7 +89,7 @@ static void bench_shapes(void)
         uint8_t *src = pixels((size_t)s->src_width * s->src_height * (size_t)s->channels);
         uint8_t *dst = pixels((size_t)s->dst_width * s->dst_height * (size_t)s->channels);
         printf("%ux%u -> %ux%u, %d channels, filter %u, %s%s:", s->src_width, s->src_height, s->dst_width, s->dst_height, s->channels, s->filter,
-               s->precision ? "Pillow" : "PyTorch", s->vertical_first ? ", vertical first" : "");
+               s->precision ? "Pillow" : "PyTorch", s->turn & MUSE_TURN_TRANSPOSE ? ", vertical first" : "");
         for (unsigned k = 0; k < 3 && k < best; k++) {
             MuseRuntime *rt = open_runtime(levels[k]);
             double t[RUNS];

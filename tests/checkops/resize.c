@@ -25,7 +25,7 @@ static uint8_t sum_of(const MuseResizeAxis *axis, size_t i, const uint8_t *s, si
 static MuseResizeAxis open_axis(Check *c, Shape s, uint32_t precision, bool across)
 {
     MuseResizeAxis axis = { 0 };
-    check_true(c, muse_resize_axis_open(&axis, NULL, s.n_in, s.n_out, s.filter, precision, across, NULL) == 0, "a weight table");
+    check_true(c, muse_resize_axis_open(&axis, NULL, s.n_in, s.n_out, s.filter, precision, across ? MUSE_RESIZE_ACROSS : 0, NULL) == 0, "a weight table");
     return axis;
 }
 

@@ -232,7 +232,7 @@ static void test_push_sizes(void **state)
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (int order = 0; order < 2; order++) {
             MuseResizeSpec s = shapes[i];
-            s.vertical_first = order;
+            s.turn = order;
             uint8_t *src = noise(src_size(&s), (uint32_t)i), *a = filled(dst_size(&s)), *b = filled(dst_size(&s));
             assert_int_equal(resize_in(rt, &s, src, a, s.src_height), 0);
             for (size_t k = 0; k < sizeof steps / sizeof *steps; k++) {
@@ -261,7 +261,7 @@ static void test_vertical_first_is_the_transpose(void **state)
     size_t orders_differ = 0;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         MuseResizeSpec s = shapes[i], t = s;
-        s.vertical_first = 1;
+        s.turn = 1;
         t.src_width = s.src_height, t.src_height = s.src_width, t.dst_width = s.dst_height, t.dst_height = s.dst_width;
         uint8_t *src = noise(src_size(&s), 77), *turned = filled(src_size(&s));
         uint8_t *a = filled(dst_size(&s)), *b = filled(dst_size(&s)), *c = filled(dst_size(&s));
@@ -270,7 +270,7 @@ static void test_vertical_first_is_the_transpose(void **state)
         assert_int_equal(resize_in(rt, &t, turned, b, 10), 0);
         transpose(c, b, t.dst_width, t.dst_height, s.channels);
         assert_memory_equal(a, c, dst_size(&s));
-        s.vertical_first = 0;
+        s.turn = 0;
         assert_int_equal(resize_in(rt, &s, src, b, 10), 0);
         orders_differ += memcmp(a, b, dst_size(&s)) != 0;
         free(src), free(turned), free(a), free(b), free(c);
@@ -289,7 +289,7 @@ static void test_threads_and_levels_agree(void **state)
         for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
             for (int order = 0; order < 2; order++) {
                 MuseResizeSpec s = shapes[i];
-                s.vertical_first = order;
+                s.turn = order;
                 uint8_t *src = noise(src_size(&s), 5), *a = filled(dst_size(&s)), *b = filled(dst_size(&s));
                 assert_int_equal(resize_in(one, &s, src, a, 8), 0);
                 assert_int_equal(resize_in(many, &s, src, b, k & 1 ? s.src_height : 5), 0);

@@ -47,7 +47,8 @@ static int open_resizer(PatchJob *job, MuseError *err)
     const MuseResizeSpec spec = {
         .src_width = job->window.width, .src_height = job->window.height, .dst_width = job->small_width, .dst_height = job->small_height,
         .channels = (int)job->samples, .filter = p->rule.filter, .precision = p->rule.precision,
-        .vertical_first = job->orient.transpose,
+        .turn = (job->orient.transpose ? MUSE_TURN_TRANSPOSE : 0) | (job->orient.mirror_x ? MUSE_TURN_MIRROR_X : 0) |
+                (job->orient.mirror_y ? MUSE_TURN_MIRROR_Y : 0),
     };
     uint8_t *dst = p->rgb;
     size_t stride = p->stride;

@@ -45,7 +45,7 @@ typedef struct Rows {
 
 static bool across_on(const MuseResizer *r) { return r->across.n_out != 0; }
 static bool down_on(const MuseResizer *r) { return r->down.n_out != 0; }
-static bool down_then_across(const MuseResizer *r) { return r->spec.vertical_first && across_on(r) && down_on(r); }
+static bool down_then_across(const MuseResizer *r) { return (r->spec.turn & MUSE_TURN_TRANSPOSE) && across_on(r) && down_on(r); }
 
 static uint8_t *ring_row(const MuseResizer *r, uint32_t y) { return r->ring + y % r->ring_rows * r->ring_bytes; }
 static uint8_t *dst_row(const MuseResizer *r, uint32_t y) { return r->dst + y * r->dst_stride; }
@@ -154,6 +154,8 @@ static int check_spec(const MuseResizeSpec *s, size_t dst_stride, MuseError *err
         return muse_fail(err, MUSE_ERR_ARG, "resize: %u is not a MUSE_FILTER_ value", s->filter);
     if (s->precision > MUSE_PRECISION_PILLOW)
         return muse_fail(err, MUSE_ERR_ARG, "resize: %u is not a MUSE_PRECISION_ value", s->precision);
+    if (s->turn > (MUSE_TURN_TRANSPOSE | MUSE_TURN_MIRROR_X | MUSE_TURN_MIRROR_Y))
+        return muse_fail(err, MUSE_ERR_ARG, "resize: %u is not a set of MUSE_TURN_ values", s->turn);
     if (!muse_mul_size(s->src_width, (size_t)s->channels, &bytes) || !muse_mul_size(s->dst_width, (size_t)s->channels, &bytes))
         return muse_fail(err, MUSE_ERR_ARG, "resize: a row passes the address space");
     if (dst_stride && dst_stride < bytes)
@@ -198,11 +200,13 @@ int muse_resizer_open(MuseResizer **out, MuseRuntime *rt, const MuseResizeSpec *
     r->round = rt->team.threads > 1 ? MUSE_RESIZE_ROWS * rt->team.threads : MUSE_RESIZE_ROWS;
     if (r->round > ROUND_MAX) r->round = ROUND_MAX;
     if (spec->src_width != spec->dst_width) {
-        rc = muse_resize_axis_open(&r->across, &rt->alloc, spec->src_width, spec->dst_width, spec->filter, spec->precision, true, err);
+        const unsigned flags = MUSE_RESIZE_ACROSS | ((spec->turn & MUSE_TURN_MIRROR_X) ? MUSE_RESIZE_MIRROR : 0);
+        rc = muse_resize_axis_open(&r->across, &rt->alloc, spec->src_width, spec->dst_width, spec->filter, spec->precision, flags, err);
         if (rc < 0) goto fail;
     }
     if (spec->src_height != spec->dst_height) {
-        rc = muse_resize_axis_open(&r->down, &rt->alloc, spec->src_height, spec->dst_height, spec->filter, spec->precision, false, err);
+        const unsigned flags = (spec->turn & MUSE_TURN_MIRROR_Y) ? MUSE_RESIZE_MIRROR : 0;
+        rc = muse_resize_axis_open(&r->down, &rt->alloc, spec->src_height, spec->dst_height, spec->filter, spec->precision, flags, err);
         if (rc < 0) goto fail;
     }
     rc = allocate(r, err);

@@ -12,11 +12,19 @@
 
 #include "muse/runtime.h"
 
+/* A picture that is turned after it was resized, since its rows come as they are stored: the bytes are those of the picture
+ * turned first and resized then. */
+enum {
+    MUSE_TURN_TRANSPOSE = 1,   /* the vertical pass goes before the horizontal one */
+    MUSE_TURN_MIRROR_X  = 2,   /* filter windows lie as on the mirrored axis, where rounding may differ */
+    MUSE_TURN_MIRROR_Y  = 4
+};
+
 typedef struct MuseResizeSpec {
     uint32_t src_width, src_height, dst_width, dst_height;  /* at least 1 */
     int      channels;                                      /* 1, 3 or 4; each by itself, alpha is not special */
     uint32_t filter, precision;                             /* MUSE_FILTER_*, MUSE_PRECISION_* */
-    int      vertical_first;  /* 1: vertical pass before the horizontal one, for pictures that are transposed afterwards */
+    uint32_t turn;                                          /* MUSE_TURN_*, what will be done to the result */
 } MuseResizeSpec;
 
 typedef struct MuseResizer MuseResizer;
