@@ -13,7 +13,7 @@
 
 #include "tests/unit/image_help.h"
 #include "tokenizers/image/exif.h"
-#include "tokenizers/image/orient.h"
+#include "tokenizers/image/row_queue.h"
 
 static uint8_t *noise(size_t n, uint32_t seed)
 {
@@ -670,6 +670,81 @@ static void test_no_memory(void **state)
         }
 }
 
+/* ---- two threads */
+
+typedef struct Blocks { uint32_t used, fail_at; } Blocks;
+
+static int count_block(void *user, const MuseRowBlock *block, MuseError *err)
+{
+    Blocks *b = user;
+    if (block->first != b->used || block->n != 7) return muse_fail(err, MUSE_ERR_STATE, "block %u out of turn", block->first);
+    if (++b->used == b->fail_at) return muse_fail(err, MUSE_ERR_FORMAT, "told to fail");
+    return 0;
+}
+
+static void test_row_queue(void **state)
+{
+    (void)state;
+    for (int threaded = 0; threaded <= 1; threaded++)
+        for (uint32_t fail_at = 0; fail_at <= 12; fail_at++) {
+            MuseRowQueue q = { 0 };
+            Blocks b = { 0, fail_at };
+            MuseError err = { 0 };
+            muse_row_queue_open(&q, threaded, count_block, &b);
+            uint32_t pushed = 0;
+            for (MuseRowBlock *next; pushed < 10 && (next = muse_row_queue_next(&q)); pushed++) {
+                next->first = pushed;
+                next->n = 7;
+                muse_row_queue_push(&q);
+            }
+            const bool fails = fail_at >= 1 && fail_at <= 10;
+            assert_int_equal(muse_row_queue_close(&q, &err), fails ? MUSE_ERR_FORMAT : 0);
+            assert_int_equal(b.used, fails ? fail_at : 10);
+            if (fails) assert_string_equal(err.text, "told to fail");
+        }
+}
+
+/* Large pictures are decoded and resized side by side: same bytes, same stops. */
+static void test_overlap(void **state)
+{
+    (void)state;
+    enum { W = 1031, H = 1021 };
+    uint8_t *pixels = noise(W * H * 3, 4);
+    size_t size;
+    void *png = oriented_png(pixels, W, H, MUSE_PIXELS_RGB, 6, &size);
+    const MuseImageRule rule = gemma_rule();
+    uint8_t hash[2][32];
+    for (uint32_t threads = 1; threads <= 2; threads++) {
+        Meter meter = { 0 };
+        MuseRuntime *rt = open_runtime(threads, &meter);
+        MuseImage *img;
+        MusePatches *p;
+        MuseError err;
+        assert_int_equal(muse_image_open_memory(&img, rt, png, size, NULL, &err), 0);
+        assert_int_equal(muse_image_patches(&p, img, &rule, 280, NULL, NULL, &err), 0);
+        muse_patches_hash(p, hash[threads - 1]);
+        muse_patches_close(&p);
+        for (int at = 1; at <= 64; at += 9) {
+            Stop s = { 0, at };
+            assert_int_equal(muse_image_patches(&p, img, &rule, 280, stop, &s, &err), MUSE_ERR_CANCELLED);
+        }
+        int rc = MUSE_ERR_NOMEM;
+        for (long n = 1; rc != 0; n++) {
+            meter.fail_at = meter.calls + n;
+            rc = muse_image_patches(&p, img, &rule, 280, NULL, NULL, &err);
+            assert_true(rc == 0 || rc == MUSE_ERR_NOMEM);
+            assert_true(n < 200);
+        }
+        muse_patches_close(&p);
+        muse_image_close(&img);
+        muse_runtime_close(&rt);
+        assert_int_equal(meter.live, 0);
+    }
+    assert_memory_equal(hash[0], hash[1], 32);
+    free(png);
+    free(pixels);
+}
+
 /* ---- PNG writer, resize */
 
 static void test_png_writer(void **state)
@@ -777,7 +852,8 @@ int main(void)
         cmocka_unit_test(test_plan_rects), cmocka_unit_test(test_plan_arguments), cmocka_unit_test(test_orientations), cmocka_unit_test(test_padding),
         cmocka_unit_test(test_patch_order), cmocka_unit_test(test_hash), cmocka_unit_test(test_alpha), cmocka_unit_test(test_pixels),
         cmocka_unit_test(test_borrow), cmocka_unit_test(test_limits), cmocka_unit_test(test_ignore_orientation), cmocka_unit_test(test_regions),
-        cmocka_unit_test(test_region_patches), cmocka_unit_test(test_cancel), cmocka_unit_test(test_no_memory), cmocka_unit_test(test_png_writer),
+        cmocka_unit_test(test_region_patches), cmocka_unit_test(test_cancel), cmocka_unit_test(test_no_memory), cmocka_unit_test(test_row_queue), cmocka_unit_test(test_overlap),
+        cmocka_unit_test(test_png_writer),
         cmocka_unit_test(test_resize), cmocka_unit_test(test_exif),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

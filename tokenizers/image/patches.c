@@ -57,7 +57,10 @@ static int open_resizer(PatchJob *job, MuseError *err)
         dst = job->small = muse_alloc_array(&p->rt->alloc, job->small_height, stride);
         if (!dst) return muse_fail(err, MUSE_ERR_NOMEM, "no memory for %ux%u resized pixels", job->small_width, job->small_height);
     }
-    return muse_resizer_open(&job->resizer, p->rt, &spec, dst, stride, err);
+    const int rc = muse_resizer_open(&job->resizer, p->rt, &spec, dst, stride, err);
+    /* rows come a few at a time: too little for the team, whose threads would mostly wait for each other */
+    if (rc == 0) muse_resizer_alone(job->resizer);
+    return rc;
 }
 
 /* The small picture to its place in rgb. */
@@ -95,7 +98,7 @@ static int make(MusePatches *p, const MuseImage *img, MuseCancelFn *cancel, void
     p->stride = (size_t)plan->grid_width * plan->unit * 3;
     p->rgb = muse_alloc_array(&p->rt->alloc, (size_t)plan->grid_height * plan->unit, p->stride);
     if (!p->rgb) return muse_fail(err, MUSE_ERR_NOMEM, "no memory for %u patches of %u pixels", plan->n_patches, plan->unit);
-    MuseRowsSpec spec = { .keep_grey = plan->resized, .alpha = p->rule.alpha, .cancel = cancel, .cancel_user = cancel_user };
+    MuseRowsSpec spec = { .keep_grey = plan->resized, .overlap = plan->resized, .alpha = p->rule.alpha, .cancel = cancel, .cancel_user = cancel_user };
     memcpy(spec.background, p->rule.background, sizeof spec.background);
     PatchJob job = { .out = p, .orient = muse_picture_root(img)->orient, .window = muse_picture_window(img),
                      .samples = muse_picture_samples(img, &spec) };

@@ -7,6 +7,7 @@
 
 #include "base/params.h"
 #include "muse/image.h"
+#include "tokenizers/image/row_queue.h"
 
 #define MAX_PIXELS_DEFAULT ((uint64_t)1 << 28)
 #define MAX_BYTES_DEFAULT  ((uint64_t)1 << 30)
@@ -283,22 +284,59 @@ static void flatten(const MusePixelOps *ops, uint8_t *dst, const uint8_t *src, s
     else ops->rgba_drop_rgb_u8(dst, src, n);
 }
 
-/* The rows are decoded into `raw`; `flat` takes them where samples have to change. */
-typedef struct RowBuffers { uint8_t *raw, *flat; } RowBuffers;
+/* What the user of a block needs. */
+typedef struct RowsUser {
+    const MuseRowsSpec *spec;
+    const MusePixelOps *ops;
+    MuseRowsFn *fn;
+    void       *user;
+    size_t      width;
+    uint32_t    samples;
+} RowsUser;
 
-static int stream_rows(MuseDecoder *d, const RowBuffers *b, const MuseRowsSpec *spec, MuseRowsFn *fn, void *user, MuseError *err)
+static int use_rows(void *user, const MuseRowBlock *b, MuseError *err)
 {
-    const uint32_t samples = d->head.samples;
-    const size_t width = d->window.width, stride = width * samples;
-    while (d->done < d->window.height) {
-        const uint32_t first = d->done, left = d->window.height - first, n = left < MUSE_DECODE_ROWS ? left : MUSE_DECODE_ROWS;
-        int rc = muse_decoder_rows(d, b->raw, stride, n, err);
-        if (rc < 0) return rc;
-        if (b->flat) flatten(&d->job.rt->ops.pixel, b->flat, b->raw, n * width, samples, spec);
-        rc = fn(user, b->flat ? b->flat : b->raw, first, n, err);
-        if (rc < 0) return rc;
+    const RowsUser *u = user;
+    if (b->flat) flatten(u->ops, b->flat, b->raw, b->n * u->width, u->samples, u->spec);
+    return u->fn(u->user, b->flat ? b->flat : b->raw, b->first, b->n, err);
+}
+
+static int stream_rows(MuseDecoder *d, MuseRowQueue *q, MuseError *err)
+{
+    const size_t stride = (size_t)d->window.width * d->head.samples;
+    int rc = 0;
+    while (rc == 0 && d->done < d->window.height) {
+        MuseRowBlock *b = muse_row_queue_next(q);
+        if (!b) return 0;   /* muse_row_queue_close() tells why */
+        const uint32_t left = d->window.height - d->done;
+        b->first = d->done;
+        b->n = left < MUSE_DECODE_ROWS ? left : MUSE_DECODE_ROWS;
+        rc = muse_decoder_rows(d, b->raw, stride, b->n, err);
+        if (rc == 0) muse_row_queue_push(q);
+    }
+    return rc;
+}
+
+/* From here on a second thread pays: it takes some 50 us to start, and decoding this many pixels some milliseconds. */
+#define OVERLAP_PIXELS ((uint64_t)1 << 20)
+
+static int open_blocks(MuseRowQueue *q, const MuseAllocator *a, size_t blocks, size_t raw_bytes, size_t flat_bytes, MuseError *err)
+{
+    for (size_t i = 0; i < blocks; i++) {
+        q->block[i].raw = muse_alloc(a, raw_bytes);
+        if (q->block[i].raw && flat_bytes) q->block[i].flat = muse_alloc(a, flat_bytes);
+        if (!q->block[i].raw || (flat_bytes && !q->block[i].flat))
+            return muse_fail(err, MUSE_ERR_NOMEM, "no memory for %zu blocks of rows, %zu bytes each", blocks, raw_bytes + flat_bytes);
     }
     return 0;
+}
+
+static void close_blocks(MuseRowQueue *q)
+{
+    for (size_t i = 0; i < MUSE_ROW_BLOCKS; i++) {
+        muse_free(q->block[i].raw);
+        muse_free(q->block[i].flat);
+    }
 }
 
 /* A mapped file may have been overwritten since it was opened. */
@@ -313,26 +351,25 @@ int muse_picture_rows(const MuseImage *img, const MuseRowsSpec *spec, MuseRowsFn
     const MuseAllocator *a = &root->rt->alloc;
     const MuseDecodeJob job = { root->rt, &root->source, root->max_pixels, spec->cancel, spec->cancel_user };
     const MuseWindow window = muse_picture_window(img);
-    const uint32_t n = window.height < MUSE_DECODE_ROWS ? window.height : MUSE_DECODE_ROWS;
     const uint32_t samples = root->head.samples, wanted = muse_picture_samples(img, spec);
-    RowBuffers b = { 0 };
+    const size_t block = (size_t)(window.height < MUSE_DECODE_ROWS ? window.height : MUSE_DECODE_ROWS) * window.width;
+    const bool overlap = spec->overlap && root->rt->team.threads > 1 && (uint64_t)window.width * window.height >= OVERLAP_PIXELS;
+    RowsUser rows = { spec, &root->rt->ops.pixel, fn, user, window.width, samples };
+    MuseRowQueue q = { 0 };
     MuseDecoder d = { 0 };
     int rc = muse_decoder_open(&d, &job, err);
     if (rc == 0 && !same_head(&d.head, &root->head)) rc = muse_fail(err, MUSE_ERR_FORMAT, "the file changed after it was opened");
-    if (rc < 0) goto done;
-    b.raw = muse_alloc_array(a, (size_t)n * samples, window.width);
-    if (wanted != samples) b.flat = muse_alloc_array(a, (size_t)n * wanted, window.width);
-    if (!b.raw || (wanted != samples && !b.flat)) {
-        rc = muse_fail(err, MUSE_ERR_NOMEM, "no memory for %u rows of %u pixels", n, window.width);
-        goto done;
+    if (rc == 0) rc = open_blocks(&q, a, overlap ? MUSE_ROW_BLOCKS : 1, block * samples, wanted == samples ? 0 : block * wanted, err);
+    if (rc == 0) rc = muse_decoder_start(&d, &window, err);
+    if (rc == 0) {
+        muse_row_queue_open(&q, overlap, use_rows, &rows);
+        rc = stream_rows(&d, &q, err);
+        const int used = muse_row_queue_close(&q, rc == 0 ? err : NULL);
+        if (rc == 0) rc = used;
     }
-    rc = muse_decoder_start(&d, &window, err);
-    if (rc == 0) rc = stream_rows(&d, &b, spec, fn, user, err);
-done:
     if (rc < 0 && rc != MUSE_ERR_CANCELLED && root->name) muse_fail_prefix(err, rc, "%s", root->name);
     muse_decoder_close(&d);
-    muse_free(b.raw);
-    muse_free(b.flat);
+    close_blocks(&q);
     return rc;
 }
 

@@ -29,6 +29,7 @@ static inline const MuseImage *muse_picture_root(const MuseImage *img) { return 
 /* How rows are wanted. */
 typedef struct MuseRowsSpec {
     bool          keep_grey;   /* grey pictures: 1 sample a pixel, not 3 */
+    bool          overlap;     /* fn does real work: large pictures call it from a second thread while the next rows are decoded */
     uint32_t      alpha;       /* MUSE_ALPHA_* */
     uint8_t       background[3];
     MuseCancelFn *cancel;      /* NULL = never */

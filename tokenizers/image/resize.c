@@ -20,6 +20,7 @@ enum { ROUND_MAX = 64 };   /* most rows of a round: more would only cost ring me
 
 struct MuseResizer {
     MuseRuntime    *rt;
+    MuseTeam        team;
     MuseResizeSpec  spec;
     MuseResizeAxis  across, down;          /* n_out 0: the axis keeps its size */
     uint8_t        *dst;
@@ -97,7 +98,7 @@ static void make_rows(void *user, size_t begin, size_t end)
 static void run_round(MuseResizer *r, const uint8_t *src, size_t stride, uint32_t n)
 {
     Rows job = { r, src, stride, r->done };
-    muse_parallel_for(&r->rt->team, n, MUSE_RESIZE_ROWS, take_rows, &job);
+    muse_parallel_for(&r->team, n, MUSE_RESIZE_ROWS, take_rows, &job);
     r->done += n;
     if (!down_on(r)) return;
     for (;;) {
@@ -107,7 +108,7 @@ static void run_round(MuseResizer *r, const uint8_t *src, size_t stride, uint32_
             ready++;
         if (!ready) return;
         job.first = r->next;
-        muse_parallel_for(&r->rt->team, ready, MUSE_RESIZE_ROWS / 2, make_rows, &job);
+        muse_parallel_for(&r->team, ready, MUSE_RESIZE_ROWS / 2, make_rows, &job);
         r->next += ready;
     }
 }
@@ -192,6 +193,7 @@ int muse_resizer_open(MuseResizer **out, MuseRuntime *rt, const MuseResizeSpec *
     MuseResizer *r = muse_zalloc(&rt->alloc, sizeof *r);
     if (!r) return MUSE_NOMEM(err, sizeof *r);
     r->rt = rt;
+    r->team = rt->team;
     r->spec = *spec;
     r->src_bytes = (size_t)spec->src_width * (size_t)spec->channels;
     r->dst_bytes = (size_t)spec->dst_width * (size_t)spec->channels;
@@ -217,6 +219,8 @@ fail:
     muse_resizer_close(&r);
     return rc;
 }
+
+void muse_resizer_alone(MuseResizer *r) { r->team.threads = 1; }
 
 void muse_resizer_close(MuseResizer **r)
 {

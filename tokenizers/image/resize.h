@@ -38,6 +38,9 @@ int muse_resizer_open(MuseResizer **out, MuseRuntime *rt, const MuseResizeSpec *
  * let the team work. 0; MUSE_ERR_ARG: more rows than the spec says, or a stride too small; nothing is changed then. */
 int muse_resizer_push(MuseResizer *r, const uint8_t *rows, size_t stride, uint32_t n_rows, MuseError *err);
 
+/* From now on only the calling thread works, whichever that is at each push. */
+void muse_resizer_alone(MuseResizer *r);
+
 /* *r becomes NULL; NULL and a pointer to NULL are accepted. Before the last row: what dst holds is undefined. */
 void muse_resizer_close(MuseResizer **r);
 

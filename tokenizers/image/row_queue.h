@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A few blocks of rows between the thread that decodes and one that resizes. Users: picture.c.
+ *
+ * The team's parallel loops are no use here: a JPEG decodes on one thread, and a block of 16 rows is too little work to
+ * share out, so the two stages run side by side instead. */
+#ifndef TOKENIZERS_IMAGE_ROW_QUEUE_H
+#define TOKENIZERS_IMAGE_ROW_QUEUE_H
+
+#include <pthread.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+
+enum { MUSE_ROW_BLOCKS = 3 };   /* one is filled, one is used, one waits */
+
+typedef struct MuseRowBlock {
+    uint8_t *raw;              /* as decoded */
+    uint8_t *flat;             /* as handed on; NULL: raw is */
+    uint32_t first, n;
+} MuseRowBlock;
+
+typedef int MuseRowBlockFn(void *user, const MuseRowBlock *block, MuseError *err);
+
+typedef struct MuseRowQueue {
+    MuseRowBlock block[MUSE_ROW_BLOCKS];
+    uint64_t     filled, used;  /* blocks, counted from the start */
+    bool         threaded;      /* a thread uses the blocks; else the filling call does */
+    bool         done;          /* no block will follow */
+    int          rc;            /* of the first use that failed */
+    MuseError    error;
+    MuseRowBlockFn *fn;
+    void        *user;
+    pthread_t       thread;
+    pthread_mutex_t lock;
+    pthread_cond_t  changed;
+} MuseRowQueue;
+
+/* Start with zeros but for block[].raw and flat; fn and user use a block. threaded: ask for a thread of its own; where none
+ * is to be had the blocks are used by muse_row_queue_push(). */
+void muse_row_queue_open(MuseRowQueue *q, bool threaded, MuseRowBlockFn *fn, void *user);
+
+/* The block to fill next; waits until it is free. NULL: a use has failed, muse_row_queue_close() tells. */
+MuseRowBlock *muse_row_queue_next(MuseRowQueue *q);
+
+/* The block from muse_row_queue_next() is filled. */
+void muse_row_queue_push(MuseRowQueue *q);
+
+/* Waits until every pushed block was used (or one failed). 0 or the code of that use, with its text. Once for each open. */
+int muse_row_queue_close(MuseRowQueue *q, MuseError *err);
+
+#endif
