@@ -44,6 +44,34 @@ double muse_bytes_f64le(MuseBytes *b)
     return d;
 }
 
+/* A mapped file that someone shortens raises SIGBUS at the next read, so only what is too large to copy is mapped. */
+enum { MAP_FROM = 64 << 20 };
+
+static int map_file(MuseFile *f, int fd, size_t size, const char *path, MuseError *err)
+{
+    void *at = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (at == MAP_FAILED) return muse_fail(err, MUSE_ERR_IO, "%s: can't map: %s", path, strerror(errno));
+    *f = (MuseFile){ at, size, true };
+    return 0;
+}
+
+static int read_file(MuseFile *f, int fd, size_t size, const char *path, MuseError *err)
+{
+    uint8_t *data = muse_alloc(NULL, size);
+    if (!data) return MUSE_NOMEM(err, size);
+    for (size_t done = 0; done < size;) {
+        const ssize_t n = read(fd, data + done, size - done);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) {
+            muse_free(data);
+            return muse_fail(err, MUSE_ERR_IO, "%s: can't read byte %zu: %s", path, done, n < 0 ? strerror(errno) : "the file became shorter");
+        }
+        done += (size_t)n;
+    }
+    *f = (MuseFile){ data, size, false };
+    return 0;
+}
+
 int muse_file_open(MuseFile *f, const char *path, uint64_t max_bytes, MuseError *err)
 {
     *f = (MuseFile){ 0 };
@@ -58,9 +86,7 @@ int muse_file_open(MuseFile *f, const char *path, uint64_t max_bytes, MuseError 
     } else if ((uint64_t)st.st_size > max_bytes || (uint64_t)st.st_size > SIZE_MAX) {
         rc = muse_fail(err, MUSE_ERR_LIMIT, "%s: %lld bytes, the limit is %llu", path, (long long)st.st_size, (unsigned long long)max_bytes);
     } else if (st.st_size > 0) {
-        void *at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (at == MAP_FAILED) rc = muse_fail(err, MUSE_ERR_IO, "%s: can't map: %s", path, strerror(errno));
-        else *f = (MuseFile){ at, (size_t)st.st_size, true };
+        rc = st.st_size <= MAP_FROM ? read_file(f, fd, (size_t)st.st_size, path, err) : map_file(f, fd, (size_t)st.st_size, path, err);
     }
     close(fd);
     return rc;
@@ -69,6 +95,7 @@ int muse_file_open(MuseFile *f, const char *path, uint64_t max_bytes, MuseError 
 void muse_file_close(MuseFile *f)
 {
     if (f->mapped) munmap((void *)(uintptr_t)f->data, f->size);
+    else muse_free((void *)(uintptr_t)f->data);
     *f = (MuseFile){ 0 };
 }
 

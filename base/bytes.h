@@ -41,7 +41,8 @@ double   muse_bytes_f64le(MuseBytes *b);
 uint16_t muse_bytes_u16be(MuseBytes *b);
 uint32_t muse_bytes_u32be(MuseBytes *b);
 
-/* A file, mapped read-only where the system can, else read. Start with zeros; muse_file_close() accepts a half-open one. */
+/* A whole file: read, or mapped read-only when over 64 MiB. Start with zeros; muse_file_close() accepts a half-open one.
+ * A mapped file must not be shortened by others while it is open: the system answers with SIGBUS. */
 typedef struct MuseFile {
     const uint8_t *data;   /* NULL for an empty file */
     size_t size;
