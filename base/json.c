@@ -252,7 +252,7 @@ static int parse(Builder *b, const unsigned char *text, size_t size, MuseError *
 int muse_json_parse(MuseJson *doc, const MuseAllocator *a, const void *bytes, size_t size, MuseError *err)
 {
     *doc = (MuseJson){ 0 };
-    const unsigned char *text = bytes;
+    const unsigned char *text = size ? bytes : (const unsigned char *)"";
     if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) text += 3, size -= 3;   /* a byte order mark */
     Builder *b = muse_zalloc(a, sizeof *b);
     if (!b) return MUSE_NOMEM(err, sizeof *b);

@@ -241,6 +241,7 @@ static void test_json(void **state)
     assert_int_equal(parse(&doc, "{\n \"a\": 1,\n x}", &err), MUSE_ERR_FORMAT);
     assert_non_null(strstr(err.text, "line 3"));
 
+    assert_int_equal(muse_json_parse(&doc, NULL, NULL, 0, &err), MUSE_ERR_FORMAT);
     char deep[2000];
     memset(deep, '[', sizeof deep);
     assert_int_equal(muse_json_parse(&doc, NULL, deep, sizeof deep, &err), MUSE_ERR_FORMAT);
