@@ -2,7 +2,7 @@
 /* The resampling passes in vectors of any width. Included once by each resize_<isa>.c, which first defines:
  *   Vec, VEC(op)                 the vector type and its intrinsics, such as _mm512_##op
  *   LANES                        128-bit lanes of a vector
- *   NAME(name)                   the exported functions
+ *   NAME(name)                   the exported functions: name with the instruction set
  *   add_madd(sum, a, b)          sum + the 16-bit multiply-add of a and b
  *   spread(m128)                 a 128-bit value in every lane
  *   load_lanes(p, stride)        16 bytes of LANES rows;  load_grey(p, stride): 8 bytes of each, widened to 16 bits
