@@ -83,7 +83,7 @@ typedef struct MuseImageInfo {
     uint32_t    width, height;  ///< as seen, pixels
     const char *format;         ///< "jpeg", "png", "webp", "pnm" or "pixels"; static
     uint32_t    orientation;    ///< EXIF value that was applied, 1..8; 1 = none
-    uint32_t    bits;           ///< bits a sample in the file, 1..16; more than 8 are reduced to the high 8
+    uint32_t    bits;           ///< bits a sample in the file, 1..16; PNG keeps the high 8, PNM is scaled to 0..255 and rounded
     uint32_t    channels;       ///< in the file: 1 grey, 2 grey+alpha, 3 colour, 4 colour+alpha or CMYK
     int         has_alpha;
     int         is_cmyk;
