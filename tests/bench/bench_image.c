@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How much longer than bare JPEG decoding is the way to patches? A 12-megapixel 4:2:0 picture of quality 85, made here, goes
  * through libjpeg alone (into one reused row; into a whole frame) and through the image tokenizer (Gemma 4, budget 280, f32
- * patches included), taking turns; medians are printed. usage: bench_image [rounds] [threads] */
+ * patches included), taking turns; medians are printed. The more detail in the picture, the longer bare decoding takes: the default noise makes a
+ * file of 4 MB, as photographs have at this size and quality; noise 8 makes one of 2.5 MB.
+ * usage: bench_image [rounds] [threads] [noise] */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +12,7 @@
 #include "muse/muse.h"
 #include "tests/unit/jpeg_make.h"
 
-enum { WIDTH = 4000, HEIGHT = 3000, ROUNDS_MAX = 99, N_TASKS = 6 };
+enum { WIDTH = 4000, HEIGHT = 3000, ROUNDS_MAX = 99, NOISE = 22, N_TASKS = 6 };
 
 typedef struct Bench {
     unsigned char *bytes;
@@ -102,7 +104,7 @@ int main(int argc, char **argv)
     muse_runtime_params_init(&params);
     params.threads = argc > 2 ? (uint32_t)atoi(argv[2]) : 0;
     check(muse_runtime_open(&b.rt, &params, &err), &err);
-    b.size = jpeg_make(&b.bytes, &layout, WIDTH, HEIGHT, 85);
+    b.size = jpeg_make(&b.bytes, &layout, WIDTH, HEIGHT, 85, argc > 3 ? atof(argv[3]) : NOISE);
     b.frame = calloc((size_t)WIDTH * HEIGHT, 3);
     b.small = malloc((size_t)912 * 672 * 3);
     b.patches = malloc((size_t)280 * 48 * 48 * 3 * sizeof *b.patches);

@@ -28,21 +28,21 @@ static inline uint32_t jpeg_mix(uint32_t v)
     return v ^ v >> 16;
 }
 
-/* One row of a textured picture: waves of several lengths and a little noise. */
-static inline void jpeg_row(uint8_t *row, uint32_t y, uint32_t width, int components)
+/* One row of a textured picture: waves of several lengths, and noise of up to so many levels. */
+static inline void jpeg_row(uint8_t *row, uint32_t y, uint32_t width, int components, double noise)
 {
     for (uint32_t x = 0; x < width; x++) {
         const double wave = 40 * sin(x * 0.011 + y * 0.007) + 30 * sin(x * 0.13) * cos(y * 0.09) + 18 * sin((x + 2.0 * y) * 0.41);
         for (int c = 0; c < components; c++) {
-            const double noise = (double)(jpeg_mix(x * 4 + (uint32_t)c + y * 0x9e3779b9u) >> 24) / 16 - 8;
-            const double v = 120 + 10 * c + wave * (1 - 0.3 * c) + 25 * sin(x * 0.017 * (c + 1) - y * 0.013) + noise;
+            const double grain = ((double)(jpeg_mix(x * 4 + (uint32_t)c + y * 0x9e3779b9u) >> 24) / 128 - 1) * noise;
+            const double v = 120 + 10 * c + wave * (1 - 0.3 * c) + 25 * sin(x * 0.017 * (c + 1) - y * 0.013) + grain;
             row[x * (uint32_t)components + (uint32_t)c] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
         }
     }
 }
 
 /* The file; release *bytes with free(). */
-static inline unsigned long jpeg_make(unsigned char **bytes, const JpegLayout *layout, uint32_t width, uint32_t height, int quality)
+static inline unsigned long jpeg_make(unsigned char **bytes, const JpegLayout *layout, uint32_t width, uint32_t height, int quality, double noise)
 {
     struct jpeg_compress_struct c;
     struct jpeg_error_mgr errors;
@@ -71,7 +71,7 @@ static inline unsigned long jpeg_make(unsigned char **bytes, const JpegLayout *l
     uint8_t *row = malloc((size_t)width * (size_t)layout->components);
     for (uint32_t y = 0; y < height; y++) {
         JSAMPROW at = row;
-        jpeg_row(row, y, width, layout->components);
+        jpeg_row(row, y, width, layout->components, noise);
         jpeg_write_scanlines(&c, &at, 1);
     }
     free(row);

@@ -75,7 +75,7 @@ static void test_layouts(void **state)
         for (size_t k = 0; k < COUNT_OF(sizes); k++) {
             const uint32_t width = sizes[k][0], height = sizes[k][1];
             unsigned char *bytes;
-            const unsigned long size = jpeg_make(&bytes, &layouts[i], width, height, 85);
+            const unsigned long size = jpeg_make(&bytes, &layouts[i], width, height, 85, 8);
             uint8_t *want = expected(bytes, size, width, height);
             MuseImage *img = open_bytes(bytes, size, layouts[i].name);
             uint8_t *got = read_rgb(img, MUSE_ALPHA_DROP, NULL);
@@ -103,7 +103,7 @@ static void test_every_edge(void **state)
     for (size_t i = 0; i < COUNT_OF(layouts); i++) {
         enum { W = 83, H = 71 };
         unsigned char *bytes;
-        const unsigned long size = jpeg_make(&bytes, &layouts[i], W, H, 90);
+        const unsigned long size = jpeg_make(&bytes, &layouts[i], W, H, 90, 8);
         uint8_t *want = expected(bytes, size, W, H);
         MuseImage *img = open_bytes(bytes, size, layouts[i].name);
         for (uint32_t y = 0; y < H; y++) check_part(img, want, W, &(MuseRect){ 0, y, W, y + 1 }, layouts[i].name);
@@ -138,7 +138,7 @@ static void test_scan_bomb(void **state)
     static const jpeg_scan_info scans[] = { { 1, { 0 }, 0, 0, 0, 0 }, { 1, { 0 }, 1, 63, 0, 0 } };
     const JpegLayout layout = { "two scans", 1, JCS_GRAYSCALE, 1, 1, 0, 0, 0, scans, 2 };
     unsigned char *bytes;
-    const unsigned long size = jpeg_make(&bytes, &layout, 64, 64, 50);
+    const unsigned long size = jpeg_make(&bytes, &layout, 64, 64, 50, 8);
     unsigned long at = size - 2;
     while (!(bytes[at] == 0xff && bytes[at + 1] == 0xda)) at--;
     const unsigned long scan = size - 2 - at;
@@ -162,7 +162,7 @@ static void test_missing_component(void **state)
     static const jpeg_scan_info scans[] = { { 1, { 0 }, 0, 63, 0, 0 }, { 1, { 1 }, 0, 63, 0, 0 }, { 1, { 2 }, 0, 63, 0, 0 } };
     const JpegLayout layout = { "three scans", 3, JCS_YCbCr, 2, 2, 0, 0, 0, scans, 3 };
     unsigned char *bytes;
-    const unsigned long size = jpeg_make(&bytes, &layout, 64, 64, 50);
+    const unsigned long size = jpeg_make(&bytes, &layout, 64, 64, 50, 8);
     MuseError err = { 0 };
     assert_int_equal(read_status(bytes, size, &err), 0);
     unsigned long at = size - 2;
@@ -178,7 +178,7 @@ static void test_two_components(void **state)
     (void)state;
     const JpegLayout layout = { "rgb", 3, JCS_RGB, 1, 1, 0, 0, 0, NULL, 0 };
     unsigned char *bytes;
-    const unsigned long size = jpeg_make(&bytes, &layout, 16, 16, 50);
+    const unsigned long size = jpeg_make(&bytes, &layout, 16, 16, 50, 8);
     for (unsigned long i = 2; i + 12 < size; i++)
         if (bytes[i] == 0xff && bytes[i + 1] == 0xc0) {   /* SOF: shorten it to two components */
             bytes[i + 3] = 14;
