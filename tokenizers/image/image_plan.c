@@ -73,8 +73,7 @@ static int plan_fill(const MuseImageRule *rule, uint32_t budget, MuseImagePlan *
     const uint32_t u = rule->unit;
     const double area = (double)budget * u * u, factor = sqrt(area / ((double)p->width * p->height));
     uint64_t across = (uint64_t)floor(factor * p->width / u), down = (uint64_t)floor(factor * p->height / u);
-    if (!across && !down) across = down = 1;   /* a square at budget 1, where the product rounds to just below 1 */
-    if (!down) {
+    if (!down) {   /* both are 0 only for a square at budget 1, where the product may round to just below 1: 1x1 follows */
         down = 1;
         across = p->width / p->height < budget ? p->width / p->height : budget;
     } else if (!across) {
