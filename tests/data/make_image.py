@@ -359,6 +359,7 @@ def make_bad():
     bad('jpeg-no-scan.jpg', jpeg[:sof + 19], form)
     bad('jpeg-half.jpg', jpeg[:len(jpeg) // 2], ok, form)
     bad('jpeg-no-eoi.jpg', jpeg[:-2], ok, form)
+    bad('jpeg-tail.jpg', jpeg[:-2] + b'\xff\xe2\0\x20cut', ok, form)
     bad('jpeg-half-eoi.jpg', jpeg[:len(jpeg) // 2] + b'\xff\xd9', ok, form)
     bad('jpeg-12bit.jpg', jpeg[:sof + 4] + b'\x0c' + jpeg[sof + 5:], unsup)
     bad('jpeg-lossless.jpg', jpeg[:sof + 1] + b'\xc3' + jpeg[sof + 2:], unsup)

@@ -113,6 +113,7 @@ static void test_plan_auto(void **state)
     assert_int_equal(p.budget, 102);
     assert_int_equal(muse_image_plan(&rule, 100000, 100000, MUSE_BUDGET_AUTO, &p, NULL), 0);
     assert_int_equal(p.budget, 65536);
+    rule = fill_rule(48, 64);
     for (uint32_t n = 1; n < 3000; n++) {   /* budget 1 takes every square, however the product rounds */
         assert_int_equal(muse_image_plan(&rule, n, n, 1, &p, NULL), 0);
         assert_true(p.grid_width == 1 && p.grid_height == 1);

@@ -152,6 +152,30 @@ static void test_bad(void **state)
     free(table.data);
 }
 
+/* A file too short for the size it states is found out before memory is taken for that size. */
+static void test_lying_sizes(void **state)
+{
+    (void)state;
+    static const char *const files[] = { "jpeg-16000.jpg", "jpeg-progressive-16000.jpg", "png-wide.png", "png-wide-interlaced.png" };
+    for (size_t i = 0; i < COUNT_OF(files); i++) {
+        MuseError err = { 0 };
+        int at_open, at_read;
+        MuseImage *img;
+        Meter meter = { 0 };
+        MuseRuntime *rt = open_runtime(1, &meter);
+        assert_int_equal(muse_image_open_file(&img, rt, data_path("bad/image/%s", files[i]), NULL, &err), 0);
+        const MuseImageRule rule = gemma_rule();
+        MusePatches *p;
+        assert_int_equal(muse_image_patches(&p, img, &rule, 70, NULL, NULL, &err), MUSE_ERR_FORMAT);
+        assert_non_null(strstr(err.text, "can't hold"));
+        assert_true(meter.peak < 4 << 20);
+        muse_image_close(&img);
+        muse_runtime_close(&rt);
+        try_file(data_path("bad/image/%s", files[i]), MUSE_KEEP_ENCODED, &at_open, &at_read, &err);
+        assert_non_null(strstr(err.text, "can't hold"));
+    }
+}
+
 static void test_no_file(void **state)
 {
     (void)state;
@@ -282,7 +306,8 @@ static void test_reference(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good), cmocka_unit_test(test_regions), cmocka_unit_test(test_bad), cmocka_unit_test(test_no_file),
+        cmocka_unit_test(test_good), cmocka_unit_test(test_regions), cmocka_unit_test(test_bad), cmocka_unit_test(test_lying_sizes),
+        cmocka_unit_test(test_no_file),
         cmocka_unit_test(test_truncated), cmocka_unit_test(test_flipped), cmocka_unit_test(test_reference),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
