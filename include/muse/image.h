@@ -138,7 +138,7 @@ MUSE_API MuseRect muse_image_plan_rect(const MuseImagePlan *plan, uint32_t gx, u
 
 /**
  * Decode, resize and cut. Rows are streamed: memory beyond the decoder's own is a few rows of the original and the result.
- * Any thread; works in the runtime's team.
+ * Any thread. Large pictures are resized on a second thread while this one decodes, unless the runtime has one thread.
  *
  * @param out     Receives the patches, or NULL. Release with muse_patches_close().
  * @param cancel  NULL = never.
@@ -170,7 +170,7 @@ MUSE_API int muse_patches_read(const MusePatches *patches, size_t first, size_t 
 MUSE_API void muse_patches_hash(const MusePatches *patches, uint8_t hash[32]);
 
 /**
- * Resize 8-bit pixels by themselves, as Pillow and torchvision do. Any thread; works in the runtime's team.
+ * Resize 8-bit pixels by themselves, as Pillow and torchvision do. Any thread; the calling thread works.
  * @param channels 1, 3 or 4.
  * @param filter,precision MUSE_FILTER_*, MUSE_PRECISION_*.
  * @param dst      dst_height rows of dst_width * channels bytes, no gaps.

@@ -180,7 +180,10 @@ int muse_image_resize(MuseRuntime *rt, const uint8_t *src, uint32_t width, uint3
     if (!rt) return MUSE_NOMEM(err, sizeof *rt);
     MuseResizer *r = NULL;
     int rc = muse_resizer_open(&r, rt, &spec, dst, 0, err);
-    if (rc == 0) rc = muse_resizer_push(r, src, stride, height, err);
+    if (rc == 0) {
+        muse_resizer_alone(r);   /* some milliseconds of work, in rounds too short to share where other programs run */
+        rc = muse_resizer_push(r, src, stride, height, err);
+    }
     muse_resizer_close(&r);
     muse_runtime_close(&rt);
     return rc;

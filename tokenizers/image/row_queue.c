@@ -1,36 +1,86 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A bounded queue with one filler and one user, and the user's thread. Knows nothing of pictures. Called by picture.c. */
+#if defined(__linux__) && !defined(_GNU_SOURCE)
+#define _GNU_SOURCE   /* pthread_setaffinity_np, sched_getcpu */
+#endif
 #include "tokenizers/image/row_queue.h"
 
 #include <signal.h>
+#ifdef __linux__
+#include <sched.h>
+#endif
 
-static void use_block(MuseRowQueue *q, const MuseRowBlock *block)
+enum { LATE_MAX = 6 };   /* a thread that starts slowly is late once or twice */
+
+static void lock(MuseRowQueue *q) { if (q->threaded) pthread_mutex_lock(&q->lock); }
+static void unlock(MuseRowQueue *q) { if (q->threaded) pthread_mutex_unlock(&q->lock); }
+
+/* The next block, which is there and not busy. Locked before and after, not while the block is used. */
+static void use_next(MuseRowQueue *q)
 {
     MuseError err = { 0 };
-    const int rc = q->fn(q->user, block, &err);
-    if (q->threaded) pthread_mutex_lock(&q->lock);
+    q->busy = true;
+    unlock(q);
+    const int rc = q->fn(q->user, &q->block[q->used % q->blocks], &err);
+    lock(q);
+    q->busy = false;
     q->used++;
     if (rc < 0) {
         q->rc = rc;
         q->error = err;
     }
-    if (!q->threaded) return;
-    pthread_cond_broadcast(&q->changed);
-    pthread_mutex_unlock(&q->lock);
+    if (q->threaded) pthread_cond_broadcast(&q->changed);
 }
 
 static void *use_blocks(void *user)
 {
     MuseRowQueue *q = user;
-    for (;;) {
-        pthread_mutex_lock(&q->lock);
-        while (q->filled == q->used && !q->done) pthread_cond_wait(&q->changed, &q->lock);
-        const bool end = q->filled == q->used || q->rc < 0;
-        const MuseRowBlock *block = &q->block[q->used % MUSE_ROW_BLOCKS];
-        pthread_mutex_unlock(&q->lock);
-        if (end) return NULL;
-        use_block(q, block);
+    pthread_mutex_lock(&q->lock);
+    while (q->rc == 0 && !q->done) {
+        if (q->used < q->filled && !q->busy) use_next(q);
+        else pthread_cond_wait(&q->changed, &q->lock);
     }
+    pthread_mutex_unlock(&q->lock);
+    return NULL;
+}
+
+/* Locked: until at most n blocks wait, or one has failed. Lends a hand. A second thread that is late again and again has no
+ * CPU to itself: it is sent home, for then it only adds waiting. */
+static void drain(MuseRowQueue *q, uint64_t n)
+{
+    while (q->filled - q->used > n && q->rc == 0) {
+        if (q->threaded && ++q->late == LATE_MAX) {
+            q->done = true;
+            pthread_cond_broadcast(&q->changed);
+        }
+        if (!q->busy) use_next(q);
+        else pthread_cond_wait(&q->changed, &q->lock);   /* never without a second thread: nobody else is busy */
+    }
+}
+
+/* The thread keeps off the CPU of the one that decodes. A scheduler that packs threads together, as those of some virtual
+ * machines do, would have the two take turns. False: there is only one CPU. */
+static bool elsewhere(pthread_attr_t *attr)
+{
+#ifdef __linux__
+    cpu_set_t set;
+    const int here = sched_getcpu();
+    if (here < 0 || sched_getaffinity(0, sizeof set, &set) != 0) return true;   /* more CPUs than a cpu_set_t holds */
+    CPU_CLR(here, &set);
+    return CPU_COUNT(&set) > 0 && pthread_attr_setaffinity_np(attr, sizeof set, &set) == 0;
+#else
+    (void)attr;
+    return true;
+#endif
+}
+
+static bool create_thread(MuseRowQueue *q)
+{
+    pthread_attr_t attr;
+    if (pthread_attr_init(&attr) != 0) return false;
+    const bool ok = elsewhere(&attr) && pthread_create(&q->thread, &attr, use_blocks, q) == 0;
+    pthread_attr_destroy(&attr);
+    return ok;
 }
 
 /* The thread takes no signals: those are the caller's threads' business. */
@@ -41,9 +91,9 @@ static bool start_thread(MuseRowQueue *q)
     if (pthread_mutex_init(&q->lock, NULL) != 0) return false;
     if (pthread_cond_init(&q->changed, NULL) == 0) {
         pthread_sigmask(SIG_SETMASK, &all, &before);
-        const int rc = pthread_create(&q->thread, NULL, use_blocks, q);
+        const bool ok = create_thread(q);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
-        if (rc == 0) return true;
+        if (ok) return true;
         pthread_cond_destroy(&q->changed);
     }
     pthread_mutex_destroy(&q->lock);
@@ -55,38 +105,38 @@ void muse_row_queue_open(MuseRowQueue *q, bool threaded, MuseRowBlockFn *fn, voi
     q->fn = fn;
     q->user = user;
     q->threaded = threaded;   /* before the thread looks at it */
-    if (threaded && !start_thread(q)) q->threaded = false;
+    q->blocks = threaded ? MUSE_ROW_BLOCKS : 1;
+    if (threaded && !start_thread(q)) {
+        q->threaded = false;
+        q->blocks = 1;
+    }
 }
 
 MuseRowBlock *muse_row_queue_next(MuseRowQueue *q)
 {
-    if (!q->threaded) return q->rc < 0 ? NULL : &q->block[0];
-    pthread_mutex_lock(&q->lock);
-    while (q->filled - q->used == MUSE_ROW_BLOCKS && q->rc == 0) pthread_cond_wait(&q->changed, &q->lock);
-    MuseRowBlock *block = q->rc < 0 ? NULL : &q->block[q->filled % MUSE_ROW_BLOCKS];
-    pthread_mutex_unlock(&q->lock);
+    lock(q);
+    drain(q, q->blocks - 1);
+    MuseRowBlock *block = q->rc < 0 ? NULL : &q->block[q->filled % q->blocks];
+    unlock(q);
     return block;
 }
 
 void muse_row_queue_push(MuseRowQueue *q)
 {
-    if (!q->threaded) {
-        use_block(q, &q->block[0]);
-        return;
-    }
-    pthread_mutex_lock(&q->lock);
+    lock(q);
     q->filled++;
-    pthread_cond_broadcast(&q->changed);
-    pthread_mutex_unlock(&q->lock);
+    if (q->threaded) pthread_cond_broadcast(&q->changed);
+    unlock(q);
 }
 
 int muse_row_queue_close(MuseRowQueue *q, MuseError *err)
 {
+    lock(q);
+    drain(q, 0);
+    q->done = true;
+    unlock(q);
     if (q->threaded) {
-        pthread_mutex_lock(&q->lock);
-        q->done = true;
         pthread_cond_broadcast(&q->changed);
-        pthread_mutex_unlock(&q->lock);
         pthread_join(q->thread, NULL);
         pthread_cond_destroy(&q->changed);
         pthread_mutex_destroy(&q->lock);
