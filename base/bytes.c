@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/dtype.h"
@@ -51,13 +52,15 @@ static int map_file(MuseFile *f, int fd, size_t size, const char *path, MuseErro
 {
     void *at = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (at == MAP_FAILED) return muse_fail(err, MUSE_ERR_IO, "%s: can't map: %s", path, strerror(errno));
-    *f = (MuseFile){ at, size, true };
+    f->data = at;
+    f->size = size;
+    f->mapped = true;
     return 0;
 }
 
 static int read_file(MuseFile *f, int fd, size_t size, const char *path, MuseError *err)
 {
-    uint8_t *data = muse_alloc(NULL, size);
+    uint8_t *data = muse_alloc(f->alloc, size);
     if (!data) return MUSE_NOMEM(err, size);
     for (size_t done = 0; done < size;) {
         const ssize_t n = read(fd, data + done, size - done);
@@ -68,14 +71,15 @@ static int read_file(MuseFile *f, int fd, size_t size, const char *path, MuseErr
         }
         done += (size_t)n;
     }
-    *f = (MuseFile){ data, size, false };
+    f->data = data;
+    f->size = size;
     return 0;
 }
 
 int muse_file_open(MuseFile *f, const char *path, uint64_t max_bytes, MuseError *err)
 {
-    *f = (MuseFile){ 0 };
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    *f = (MuseFile){ .alloc = f->alloc };
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);   /* a pipe without a writer must not hold us up */
     if (fd < 0) return muse_fail(err, MUSE_ERR_IO, "%s: can't open: %s", path, strerror(errno));
     struct stat st;
     int rc = 0;
@@ -96,7 +100,7 @@ void muse_file_close(MuseFile *f)
 {
     if (f->mapped) munmap((void *)(uintptr_t)f->data, f->size);
     else muse_free((void *)(uintptr_t)f->data);
-    *f = (MuseFile){ 0 };
+    *f = (MuseFile){ .alloc = f->alloc };
 }
 
 static int write_all(int fd, const uint8_t *data, size_t size)
@@ -111,28 +115,59 @@ static int write_all(int fd, const uint8_t *data, size_t size)
     return 0;
 }
 
-int muse_file_write(const char *path, const void *data, size_t size, MuseError *err)
+/* A new file beside path; its name goes to name. The kernel applies the umask. */
+static int create_beside(const char *path, char *name, size_t cap, mode_t mode)
 {
-    static const char suffix[] = ".XXXXXX";
-    const size_t n = strlen(path);
-    char *temporary = muse_alloc(NULL, n + sizeof suffix);
-    if (!temporary) return MUSE_NOMEM(err, n + sizeof suffix);
-    memcpy(temporary, path, n);
-    memcpy(temporary + n, suffix, sizeof suffix);
+    for (unsigned i = 0; i < 100; i++) {
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        snprintf(name, cap, "%s.%lx%x", path, (unsigned long)now.tv_nsec ^ (unsigned long)getpid() << 20, i);
+        const int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+        if (fd >= 0 || errno != EEXIST) return fd;
+    }
+    return -1;
+}
+
+static int replace_file(const char *path, const struct stat *old, const void *data, size_t size, MuseError *err)
+{
+    const size_t cap = strlen(path) + 64;
+    char *name = muse_alloc(NULL, cap);
+    if (!name) return MUSE_NOMEM(err, cap);
     int rc = 0;
-    const int fd = mkstemp(temporary);
+    const int fd = create_beside(path, name, cap, 0666);
     if (fd < 0) {
         rc = muse_fail(err, MUSE_ERR_IO, "%s: can't write beside it: %s", path, strerror(errno));
     } else {
-        const mode_t mask = umask(0);
-        umask(mask);
-        const bool ok = write_all(fd, data, size) == 0 && fchmod(fd, 0666 & ~mask) == 0;
-        const int failed = errno;
-        if (close(fd) != 0 || !ok || rename(temporary, path) != 0) {
-            rc = muse_fail(err, MUSE_ERR_IO, "%s: can't write: %s", path, strerror(ok ? errno : failed));
-            unlink(temporary);
+        bool ok = write_all(fd, data, size) == 0 && (!old || fchmod(fd, old->st_mode & 07777) == 0);
+        int why = errno;
+        if (close(fd) != 0 && ok) ok = false, why = errno;
+        if (ok && rename(name, path) != 0) ok = false, why = errno;
+        if (!ok) {
+            rc = muse_fail(err, MUSE_ERR_IO, "%s: can't write: %s", path, strerror(why));
+            unlink(name);
         }
     }
-    muse_free(temporary);
+    muse_free(name);
+    return rc;
+}
+
+/* a device or a pipe: there is nothing to replace */
+static int write_through(const char *path, const void *data, size_t size, MuseError *err)
+{
+    const int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    bool ok = fd >= 0 && write_all(fd, data, size) == 0;
+    const int why = errno;
+    if (fd >= 0 && close(fd) != 0) ok = false;
+    return ok ? 0 : muse_fail(err, MUSE_ERR_IO, "%s: can't write: %s", path, strerror(why));
+}
+
+int muse_file_write(const char *path, const void *data, size_t size, MuseError *err)
+{
+    struct stat st;
+    const bool exists = stat(path, &st) == 0;
+    if (exists && !S_ISREG(st.st_mode)) return write_through(path, data, size, err);
+    char *target = exists ? realpath(path, NULL) : NULL;   /* through links, so that they stay links */
+    const int rc = replace_file(target ? target : path, exists ? &st : NULL, data, size, err);
+    free(target);
     return rc;
 }

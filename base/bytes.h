@@ -44,16 +44,18 @@ uint32_t muse_bytes_u32be(MuseBytes *b);
 /* A whole file: read, or mapped read-only when over 64 MiB. Start with zeros; muse_file_close() accepts a half-open one.
  * A mapped file must not be shortened by others while it is open: the system answers with SIGBUS. */
 typedef struct MuseFile {
-    const uint8_t *data;   /* NULL for an empty file */
+    const uint8_t *data;          /* NULL for an empty file */
     size_t size;
     bool   mapped;
+    const MuseAllocator *alloc;   /* set before opening; NULL = malloc */
 } MuseFile;
 
-/* max_bytes: larger files are MUSE_ERR_LIMIT. Errors name the path. Folders and devices are refused. */
+/* max_bytes: larger files are MUSE_ERR_LIMIT. Errors name the path. Folders, devices and pipes are refused. */
 int  muse_file_open(MuseFile *f, const char *path, uint64_t max_bytes, MuseError *err);
 void muse_file_close(MuseFile *f);
 
-/* Write a whole file or nothing: a temporary file beside it is renamed over path. */
+/* Write a whole file or nothing: a temporary file beside it is renamed over path (over the target of a link; the mode of a
+ * file that is replaced is kept). Devices and pipes are written to. Any thread. */
 int muse_file_write(const char *path, const void *data, size_t size, MuseError *err);
 
 #endif

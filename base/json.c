@@ -3,6 +3,7 @@
 #include "base/json.h"
 
 #include <errno.h>
+#include <locale.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdio.h>
@@ -226,26 +227,30 @@ static int fail_at(const Builder *b, const unsigned char *text, size_t at, const
 }
 
 /* yajl's own words hold quotes of the input over several lines; the first line is the reason */
-static int fail_yajl(const Builder *b, yajl_handle parser, const unsigned char *text, size_t size, MuseError *err)
+static int fail_yajl(const Builder *b, yajl_handle parser, const unsigned char *text, size_t size, size_t at, MuseError *err)
 {
     unsigned char *words = yajl_get_error(parser, 0, text, size);
     char why[160] = "not valid JSON";
     if (words) snprintf(why, sizeof why, "%.*s", (int)strcspn((const char *)words, "\n"), (const char *)words);
     if (words) yajl_free_error(parser, words);
-    return fail_at(b, text, yajl_get_bytes_consumed(parser) <= size ? yajl_get_bytes_consumed(parser) : size, why, err);
+    return fail_at(b, text, at <= size ? at : size, why, err);
 }
 
 /* everything that may leave by longjmp; b is on the heap and no local changes after setjmp */
 static int parse(Builder *b, const unsigned char *text, size_t size, MuseError *err)
 {
-    if (setjmp(b->out_of_memory)) return MUSE_NOMEM(err, BLOCK_BYTES);
+    if (setjmp(b->out_of_memory)) return muse_fail(err, MUSE_ERR_NOMEM, "no memory for %zu bytes of JSON", size);
     yajl_alloc_funcs memory = { yajl_take, yajl_again, yajl_give, b };
     yajl_handle parser = yajl_alloc(&callbacks, &memory, b);
     yajl_status status = yajl_parse(parser, text, size);
-    if (status == yajl_status_ok) status = yajl_complete_parse(parser);
-    if (b->failed == MUSE_ERR_NOMEM) return MUSE_NOMEM(err, BLOCK_BYTES);
-    if (b->failed) return fail_at(b, text, yajl_get_bytes_consumed(parser), b->why, err);
-    if (status != yajl_status_ok) return fail_yajl(b, parser, text, size, err);
+    size_t at = yajl_get_bytes_consumed(parser);
+    if (status == yajl_status_ok) {
+        status = yajl_complete_parse(parser);   /* forgets how far it was */
+        at = size;
+    }
+    if (b->failed == MUSE_ERR_NOMEM) return muse_fail(err, MUSE_ERR_NOMEM, "no memory for %zu bytes of JSON", size);
+    if (b->failed) return fail_at(b, text, at, b->why, err);
+    if (status != yajl_status_ok) return fail_yajl(b, parser, text, size, at, err);
     return b->root ? 0 : fail_at(b, text, size, "empty", err);
 }
 
@@ -260,7 +265,16 @@ int muse_json_parse(MuseJson *doc, const MuseAllocator *a, const void *bytes, si
     b->alloc = a;
     b->input = (const char *)text;
     b->input_end = b->input + size;
-    const int rc = parse(b, text, size, err);
+    int rc = MUSE_ERR_NOMEM;
+    const locale_t plain = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);   /* strtod must not follow the program's locale */
+    if (!plain) {
+        MUSE_NOMEM(err, 1);
+    } else {
+        const locale_t own = uselocale(plain);
+        rc = parse(b, text, size, err);
+        uselocale(own);
+        freelocale(plain);
+    }
     while (b->yajl_blocks) yajl_give(b, b->yajl_blocks->bytes);
     doc->root = b->root;
     muse_free(b);

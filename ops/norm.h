@@ -9,7 +9,8 @@
 #include <stddef.h>
 
 /* y[t,i] = (x[t,i] - mean) / sqrt(var + eps) * w[i] + b[i], mean and biased variance over i;
- * x, y: [n, d], w, b: [d]; y may be x; any alignment. Two passes: variance is of the centred values. */
+ * x, y: [n, d], w, b: [d]; y may be x; any alignment. Two passes: variance is of the centred values.
+ * |x| at most 1e37: beyond it wide variants may overflow where the reference does not. */
 typedef void MuseLayernormF32(float *y, const float *x, const float *w, const float *b, size_t n, size_t d, float eps);
 
 typedef struct MuseNormOps {

@@ -1,32 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <immintrin.h>
 #include <math.h>
+#include <stdbool.h>
 
 #include "ops/norm.h"
 
-static double sum8(__m256 v)
+static double sum4(__m256d v)
 {
-    const __m256d lo = _mm256_cvtps_pd(_mm256_castps256_ps128(v)), hi = _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1));
-    const __m256d s = _mm256_add_pd(lo, hi);
-    const __m128d t = _mm_add_pd(_mm256_castpd256_pd128(s), _mm256_extractf128_pd(s, 1));
+    const __m128d t = _mm_add_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd(v, 1));
     return _mm_cvtsd_f64(_mm_add_sd(t, _mm_unpackhi_pd(t, t)));
 }
 
-/* sum of (x - shift)^power, power 1 or 2 */
-static double row_sum(const float *x, size_t d, float shift, int power)
+/* Sums of x - shift, or of its square, in double: f32 would lose the mean beside one large value, and overflow. */
+static double row_sum(const float *x, size_t d, double shift, bool square)
 {
-    const __m256 s = _mm256_set1_ps(shift);
-    __m256 a0 = _mm256_setzero_ps(), a1 = _mm256_setzero_ps();
+    const __m256d s = _mm256_set1_pd(shift);
+    __m256d a0 = _mm256_setzero_pd(), a1 = _mm256_setzero_pd();
     size_t i = 0;
-    for (; i + 16 <= d; i += 16) {
-        const __m256 u = _mm256_sub_ps(_mm256_loadu_ps(x + i), s), v = _mm256_sub_ps(_mm256_loadu_ps(x + i + 8), s);
-        a0 = power == 1 ? _mm256_add_ps(a0, u) : _mm256_fmadd_ps(u, u, a0);
-        a1 = power == 1 ? _mm256_add_ps(a1, v) : _mm256_fmadd_ps(v, v, a1);
+    for (; i + 8 <= d; i += 8) {
+        const __m256d u = _mm256_sub_pd(_mm256_cvtps_pd(_mm_loadu_ps(x + i)), s), v = _mm256_sub_pd(_mm256_cvtps_pd(_mm_loadu_ps(x + i + 4)), s);
+        a0 = square ? _mm256_fmadd_pd(u, u, a0) : _mm256_add_pd(a0, u);
+        a1 = square ? _mm256_fmadd_pd(v, v, a1) : _mm256_add_pd(a1, v);
     }
-    double sum = sum8(a0) + sum8(a1);
+    double sum = sum4(_mm256_add_pd(a0, a1));
     for (; i < d; i++) {
-        const double u = (double)x[i] - (double)shift;
-        sum += power == 1 ? u : u * u;
+        const double u = (double)x[i] - shift;
+        sum += square ? u * u : u;
     }
     return sum;
 }
@@ -34,13 +33,10 @@ static double row_sum(const float *x, size_t d, float shift, int power)
 void muse_layernorm_f32_avx2(float *y, const float *x, const float *w, const float *b, size_t n, size_t d, float eps)
 {
     for (size_t t = 0; t < n; t++, x += d, y += d) {
-        /* the first value is close enough to the mean to keep the digits of a row with a large offset */
-        const float near = d && isfinite(x[0]) ? x[0] : 0.0f;
-        const double mean = near + row_sum(x, d, near, 1) / (double)d;
+        const double mean = row_sum(x, d, 0, false) / (double)d, var = row_sum(x, d, mean, true) / (double)d;
         const float m = (float)mean;
         const double rest = mean - (double)m;
-        const double var = row_sum(x, d, m, 2) / (double)d - rest * rest;
-        const float scale = (float)(1 / sqrt((var > 0 || var != var ? var : 0) + (double)eps));
+        const float scale = (float)(1 / sqrt(var + (double)eps));
         const __m256 vm = _mm256_set1_ps(m), vr = _mm256_set1_ps((float)rest), vs = _mm256_set1_ps(scale);
         size_t i = 0;
         for (; i + 8 <= d; i += 8) {

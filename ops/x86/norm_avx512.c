@@ -1,42 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <immintrin.h>
 #include <math.h>
+#include <stdbool.h>
 
 #include "ops/norm.h"
 
 static inline __mmask16 tail_mask(size_t left) { return left >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << left) - 1); }
 
-/* sum of (x - shift)^power, power 1 or 2; masked lanes add nothing */
-static double row_sum(const float *x, size_t d, float shift, int power)
+/* Sums of x - shift, or of its square, in double: f32 would lose the mean beside one large value, and overflow. */
+static double row_sum(const float *x, size_t d, double shift, bool square)
 {
-    const __m512 s = _mm512_set1_ps(shift);
-    __m512 a0 = _mm512_setzero_ps(), a1 = _mm512_setzero_ps();
-    size_t i = 0;
-    for (; i + 32 <= d; i += 32) {
-        const __m512 u = _mm512_sub_ps(_mm512_loadu_ps(x + i), s), v = _mm512_sub_ps(_mm512_loadu_ps(x + i + 16), s);
-        a0 = power == 1 ? _mm512_add_ps(a0, u) : _mm512_fmadd_ps(u, u, a0);
-        a1 = power == 1 ? _mm512_add_ps(a1, v) : _mm512_fmadd_ps(v, v, a1);
-    }
-    for (; i < d; i += 16) {
+    const __m512d s = _mm512_set1_pd(shift);
+    __m512d a0 = _mm512_setzero_pd(), a1 = _mm512_setzero_pd();
+    for (size_t i = 0; i < d; i += 16) {
         const __mmask16 k = tail_mask(d - i);
-        const __m512 u = _mm512_maskz_sub_ps(k, _mm512_maskz_loadu_ps(k, x + i), s);
-        a0 = power == 1 ? _mm512_add_ps(a0, u) : _mm512_fmadd_ps(u, u, a0);
+        const __m512 v = _mm512_maskz_loadu_ps(k, x + i);
+        const __m512d lo = _mm512_maskz_sub_pd((__mmask8)k, _mm512_cvtps_pd(_mm512_castps512_ps256(v)), s);
+        const __m512d hi = _mm512_maskz_sub_pd((__mmask8)(k >> 8), _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1)), s);
+        a0 = square ? _mm512_fmadd_pd(lo, lo, a0) : _mm512_add_pd(a0, lo);
+        a1 = square ? _mm512_fmadd_pd(hi, hi, a1) : _mm512_add_pd(a1, hi);
     }
-    const __m512 a = _mm512_add_ps(a0, a1);
-    const __m512d lo = _mm512_cvtps_pd(_mm512_castps512_ps256(a)), hi = _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1));
-    return _mm512_reduce_add_pd(_mm512_add_pd(lo, hi));
+    return _mm512_reduce_add_pd(_mm512_add_pd(a0, a1));
 }
 
 void muse_layernorm_f32_avx512(float *y, const float *x, const float *w, const float *b, size_t n, size_t d, float eps)
 {
     for (size_t t = 0; t < n; t++, x += d, y += d) {
-        /* the first value is close enough to the mean to keep the digits of a row with a large offset */
-        const float near = d && isfinite(x[0]) ? x[0] : 0.0f;
-        const double mean = near + row_sum(x, d, near, 1) / (double)d;
+        const double mean = row_sum(x, d, 0, false) / (double)d, var = row_sum(x, d, mean, true) / (double)d;
         const float m = (float)mean;
         const double rest = mean - (double)m;
-        const double var = row_sum(x, d, m, 2) / (double)d - rest * rest;
-        const float scale = (float)(1 / sqrt((var > 0 || var != var ? var : 0) + (double)eps));
+        const float scale = (float)(1 / sqrt(var + (double)eps));
         const __m512 vm = _mm512_set1_ps(m), vr = _mm512_set1_ps((float)rest), vs = _mm512_set1_ps(scale);
         for (size_t i = 0; i < d; i += 16) {
             const __mmask16 k = tail_mask(d - i);

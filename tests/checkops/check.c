@@ -111,7 +111,7 @@ float *check_out_f32(Check *c, size_t n) { return (float *)(void *)new_block(c, 
 
 const char *check_kind_name(CheckKind kind)
 {
-    static const char *const names[CHECK_KINDS] = { "random", "zeros", "huge", "tiny", "offset", "infinite", "nan" };
+    static const char *const names[CHECK_KINDS] = { "random", "zeros", "huge", "tiny", "offset", "outlier", "infinite", "nan" };
     return names[kind];
 }
 
@@ -126,6 +126,7 @@ float *check_f32(Check *c, size_t n, CheckKind kind)
         case CHECK_HUGE: p[i] = r * 1e18f; break;
         case CHECK_TINY: p[i] = r * 1e-39f; break;
         case CHECK_OFFSET: p[i] = 1000 + r; break;
+        case CHECK_OUTLIER: p[i] = i == 0 ? 1e8f : r; break;
         case CHECK_INFINITE: p[i] = special ? copysignf(INFINITY, r) : r; break;
         case CHECK_NAN: p[i] = special ? NAN : r; break;
         default: p[i] = r; break;
@@ -144,6 +145,7 @@ uint8_t *check_u8(Check *c, size_t n, CheckKind kind)
         case CHECK_HUGE: p[i] = 255; break;
         case CHECK_TINY: p[i] = r & 1; break;
         case CHECK_OFFSET: p[i] = r & 1 ? 255 : 0; break;
+        case CHECK_OUTLIER: p[i] = i == 0 ? 255 : r & 1; break;
         default: p[i] = (uint8_t)r; break;
         }
     }

@@ -47,6 +47,7 @@ typedef enum CheckKind {
     CHECK_HUGE,      /* f32: about 1e18, whose squares still fit; u8: 255 */
     CHECK_TINY,      /* f32: denormals; u8: 0 and 1 */
     CHECK_OFFSET,    /* f32: 1000 + noise of 1; u8: 0 and 255 */
+    CHECK_OUTLIER,   /* f32: first 1e8, then random; u8: first 255, then 0 and 1 */
     CHECK_INFINITE,  /* f32: random with infinities; u8: random */
     CHECK_NAN,       /* f32: random with NaNs; u8: random */
     CHECK_KINDS

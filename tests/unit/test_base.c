@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* base/: memory, arenas, bytes, JSON, number types, status, threads. */
+#include <locale.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -21,7 +23,7 @@
 #include "base/thread.h"
 #include "muse/muse.h"
 
-/* an allocator that counts, and fails from the n-th call on */
+/* an allocator that counts, and fails at the n-th call */
 typedef struct Counter { long live, calls, fail_at; } Counter;
 
 static void *count_alloc(void *user, size_t size)
@@ -141,7 +143,7 @@ static void test_files(void **state)
     assert_true(fd >= 0);
     close(fd);
     MuseError err = { 0 };
-    MuseFile f;
+    MuseFile f = { 0 };
     assert_int_equal(muse_file_open(&f, path, 10, &err), 0);
     assert_int_equal(f.size, 0);
     muse_file_close(&f);
@@ -157,6 +159,54 @@ static void test_files(void **state)
     assert_int_equal(muse_file_open(&f, "/nonexistent/x", 4, &err), MUSE_ERR_IO);
     assert_int_equal(muse_file_write("/nonexistent/x", "a", 1, &err), MUSE_ERR_IO);
     assert_non_null(strstr(err.text, "/nonexistent/x"));
+    unlink(path);
+}
+
+/* links stay links, modes stay, devices are written to, pipes and folders are refused at once */
+static void test_special_files(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/muse-test-XXXXXX", real[64], name[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(real, sizeof real, "%s/real", folder);
+    snprintf(name, sizeof name, "%s/link", folder);
+    MuseError err = { 0 };
+    struct stat st;
+    assert_int_equal(muse_file_write(real, "one", 3, &err), 0);
+    assert_int_equal(chmod(real, 0640), 0);
+    assert_int_equal(symlink(real, name), 0);
+    assert_int_equal(muse_file_write(name, "other", 5, &err), 0);
+    assert_int_equal(lstat(name, &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(stat(real, &st), 0);
+    assert_int_equal(st.st_size, 5);
+    assert_int_equal(st.st_mode & 0777, 0640);
+    unlink(name);
+    assert_int_equal(mkfifo(name, 0600), 0);
+    MuseFile f = { 0 };
+    assert_int_equal(muse_file_open(&f, name, 10, &err), MUSE_ERR_IO);
+    assert_int_equal(muse_file_write("/dev/null", "x", 1, &err), 0);
+    assert_int_equal(stat("/dev/null", &st), 0);
+    assert_true(S_ISCHR(st.st_mode));
+    assert_int_equal(muse_file_write(folder, "x", 1, &err), MUSE_ERR_IO);
+    unlink(name);
+    unlink(real);
+    assert_int_equal(rmdir(folder), 0);   /* no temporary file was left behind */
+}
+
+/* over 64 MiB a file is mapped */
+static void test_mapped_file(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/muse-test-XXXXXX";
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0 && ftruncate(fd, 65 << 20) == 0 && pwrite(fd, "end", 3, (65 << 20) - 3) == 3);
+    close(fd);
+    MuseFile f = { 0 };
+    assert_int_equal(muse_file_open(&f, path, 1 << 30, NULL), 0);
+    assert_true(f.mapped);
+    assert_memory_equal(f.data + f.size - 3, "end", 3);
+    muse_file_close(&f);
     unlink(path);
 }
 
@@ -242,10 +292,29 @@ static void test_json(void **state)
     assert_non_null(strstr(err.text, "line 3"));
 
     assert_int_equal(muse_json_parse(&doc, NULL, NULL, 0, &err), MUSE_ERR_FORMAT);
+    assert_int_equal(parse(&doc, "{\n \"a\": 1,\n \"b\": [1, 2,\n 3", &err), MUSE_ERR_FORMAT);   /* cut short: the end is the place */
+    assert_non_null(strstr(err.text, "line 4"));
     char deep[2000];
     memset(deep, '[', sizeof deep);
     assert_int_equal(muse_json_parse(&doc, NULL, deep, sizeof deep, &err), MUSE_ERR_FORMAT);
     assert_non_null(strstr(err.text, "128"));
+}
+
+/* a program in a language with a decimal comma */
+static void test_json_locale(void **state)
+{
+    (void)state;
+    static const char *commas[] = { "de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "ru_RU.UTF-8" };
+    const char *set = NULL;
+    for (size_t i = 0; i < sizeof commas / sizeof *commas && !set; i++) set = setlocale(LC_ALL, commas[i]);
+    if (!set) skip();   /* none is installed here */
+    MuseJson doc;
+    double d;
+    assert_int_equal(parse(&doc, "[-2.5]", NULL), 0);
+    assert_true(muse_json_read_f64(doc.root->u.first, 0, &d) && d == -2.5);
+    muse_json_close(&doc);
+    assert_string_equal(setlocale(LC_ALL, NULL), set);
+    setlocale(LC_ALL, "C");
 }
 
 static void test_json_nomem(void **state)
@@ -404,7 +473,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_alloc), cmocka_unit_test(test_buf), cmocka_unit_test(test_arena), cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_files), cmocka_unit_test(test_dtype), cmocka_unit_test(test_json), cmocka_unit_test(test_json_nomem),
+        cmocka_unit_test(test_files), cmocka_unit_test(test_special_files), cmocka_unit_test(test_mapped_file), cmocka_unit_test(test_dtype), cmocka_unit_test(test_json), cmocka_unit_test(test_json_locale), cmocka_unit_test(test_json_nomem),
         cmocka_unit_test(test_json_write), cmocka_unit_test(test_hash), cmocka_unit_test(test_status), cmocka_unit_test(test_params),
         cmocka_unit_test(test_threads), cmocka_unit_test(test_runtime),
     };

@@ -29,7 +29,7 @@ static inline const char *data_path(const char *name)
 
 static inline MuseFile data_file(const char *name)
 {
-    MuseFile f;
+    MuseFile f = { 0 };
     MuseError err;
     if (muse_file_open(&f, data_path(name), UINT64_C(1) << 30, &err) < 0) fail_msg("%s", err.text);
     return f;

@@ -124,6 +124,7 @@ int muse_audio_open_file(MuseAudio **out, MuseRuntime *rt, const char *path, con
     int rc = params_read(&p, params, err);
     if (rc == 0) rc = audio_new(&a, rt, err);
     if (rc < 0) return rc;
+    a->file.alloc = &a->rt->alloc;
     rc = muse_file_open(&a->file, path, p.max_bytes, err);
     if (rc < 0) goto fail;
     a->bytes = a->file.data;

@@ -116,6 +116,7 @@ int muse_image_open_file(MuseImage **out, MuseRuntime *rt, const char *path, con
     int rc = import_params(&p, params, err);
     if (rc == 0) rc = new_image(&img, rt, err);
     if (rc < 0) return rc;
+    img->file.alloc = &img->rt->alloc;
     rc = muse_file_open(&img->file, path, p.max_bytes, err);
     if (rc < 0) goto fail;
     const size_t n = strlen(path) + 1;

@@ -74,7 +74,7 @@ static char *beside(const MuseAllocator *a, const char *path, bool is_folder, co
 
 static int open_one(MuseTextTokenizer **out, MuseRuntime *rt, const char *path, bool *gguf, MuseError *err)
 {
-    MuseFile file = { 0 };
+    MuseFile file = { .alloc = rt ? &rt->alloc : NULL };
     int rc = muse_file_open(&file, path, file_bytes_max, err);
     if (rc < 0) return rc;
     *gguf = muse_gguf_is(file.data, file.size);
@@ -88,7 +88,7 @@ static int add_config(MuseTextTokenizer *tok, const char *path, MuseError *err)
 {
     char *name = beside(&tok->rt->alloc, path, false, "tokenizer_config.json");
     if (!name) return MUSE_NOMEM(err, strlen(path) + 32);
-    MuseFile file = { 0 };
+    MuseFile file = { .alloc = &tok->rt->alloc };
     int rc = 0;
     if (path_kind(name) != MUSE_ERR_NOT_FOUND) {
         rc = muse_file_open(&file, name, file_bytes_max, err);
