@@ -11,6 +11,8 @@
 #include <string.h>
 #include <yajl/yajl_parse.h>
 
+#include "base/utf8.h"
+
 enum { DEPTH_MAX = 128, BLOCK_BYTES = 1 << 16 };
 
 struct MuseJsonBlock {
@@ -340,30 +342,12 @@ bool muse_json_read_f64(const MuseJsonValue *v, double fallback, double *out)
     return true;
 }
 
-/* length of the valid UTF-8 sequence at s, 0 if there is none (RFC 3629: no overlong forms, no surrogates) */
-static size_t utf8_length(const unsigned char *s, size_t left)
-{
-    static const struct { unsigned char lo, hi, second_lo, second_hi, n; } forms[] = {
-        { 0x00, 0x7f, 0, 0, 1 },       { 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
-        { 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 }, { 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 },
-        { 0xf4, 0xf4, 0x80, 0x8f, 4 },
-    };
-    for (size_t f = 0; f < sizeof forms / sizeof *forms; f++) {
-        if (s[0] < forms[f].lo || s[0] > forms[f].hi || forms[f].n > left) continue;
-        if (forms[f].n > 1 && (s[1] < forms[f].second_lo || s[1] > forms[f].second_hi)) continue;
-        size_t i = 2;
-        while (i < forms[f].n && (s[i] & 0xc0) == 0x80) i++;
-        if (i >= forms[f].n) return forms[f].n;
-    }
-    return 0;
-}
-
 int muse_json_write_string(MuseBuf *b, const char *text, size_t n)
 {
     int rc = muse_buf_append(b, "\"", 1);
     for (size_t i = 0; i < n && rc == 0;) {
         const unsigned char c = (unsigned char)text[i];
-        const size_t bytes = utf8_length((const unsigned char *)text + i, n - i);
+        const size_t bytes = muse_utf8_char((const uint8_t *)text + i, n - i, NULL);
         if (bytes == 0) rc = muse_buf_append(b, "\xef\xbf\xbd", 3);
         else if (c == '"' || c == '\\') rc = muse_buf_append(b, c == '"' ? "\\\"" : "\\\\", 2);
         else if (c == '\n') rc = muse_buf_append(b, "\\n", 2);

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 static const struct { int code; const char *name, *text; } statuses[] = {
     { MUSE_OK, "MUSE_OK", "done" },
     { MUSE_AGAIN, "MUSE_AGAIN", "nothing to give yet" },
@@ -36,11 +38,17 @@ const char *muse_status_text(int code)
     return "unknown status";
 }
 
-/* one line, even when it quotes file contents */
+/* one line of valid UTF-8 without controls, even when it quotes file contents or was cut inside a character */
 static void make_printable(char *text)
 {
-    for (unsigned char *c = (unsigned char *)text; *c; c++)
-        if (*c < 0x20 || *c == 0x7f) *c = '?';
+    const size_t n = strlen(text);
+    for (size_t i = 0; i < n;) {
+        uint32_t code = 0;
+        const unsigned bytes = muse_utf8_char((const uint8_t *)text + i, n - i, &code);
+        const bool control = code < 0x20 || (code >= 0x7f && code < 0xa0);
+        if (!bytes || control) memset(text + i, '?', bytes ? bytes : 1);
+        i += bytes ? bytes : 1;
+    }
 }
 
 static void set_text(MuseError *err, int code, const char *fmt, va_list args)
@@ -73,6 +81,7 @@ int muse_fail_prefix(MuseError *err, int code, const char *fmt, ...)
     va_end(args);
     const size_t n = strlen(err->text);
     snprintf(err->text + n, sizeof err->text - n, ": %s", rest);
+    make_printable(err->text);   /* it may have been cut */
     return code;
 }
 

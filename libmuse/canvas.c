@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "base/utf8.h"
+
 static void clip(const MuseCanvas *c, int *x, int *y, int *w, int *h)
 {
     if (*x < 0) *w += *x, *x = 0;
@@ -43,27 +45,12 @@ void muse_canvas_copy(const MuseCanvas *c, int x, int y, const uint8_t *rgb, int
                rgb + ((size_t)(cy - y + j) * (size_t)w + (size_t)(cx - x)) * 3, (size_t)cw * 3);
 }
 
-uint32_t muse_utf8_next(const char *text, size_t n, size_t *bytes)
-{
-    const unsigned char *s = (const unsigned char *)text;
-    *bytes = 1;
-    if (s[0] < 0x80) return s[0];
-    const size_t need = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc2 ? 2 : 1;
-    if (need == 1 || need > n || s[0] > 0xf4) return 0xfffd;
-    uint32_t code = s[0] & (0x7fu >> need);
-    for (size_t i = 1; i < need; i++) {
-        if ((s[i] & 0xc0) != 0x80) return 0xfffd;
-        code = code << 6 | (s[i] & 0x3fu);
-    }
-    if (code < (need == 2 ? 0x80u : need == 3 ? 0x800u : 0x10000u) || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return 0xfffd;
-    *bytes = need;
-    return code;
-}
-
 int muse_canvas_text(const MuseCanvas *c, int x, int y, const char *text, size_t n, uint32_t colour)
 {
     for (size_t i = 0, bytes; i < n; i += bytes, x += MUSE_FONT_WIDTH) {
-        const uint32_t code = muse_utf8_next(text + i, n - i, &bytes);
+        uint32_t code = 0xfffd;
+        bytes = muse_utf8_char((const uint8_t *)text + i, n - i, &code);
+        if (!bytes) bytes = 1;
         const int known = code >= MUSE_FONT_FIRST && code <= MUSE_FONT_LAST;
         const uint8_t *glyph = muse_font[known ? code - MUSE_FONT_FIRST : MUSE_FONT_LAST - MUSE_FONT_FIRST + 1];
         for (int row = 0; row < MUSE_FONT_HEIGHT; row++)

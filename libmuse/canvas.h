@@ -25,7 +25,5 @@ void muse_canvas_copy(const MuseCanvas *c, int x, int y, const uint8_t *rgb, int
 int  muse_canvas_text(const MuseCanvas *c, int x, int y, const char *text, size_t n, uint32_t colour);
 /* the same with a background that keeps it legible on anything */
 void muse_canvas_label(const MuseCanvas *c, int x, int y, const char *text, uint32_t colour, uint32_t background);
-/* The code point at text and its length in bytes; an invalid byte counts as one of value 0xfffd. n is at least 1. */
-uint32_t muse_utf8_next(const char *text, size_t n, size_t *bytes);
 
 #endif

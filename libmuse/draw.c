@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/params.h"
+#include "base/utf8.h"
 #include "libmuse/canvas.h"
 #include "libmuse/sequence.h"
 
@@ -39,10 +40,18 @@ static void heading(Drawing *d, const char *text)
 static void visible(char *out, size_t cap, const MusePosition *p)
 {
     size_t len = 0;
-    for (size_t i = 0, n; i < p->n_bytes && len + 8 < cap; i += n) {
-        const uint32_t code = muse_utf8_next(p->bytes + i, p->n_bytes - i, &n);
-        if (code == 0xfffd && n == 1) len += (size_t)snprintf(out + len, cap - len, "<%02X>", (unsigned char)p->bytes[i]);
-        else if (code == ' ') len += (size_t)snprintf(out + len, cap - len, "\xc2\xb7");
+    for (size_t i = 0, n; i < p->n_bytes; i += n) {
+        if (len + 8 >= cap) {
+            memcpy(out + len, "...", 3);
+            len += 3;
+            break;
+        }
+        uint32_t code = 0;
+        n = muse_utf8_char((const uint8_t *)p->bytes + i, p->n_bytes - i, &code);
+        if (!n) {
+            n = 1;
+            len += (size_t)snprintf(out + len, cap - len, "<%02X>", (unsigned char)p->bytes[i]);
+        } else if (code == ' ') len += (size_t)snprintf(out + len, cap - len, "\xc2\xb7");
         else if (code == '\n') len += (size_t)snprintf(out + len, cap - len, "\\n");
         else if (code == '\t') len += (size_t)snprintf(out + len, cap - len, "\\t");
         else if (code < 0x20 || (code >= 0x7f && code < 0xa0)) len += (size_t)snprintf(out + len, cap - len, "\\x%02x", code);
@@ -155,7 +164,7 @@ static int draw_image(Drawing *d, const MuseSpan *span)
 static uint32_t heat(float v)
 {
     static const uint8_t stops[5][3] = { { 8, 8, 32 }, { 60, 20, 140 }, { 210, 50, 60 }, { 250, 180, 40 }, { 255, 255, 230 } };
-    const float f = v < 0 ? 0 : v > 1 ? 4 : v * 4;
+    const float f = !(v > 0) ? 0 : v < 1 ? v * 4 : 4;   /* NaN is black */
     const int i = f >= 4 ? 3 : (int)f;
     uint32_t rgb = 0;
     for (int k = 0; k < 3; k++) rgb = rgb << 8 | (uint32_t)((float)stops[i][k] + (f - (float)i) * (float)(stops[i + 1][k] - stops[i][k]));
@@ -180,7 +189,7 @@ static void draw_wave(Drawing *d, const float *data, size_t n, int w)
 static void draw_mel(Drawing *d, const float *data, const MuseSpan *span, const MuseAudioRule *rule, int w)
 {
     const size_t columns = span->info.n_features * rule->stack;
-    const float floor_value = (rule->floor_rule == MUSE_MEL_FLOOR_FIXED ? rule->floor_db / 10 + 4 : -1) / 4;
+    const float low = (rule->floor_rule == MUSE_MEL_FLOOR_FIXED ? rule->floor_db / 10 + 4 : -1) / 4, floor_value = low < 1 ? low : 1;
     for (int x = 0; x < w; x++) {
         const float *column = data + columns * (size_t)x / (size_t)w * rule->mel_bins;
         for (int y = 0; y < SOUND_HEIGHT; y++) {

@@ -22,6 +22,7 @@ int muse_sequence_open(MuseSequence **out, MuseRuntime *rt, const MuseSequencePa
     MuseSequenceParams p;
     const int rc = MUSE_PARAMS_IMPORT(&p, params, "MuseSequenceParams", err);
     if (rc < 0) return rc;
+    MUSE_REQUIRE(err, p.max_positions <= INT32_MAX);   /* t, y, x are 32 bits */
     MuseRuntime *held = muse_runtime_ref(rt);
     MuseSequence *seq = held ? muse_zalloc(&held->alloc, sizeof *seq) : NULL;
     if (!seq) {
@@ -30,9 +31,9 @@ int muse_sequence_open(MuseSequence **out, MuseRuntime *rt, const MuseSequencePa
     }
     seq->rt = held;
     seq->family = p.family ? *p.family : *muse_family_find("muse");
+    if (!seq->family.name) seq->family.name = "(no name)";
     seq->tokenizer = p.tokenizer;
     seq->max_positions = p.max_positions ? p.max_positions : MAX_POSITIONS;
-    if (seq->max_positions > INT32_MAX) seq->max_positions = INT32_MAX;   /* t, y, x are 32 bits */
     *out = seq;
     return 0;
 }
@@ -66,8 +67,9 @@ static int marker_id(const MuseSequence *seq, const MuseMarker *marker, uint32_t
     if (!marker->text) return 0;
     char text[64];
     const char *hole = strstr(marker->text, "%u");
-    if (hole) snprintf(text, sizeof text, "%.*s%u%s", (int)(hole - marker->text), marker->text, number, hole + 2);
-    else snprintf(text, sizeof text, "%s", marker->text);
+    const int n = hole ? snprintf(text, sizeof text, "%.*s%u%s", (int)(hole - marker->text), marker->text, number, hole + 2)
+                       : snprintf(text, sizeof text, "%s", marker->text);
+    if (n < 0 || (size_t)n >= sizeof text) return muse_fail(err, MUSE_ERR_LIMIT, "the marker %s is longer than %zu bytes", marker->text, sizeof text - 1);
     *id = seq->tokenizer ? muse_text_find(seq->tokenizer, text, strlen(text)) : marker->id;
     if (*id >= 0) return 0;
     *id = -1;
@@ -123,6 +125,7 @@ int muse_sequence_append_text(MuseSequence *seq, const char *text, size_t n, uns
     MuseSpan span = { .begin_id = -1 };
     int rc = seq->text_begun ? 0 : marker_id(seq, &seq->family.text_begin, 0, &span.begin_id, err);
     if (rc < 0) return rc;
+    if (seq->family.text_begin.text || seq->text_begun) flags &= ~(unsigned)MUSE_TEXT_BOS;   /* one beginning, whoever writes it */
     rc = muse_text_encode(seq->tokenizer, text, n, flags, &span.ids, &span.n_ids, err);
     if (rc < 0) return rc;
     rc = push_ids(seq, &span, err);
@@ -242,6 +245,8 @@ static int push_audio(MuseSequence *seq, MuseSpan *span, MuseError *err)
     } else {
         muse_hash_add_u64(&h, span->n_samples);
         muse_hash_add_u64(&h, span->rate);
+        muse_hash_add_u64(&h, plan->n_frames);
+        muse_hash_add_u64(&h, plan->frame_width);
     }
     muse_hash_done(&h, span->info.hash);
     const uint64_t count = plan->n_frames + (span->begin_id >= 0) + (span->end_id >= 0);
@@ -388,6 +393,7 @@ int muse_sequence_features(const MuseSequence *seq, size_t k, size_t first, size
     MUSE_REQUIRE(err, seq && out && k < seq->n_spans);
     const MuseSpan *span = &seq->spans[k];
     const size_t width = span->info.feature_width;
+    if (span->info.modality == MUSE_TEXT) return muse_fail(err, MUSE_ERR_ARG, "span %zu is text: it has ids, no features", k);
     if (first > span->info.n_features || n > span->info.n_features - first)
         return muse_fail(err, MUSE_ERR_ARG, "span %zu has %zu features; %zu from %zu on were asked for", k, span->info.n_features, n, first);
     if (span->info.is_placeholder) return muse_fail(err, MUSE_ERR_STATE, "span %zu is a placeholder: it has a size but no features", k);
@@ -407,6 +413,12 @@ int muse_sequence_hash(const MuseSequence *seq, size_t n, uint8_t hash[32])
         const size_t count = n - span->info.first < span->info.count ? n - span->info.first : span->info.count;
         if (span->info.modality == MUSE_TEXT) {   /* by token: where one text ends and the next begins is not content */
             for (size_t i = 0; i < count; i++) muse_hash_add_u64(&h, (uint64_t)muse_span_place(span, i).id);
+        } else if (span->info.modality == MUSE_ROWS) {   /* and neither is where rows were cut */
+            for (size_t i = 0; i < count; i++) {
+                muse_hash_add_u64(&h, UINT64_MAX - MUSE_ROWS);
+                muse_hash_add_u64(&h, span->info.feature_width);
+                muse_hash_add(&h, span->rows + i * span->info.feature_width, span->info.feature_width * sizeof *span->rows);
+            }
         } else {
             muse_hash_add_u64(&h, UINT64_MAX - (uint64_t)span->info.modality);
             muse_hash_add(&h, span->info.hash, MUSE_HASH_BYTES);

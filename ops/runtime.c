@@ -36,6 +36,7 @@ int muse_runtime_open(MuseRuntime **out, const MuseRuntimeParams *params, MuseEr
     if (rc < 0) return rc;
     MUSE_REQUIRE(err, !p.allocator.alloc == !p.allocator.free);
     MUSE_REQUIRE(err, p.threads <= THREADS_MAX);
+    MUSE_REQUIRE(err, p.log_level >= MUSE_LOG_NONE && p.log_level <= MUSE_LOG_DEBUG);
     MuseRuntime *rt = muse_zalloc(&p.allocator, sizeof *rt);
     if (!rt) return MUSE_NOMEM(err, sizeof *rt);
     rt->alloc = p.allocator;

@@ -28,7 +28,7 @@ typedef struct MuseAllocator {
 } MuseAllocator;
 
 enum {
-    MUSE_LOG_NONE  = 0, ///< the default: libmuse is silent
+    MUSE_LOG_NONE  = 0, ///< the level of a runtime without a log function: libmuse is silent
     MUSE_LOG_WARN  = 1, ///< something was changed or left out that the caller may not expect
     MUSE_LOG_INFO  = 2, ///< what was chosen: kernels, threads, sizes
     MUSE_LOG_DEBUG = 3
@@ -51,7 +51,7 @@ typedef struct MuseRuntimeParams {
     MuseAllocator allocator;   ///< alloc NULL: malloc and free. Both functions or neither
     MuseLogFn    *log;         ///< NULL: silent
     void         *log_user;    ///< handed to log unchanged
-    int           log_level;   ///< most talkative level passed to log, MUSE_LOG_*; 0 = MUSE_LOG_WARN if log is set
+    int           log_level;   ///< most talkative level passed to log, MUSE_LOG_WARN..MUSE_LOG_DEBUG; 0 = MUSE_LOG_WARN
     uint32_t      threads;     ///< 1..1024; 0 = the cores this process may run on
     uint32_t      cpu_level;   ///< MUSE_CPU_*; a level this machine lacks is MUSE_ERR_UNSUPPORTED, never a silent step down
 } MuseRuntimeParams;
@@ -69,7 +69,7 @@ MUSE_API void muse_runtime_params_init(MuseRuntimeParams *params);
  */
 MUSE_API int muse_runtime_open(MuseRuntime **out, const MuseRuntimeParams *params, MuseError *err);
 
-/** Release; *rt becomes NULL. NULL and a pointer to NULL are accepted. Objects made with it stay valid. */
+/** Release; *rt becomes NULL. NULL and a pointer to NULL are accepted. Objects made with it stay valid. Any thread. */
 MUSE_API void muse_runtime_close(MuseRuntime **rt);
 
 /** What the runtime settled on. */

@@ -30,9 +30,9 @@ enum {
 
 typedef struct MuseSequenceParams {
     size_t                   struct_size; ///< set by muse_sequence_params_init()
-    const MuseFamily        *family;      ///< NULL = "muse". Copied
+    const MuseFamily        *family;      ///< NULL = "muse". Copied; its strings must live until close
     const MuseTextTokenizer *tokenizer;   ///< for text and marker ids; NULL: media and ids only, markers take their published ids. Borrowed until close
-    uint64_t                 max_positions; ///< refuse to grow over this; 0 = 2^24
+    uint64_t                 max_positions; ///< refuse to grow over this; at most 2^31 - 1; 0 = 2^24
 } MuseSequenceParams;
 
 MUSE_API void muse_sequence_params_init(MuseSequenceParams *params);
@@ -46,6 +46,7 @@ MUSE_API void muse_sequence_params_init(MuseSequenceParams *params);
  */
 MUSE_API int muse_sequence_open(MuseSequence **out, MuseRuntime *rt, const MuseSequenceParams *params, MuseError *err);
 
+/** Release; *seq becomes NULL. NULL and a pointer to NULL are accepted. Pictures and sounds are released with it. */
 MUSE_API void muse_sequence_close(MuseSequence **seq);
 
 /*
@@ -54,7 +55,11 @@ MUSE_API void muse_sequence_close(MuseSequence **seq);
  * no such medium, or text without a tokenizer; MUSE_ERR_NOT_FOUND: a marker without id; and those of the tokenizer.
  */
 
-/** Text, n bytes of UTF-8. @param flags MUSE_TEXT_ADDED, MUSE_TEXT_BOS. */
+/**
+ * Text, n bytes of UTF-8.
+ * @param flags MUSE_TEXT_ADDED, MUSE_TEXT_BOS. The beginning is written once, before the first text, and where the family has a
+ *              text_begin marker of its own it stands for it.
+ */
 MUSE_API int muse_sequence_append_text(MuseSequence *seq, const char *text, size_t n, unsigned flags, MuseError *err);
 
 /** Token ids as they are; ids >= 0, checked against the tokenizer if there is one. */
@@ -84,6 +89,8 @@ MUSE_API int muse_sequence_append_audio_length(MuseSequence *seq, uint64_t n_sam
 /** Ready embeddings. @param rows Shape [n, width], f32, finite. Copied. */
 MUSE_API int muse_sequence_append_rows(MuseSequence *seq, const float *rows, size_t n, size_t width, MuseError *err);
 
+/* Reading: any number of threads while nobody appends. */
+
 /** Number of positions, T. 0 if seq is NULL. */
 MUSE_API size_t muse_sequence_length(const MuseSequence *seq);
 
@@ -94,7 +101,7 @@ typedef struct MusePosition {
     int32_t  id;           ///< token id; at patches and frames the family's placeholder id, -1 if it has none
     uint32_t span;         ///< which span it belongs to
     uint32_t index;        ///< patch, frame or row number in its span; text: number of the token in its span
-    int32_t  t, y, x;      ///< t: order in time (a picture's patches share one t); y, x: patch row and column
+    int32_t  t, y, x;      ///< t: order in time (a picture's patches share one t); y, x: patch row and column (a row-end marker has those after its row)
     MuseRect source;       ///< MUSE_IMAGE: pixels of the original picture
     double   start_ms, end_ms; ///< MUSE_AUDIO: from the start of the sound; end_ms is clipped to its length
     const char *bytes;     ///< MUSE_TEXT with a tokenizer: the text bytes of the token, not terminated; lives as long as the tokenizer
@@ -113,7 +120,7 @@ typedef struct MuseSpanInfo {
     size_t   first, count;    ///< its positions, markers included
     size_t   n_features;      ///< patches, frames or rows
     size_t   feature_width;   ///< values each; 0 for text
-    uint8_t  hash[32];        ///< of the content and what was made of it: equal hashes, equal positions and features. BLAKE2b
+    uint8_t  hash[32];        ///< of the content and what was made of it: equal hashes, equal ids and features (a region's place in its original is not content). BLAKE2b
     MuseImagePlan image;      ///< MUSE_IMAGE
     MuseRect      region;     ///< MUSE_IMAGE: the part of the original that was given
     uint32_t      number;     ///< MUSE_IMAGE, MUSE_AUDIO: how many-th of its kind, from 1; what "<image 2>" means
@@ -130,7 +137,11 @@ MUSE_API int muse_sequence_span(const MuseSequence *seq, size_t k, MuseSpanInfo 
  */
 MUSE_API int muse_sequence_features(const MuseSequence *seq, size_t k, size_t first, size_t n, float *out, MuseError *err);
 
-/** Hash of the first n positions: equal for two sequences exactly when those hold the same content in the same order. */
+/**
+ * Hash of the first n positions: equal for two sequences exactly when those hold the same content in the same order. How text
+ * and rows were split into parts does not matter. Read-only.
+ * @return 0; MUSE_ERR_ARG.
+ */
 MUSE_API int muse_sequence_hash(const MuseSequence *seq, size_t n, uint8_t hash[32]);
 
 typedef struct MuseDrawParams {
@@ -143,7 +154,7 @@ MUSE_API void muse_draw_params_init(MuseDrawParams *params);
 /**
  * Draw what the model gets: tokens, each picture with its patch grid, each sound with its frames. Any thread.
  * @param rgb     Receives height rows of width * 3 bytes, no gaps; release with muse_free().
- * @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM; MUSE_ERR_LIMIT: over 2^26 pixels; and those of decoding the kept originals.
+ * @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM; MUSE_ERR_LIMIT: over 2^26 pixels.
  */
 MUSE_API int muse_sequence_draw(const MuseSequence *seq, const MuseDrawParams *params, uint8_t **rgb, uint32_t *width,
                                 uint32_t *height, MuseError *err);

@@ -45,10 +45,10 @@ enum {
 
 enum { MUSE_ERROR_TEXT = 512 };
 
-/** What failed, in words. Owned by the caller; any contents are overwritten. */
+/** What failed, in words. Owned by the caller; overwritten when a call fails, left alone when it succeeds. */
 typedef struct MuseError {
     int  code;                   ///< the value the call returned
-    char text[MUSE_ERROR_TEXT];  ///< one line, UTF-8, always terminated; empty when code >= 0
+    char text[MUSE_ERROR_TEXT];  ///< one line of valid UTF-8, always terminated
 } MuseError;
 
 /**

@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-#include "tokenizers/text/utf8.h"
+#include "tokenizers/text/classes.h"
 
 typedef struct Vectors {
     const char *tokenizer, *cases;

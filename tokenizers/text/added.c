@@ -2,7 +2,7 @@
 /* Finding added tokens in a text: the leftmost place, the longest text there, then the token's own conditions (a word by
  * itself; white space beside it taken along). Called by encode.c; built by finish.c. */
 #include "tokenizers/text/textcore.h"
-#include "tokenizers/text/utf8.h"
+#include "tokenizers/text/classes.h"
 
 /* the character that ends at `end`; a byte that is none counts as U+FFFD */
 static size_t before(const uint8_t *s, size_t end, uint32_t *cp)

@@ -2,7 +2,7 @@
 /* Ids to text, whole and as a stream. A token's bytes are a slice of the vocabulary's pool, so decoding is copying; the
  * stream holds back up to three bytes that may still become a character. */
 #include "tokenizers/text/textcore.h"
-#include "tokenizers/text/utf8.h"
+#include "tokenizers/text/classes.h"
 
 /* What both ways share: where in the text we are. */
 typedef struct Progress {

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "tokenizers/text/textcore.h"
-#include "tokenizers/text/utf8.h"
+#include "tokenizers/text/classes.h"
 
 enum { TEXT_MAX = 1 << 30 };
 enum { CACHE_KEY = 40, CACHE_IDS = 5, CACHE_SLOTS = 1 << 13 };

@@ -6,7 +6,7 @@
 
 #include "base/gguf.h"
 #include "tokenizers/text/loader.h"
-#include "tokenizers/text/utf8.h"
+#include "tokenizers/text/classes.h"
 
 #define KEY "tokenizer.ggml."
 #define MARK "\xe2\x96\x81"   /* U+2581 */

@@ -2,7 +2,7 @@
 /* The components of a tokenizer.json but the model: normalizer, pre_tokenizer, decoder, post_processor. A type or member
  * that is not known is refused by name. Called by tokenizer_json.c. */
 #include "tokenizers/text/loader.h"
-#include "tokenizers/text/utf8.h"
+#include "tokenizers/text/classes.h"
 
 enum { LIST_DEPTH_MAX = 4 };   /* Sequences within Sequences */
 

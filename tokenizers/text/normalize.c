@@ -6,7 +6,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
-#include "tokenizers/text/utf8.h"
+#include "tokenizers/text/classes.h"
 
 int muse_norm_add(MuseNorm *norm, const MuseAllocator *a, MuseNormKind kind, const char *text, size_t n, MuseNormStep **step, MuseError *err)
 {

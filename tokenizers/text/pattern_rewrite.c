@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "tokenizers/text/pattern.h"
-#include "tokenizers/text/utf8.h"
+#include "tokenizers/text/classes.h"
 
 /* White_Space is separators and U+0009..U+000D and U+0085; PCRE2's own \s also takes U+180E (Unicode 5) */
 #define SPACE_SET "\\t-\\r\\x{85}\\p{Z}"

@@ -7,7 +7,7 @@
 #include "ops/runtime.h"
 #include "tokenizers/text/pretok.h"
 #include "tokenizers/text/textcore.h"
-#include "tokenizers/text/utf8.h"
+#include "tokenizers/text/classes.h"
 
 typedef struct Word {        /* a distinct pre-token */
     const uint8_t *text;     /* in the caller's texts */

@@ -5,7 +5,7 @@
 #include "tokenizers/text/unigram.h"
 
 #include "muse/status.h"
-#include "tokenizers/text/utf8.h"
+#include "tokenizers/text/classes.h"
 
 /* strictly better only, so of equal paths the one with the longest last piece stays */
 static void offer(MuseUnigramNode *to, double score, size_t start, int32_t id)

@@ -3,7 +3,7 @@
  * with) and one hash of ids. Called by the loaders; searched by the encoder. */
 #include "tokenizers/text/vocab.h"
 
-#include "tokenizers/text/utf8.h"
+#include "tokenizers/text/classes.h"
 
 enum { TEXT_MAX = 1 << 20 };   /* a token's text; the longest published ones have some hundred bytes */
 
