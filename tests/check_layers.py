@@ -17,7 +17,7 @@ for line in (root / "tests/layers.txt").read_text().splitlines():
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
 INTRINSICS = {"immintrin.h", "x86intrin.h", "cpuid.h", "arm_neon.h", "emmintrin.h", "tmmintrin.h", "smmintrin.h"}
-FORBIDDEN = re.compile(r'(?<![\w.>])(abort|exit|_exit|printf|puts|fprintf|perror|system)\s*\(')
+FORBIDDEN = re.compile(r'(?<![\w.>])(abort|exit|_exit|quick_exit|raise|printf|vprintf|fprintf|vfprintf|puts|fputs|putchar|perror|system|umask|setlocale|setenv)\s*\(')
 LIBRARY = {"base", "ops", "tokenizers", "libmuse"}
 errors, files = [], 0
 
@@ -43,7 +43,7 @@ for folder, allowed in rules.items():
             if target.startswith("dnnl") and not name.startswith("ops/onednn/"):
                 wrong("oneDNN headers stop at ops/onednn")
         if folder in LIBRARY:
-            code = re.sub(r'/\*.*?\*/|//[^\n]*|"(\\.|[^"\\\n])*"', '""', text, flags=re.S)
+            code = re.sub(r'/\*.*?\*/|//[^\n]*|"(\\.|[^"\\\n])*"', lambda m: "\n" * m.group().count("\n"), text, flags=re.S)
             for match in FORBIDDEN.finditer(code):
                 errors.append(f"{name}:{code[:match.start()].count(chr(10)) + 1}: {match.group(1)}() has no place in the library")
         if text.count("\n") > 1000:

@@ -24,7 +24,7 @@ int cli_exit_code(int status)
 int cli_fail(const MuseError *err, const char *what)
 {
     /* a library message that names the file already is not given the name twice */
-    if (what && !strstr(err->text, what)) fprintf(stderr, "muse: %s: %s\n", what, err->text);
+    if (what && strncmp(err->text, what, strlen(what)) != 0) fprintf(stderr, "muse: %s: %s\n", what, err->text);
     else fprintf(stderr, "muse: %s\n", err->text);
     return cli_exit_code(err->code);
 }
@@ -55,6 +55,7 @@ void cli_common_help(FILE *to)
           "  --quiet                   no warnings\n"
           "  --threads N               size of the thread team; all cores unless told\n"
           "  --cpu-level LEVEL         c, avx2, avx512 or amx; the best unless told\n"
+          "  --seed N                  for commands that draw lots; 0 unless told\n"
           "\nexit codes: 0 done, 2 usage, 3 bad input file, 4 unsupported, 5 memory or limit, 6 cancelled, 1 anything else\n", to);
 }
 
@@ -71,12 +72,13 @@ const char *cli_value(Cli *cli, const char *option, int *exit_code)
     return NULL;
 }
 
-static bool read_u32(const char *text, uint32_t *out)
+/* digits up to `stop` (NULL: the end), nothing else */
+static bool read_u32(const char *text, const char *stop, uint32_t *out)
 {
     char *end;
     errno = 0;
     const unsigned long v = strtoul(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end || errno || v > UINT32_MAX) return false;
+    if (*text < '0' || *text > '9' || (stop ? end != stop : *end != 0) || errno || v > UINT32_MAX) return false;
     *out = (uint32_t)v;
     return true;
 }
@@ -84,7 +86,7 @@ static bool read_u32(const char *text, uint32_t *out)
 static int take_budget(Cli *cli, const char *value)
 {
     if (strcmp(value, "auto") == 0) cli->budget = MUSE_BUDGET_AUTO;
-    else if (!read_u32(value, &cli->budget) || cli->budget == 0) return cli_usage("--image-budget %s: a number of patches, or auto", value);
+    else if (!read_u32(value, NULL, &cli->budget) || cli->budget == 0) return cli_usage("--image-budget %s: a number of patches, or auto", value);
     return EXIT_OK;
 }
 
@@ -115,12 +117,14 @@ static bool take_common(Cli *cli, const char *option, int *exit_code)
         return true;
     }
     const bool budget = strcmp(option, "--image-budget") == 0, level = strcmp(option, "--cpu-level") == 0, threads = strcmp(option, "--threads") == 0;
-    if (!budget && !level && !threads) return false;
+    const bool seed = strcmp(option, "--seed") == 0;
+    if (!budget && !level && !threads && !seed) return false;
     if (!(value = cli_value(cli, option, exit_code))) return true;
     int code = EXIT_OK;
     if (budget) code = take_budget(cli, value);
     else if (level) code = take_level(cli, value);
-    else if (!read_u32(value, &cli->runtime.threads) || cli->runtime.threads < 1 || cli->runtime.threads > 1024)
+    else if (seed) code = read_u32(value, NULL, &cli->seed) ? EXIT_OK : cli_usage("--seed %s: 0 to 4294967295", value);
+    else if (!read_u32(value, NULL, &cli->runtime.threads) || cli->runtime.threads < 1 || cli->runtime.threads > 1024)
         code = cli_usage("--threads %s: 1 to 1024", value);
     if (code != EXIT_OK) *exit_code = code;
     return true;
@@ -136,7 +140,7 @@ const char *cli_next(Cli *cli, int *exit_code)
     return NULL;
 }
 
-/* all of standard input; free() the result */
+/* all of standard input; free() the result. NULL: *err says why */
 static void *read_stdin(size_t *size, MuseError *err)
 {
     size_t cap = 1 << 16;
@@ -145,7 +149,13 @@ static void *read_stdin(size_t *size, MuseError *err)
     while (data) {
         const size_t n = fread(data + *size, 1, cap - *size, stdin);
         *size += n;
-        if (n == 0) return data;
+        if (n == 0 && !ferror(stdin)) return data;
+        if (n == 0) {
+            err->code = MUSE_ERR_IO;
+            snprintf(err->text, sizeof err->text, "standard input: can't read: %s", strerror(errno));
+            free(data);
+            return NULL;
+        }
         if (*size < cap) continue;
         char *larger = cap < SIZE_MAX / 2 ? realloc(data, cap *= 2) : NULL;
         if (!larger) free(data);
@@ -157,6 +167,7 @@ static void *read_stdin(size_t *size, MuseError *err)
 
 int cli_open_image(MuseImage **out, MuseRuntime *rt, const char *path, MuseError *err)
 {
+    *out = NULL;
     if (strcmp(path, "-") != 0) return muse_image_open_file(out, rt, path, NULL, err);
     size_t size;
     void *data = read_stdin(&size, err);
@@ -167,6 +178,7 @@ int cli_open_image(MuseImage **out, MuseRuntime *rt, const char *path, MuseError
 
 int cli_open_audio(MuseAudio **out, MuseRuntime *rt, const char *path, MuseError *err)
 {
+    *out = NULL;
     if (strcmp(path, "-") != 0) return muse_audio_open_file(out, rt, path, NULL, err);
     size_t size;
     void *data = read_stdin(&size, err);
@@ -187,7 +199,10 @@ static int append_ids(MuseSequence *seq, const char *list, MuseError *err)
     size_t n = 0, cap = 1;
     for (const char *c = list; *c; c++) cap += *c == ',';
     int32_t *ids = malloc(cap * sizeof *ids);
-    if (!ids) return bad_value(err, "--ids", "...", "no memory");
+    if (!ids) {
+        *err = (MuseError){ MUSE_ERR_NOMEM, "--ids: no memory for the list" };
+        return err->code;
+    }
     int rc = 0;
     for (const char *at = list; rc == 0;) {
         char *end;
@@ -209,9 +224,9 @@ static int append_image(MuseSequence *seq, MuseRuntime *rt, const Part *part, Mu
     muse_image_options_init(&options);
     options.budget = part->budget;
     if (part->kind == PART_IMAGE_SIZE) {
-        unsigned w, h;
-        char rest;
-        if (sscanf(part->value, "%ux%u%c", &w, &h, &rest) != 2) return bad_value(err, "--image-size", part->value, "WIDTHxHEIGHT in pixels");
+        uint32_t w, h;
+        const char *x = strchr(part->value, 'x');
+        if (!x || !read_u32(part->value, x, &w) || !read_u32(x + 1, NULL, &h)) return bad_value(err, "--image-size", part->value, "WIDTHxHEIGHT in pixels");
         return muse_sequence_append_image_size(seq, w, h, &options, err);
     }
     MuseImage *image;
@@ -224,12 +239,11 @@ static int append_image(MuseSequence *seq, MuseRuntime *rt, const Part *part, Mu
 static int append_audio(MuseSequence *seq, MuseRuntime *rt, const Part *part, MuseError *err)
 {
     if (part->kind == PART_AUDIO_LENGTH) {
-        double seconds;
-        unsigned rate = 16000;
-        char rest;
-        const int n = sscanf(part->value, "%lf@%u%c", &seconds, &rate, &rest);
-        if (n < 1 || n > 2 || (n == 1 && strspn(part->value, "0123456789.eE+-") != strlen(part->value)) || !(seconds >= 0 && seconds < 1e9))
-            return bad_value(err, "--audio-length", part->value, "SECONDS or SECONDS@RATE");
+        uint32_t rate = 16000;
+        char *end;
+        const double seconds = strtod(part->value, &end);
+        const bool read = end != part->value && (*end == 0 || (*end == '@' && read_u32(end + 1, NULL, &rate)));
+        if (!read || !(seconds >= 0 && seconds < 1e9)) return bad_value(err, "--audio-length", part->value, "SECONDS or SECONDS@RATE");
         return muse_sequence_append_audio_length(seq, (uint64_t)(seconds * rate + 0.5), rate, err);
     }
     MuseAudio *audio;

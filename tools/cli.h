@@ -34,6 +34,7 @@ typedef struct Cli {
     Part  *parts;
     size_t n_parts;
     uint32_t budget;      /* for the next pictures */
+    uint32_t seed;
 } Cli;
 
 /* The next argument as an option; NULL at the end. Common options and parts are taken here, so a subcommand sees only its own.
@@ -49,6 +50,9 @@ int cli_append_part(MuseSequence *seq, MuseRuntime *rt, const Part *part, unsign
 
 /* A file that ships in models/: beside a build, in the source, or installed. Returns a path to free(), or NULL. */
 char *cli_find_shipped(const char *name);
+
+/* Bytes of the well-formed UTF-8 character at s; 0 if there is none. n is at least 1. */
+size_t utf8_bytes(const char *s, size_t n);
 
 /* JSON: strings are made valid UTF-8 first (bad bytes become U+FFFD). */
 void json_string(yajl_gen g, const char *text, size_t n);

@@ -5,9 +5,9 @@
 
 #include "tools/cli.h"
 
-/* bytes of the valid UTF-8 sequence at s, 0 if there is none */
-static size_t valid_sequence(const unsigned char *s, size_t n)
+size_t utf8_bytes(const char *text, size_t n)
 {
+    const unsigned char *s = (const unsigned char *)text;
     const size_t need = s[0] < 0x80 ? 1 : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : 0;
     if (need == 0 || need > n) return 0;
     for (size_t i = 1; i < need; i++)
@@ -20,10 +20,13 @@ static size_t valid_sequence(const unsigned char *s, size_t n)
 void json_string(yajl_gen g, const char *text, size_t n)
 {
     unsigned char *clean = malloc(3 * n + 1);
-    if (!clean) return;
+    if (!clean) {
+        yajl_gen_string(g, (const unsigned char *)"(no memory)", 11);
+        return;
+    }
     size_t len = 0;
     for (size_t i = 0; i < n;) {
-        const size_t bytes = valid_sequence((const unsigned char *)text + i, n - i);
+        const size_t bytes = utf8_bytes(text + i, n - i);
         memcpy(clean + len, bytes ? text + i : "\xef\xbf\xbd", bytes ? bytes : 3);
         len += bytes ? bytes : 3;
         i += bytes ? bytes : 1;

@@ -48,7 +48,10 @@ int main(int argc, char **argv)
         if (!cli.parts) return EXIT_RESOURCE;
         int code = commands[i].run(&cli);
         free(cli.parts);
-        if (fflush(stdout) != 0 && code == EXIT_OK) code = EXIT_OTHER;
+        if ((fflush(stdout) != 0 || ferror(stdout)) && code <= EXIT_OTHER) {
+            fprintf(stderr, "muse: can't write to standard output\n");
+            code = EXIT_OTHER;
+        }
         return code;
     }
     return cli_usage("no such command: %s (try muse --help)", argv[1]);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* muse tokens: the sequence as a table, as JSON, as a drawing; or each line of a file tokenized by itself. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yajl/yajl_parse.h>
@@ -9,7 +10,7 @@
 typedef struct Tokens {
     const MuseFamily *family;
     const char *tokenizer_path, *lines, *draw;
-    bool summary;
+    bool summary, help;
     MuseRuntime *rt;
     MuseTextTokenizer *tokenizer;
     MuseSequence *seq;
@@ -31,6 +32,8 @@ static void help(FILE *to)
     cli_common_help(to);
 }
 
+static const char *const modality_names[] = { "text", "image", "audio", "rows" };
+
 /* ---- table ---- */
 
 /* a token's bytes for a terminal: controls as escapes, bytes that are no character as <XX> */
@@ -39,27 +42,23 @@ static void print_bytes(const char *bytes, size_t n)
     putchar('"');
     for (size_t i = 0; i < n; i++) {
         const unsigned char c = (unsigned char)bytes[i];
-        const size_t need = c < 0x80 ? 1 : c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc2 ? 2 : 0;
-        size_t have = 1;
-        while (need > 1 && have < need && i + have < n && ((unsigned char)bytes[i + have] & 0xc0) == 0x80) have++;
+        const size_t whole = utf8_bytes(bytes + i, n - i);
         if (c == '\n') fputs("\\n", stdout);
         else if (c == '\t') fputs("\\t", stdout);
         else if (c < 0x20 || c == 0x7f) printf("\\x%02x", c);
-        else if (need == 0 || have < need) printf("<%02X>", c);
-        else {
-            fwrite(bytes + i, 1, need, stdout);
-            i += need - 1;
-        }
+        else if (whole == 0) printf("<%02X>", c);
+        else if (whole == 2 && c == 0xc2 && (unsigned char)bytes[i + 1] < 0xa0) printf("\\x%02x", (unsigned char)bytes[i + 1]);   /* C1 controls */
+        else fwrite(bytes + i, 1, whole, stdout);
+        if (whole > 1) i += whole - 1;
     }
     putchar('"');
 }
 
 static void print_position(size_t i, const MusePosition *p)
 {
-    static const char *names[] = { "text", "image", "audio", "rows" };
     char id[16] = "-";
     if (p->id >= 0) snprintf(id, sizeof id, "%d", p->id);
-    printf("%7zu  %-6s %4u %7s %6d %4d %4d  ", i, p->is_marker ? "marker" : names[p->modality], p->span, id, p->t, p->y, p->x);
+    printf("%7zu  %-6s %4u %7s %6d %4d %4d  ", i, p->is_marker ? "marker" : modality_names[p->modality], p->span, id, p->t, p->y, p->x);
     if (p->modality == MUSE_IMAGE)
         printf("patch %u, pixels (%.1f, %.1f)-(%.1f, %.1f)", p->index, p->source.x0, p->source.y0, p->source.x1, p->source.y1);
     else if (p->modality == MUSE_AUDIO) printf("frame %u, %.0f-%.0f ms", p->index, p->start_ms, p->end_ms);
@@ -70,8 +69,7 @@ static void print_position(size_t i, const MusePosition *p)
 
 static void print_span(size_t k, const MuseSpanInfo *s)
 {
-    static const char *names[] = { "text", "image", "audio", "rows" };
-    printf("span %zu: %s%s, %zu positions from %zu", k, names[s->modality], s->is_placeholder ? " (counted by size)" : "", s->count, s->first);
+    printf("span %zu: %s%s, %zu positions from %zu", k, modality_names[s->modality], s->is_placeholder ? " (counted by size)" : "", s->count, s->first);
     if (s->modality == MUSE_IMAGE) {
         const MuseImagePlan *p = &s->image;
         printf("; %u x %u -> %u x %u pixels, %u x %u = %u patches of %u x %u", p->width, p->height, p->used_width, p->used_height,
@@ -100,8 +98,6 @@ static int print_table(const Tokens *o)
 }
 
 /* ---- JSON ---- */
-
-static const char *const modality_names[] = { "text", "image", "audio", "rows" };
 
 static void gen_image_plan(yajl_gen g, const MuseSpanInfo *s)
 {
@@ -213,18 +209,20 @@ static int draw(const Tokens *o)
 
 /* ---- lines ---- */
 
-static int print_line(const Tokens *o, yajl_gen g, const char *text, size_t n)
+static int print_line(const Tokens *o, yajl_gen g, const char *text, size_t n, size_t number)
 {
+    char place[64];
+    snprintf(place, sizeof place, "line %zu", number);
     MuseError err;
     int32_t *ids;
     size_t n_ids, n_decoded;
     char *decoded;
     int rc = muse_text_encode(o->tokenizer, text, n, MUSE_TEXT_ADDED, &ids, &n_ids, &err);
-    if (rc < 0) return cli_fail(&err, o->lines);
+    if (rc < 0) return cli_fail(&err, place);
     rc = muse_text_decode(o->tokenizer, ids, n_ids, 0, &decoded, &n_decoded, &err);
     int code = EXIT_OK;
     if (rc < 0) {
-        code = cli_fail(&err, o->lines);
+        code = cli_fail(&err, place);
     } else {
         yajl_gen_map_open(g);
         json_ids(g, "ids", ids, n_ids);
@@ -257,9 +255,10 @@ static int print_json_line(const Tokens *o, yajl_gen g, const char *line, size_t
     static const yajl_callbacks callbacks = { .yajl_string = keep_string };
     Text text = { 0 };
     yajl_handle parser = yajl_alloc(&callbacks, NULL, &text);
+    if (!parser) return EXIT_RESOURCE;
     const bool whole = yajl_parse(parser, (const unsigned char *)line, n) == yajl_status_ok && yajl_complete_parse(parser) == yajl_status_ok;
     int code = EXIT_INPUT;
-    if (whole && text.found) code = print_line(o, g, text.bytes, text.n);
+    if (whole && text.found) code = print_line(o, g, text.bytes, text.n, number);
     else fprintf(stderr, "muse: %s, line %zu: %s\n", o->lines, number, text.failed ? "no memory" : "starts with \" but is not a JSON string");
     yajl_free(parser);
     free(text.bytes);
@@ -274,14 +273,19 @@ static int print_lines(const Tokens *o)
     char *line = NULL;
     size_t cap = 0;
     int code = f ? EXIT_OK : EXIT_INPUT;
-    if (!f) fprintf(stderr, "muse: %s: can't open\n", o->lines);
+    if (!f) fprintf(stderr, "muse: %s: can't open: %s\n", o->lines, strerror(errno));
+    if (!g) code = EXIT_RESOURCE;
     ssize_t n;
     for (size_t number = 1; code == EXIT_OK && (n = getline(&line, &cap, f)) >= 0; number++) {
         if (n > 0 && line[n - 1] == '\n') line[--n] = 0;
-        code = line[0] == '"' ? print_json_line(o, g, line, (size_t)n, number) : print_line(o, g, line, (size_t)n);
+        code = line[0] == '"' ? print_json_line(o, g, line, (size_t)n, number) : print_line(o, g, line, (size_t)n, number);
+    }
+    if (code == EXIT_OK && !feof(f)) {   /* a folder, a read error, a line that does not fit in memory */
+        fprintf(stderr, "muse: %s: can't read: %s\n", o->lines, strerror(errno));
+        code = EXIT_INPUT;
     }
     free(line);
-    yajl_gen_free(g);
+    if (g) yajl_gen_free(g);
     if (f && f != stdin) fclose(f);
     return code;
 }
@@ -293,6 +297,7 @@ static int read_options(Cli *cli, Tokens *o)
     int code = EXIT_OK;
     const char *option, *value;
     while ((option = cli_next(cli, &code))) {
+        if (strcmp(option, "--help") == 0) { o->help = true; return EXIT_OK; }
         if (strcmp(option, "--summary") == 0) { o->summary = true; continue; }
         const bool known = strcmp(option, "--family") == 0 || strcmp(option, "--tokenizer") == 0 || strcmp(option, "--lines") == 0 || strcmp(option, "--draw") == 0;
         if (!known) return cli_usage("tokens: unknown option %s (try muse tokens --help)", option);
@@ -335,17 +340,21 @@ static int build(Cli *cli, Tokens *o)
 
 int cmd_tokens(Cli *cli)
 {
-    for (int i = 2; i < cli->argc; i++)
-        if (strcmp(cli->argv[i], "--help") == 0) { help(stdout); return EXIT_OK; }
     Tokens o = { .family = muse_family_find("muse") };
     MuseError err;
     int code = read_options(cli, &o);
     if (code != EXIT_OK) return code;
+    if (o.help) {
+        help(stdout);
+        return EXIT_OK;
+    }
+    if (o.lines && (cli->n_parts > 0 || o.draw || o.summary)) return cli_usage("tokens: --lines goes with no parts, --draw or --summary");
     if (cli->n_parts == 0 && !o.lines) return cli_usage("tokens: nothing to show: give --text, --image, --audio, --ids or --lines");
     if (muse_runtime_open(&o.rt, &cli->runtime, &err) < 0) return cli_fail(&err, NULL);
     code = open_tokenizer(&o, &err);
-    if (code == EXIT_OK && o.lines) code = print_lines(&o);
-    if (code == EXIT_OK && cli->n_parts > 0) {
+    if (code == EXIT_OK && o.lines) {
+        code = print_lines(&o);
+    } else if (code == EXIT_OK) {
         code = build(cli, &o);
         if (code == EXIT_OK) code = cli->json ? print_json(&o) : print_table(&o);
         if (code == EXIT_OK && o.draw) code = draw(&o);

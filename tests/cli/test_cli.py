@@ -38,7 +38,9 @@ class Usage(unittest.TestCase):
                      ["tokens", "--ids", "1,x"], ["tokens", "--ids", "-4"], ["tokens", "--threads", "0", "--ids", "1"], ["tokens", "--cpu-level", "z", "--ids", "1"],
                      ["tokens", "--family", "gemma4_unified", "--image-size", "12"], ["tokens", "--family", "gemma4_unified", "--image-size", "0x5"],
                      ["tokens", "--family", "gemma4_unified", "--image-budget", "100", "--image-size", "5x5"],
-                     ["tokens", "--family", "gemma4_unified", "--audio-length", "1.5x"], ["tokens", "--image-budget", "-1", "--ids", "1"]):
+                     ["tokens", "--family", "gemma4_unified", "--audio-length", "1.5x"], ["tokens", "--family", "gemma4_unified", "--image-size", "4294967396x5"],
+                     ["tokens", "--family", "gemma4_unified", "--image-size=-5x10"], ["tokens", "--family", "gemma4_unified", "--audio-length", "1@4294983296"],
+                     ["tokens", "--lines", "x", "--draw", "y.png"], ["tokens", "--ids", "1", "--seed", "x"], ["tokens", "--image-budget", "-1", "--ids", "1"]):
             with self.subTest(args):
                 out, err = muse(*args, code=USAGE)
                 self.assertEqual(out, "")
@@ -60,6 +62,16 @@ class BadFiles(unittest.TestCase):
         muse("tokens", "--family", "gemma4_unified", "--image", "-", stdin=jpeg[:len(jpeg) // 2], code=INPUT)
         muse("tokens", "--family", "gemma4_unified", "--audio", "-", stdin=flac[:len(flac) // 2], code=INPUT)
         muse("tokens", "--family", "gemma4_unified", "--image", "-", stdin=b"", code=INPUT)
+
+    def test_unreadable_lines(self):
+        for lines in (ROOT, "no-such-file"):
+            _, err = muse("tokens", "--lines", lines, code=INPUT)
+            self.assertIn(str(lines), err)
+
+    def test_standard_output_that_is_full(self):
+        run = subprocess.run([MUSE, "tokens", "--ids", "1", "--family", "gpt2"], stdout=open("/dev/full", "w"), stderr=subprocess.PIPE, timeout=60)
+        self.assertEqual(run.returncode, 1)
+        self.assertIn(b"standard output", run.stderr)
 
     def test_unsupported(self):
         muse("tokens", "--family", "fuyu", "--audio", MEDIA / "speech.flac", code=UNSUPPORTED)
@@ -142,6 +154,9 @@ class Lines(unittest.TestCase):
         self.assertEqual([json.loads(line)["decoded"] for line in out.splitlines()], texts)
         plain = "plain line without quotes\nsecond\n".encode()
         self.assertEqual(len(muse("tokens", "--lines", "-", stdin=plain)[0].splitlines()), 2)
+
+    def test_options_are_values_after_text(self):
+        self.assertIn('"--"', muse("tokens", "--text", "--help")[0])
 
     def test_bad_line(self):
         _, err = muse("tokens", "--lines", "-", stdin=b"good\n\"broken\n", code=INPUT)
