@@ -29,7 +29,7 @@ typedef struct MuseTextDecoder MuseTextDecoder;
  * @param rt    NULL = defaults. Kept alive by the tokenizer.
  * @param err   Optional; names the file and the place in it.
  * @return 0; MUSE_ERR_ARG; MUSE_ERR_IO; MUSE_ERR_FORMAT; MUSE_ERR_UNSUPPORTED: a component (named) that is not
- *         known; MUSE_ERR_LIMIT: over 2 GiB or 2^24 tokens, an added token or Unigram piece over 1024 bytes;
+ *         known; MUSE_ERR_LIMIT: JSON over 2 GiB, 2^24 tokens, an added token or Unigram piece over 1024 bytes;
  *         MUSE_ERR_NOT_FOUND: a GGUF file without a tokenizer; MUSE_ERR_NOMEM.
  */
 MUSE_API int muse_text_open_file(MuseTextTokenizer **out, MuseRuntime *rt, const char *path, MuseError *err);

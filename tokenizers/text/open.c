@@ -7,12 +7,13 @@
 #include "base/gguf.h"
 #include "tokenizers/text/textcore.h"
 
-static const uint64_t file_bytes_max = UINT64_C(1) << 31;
+static const uint64_t json_bytes_max = UINT64_C(1) << 31;
+static const uint64_t file_bytes_max = UINT64_C(1) << 44;   /* a GGUF file holds the weights too, which are not touched */
 
 static int load(MuseTextTokenizer *tok, const void *bytes, size_t size, MuseError *err)
 {
-    if (size > file_bytes_max) return muse_fail(err, MUSE_ERR_LIMIT, "a tokenizer of %zu bytes, limit 2 GiB", size);
     if (muse_gguf_is(bytes, size)) return muse_text_load_gguf(tok, bytes, size, err);
+    if (size > json_bytes_max) return muse_fail(err, MUSE_ERR_LIMIT, "a tokenizer of %zu bytes, limit 2 GiB", size);
     return muse_text_load_json(tok, bytes, size, err);
 }
 
@@ -91,7 +92,7 @@ static int add_config(MuseTextTokenizer *tok, const char *path, MuseError *err)
     MuseFile file = { .alloc = &tok->rt->alloc };
     int rc = 0;
     if (path_kind(name) != MUSE_ERR_NOT_FOUND) {
-        rc = muse_file_open(&file, name, file_bytes_max, err);
+        rc = muse_file_open(&file, name, json_bytes_max, err);
         if (rc == 0 && (rc = muse_text_load_config(tok, file.data, file.size, err)) < 0) rc = muse_fail_prefix(err, rc, "%s", name);
         muse_file_close(&file);
     }
