@@ -16,6 +16,7 @@
 #include "muse/image.h"
 #include "muse/audio.h"
 #include "muse/sequence.h"
+#include "muse/model.h"
 
 #ifdef __cplusplus
 extern "C" {
