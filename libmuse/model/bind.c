@@ -148,7 +148,9 @@ static int bind_row(Binder *b, const MuseBind *row, void *members, int layer)
     const int rc = check_tensor(b, row, t, l);
     if (rc < 0) return rc;
     memcpy((uint8_t *)members + row->member, &t, sizeof t);
+    const uint64_t before = b->w->n_parameters;
     count_tensor(b->w, t);
+    if (row->when == WHEN_ROPE_FREQS) b->w->n_parameters = before;   /* constants of the positions, not parameters */
     return 0;
 }
 

@@ -137,6 +137,43 @@ class Sequence(unittest.TestCase):
             muse("tokens", "--ids", "1", "--draw", pathlib.Path(folder) / "no/such.png", code=INPUT)
 
 
+class Inspect(unittest.TestCase):
+    GOLDEN = DATA / "golden"
+
+    def test_both_containers(self):
+        a, g = self.GOLDEN / "gemma4-a/hf", self.GOLDEN / "gemma4-a/gguf"
+        hf = json.loads(muse("inspect", a, "--json", "--context", 1000)[0])
+        gguf = json.loads(muse("inspect", g / "text-bf16.gguf", "--mmproj", g / "mmproj-bf16.gguf", "--json", "--context", 1000)[0])
+        self.assertEqual(hf["family"], "gemma4_unified")
+        self.assertEqual(hf["modalities"], ["text", "image", "audio"])
+        self.assertEqual(hf["parameters"], 466310)
+        self.assertEqual(hf["types"], {"BF16": {"tensors": 96, "values": 466310, "bytes": 932620}})
+        self.assertEqual(hf["image"], {"patch": 12, "budgets": [70], "budget": 70})
+        for key in ("family", "modalities", "parameters", "layers", "width", "mlp_width", "heads", "kv_heads", "head_width", "windowed_layers", "window",
+                    "vocabulary", "tied", "context_limit", "image", "audio"):
+            self.assertEqual(hf[key], gguf[key], key)
+        self.assertEqual(hf["memory"]["kv_bf16"], gguf["memory"]["kv_bf16"])
+        self.assertEqual(set(hf["eos"]), set(gguf["eos"]))
+        text = json.loads(muse("inspect", g / "text-q8_0.gguf", "--json")[0])
+        self.assertEqual(text["modalities"], ["text"])
+
+    def test_table_and_tensors(self):
+        out, err = muse("inspect", self.GOLDEN / "qwen3/hf", "--tensors")
+        self.assertIn("qwen3 (safetensors, 2 files)", out)
+        self.assertIn("model.layers.0.self_attn.q_norm.weight [32]", out)
+        self.assertEqual(err, "")
+        listed = json.loads(muse("inspect", self.GOLDEN / "llama3/gguf/model-q8_0.gguf", "--json", "--tensors")[0])["tensor_list"]
+        self.assertIn({"name": "blk.0.attn_k.weight", "type": "Q8_0", "shape": [32, 64], "bytes": 2176, "file": str(self.GOLDEN / "llama3/gguf/model-q8_0.gguf")}, listed)
+
+    def test_errors(self):
+        for args, code in (([], USAGE), (["a", "b"], USAGE), (["a", "--text", "x"], USAGE), (["a", "--context", "0"], USAGE), (["a", "--what"], USAGE), (["no-such"], INPUT),
+                           ([ROOT], INPUT), ([ROOT / "README.md"], INPUT), ([self.GOLDEN / "gemma4-a/gguf/mmproj-bf16.gguf"], UNSUPPORTED)):
+            with self.subTest(args):
+                out, err = muse("inspect", *args, code=code)
+                self.assertEqual(out, "")
+                self.assertEqual(err.count("\n"), 1)
+
+
 class Lines(unittest.TestCase):
     def test_published_vectors(self):
         found = sorted(DATA.glob("text/*/tokens.jsonl"))

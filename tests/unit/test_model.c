@@ -119,6 +119,7 @@ static void golden_agree(void **state)
         if (goldens[i].gguf) {
             MuseModel *gguf = open_model(goldens[i].gguf, goldens[i].mmproj, NULL);
             check_agree(hf, gguf);
+            assert_int_equal(hf->weights.n_parameters, gguf->weights.n_parameters);
             assert_int_equal(gguf->weights.rows_permuted, hf->config.arch == MUSE_ARCH_LLAMA);
             assert_int_equal(gguf->weights.patch_chw, goldens[i].mmproj != NULL);
             assert_int_equal(gguf->weights.place_split, goldens[i].mmproj != NULL);
