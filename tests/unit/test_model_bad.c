@@ -136,9 +136,9 @@ static void damage(const char *good, const char *file, size_t padding)
     assert_non_null(copy);
     memcpy(copy, source.data, source.size);
     assert_int_equal(try_file(path, copy, source.size), 0);
-    for (size_t n = 0; n + padding < source.size; n += n < 64 ? 1 : 7)
+    for (size_t n = 0; n + padding < source.size; n += n < 16 ? 1 : 17)
         if (try_file(path, copy, n) >= 0) fail_msg("%s opens when cut to %zu of %zu bytes", good, n, source.size);
-    for (size_t i = 0; i < source.size; i += 3) {
+    for (size_t i = 0; i < source.size; i += 9) {
         copy[i] ^= (uint8_t)(1u << (i * 5 % 8));
         try_file(path, copy, source.size);
         copy[i] = source.data[i];
