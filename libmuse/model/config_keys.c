@@ -24,7 +24,7 @@ static const KeyRule common_rules[] = {
     { "use_cache", NEUTRAL }, { "attention_dropout", NEUTRAL }, { "hidden_dropout", NEUTRAL }, { "_name_or_path", NEUTRAL }, { "_attn_implementation", NEUTRAL },
     { "_attn_implementation_autoset", NEUTRAL }, { "attn_implementation", NEUTRAL }, { "auto_map", NEUTRAL }, { "pretraining_tp", NEUTRAL }, { "max_window_layers", NEUTRAL },
     { "output_attentions", NEUTRAL }, { "output_hidden_states", NEUTRAL }, { "return_dict", NEUTRAL }, { "is_decoder", NEUTRAL },
-    { "unsloth_fixed", NEUTRAL }, { "unsloth_version", NEUTRAL }, { "id2label", NEUTRAL }, { "label2id", NEUTRAL }, { "problem_type", NEUTRAL }, { "transformers.js_config", NEUTRAL },
+    { "is_llama_config", NEUTRAL }, { "unsloth_fixed", NEUTRAL }, { "unsloth_version", NEUTRAL }, { "id2label", NEUTRAL }, { "label2id", NEUTRAL }, { "problem_type", NEUTRAL }, { "transformers.js_config", NEUTRAL },
     { "chunk_size_feed_forward", NEUTRAL }, { "torchscript", NEUTRAL }, { "finetuning_task", NEUTRAL }, { "task_specific_params", NEUTRAL }, { "tokenizer_class", NEUTRAL },
     /* experts */
     { "num_experts", OFF }, { "num_local_experts", OFF }, { "n_routed_experts", OFF }, { "n_shared_experts", OFF }, { "num_experts_per_tok", OFF }, { "top_k_experts", OFF },

@@ -104,6 +104,16 @@ static void check_agree(const MuseModel *hf, const MuseModel *gguf)
     assert_true(a->image.rms_eps == b->image.rms_eps && a->image.norm_eps == b->image.norm_eps);
 }
 
+static void check_tokenizer(const MuseModel *m)
+{
+    MuseTextTokenizer *tok;
+    MuseTextInfo info;
+    if (muse_model_open_tokenizer(m, &tok, &err) < 0) fail_msg("%s", err.text);
+    assert_int_equal(muse_text_info(tok, &info), 0);
+    assert_true(info.vocab_size > 256 && info.vocab_size <= m->config.vocab);
+    muse_text_close(&tok);
+}
+
 static void golden_agree(void **state)
 {
     (void)state;
@@ -115,10 +125,12 @@ static void golden_agree(void **state)
         assert_int_equal(info.weights_bytes, 2 * info.n_parameters);   /* all bf16 */
         assert_int_equal(info.n_unused, 0);
         assert_int_equal(info.n_tensors, muse_model_tensor_count(hf));
+        check_tokenizer(hf);
         assert_false(hf->weights.rows_permuted || hf->weights.patch_chw || hf->weights.place_split);
         if (goldens[i].gguf) {
             MuseModel *gguf = open_model(goldens[i].gguf, goldens[i].mmproj, NULL);
             check_agree(hf, gguf);
+            check_tokenizer(gguf);
             assert_int_equal(hf->weights.n_parameters, gguf->weights.n_parameters);
             assert_int_equal(gguf->weights.rows_permuted, hf->config.arch == MUSE_ARCH_LLAMA);
             assert_int_equal(gguf->weights.patch_chw, goldens[i].mmproj != NULL);
