@@ -83,7 +83,7 @@ int muse_buf_reserve(MuseBuf *b, size_t n)
 {
     size_t need;
     if (!muse_add_size(b->len, n, &need)) return MUSE_ERR_NOMEM;
-    if (need <= b->cap) return 0;
+    if (need <= b->cap && b->data) return 0;
     size_t cap = b->cap < SIZE_MAX / 2 ? b->cap * 2 : need;
     if (cap < need) cap = need;
     if (cap < 64) cap = 64;

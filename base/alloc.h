@@ -45,7 +45,7 @@ typedef struct MuseBuf {
     size_t   len, cap;   /* bytes */
 } MuseBuf;
 
-/* Make room for n more bytes (amortised doubling). 0 or MUSE_ERR_NOMEM; unchanged on error. */
+/* Make room for n more bytes (amortised doubling); data is not NULL then, also for n = 0. 0 or MUSE_ERR_NOMEM; unchanged on error. */
 int muse_buf_reserve(MuseBuf *b, size_t n);
 int muse_buf_append(MuseBuf *b, const void *bytes, size_t n);
 void muse_buf_clear(MuseBuf *b);
