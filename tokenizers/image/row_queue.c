@@ -6,11 +6,15 @@
 #include "tokenizers/image/row_queue.h"
 
 #include <signal.h>
+#include <time.h>
 #ifdef __linux__
 #include <sched.h>
 #endif
 
-enum { LATE_MAX = 6 };   /* a thread that starts slowly is late once or twice */
+enum {
+    LATE_MAX    = 6,   /* a thread that starts slowly is late once or twice */
+    WAIT_MS_MAX = 1    /* a block is resized in some 25 us, a time slice lost is milliseconds */
+};
 
 static void lock(MuseRowQueue *q) { if (q->threaded) pthread_mutex_lock(&q->lock); }
 static void unlock(MuseRowQueue *q) { if (q->threaded) pthread_mutex_unlock(&q->lock); }
@@ -44,17 +48,33 @@ static void *use_blocks(void *user)
     return NULL;
 }
 
-/* Locked: until at most n blocks wait, or one has failed. Lends a hand. A second thread that is late again and again has no
- * CPU to itself: it is sent home, for then it only adds waiting. */
+static double now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+/* Locked: the block in use is finished, or it took too long: the thread that uses it has lost its CPU. Only with a second
+ * thread, for nobody else can be busy. */
+static bool wait_for_block(MuseRowQueue *q)
+{
+    const double start = now_ms();
+    pthread_cond_wait(&q->changed, &q->lock);
+    return now_ms() - start < WAIT_MS_MAX;
+}
+
+/* Locked: until at most n blocks wait, or one has failed. Lends a hand. A second thread that has no CPU to itself, being late
+ * again and again or stopped in the middle of a block, is sent home: it would only add waiting. */
 static void drain(MuseRowQueue *q, uint64_t n)
 {
     while (q->filled - q->used > n && q->rc == 0) {
-        if (q->threaded && ++q->late == LATE_MAX) {
-            q->done = true;
-            pthread_cond_broadcast(&q->changed);
-        }
+        bool late = q->threaded && ++q->late == LATE_MAX;
         if (!q->busy) use_next(q);
-        else pthread_cond_wait(&q->changed, &q->lock);   /* never without a second thread: nobody else is busy */
+        else if (!wait_for_block(q)) late = true;
+        if (!late) continue;
+        q->done = true;
+        pthread_cond_broadcast(&q->changed);
     }
 }
 
