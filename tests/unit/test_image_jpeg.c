@@ -192,11 +192,34 @@ static void test_two_components(void **state)
     free(bytes);
 }
 
+/* Cameras pad with zeros or ones before the end marker, which is logged; other bytes there are damage. */
+static void test_end_padding(void **state)
+{
+    (void)state;
+    const JpegLayout layout = { "plain", 3, JCS_YCbCr, 2, 2, 0, 0, 0, NULL, 0 };
+    static const struct { uint8_t byte; size_t n; int status; } pads[] = {
+        { 0, 1, 0 }, { 0, 20, 0 }, { 0, 4000, 0 }, { 0xff, 9, 0 }, { 0x12, 20, MUSE_ERR_FORMAT }, { 0x12, 4000, MUSE_ERR_FORMAT },
+    };
+    unsigned char *bytes;
+    const unsigned long size = jpeg_make(&bytes, &layout, 40, 24, 80, 8);
+    for (size_t i = 0; i < sizeof pads / sizeof *pads; i++) {
+        uint8_t *padded = malloc(size + pads[i].n);
+        memcpy(padded, bytes, size - 2);
+        memset(padded + size - 2, pads[i].byte, pads[i].n);
+        memcpy(padded + size - 2 + pads[i].n, "\xff\xd9", 2);
+        MuseError err = { 0 };
+        const int rc = read_status(padded, size + pads[i].n, &err);
+        if (rc != pads[i].status) fail_msg("%zu bytes of %02x: %d %s", pads[i].n, pads[i].byte, rc, err.text);
+        free(padded);
+    }
+    free(bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_layouts), cmocka_unit_test(test_every_edge), cmocka_unit_test(test_scan_bomb),
-        cmocka_unit_test(test_missing_component), cmocka_unit_test(test_two_components),
+        cmocka_unit_test(test_missing_component), cmocka_unit_test(test_two_components), cmocka_unit_test(test_end_padding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

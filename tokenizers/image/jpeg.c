@@ -72,12 +72,28 @@ static _Noreturn void leave_with(JpegReader *r, int code, const char *text)
     longjmp(r->jump, 1);
 }
 
+/* Some cameras pad the coded data with zeros or ones before the end marker. Anything else there is damage. */
+static bool is_end_padding(const JpegReader *r, const struct jpeg_error_mgr *e)
+{
+    const uint8_t *bytes = r->job->source->bytes;
+    const size_t n = (size_t)e->msg_parm.i[0], near = offset_of(r), size = r->job->source->size;
+    if (e->msg_parm.i[1] != MARKER_EOI) return false;
+    size_t at = near > 4 ? near - 4 : 0;   /* the library may or may not have counted the marker itself */
+    while (at + 1 < size && at < near + 4 && !(bytes[at] == 0xff && bytes[at + 1] == MARKER_EOI)) at++;
+    if (at + 1 >= size || at >= near + 4 || n > at) return false;
+    for (size_t i = at - n; i < at; i++)
+        if (bytes[i] != 0 && bytes[i] != 0xff) return false;
+    return true;
+}
+
 /* level -1 is a warning, others are traces */
 static void on_message(j_common_ptr c, int level)
 {
     if (level >= 0) return;
     const JpegReader *r = c->client_data;
-    if (c->err->msg_code != JWRN_JFIF_MAJOR && c->err->msg_code != JWRN_ADOBE_XFORM) leave(c);
+    const int code = c->err->msg_code;
+    const bool harmless = code == JWRN_JFIF_MAJOR || code == JWRN_ADOBE_XFORM || (code == JWRN_EXTRANEOUS_DATA && is_end_padding(r, c->err));
+    if (!harmless) leave(c);
     char text[JMSG_LENGTH_MAX];
     c->err->format_message(c, text);
     muse_log(&r->job->rt->log, MUSE_LOG_WARN, "jpeg: %s", text);
