@@ -17,6 +17,7 @@ static char *read_file(const char *path, size_t *size)
         rewind(f);
         *size = fread(data, 1, (size_t)end, f);
         data[*size] = 0;
+        if (*size != (size_t)end) free(data), data = NULL;
     }
     if (f) fclose(f);
     if (!data) fprintf(stderr, "%s: can't read\n", path);

@@ -24,6 +24,7 @@ static void help(FILE *to)
     for (size_t i = 0; i < muse_family_count(); i++) fprintf(to, "%s%s", i ? ", " : "", muse_family_at(i)->name);
     fputs("; muse unless told\n"
           "  --tokenizer FILE          a tokenizer.json, a folder with one, or a GGUF file; family muse has its own\n"
+          "                            (in the folder that MUSE_MODELS names, else beside the program)\n"
           "  --summary                 spans only, not each position\n"
           "  --draw FILE.png           draw tokens, pictures with their patches, sounds with their frames\n"
           "  --lines FILE              tokenize each line by itself and print {\"ids\":[...],\"decoded\":\"...\"} a line;\n"

@@ -32,7 +32,7 @@ MUSE_API void muse_audio_params_init(MuseAudioParams *params);
 
 /**
  * Open a sound file: WAV (also RF64), FLAC, OGG (Vorbis, Opus), MP3 (also layer II) or AIFF. Any thread. Other containers
- * are MUSE_ERR_UNSUPPORTED, as are chained Ogg streams. A file must not be shortened by others while it is open.
+ * are MUSE_ERR_UNSUPPORTED, as are chained Ogg streams. A file over 64 MiB must not be shortened by others while it is open (it is mapped).
  * The length is checked here where the container states it, and in muse_audio_frames(); rules: docs/audio.md.
  * @param out     Receives the handle, or NULL. Release with muse_audio_close().
  * @param rt      NULL = defaults.

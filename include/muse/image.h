@@ -53,6 +53,7 @@ MUSE_API void muse_image_params_init(MuseImageParams *params);
  * @param params  NULL = defaults.
  * @return 0; MUSE_ERR_ARG; MUSE_ERR_IO; MUSE_ERR_FORMAT: damaged, truncated, or no known kind; MUSE_ERR_UNSUPPORTED;
  *         MUSE_ERR_LIMIT: over max_pixels or max_bytes; MUSE_ERR_CANCELLED; MUSE_ERR_NOMEM.
+ *         A file over 64 MiB must not be shortened by others while it is open (it is mapped).
  *         Under MUSE_KEEP_ENCODED only the header is read here: damage further in is reported by the call that decodes.
  */
 MUSE_API int muse_image_open_file(MuseImage **out, MuseRuntime *rt, const char *path, const MuseImageParams *params, MuseError *err);
