@@ -26,7 +26,18 @@ void muse_canvas_blend(const MuseCanvas *c, int x, int y, int w, int h, uint32_t
     }
 }
 
-void muse_canvas_fill(const MuseCanvas *c, int x, int y, int w, int h, uint32_t colour) { muse_canvas_blend(c, x, y, w, h, colour, 256); }
+void muse_canvas_fill(const MuseCanvas *c, int x, int y, int w, int h, uint32_t colour)
+{
+    clip(c, &x, &y, &w, &h);
+    for (int j = 0; j < h; j++) {
+        uint8_t *at = c->rgb + ((size_t)(y + j) * (size_t)c->width + (size_t)x) * 3;
+        for (int i = 0; i < w; i++, at += 3) {
+            at[0] = (uint8_t)(colour >> 16);
+            at[1] = (uint8_t)(colour >> 8);
+            at[2] = (uint8_t)colour;
+        }
+    }
+}
 
 void muse_canvas_frame(const MuseCanvas *c, int x, int y, int w, int h, uint32_t colour)
 {

@@ -36,8 +36,12 @@ static void check_level(MuseRuntime *rt, const char *level)
         unsigned first, n, rate, window, hop, bins, rule, at, columns;
         float db;
         char name[32];
+        char row[256] = "";   /* sscanf wants a terminated text */
+        const size_t length = (size_t)((const char *)memchr(line, '\n', (size_t)(end - line)) - line);
         if (*line == '#') continue;
-        assert_int_equal(sscanf(line, "%31[^,],%u,%u,%u,%u,%u,%u,%u,%f,%u,%u", name, &first, &n, &rate, &window, &hop, &bins, &rule, &db, &at, &columns), 11);
+        assert_true(length < sizeof row);
+        memcpy(row, line, length);
+        assert_int_equal(sscanf(row, "%31[^,],%u,%u,%u,%u,%u,%u,%u,%f,%u,%u", name, &first, &n, &rate, &window, &hop, &bins, &rule, &db, &at, &columns), 11);
         assert_true((first + n) * 2 <= pcm.size && (at + columns * bins) * 4 <= values.size);
         MuseAudioRule r = mel_rule(rate, window, hop, bins, 1, rule);
         r.floor_db = db;
