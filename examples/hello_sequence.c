@@ -11,7 +11,7 @@ int main(int argc, char **argv)
     MuseSequence *seq = NULL;
     MuseSequenceParams params;
     muse_sequence_params_init(&params);
-    params.family = muse_family_find("gemma4_unified");
+    params.family_name = "gemma4_unified";
     int rc = muse_image_open_file(&image, NULL, argc > 1 ? argv[1] : "examples/media/coffee.jpg", NULL, &err);
     if (rc == 0) rc = muse_sequence_open(&seq, NULL, &params, &err);
     if (rc == 0) rc = muse_sequence_append_image(seq, image, NULL, &err);

@@ -135,6 +135,7 @@ static int draw_image(Drawing *d, const MuseSpan *span)
              plan->width, plan->height, r->x0, r->y0, plan->used_width, plan->used_height, plan->grid_width, plan->grid_height, plan->unit,
              plan->n_patches, plan->scale_x, plan->scale_y, plan->scale_x < 1 || plan->scale_y < 1 ? " (detail lost)" : "");
     heading(d, line);
+    if (span->row_end_id >= 0) heading(d, "a marker follows each row of patches");
     draw_markers(d, span, true);
     const uint64_t full_w = (uint64_t)plan->grid_width * plan->unit, full_h = (uint64_t)plan->grid_height * plan->unit;
     uint64_t w = PICTURE_WIDTH < d->canvas.width - 2 * MARGIN ? PICTURE_WIDTH : (uint64_t)(d->canvas.width - 2 * MARGIN);

@@ -23,6 +23,8 @@ int muse_sequence_open(MuseSequence **out, MuseRuntime *rt, const MuseSequencePa
     const int rc = MUSE_PARAMS_IMPORT(&p, params, "MuseSequenceParams", err);
     if (rc < 0) return rc;
     MUSE_REQUIRE(err, p.max_positions <= INT32_MAX);   /* t, y, x are 32 bits */
+    if (!p.family) p.family = muse_family_find(p.family_name ? p.family_name : "muse");
+    if (!p.family) return muse_fail(err, MUSE_ERR_NOT_FOUND, "no family is called %s", p.family_name);
     MuseRuntime *held = muse_runtime_ref(rt);
     MuseSequence *seq = held ? muse_zalloc(&held->alloc, sizeof *seq) : NULL;
     if (!seq) {
@@ -30,7 +32,7 @@ int muse_sequence_open(MuseSequence **out, MuseRuntime *rt, const MuseSequencePa
         return MUSE_NOMEM(err, sizeof *seq);
     }
     seq->rt = held;
-    seq->family = p.family ? *p.family : *muse_family_find("muse");
+    seq->family = *p.family;
     if (!seq->family.name) seq->family.name = "(no name)";
     seq->tokenizer = p.tokenizer;
     seq->max_positions = p.max_positions ? p.max_positions : MAX_POSITIONS;
@@ -182,8 +184,12 @@ static int push_image(MuseSequence *seq, MuseSpan *span, MuseError *err)
     const uint64_t ends = (span->begin_id >= 0) + (span->end_id >= 0);
     const uint64_t count = ends + plan->n_patches + (span->row_end_id >= 0 ? plan->grid_height : 0);
     rc = push_span(seq, span, count, (int32_t)ends + 1, err);
-    if (rc == 0) seq->n_images++;
-    return rc;
+    if (rc < 0) return rc;
+    seq->n_images++;
+    if (plan->scale_x < 1 || plan->scale_y < 1)
+        muse_log(&seq->rt->log, MUSE_LOG_WARN, "picture %u: %u x %u pixels are reduced to %u x %u (scale %.3g x %.3g)", span->info.number,
+                 plan->width, plan->height, plan->used_width, plan->used_height, plan->scale_x, plan->scale_y);
+    return 0;
 }
 
 int muse_sequence_append_image(MuseSequence *seq, MuseImage *image, const MuseImageOptions *options, MuseError *err)
@@ -201,10 +207,6 @@ int muse_sequence_append_image(MuseSequence *seq, MuseImage *image, const MuseIm
     span.info.region = info.source;
     rc = push_image(seq, &span, err);
     if (rc < 0) goto fail;
-    const MuseImagePlan *plan = &span.info.image;
-    if (plan->scale_x < 1 || plan->scale_y < 1)
-        muse_log(&seq->rt->log, MUSE_LOG_WARN, "picture %u: %u x %u pixels are reduced to %u x %u (scale %.3f)", span.info.number,
-                 plan->width, plan->height, plan->used_width, plan->used_height, plan->scale_x);
     return 0;
 fail:
     span_clear(&span);
@@ -375,6 +377,17 @@ static void fill_source(const MuseSpan *span, const MusePlace *place, MusePositi
     }
 }
 
+/* the text of a marker that took its published id */
+static void published_bytes(const MuseFamily *f, int32_t id, MusePosition *out)
+{
+    const MuseMarker *markers[] = { &f->image_begin, &f->image_row_end, &f->image_end, &f->audio_begin, &f->audio_end, &f->text_begin };
+    for (size_t i = 0; i < sizeof markers / sizeof *markers; i++)
+        if (markers[i]->text && markers[i]->id == id) {
+            out->bytes = markers[i]->text;
+            out->n_bytes = strlen(markers[i]->text);
+        }
+}
+
 int muse_sequence_position(const MuseSequence *seq, size_t i, MusePosition *out)
 {
     if (!seq || !out || i >= seq->length) return MUSE_ERR_ARG;
@@ -385,6 +398,7 @@ int muse_sequence_position(const MuseSequence *seq, size_t i, MusePosition *out)
                            .span = (uint32_t)k, .index = (uint32_t)place.index, .t = place.t, .y = place.y, .x = place.x };
     if (!place.is_marker) fill_source(span, &place, out);
     if (out->modality == MUSE_TEXT && seq->tokenizer) muse_text_token_bytes(seq->tokenizer, place.id, &out->bytes, &out->n_bytes);
+    else if (place.is_marker) published_bytes(&seq->family, place.id, out);
     return 0;
 }
 

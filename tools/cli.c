@@ -130,6 +130,20 @@ static bool take_common(Cli *cli, const char *option, int *exit_code)
     return true;
 }
 
+/* what only shows when all parts are known */
+static int check_parts(const Cli *cli)
+{
+    size_t pipes = 0, pictures_after_budget = 0;
+    for (size_t i = 0; i < cli->n_parts; i++) {
+        const Part *p = &cli->parts[i];
+        pipes += (p->kind == PART_IMAGE || p->kind == PART_AUDIO) && strcmp(p->value, "-") == 0;
+        pictures_after_budget += (p->kind == PART_IMAGE || p->kind == PART_IMAGE_SIZE) && p->budget == cli->budget;
+    }
+    if (pipes > 1) return cli_usage("only one part can come from standard input (-)");
+    if (cli->budget && pictures_after_budget == 0) return cli_usage("--image-budget is for the pictures after it, and none follows");
+    return EXIT_OK;
+}
+
 const char *cli_next(Cli *cli, int *exit_code)
 {
     while (cli->at < cli->argc && *exit_code == EXIT_OK) {
@@ -137,6 +151,7 @@ const char *cli_next(Cli *cli, int *exit_code)
         if (!take_common(cli, option, exit_code)) return option;
     }
     cli->runtime.log = cli->quiet ? NULL : print_log;
+    if (*exit_code == EXIT_OK) *exit_code = check_parts(cli);
     return NULL;
 }
 

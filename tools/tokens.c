@@ -298,10 +298,10 @@ static int read_options(Cli *cli, Tokens *o)
     int code = EXIT_OK;
     const char *option, *value;
     while ((option = cli_next(cli, &code))) {
-        if (strcmp(option, "--help") == 0) { o->help = true; return EXIT_OK; }
+        if (strcmp(option, "--help") == 0 || strcmp(option, "-h") == 0) { o->help = true; return EXIT_OK; }
         if (strcmp(option, "--summary") == 0) { o->summary = true; continue; }
         const bool known = strcmp(option, "--family") == 0 || strcmp(option, "--tokenizer") == 0 || strcmp(option, "--lines") == 0 || strcmp(option, "--draw") == 0;
-        if (!known) return cli_usage("tokens: unknown option %s (try muse tokens --help)", option);
+        if (!known) return cli_usage("tokens: %s is no option of it (try muse tokens --help)", option);
         if (!(value = cli_value(cli, option, &code))) break;
         if (strcmp(option, "--tokenizer") == 0) o->tokenizer_path = value;
         else if (strcmp(option, "--lines") == 0) o->lines = value;
@@ -333,7 +333,10 @@ static int build(Cli *cli, Tokens *o)
     for (size_t i = 0; i < cli->n_parts; i++) {
         const Part *part = &cli->parts[i];
         if (cli_append_part(o->seq, o->rt, part, MUSE_TEXT_ADDED, &err) >= 0) continue;
-        if (part->kind == PART_TEXT && !o->tokenizer) return cli_fail(&err, "--text (give --tokenizer)");
+        if (part->kind == PART_TEXT && !o->tokenizer) {
+            fprintf(stderr, "muse: --text needs a --tokenizer: there is none for family %s here\n", o->family->name);
+            return EXIT_UNSUPPORTED;
+        }
         return cli_fail(&err, part->kind == PART_IMAGE || part->kind == PART_AUDIO ? part->value : NULL);
     }
     return EXIT_OK;
@@ -357,8 +360,8 @@ int cmd_tokens(Cli *cli)
         code = print_lines(&o);
     } else if (code == EXIT_OK) {
         code = build(cli, &o);
-        if (code == EXIT_OK) code = cli->json ? print_json(&o) : print_table(&o);
         if (code == EXIT_OK && o.draw) code = draw(&o);
+        if (code == EXIT_OK) code = cli->json ? print_json(&o) : print_table(&o);
     }
     muse_sequence_close(&o.seq);
     muse_text_close(&o.tokenizer);

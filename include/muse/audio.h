@@ -10,7 +10,6 @@
 #define MUSE_AUDIO_H
 
 #include "muse/family.h"
-#include "muse/image.h"
 #include "muse/runtime.h"
 
 #ifdef __cplusplus

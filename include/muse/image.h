@@ -22,9 +22,6 @@ typedef struct MusePatches MusePatches;
 /** A rectangle: x0 <= x < x1, y0 <= y < y1. */
 typedef struct MuseRect { double x0, y0, x1, y1; } MuseRect;
 
-/** Polled while a long call works; non-zero makes it return MUSE_ERR_CANCELLED. Called from the calling thread. */
-typedef int MuseCancelFn(void *user);
-
 /** What is kept of the original for regions, re-looks and repeated use. */
 enum {
     MUSE_KEEP_ENCODED = 0, ///< the encoded bytes, decoded again when asked; least memory (given pixels: the pixels)

@@ -27,6 +27,9 @@ typedef struct MuseAllocator {
     void *user;                               ///< handed back unchanged
 } MuseAllocator;
 
+/** Polled while a long call works; non-zero makes it return MUSE_ERR_CANCELLED. Called from the calling thread. */
+typedef int MuseCancelFn(void *user);
+
 enum {
     MUSE_LOG_NONE  = 0, ///< the level of a runtime without a log function: libmuse is silent
     MUSE_LOG_WARN  = 1, ///< something was changed or left out that the caller may not expect

@@ -30,7 +30,8 @@ enum {
 
 typedef struct MuseSequenceParams {
     size_t                   struct_size; ///< set by muse_sequence_params_init()
-    const MuseFamily        *family;      ///< NULL = "muse". Copied; its strings must live until close
+    const char              *family_name; ///< a built-in family; NULL = "muse", unless family is given
+    const MuseFamily        *family;      ///< rules of one's own (a changed copy, a model's); goes before family_name. Copied; its strings must live until close
     const MuseTextTokenizer *tokenizer;   ///< for text and marker ids; NULL: media and ids only, markers take their published ids. Borrowed until close
     uint64_t                 max_positions; ///< refuse to grow over this; at most 2^31 - 1; 0 = 2^24
 } MuseSequenceParams;
@@ -41,7 +42,7 @@ MUSE_API void muse_sequence_params_init(MuseSequenceParams *params);
  * Make an empty sequence. Any thread.
  * @param out Receives the handle, or NULL. Release with muse_sequence_close().
  * @param rt  NULL = defaults.
- * @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM. A family whose tokenizer lacks its media markers still opens: appending that
+ * @return 0; MUSE_ERR_ARG; MUSE_ERR_NOT_FOUND: no family of that name; MUSE_ERR_NOMEM. A family whose tokenizer lacks its media markers still opens: appending that
  *         medium then gives MUSE_ERR_NOT_FOUND.
  */
 MUSE_API int muse_sequence_open(MuseSequence **out, MuseRuntime *rt, const MuseSequenceParams *params, MuseError *err);
@@ -104,7 +105,7 @@ typedef struct MusePosition {
     int32_t  t, y, x;      ///< t: order in time (a picture's patches share one t); y, x: patch row and column (a row-end marker has those after its row)
     MuseRect source;       ///< MUSE_IMAGE: pixels of the original picture
     double   start_ms, end_ms; ///< MUSE_AUDIO: from the start of the sound; end_ms is clipped to its length
-    const char *bytes;     ///< MUSE_TEXT with a tokenizer: the text bytes of the token, not terminated; lives as long as the tokenizer
+    const char *bytes;     ///< MUSE_TEXT: the text bytes of the token, not terminated; lives as long as tokenizer and sequence. Without a tokenizer only markers have them
     size_t   n_bytes;
 } MusePosition;
 
@@ -123,7 +124,7 @@ typedef struct MuseSpanInfo {
     uint8_t  hash[32];        ///< of the content and what was made of it: equal hashes, equal ids and features (a region's place in its original is not content). BLAKE2b
     MuseImagePlan image;      ///< MUSE_IMAGE
     MuseRect      region;     ///< MUSE_IMAGE: the part of the original that was given
-    uint32_t      number;     ///< MUSE_IMAGE, MUSE_AUDIO: how many-th of its kind, from 1; what "<image 2>" means
+    uint32_t      number;     ///< MUSE_IMAGE, MUSE_AUDIO: its number among the pictures or sounds, from 1; what "<image 2>" means
     MuseAudioPlan audio;      ///< MUSE_AUDIO
 } MuseSpanInfo;
 

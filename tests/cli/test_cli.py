@@ -40,7 +40,8 @@ class Usage(unittest.TestCase):
                      ["tokens", "--family", "gemma4_unified", "--image-budget", "100", "--image-size", "5x5"],
                      ["tokens", "--family", "gemma4_unified", "--audio-length", "1.5x"], ["tokens", "--family", "gemma4_unified", "--image-size", "4294967396x5"],
                      ["tokens", "--family", "gemma4_unified", "--image-size=-5x10"], ["tokens", "--family", "gemma4_unified", "--audio-length", "1@4294983296"],
-                     ["tokens", "--lines", "x", "--draw", "y.png"], ["tokens", "--ids", "1", "--seed", "x"], ["tokens", "--image-budget", "-1", "--ids", "1"]):
+                     ["tokens", "--lines", "x", "--draw", "y.png"], ["tokens", "--image", "-", "--audio", "-"],
+                     ["tokens", "--family", "fuyu", "--image-size", "9x9", "--image-budget", "70"], ["tokens", "--ids", "1", "--seed", "x"], ["tokens", "--image-budget", "-1", "--ids", "1"]):
             with self.subTest(args):
                 out, err = muse(*args, code=USAGE)
                 self.assertEqual(out, "")

@@ -81,6 +81,8 @@ static void test_gemma4(void **state)
     p = at(seq, 2);
     assert_int_equal(p.id, 255999);
     assert_true(p.is_marker && p.modality == MUSE_TEXT);
+    assert_int_equal(p.n_bytes, 8);
+    assert_memory_equal(p.bytes, "<|image>", 8);
     p = at(seq, 3 + 19 + 4);
     assert_int_equal(p.modality, MUSE_IMAGE);
     assert_int_equal(p.id, 258880);
@@ -273,6 +275,11 @@ static void test_rows_and_limits(void **state)
     const int32_t negative = -1;
     assert_int_equal(muse_sequence_append_ids(seq, &negative, 1, &err), MUSE_ERR_ARG);
     assert_int_equal(muse_sequence_length(seq), 100);
+    muse_sequence_params_init(&p);
+    p.family_name = "gemma4-unified";   /* a typing error is told, not taken for the default */
+    MuseSequence *none = NULL;
+    assert_int_equal(muse_sequence_open(&none, NULL, &p, &err), MUSE_ERR_NOT_FOUND);
+    assert_non_null(strstr(err.text, "gemma4-unified"));
     /* family muse has no published ids: without a tokenizer its markers are unknown, and that is said */
     MuseImage *image = picture(8, 8, 1);
     assert_int_equal(muse_sequence_append_image(seq, image, NULL, &err), MUSE_ERR_NOT_FOUND);
