@@ -108,6 +108,24 @@ static int allocate(MuseResizeAxis *axis, const MuseAllocator *a, MuseError *err
     return 0;
 }
 
+/* A table whose weights do not all fit goes without: kernels that need halves leave it to others. */
+static int split_weights(MuseResizeAxis *axis, const MuseAllocator *a, MuseError *err)
+{
+    enum { LARGEST = INT8_MAX * 256 + INT8_MAX };
+    const size_t n = axis->n_out * axis->slots;   /* whole groups */
+    const int16_t *w = axis->part[0];
+    for (size_t k = 0; k < n; k++)
+        if (w[k] > LARGEST) return 0;
+    axis->halves = muse_alloc_array(a, n, 2);
+    if (!axis->halves) return MUSE_NOMEM(err, n * 2);
+    for (size_t k = 0; k < n; k++) {
+        int8_t *high = axis->halves + k / MUSE_RESIZE_GROUP * (2 * MUSE_RESIZE_GROUP) + k % MUSE_RESIZE_GROUP;
+        *high = (int8_t)((w[k] + 128) >> 8);
+        high[MUSE_RESIZE_GROUP] = (int8_t)(w[k] - *high * 256);
+    }
+    return 0;
+}
+
 /* first, count, taps; and the largest weight if asked for */
 static double measure(MuseResizeAxis *axis, const Filter *f, double *w)
 {
@@ -125,10 +143,11 @@ static double measure(MuseResizeAxis *axis, const Filter *f, double *w)
     return largest;
 }
 
-static int build(MuseResizeAxis *axis, const MuseAllocator *a, const Filter *f, uint32_t precision, bool across, double **w, MuseError *err)
+static int build(MuseResizeAxis *axis, const MuseAllocator *a, const Filter *f, uint32_t precision, unsigned flags, double **w, MuseError *err)
 {
+    const bool grouped = flags & MUSE_RESIZE_GROUPED;
     measure(axis, f, NULL);
-    const size_t most = axis->taps + (across ? MUSE_RESIZE_GROUP - 1 : 0);
+    const size_t most = axis->taps + (grouped ? MUSE_RESIZE_GROUP - 1 : 0);
     axis->slots = (most + MUSE_RESIZE_SLOTS - 1) / MUSE_RESIZE_SLOTS * MUSE_RESIZE_SLOTS;
     *w = muse_alloc_array(a, axis->taps, sizeof **w);
     if (!*w) return MUSE_NOMEM(err, axis->taps * sizeof **w);
@@ -139,7 +158,7 @@ static int build(MuseResizeAxis *axis, const MuseAllocator *a, const Filter *f, 
     double magnitude = 0;
     for (uint32_t i = 0; i < axis->n_out; i++) {
         window_weights(axis, f, i, axis->first[i], axis->count[i], *w);
-        const uint32_t lead = across ? axis->first[i] % MUSE_RESIZE_GROUP : 0;
+        const uint32_t lead = grouped ? axis->first[i] % MUSE_RESIZE_GROUP : 0;
         if (!store_weights(axis, i, lead, *w, axis->count[i], &magnitude))
             return muse_fail(err, MUSE_ERR_ARG, "resize %u -> %u: a weight of output %u is out of range", axis->n_in, axis->n_out, i);
         axis->first[i] -= lead;
@@ -149,7 +168,7 @@ static int build(MuseResizeAxis *axis, const MuseAllocator *a, const Filter *f, 
      * becoming 1), and only a box of 2^23 taps comes near, with 2^31 - 2^23. */
     if (255 * magnitude + (double)(1 << axis->shift) > INT32_MAX)
         return muse_fail(err, MUSE_ERR_ARG, "resize %u -> %u: sums of %zu samples pass 31 bits", axis->n_in, axis->n_out, axis->taps);
-    return 0;
+    return (flags & MUSE_RESIZE_HALVES) && axis->parts == 1 ? split_weights(axis, a, err) : 0;
 }
 
 int muse_resize_axis_open(MuseResizeAxis *axis, const MuseAllocator *a, uint32_t n_in, uint32_t n_out, uint32_t filter,
@@ -165,7 +184,7 @@ int muse_resize_axis_open(MuseResizeAxis *axis, const MuseAllocator *a, uint32_t
     axis->first = muse_alloc_array(a, n_out, sizeof *axis->first);
     axis->count = muse_alloc_array(a, n_out, sizeof *axis->count);
     if (!axis->first || !axis->count) rc = MUSE_NOMEM(err, n_out * sizeof *axis->first);
-    if (rc == 0) rc = build(axis, a, f, precision, flags & MUSE_RESIZE_ACROSS, &w, err);
+    if (rc == 0) rc = build(axis, a, f, precision, flags, &w, err);
     muse_free(w);
     if (rc < 0) muse_resize_axis_close(axis);
     return rc;
@@ -177,14 +196,15 @@ void muse_resize_axis_close(MuseResizeAxis *axis)
     muse_free(axis->count);
     muse_free(axis->part[0]);
     muse_free(axis->part[1]);
+    muse_free(axis->halves);
     *axis = (MuseResizeAxis){ 0 };
 }
 
 static inline uint8_t clamp_u8(int32_t v) { return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v); }
 
-/* channels and parts are literals where this is called, so that the inner loops unroll */
-static inline void across_row(uint8_t *dst, const uint8_t *src, const MuseResizeAxis *axis, size_t channels, int parts, size_t begin,
-                              size_t end)
+/* dst: samples `step` bytes apart. channels and parts are literals where this is called, so that the inner loops unroll */
+static inline void across_row(uint8_t *dst, size_t step, const uint8_t *src, const MuseResizeAxis *axis, size_t channels, int parts,
+                              size_t begin, size_t end)
 {
     const int32_t half = 1 << (axis->shift - 1);
     for (size_t i = begin; i < end; i++) {
@@ -195,26 +215,37 @@ static inline void across_row(uint8_t *dst, const uint8_t *src, const MuseResize
             const int32_t w = parts == 2 ? w0[k] * MUSE_RESIZE_SPLIT + w1[k] : w0[k];
             for (size_t c = 0; c < channels; c++) sum[c] += w * s[c];
         }
-        for (size_t c = 0; c < channels; c++) dst[i * channels + c] = clamp_u8(sum[c] >> axis->shift);
+        for (size_t c = 0; c < channels; c++) dst[(i * channels + c) * step] = clamp_u8(sum[c] >> axis->shift);
     }
+}
+
+static void across_any(uint8_t *dst, size_t step, const uint8_t *src, const MuseResizeRows *rows, const MuseResizeAxis *axis)
+{
+    const size_t begin = rows->begin, end = rows->end;
+    if (rows->channels == 1 && axis->parts == 1) across_row(dst, step, src, axis, 1, 1, begin, end);
+    else if (rows->channels == 3 && axis->parts == 1) across_row(dst, step, src, axis, 3, 1, begin, end);
+    else if (rows->channels == 4 && axis->parts == 1) across_row(dst, step, src, axis, 4, 1, begin, end);
+    else if (rows->channels == 1) across_row(dst, step, src, axis, 1, 2, begin, end);
+    else if (rows->channels == 3) across_row(dst, step, src, axis, 3, 2, begin, end);
+    else across_row(dst, step, src, axis, 4, 2, begin, end);
 }
 
 void muse_resize_across_u8_c(const MuseResizeRows *rows, const MuseResizeAxis *axis)
 {
-    for (size_t r = 0; r < rows->n_rows; r++) {
-        uint8_t *dst = rows->dst[r];
-        const uint8_t *src = rows->src + r * rows->src_stride;
-        const size_t begin = rows->begin, end = rows->end;
-        if (rows->channels == 1 && axis->parts == 1) across_row(dst, src, axis, 1, 1, begin, end);
-        else if (rows->channels == 3 && axis->parts == 1) across_row(dst, src, axis, 3, 1, begin, end);
-        else if (rows->channels == 4 && axis->parts == 1) across_row(dst, src, axis, 4, 1, begin, end);
-        else if (rows->channels == 1) across_row(dst, src, axis, 1, 2, begin, end);
-        else if (rows->channels == 3) across_row(dst, src, axis, 3, 2, begin, end);
-        else across_row(dst, src, axis, 4, 2, begin, end);
+    for (size_t r = 0; r < rows->n_rows; r++) across_any(rows->dst[r], 1, rows->src + r * rows->src_stride, rows, axis);
+}
+
+void muse_resize_across_quads_u8_c(const MuseResizeRows *rows, const MuseResizeAxis *axis)
+{
+    const size_t quad = MUSE_RESIZE_GROUP, whole = (rows->n_rows + quad - 1) / quad * quad;
+    for (size_t r = 0; r < whole; r++) {   /* the last row again where there is none */
+        const size_t from = r < rows->n_rows ? r : rows->n_rows - 1;
+        across_any(rows->dst[r / quad] + r % quad, quad, rows->src + from * rows->src_stride, rows, axis);
     }
 }
 
-void muse_resize_down_u8_c(uint8_t *dst, const uint8_t *const rows[], size_t n, const MuseResizeAxis *axis, size_t index)
+/* rows: of `step` samples each, interleaved; 1 or 4 */
+static inline void down_any(uint8_t *dst, const uint8_t *const rows[], size_t step, size_t n, const MuseResizeAxis *axis, size_t index)
 {
     enum { BLOCK = 256 };   /* sums of a block stay in the first-level cache */
     const int32_t half = 1 << (axis->shift - 1);
@@ -224,11 +255,21 @@ void muse_resize_down_u8_c(uint8_t *dst, const uint8_t *const rows[], size_t n, 
         for (size_t j = 0; j < m; j++) sum[j] = half;
         for (size_t k = 0; k < axis->count[index]; k++) {
             const int32_t w = muse_resize_weight(axis, index, k);
-            const uint8_t *row = rows[k] + x;
-            for (size_t j = 0; j < m; j++) sum[j] += w * row[j];
+            const uint8_t *row = rows[k / step] + x * step + k % step;
+            for (size_t j = 0; j < m; j++) sum[j] += w * row[j * step];
         }
         for (size_t j = 0; j < m; j++) dst[x + j] = clamp_u8(sum[j] >> axis->shift);
     }
+}
+
+void muse_resize_down_u8_c(uint8_t *dst, const uint8_t *const rows[], size_t n, const MuseResizeAxis *axis, size_t index)
+{
+    down_any(dst, rows, 1, n, axis, index);
+}
+
+void muse_resize_down_quads_u8_c(uint8_t *dst, const uint8_t *const rows[], size_t n, const MuseResizeAxis *axis, size_t index)
+{
+    down_any(dst, rows, MUSE_RESIZE_GROUP, n, axis, index);
 }
 
 void muse_resize_ops_init(MuseResizeOps *ops, unsigned cpu)

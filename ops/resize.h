@@ -14,8 +14,8 @@
 #include "ops/cpu.h"
 
 enum {
-    MUSE_RESIZE_ROWS  = 8,    /* most rows of one call across */
-    MUSE_RESIZE_GROUP = 4,    /* `first` is a multiple of this in tables for the pass across */
+    MUSE_RESIZE_ROWS  = 16,   /* most rows of one call across; what JPEG decoders give at a time */
+    MUSE_RESIZE_GROUP = 4,    /* `first` is a multiple of this in grouped tables; rows of a quad */
     MUSE_RESIZE_SLOTS = 8,    /* `slots` is a multiple of this */
     MUSE_RESIZE_SPLIT = 4096  /* a weight of two parts is part[0] * 4096 + part[1], 0 <= part[1] < 4096 */
 };
@@ -33,14 +33,17 @@ typedef struct MuseResizeAxis {
     uint32_t *first;    /* [n_out], never falling; first[i] + count[i] <= n_in */
     uint32_t *count;    /* [n_out] */
     int16_t  *part[2];  /* [n_out, slots]; part[1] is NULL if parts is 1 */
+    int8_t   *halves;   /* [n_out, slots / 4, 2, 4]: of 4 weights the high halves, then the low: 256 * high + low. Or NULL */
 } MuseResizeAxis;
 
-enum { MUSE_RESIZE_ACROSS = 1, MUSE_RESIZE_MIRROR = 2 };
+enum { MUSE_RESIZE_GROUPED = 1, MUSE_RESIZE_MIRROR = 2, MUSE_RESIZE_HALVES = 4 };
 
 /* Build the table. Start with zeros; muse_resize_axis_close() accepts a half-open one.
- * flags: MUSE_RESIZE_ACROSS: for MuseResizeAcrossU8, else for MuseResizeDownU8; MUSE_RESIZE_MIRROR: as if the samples came in
- * reverse and the outputs were reversed after. Windows across start at a multiple of MUSE_RESIZE_GROUP, with
- * zero weights in front, so that kernels load and rearrange each group of pixels once for all outputs that see it.
+ * flags:
+ *   GROUPED  windows start at a multiple of MUSE_RESIZE_GROUP, with zero weights in front, so that kernels load and
+ *            rearrange each group of samples once for all outputs that see it; all passes but MuseResizeDownU8 over rows need it
+ *   MIRROR   as if the samples came in reverse and the outputs were reversed after
+ *   HALVES   TORCH only: weights also in 8-bit halves; `halves` is NULL if a weight is above 127 * 256 + 127
  * 0; MUSE_ERR_ARG: a size of 0, an unknown filter or precision, weights that do not fit; MUSE_ERR_NOMEM. */
 int  muse_resize_axis_open(MuseResizeAxis *axis, const MuseAllocator *a, uint32_t n_in, uint32_t n_out, uint32_t filter,
                            uint32_t precision, unsigned flags, MuseError *err);
@@ -65,9 +68,13 @@ typedef void MuseResizeAcrossU8(const MuseResizeRows *rows, const MuseResizeAxis
 /* Output row `index` of the other axis: dst[x] from rows[k][x], k < count[index], x < n. dst overlaps no row. */
 typedef void MuseResizeDownU8(uint8_t *dst, const uint8_t *const rows[], size_t n, const MuseResizeAxis *axis, size_t index);
 
+/* The same two passes with rows between them in quads: four rows interleaved, byte k of 32-bit word x is sample x of the
+ * k-th row, so that four samples of a column lie side by side as the 8-bit dot product wants them. Both tables are grouped.
+ * across_quads_u8: dst[q] is the quad of rows 4q .. 4q+3; bytes of rows past n_rows are written, with anything.
+ * down_quads_u8: rows[q] is the quad of rows 4q .. 4q+3 of the window. */
 typedef struct MuseResizeOps {
-    MuseResizeAcrossU8 *across_u8;
-    MuseResizeDownU8   *down_u8;
+    MuseResizeAcrossU8 *across_u8, *across_quads_u8;
+    MuseResizeDownU8   *down_u8, *down_quads_u8;
 } MuseResizeOps;
 
 void muse_resize_ops_init(MuseResizeOps *ops, unsigned cpu);

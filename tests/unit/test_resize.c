@@ -380,9 +380,9 @@ static void test_memory_bound(void **state)
         meter.peak = before;
         assert_int_equal(resize_in(rt, &s[i], src, dst, 500), 0);
         assert_int_equal(meter.live, before);
-        const size_t S = 4000 * 3, D = 912 * 3, T = 2 * 2 * 3000 / 672 + 3, B = 8;
-        const size_t rows = i == 0 ? (T + B - 1) * D + 8 * S : (T + B - 1) * S + 8 * S + B * S;
-        const size_t tables = (912 + 672) * (24 * 2 + 8) + 2 * (T + B) * sizeof(void *) + 4096;
+        const size_t S = 4000 * 3, D = 912 * 3, T = 2 * 2 * 3000 / 672 + 2, B = 16;
+        const size_t rows = i == 0 ? (T + B - 1 + 6) * D + 16 * S : (T + B - 1) * S + 16 * S + B * S;
+        const size_t tables = (912 + 672) * (24 * 4 + 8) + 2 * (T + B) * sizeof(void *) + 4096;
         if (meter.peak - before > rows + tables) fail_msg("%zu bytes at peak, %zu allowed", meter.peak - before, rows + tables);
         muse_runtime_close(&rt);
         assert_int_equal(meter.live, 0);

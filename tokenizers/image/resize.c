@@ -202,7 +202,7 @@ int muse_resizer_open(MuseResizer **out, MuseRuntime *rt, const MuseResizeSpec *
     r->round = rt->team.threads > 1 ? MUSE_RESIZE_ROWS * rt->team.threads : MUSE_RESIZE_ROWS;
     if (r->round > ROUND_MAX) r->round = ROUND_MAX;
     if (spec->src_width != spec->dst_width) {
-        const unsigned flags = MUSE_RESIZE_ACROSS | ((spec->turn & MUSE_TURN_MIRROR_X) ? MUSE_RESIZE_MIRROR : 0);
+        const unsigned flags = MUSE_RESIZE_GROUPED | ((spec->turn & MUSE_TURN_MIRROR_X) ? MUSE_RESIZE_MIRROR : 0);
         rc = muse_resize_axis_open(&r->across, &rt->alloc, spec->src_width, spec->dst_width, spec->filter, spec->precision, flags, err);
         if (rc < 0) goto fail;
     }

@@ -2,11 +2,12 @@
 /* Streaming resampling of 8-bit pictures: source rows in, the whole result out. Users: the image encoder, muse_image_resize().
  *
  * Memory beside the result, with S = src_width * channels, D = dst_width * channels, T = the most source rows that one
- * output row sees (at most 2 * support * max(1, src_height / dst_height) + 2) and B = rows of a round (8 on one thread,
- * 8 a thread up to 64 on more), in bytes:
- *   horizontal pass first:  min(T + B - 1, src_height) * D  +  8 * S   (rows that come in too few at a time wait here)
- *   vertical pass first:    min(T + B - 1, src_height) * S  +  8 * S  +  B * S   (rows between the passes)
- * and the weight tables, about 2 (TORCH) or 4 (PILLOW) for each tap of each output column and row. */
+ * output row sees (at most 2 * support * max(1, src_height / dst_height) + 2) and B = rows of a round (16 on one thread,
+ * 16 a thread up to 64 on more), in bytes:
+ *   horizontal pass first:  min(T + B - 1, src_height) * D  +  16 * S   (rows that come in too few at a time wait here)
+ *                           and up to 6 * D more where rows are kept in quads
+ *   vertical pass first:    min(T + B - 1, src_height) * S  +  16 * S  +  B * S   (rows between the passes)
+ * and the weight tables, 2 to 4 for each tap of each output column and row. */
 #ifndef TOKENIZERS_IMAGE_RESIZE_H
 #define TOKENIZERS_IMAGE_RESIZE_H
 
@@ -34,7 +35,7 @@ typedef struct MuseResizer MuseResizer;
 int muse_resizer_open(MuseResizer **out, MuseRuntime *rt, const MuseResizeSpec *spec, uint8_t *dst, size_t dst_stride, MuseError *err);
 
 /* The next n_rows source rows, top to bottom, stride bytes apart (0: no gaps). Borrowed for the call. After src_height
- * rows dst is complete. Any cutting into pushes gives the same bytes; multiples of 8 rows save a copy, and large pushes
+ * rows dst is complete. Any cutting into pushes gives the same bytes; multiples of 16 rows save a copy, and large pushes
  * let the team work. 0; MUSE_ERR_ARG: more rows than the spec says, or a stride too small; nothing is changed then. */
 int muse_resizer_push(MuseResizer *r, const uint8_t *rows, size_t stride, uint32_t n_rows, MuseError *err);
 
