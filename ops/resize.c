@@ -145,9 +145,8 @@ static double measure(MuseResizeAxis *axis, const Filter *f, double *w)
 
 static int build(MuseResizeAxis *axis, const MuseAllocator *a, const Filter *f, uint32_t precision, unsigned flags, double **w, MuseError *err)
 {
-    const bool grouped = flags & MUSE_RESIZE_GROUPED;
     measure(axis, f, NULL);
-    const size_t most = axis->taps + (grouped ? MUSE_RESIZE_GROUP - 1 : 0);
+    const size_t most = axis->taps + (axis->grouped ? MUSE_RESIZE_GROUP - 1 : 0);
     axis->slots = (most + MUSE_RESIZE_SLOTS - 1) / MUSE_RESIZE_SLOTS * MUSE_RESIZE_SLOTS;
     *w = muse_alloc_array(a, axis->taps, sizeof **w);
     if (!*w) return MUSE_NOMEM(err, axis->taps * sizeof **w);
@@ -158,7 +157,7 @@ static int build(MuseResizeAxis *axis, const MuseAllocator *a, const Filter *f, 
     double magnitude = 0;
     for (uint32_t i = 0; i < axis->n_out; i++) {
         window_weights(axis, f, i, axis->first[i], axis->count[i], *w);
-        const uint32_t lead = grouped ? axis->first[i] % MUSE_RESIZE_GROUP : 0;
+        const uint32_t lead = axis->grouped ? axis->first[i] % MUSE_RESIZE_GROUP : 0;
         if (!store_weights(axis, i, lead, *w, axis->count[i], &magnitude))
             return muse_fail(err, MUSE_ERR_ARG, "resize %u -> %u: a weight of output %u is out of range", axis->n_in, axis->n_out, i);
         axis->first[i] -= lead;
@@ -174,7 +173,7 @@ static int build(MuseResizeAxis *axis, const MuseAllocator *a, const Filter *f, 
 int muse_resize_axis_open(MuseResizeAxis *axis, const MuseAllocator *a, uint32_t n_in, uint32_t n_out, uint32_t filter,
                           uint32_t precision, unsigned flags, MuseError *err)
 {
-    *axis = (MuseResizeAxis){ .n_in = n_in, .n_out = n_out, .mirror = flags & MUSE_RESIZE_MIRROR };
+    *axis = (MuseResizeAxis){ .n_in = n_in, .n_out = n_out, .mirror = flags & MUSE_RESIZE_MIRROR, .grouped = flags & MUSE_RESIZE_GROUPED };
     const Filter *f = find_filter(filter);
     if (!f) return muse_fail(err, MUSE_ERR_ARG, "resize: %u is not a MUSE_FILTER_ value", filter);
     if (precision > MUSE_PRECISION_PILLOW) return muse_fail(err, MUSE_ERR_ARG, "resize: %u is not a MUSE_PRECISION_ value", precision);

@@ -29,7 +29,7 @@ typedef struct MuseResizeAxis {
     size_t   slots;     /* at least every count */
     int      parts;     /* 1 or 2 */
     int      shift;     /* 1..22; sums of weights times samples fit 31 bits */
-    bool     mirror;
+    bool     mirror, grouped;   /* as asked for */
     uint32_t *first;    /* [n_out], never falling; first[i] + count[i] <= n_in */
     uint32_t *count;    /* [n_out] */
     int16_t  *part[2];  /* [n_out, slots]; part[1] is NULL if parts is 1 */

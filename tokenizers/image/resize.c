@@ -5,7 +5,8 @@
  *   horizontal first:  push -> [waiting] -> across -> ring (width D) -> down -> dst
  *   vertical first:    push -> [waiting] -> ring (width S) -> down -> between -> across -> dst
  *
- * A pass over an axis whose size does not change is left out: its rows are copied. */
+ * A pass over an axis whose size does not change is left out: its rows are copied. Where the CPU has kernels for it, the
+ * ring of the first order holds quads: four rows interleaved (ops/resize.h). */
 #include "tokenizers/image/resize.h"
 
 #include <string.h>
@@ -16,7 +17,10 @@
 #include "ops/resize.h"
 #include "ops/runtime.h"
 
-enum { ROUND_MAX = 64 };   /* most rows of a round: more would only cost ring memory */
+enum {
+    ROUND_MAX  = 64,   /* most rows of a round: more would only cost ring memory */
+    MAKE_GRAIN = 4     /* output rows of a thread */
+};
 
 struct MuseResizer {
     MuseRuntime    *rt;
@@ -30,9 +34,10 @@ struct MuseResizer {
     uint32_t        done, n_waiting;       /* source rows that are past the first step; rows pushed after those */
     uint32_t        next;                  /* output row */
     uint8_t        *waiting;               /* [MUSE_RESIZE_ROWS, src_bytes] */
-    uint8_t        *ring;                  /* [ring_rows, ring_bytes]; source row y is at y % ring_rows */
-    const uint8_t **ring_at;               /* [2 * ring_rows]: rows of the ring, twice, so that any window is one run */
-    size_t          ring_rows, ring_bytes;
+    bool            quads;                 /* the ring's lines are quads, else rows */
+    uint8_t        *ring;                  /* [ring_lines, ring_stride]; line i is at i % ring_lines */
+    const uint8_t **ring_at;               /* [2 * ring_lines]: lines of the ring, twice, so that any window is one run */
+    size_t          ring_lines, ring_bytes, ring_stride;   /* ring_bytes: samples of a row */
     uint8_t        *between;               /* [round, src_bytes], only where both passes are on, vertical first */
 };
 
@@ -41,35 +46,38 @@ typedef struct Rows {
     MuseResizer   *r;
     const uint8_t *src;
     size_t         stride;
-    uint32_t       first;
+    uint32_t       first, n;
 } Rows;
 
 static bool across_on(const MuseResizer *r) { return r->across.n_out != 0; }
 static bool down_on(const MuseResizer *r) { return r->down.n_out != 0; }
 static bool down_then_across(const MuseResizer *r) { return (r->spec.turn & MUSE_TURN_TRANSPOSE) && across_on(r) && down_on(r); }
 
-static uint8_t *ring_row(const MuseResizer *r, uint32_t y) { return r->ring + y % r->ring_rows * r->ring_bytes; }
+static uint32_t ring_line(const MuseResizer *r, uint32_t y) { return r->quads ? y / MUSE_RESIZE_GROUP : y; }
+static uint8_t *ring_row(const MuseResizer *r, uint32_t y) { return r->ring + ring_line(r, y) % r->ring_lines * r->ring_stride; }
 static uint8_t *dst_row(const MuseResizer *r, uint32_t y) { return r->dst + y * r->dst_stride; }
 
 static void go_across(const MuseResizer *r, uint8_t *const dst[], const uint8_t *src, size_t stride, size_t n_rows)
 {
     const MuseResizeRows rows = { dst, src, stride, n_rows, (size_t)r->spec.channels, 0, r->across.n_out };
-    r->rt->ops.resize.across_u8(&rows, &r->across);
+    if (r->quads) r->rt->ops.resize.across_quads_u8(&rows, &r->across);
+    else r->rt->ops.resize.across_u8(&rows, &r->across);
 }
 
-/* Source rows into the ring, or to dst if there is no vertical pass; through the horizontal pass if its turn is now. */
+/* Blocks of MUSE_RESIZE_ROWS source rows into the ring, or to dst if there is no vertical pass; through the horizontal pass if
+ * its turn is now. */
 static void take_rows(void *user, size_t begin, size_t end)
 {
     const Rows *job = user;
     const MuseResizer *r = job->r;
     const bool across = across_on(r) && !down_then_across(r);
-    for (size_t y = begin; y < end; y += MUSE_RESIZE_ROWS) {
-        const size_t n = end - y < MUSE_RESIZE_ROWS ? end - y : MUSE_RESIZE_ROWS;
+    for (size_t y = begin * MUSE_RESIZE_ROWS; y < job->n && y < end * MUSE_RESIZE_ROWS; y += MUSE_RESIZE_ROWS) {
+        const size_t n = job->n - y < MUSE_RESIZE_ROWS ? job->n - y : MUSE_RESIZE_ROWS, step = r->quads ? MUSE_RESIZE_GROUP : 1;
         const uint8_t *src = job->src + y * job->stride;
         uint8_t *dst[MUSE_RESIZE_ROWS];
-        for (size_t k = 0; k < n; k++) {
+        for (size_t k = 0; k < n; k += step) {
             const uint32_t row = job->first + (uint32_t)(y + k);
-            dst[k] = down_on(r) ? ring_row(r, row) : dst_row(r, row);
+            dst[k / step] = down_on(r) ? ring_row(r, row) : dst_row(r, row);
             if (!across) memcpy(dst[k], src + k * job->stride, r->src_bytes);
         }
         if (across) go_across(r, dst, src, job->stride, n);
@@ -81,6 +89,7 @@ static void make_rows(void *user, size_t begin, size_t end)
 {
     const Rows *job = user;
     const MuseResizer *r = job->r;
+    MuseResizeDownU8 *down = r->quads ? r->rt->ops.resize.down_quads_u8 : r->rt->ops.resize.down_u8;
     for (size_t y = begin; y < end; y += MUSE_RESIZE_ROWS) {
         const size_t n = end - y < MUSE_RESIZE_ROWS ? end - y : MUSE_RESIZE_ROWS;
         uint8_t *dst[MUSE_RESIZE_ROWS];
@@ -88,7 +97,7 @@ static void make_rows(void *user, size_t begin, size_t end)
             const uint32_t row = job->first + (uint32_t)(y + k);
             uint8_t *out = dst[k] = dst_row(r, row);
             if (down_then_across(r)) out = r->between + (y + k) * r->src_bytes;
-            r->rt->ops.resize.down_u8(out, r->ring_at + r->down.first[row] % r->ring_rows, r->ring_bytes, &r->down, row);
+            down(out, r->ring_at + ring_line(r, r->down.first[row]) % r->ring_lines, r->ring_bytes, &r->down, row);
         }
         if (down_then_across(r)) go_across(r, dst, r->between + y * r->src_bytes, r->src_bytes, n);
     }
@@ -97,8 +106,8 @@ static void make_rows(void *user, size_t begin, size_t end)
 /* n rows, at most `round`, through everything that they complete */
 static void run_round(MuseResizer *r, const uint8_t *src, size_t stride, uint32_t n)
 {
-    Rows job = { r, src, stride, r->done };
-    muse_parallel_for(&r->team, n, MUSE_RESIZE_ROWS, take_rows, &job);
+    Rows job = { r, src, stride, r->done, n };
+    muse_parallel_for(&r->team, (n + MUSE_RESIZE_ROWS - 1) / MUSE_RESIZE_ROWS, 1, take_rows, &job);
     r->done += n;
     if (!down_on(r)) return;
     for (;;) {
@@ -108,7 +117,7 @@ static void run_round(MuseResizer *r, const uint8_t *src, size_t stride, uint32_
             ready++;
         if (!ready) return;
         job.first = r->next;
-        muse_parallel_for(&r->team, ready, MUSE_RESIZE_ROWS / 2, make_rows, &job);
+        muse_parallel_for(&r->team, ready, MAKE_GRAIN, make_rows, &job);
         r->next += ready;
     }
 }
@@ -164,6 +173,33 @@ static int check_spec(const MuseResizeSpec *s, size_t dst_stride, MuseError *err
     return 0;
 }
 
+/* Quads pay where a kernel was written for them: the portable ones are their definition. */
+static bool quads_pay(const MuseResizer *r)
+{
+    const MuseResizeOps *ops = &r->rt->ops.resize;
+    return ops->across_quads_u8 != muse_resize_across_quads_u8_c && ops->down_quads_u8 != muse_resize_down_quads_u8_c &&
+           r->spec.precision == MUSE_PRECISION_TORCH && !(r->spec.turn & MUSE_TURN_TRANSPOSE);
+}
+
+static int open_tables(MuseResizer *r, MuseError *err)
+{
+    const MuseResizeSpec *s = &r->spec;
+    const MuseAllocator *a = &r->rt->alloc;
+    const bool x = s->src_width != s->dst_width, y = s->src_height != s->dst_height, quads = x && y && quads_pay(r);
+    const unsigned halves = quads ? MUSE_RESIZE_HALVES : 0;
+    int rc = 0;
+    if (x) {
+        const unsigned flags = halves | MUSE_RESIZE_GROUPED | ((s->turn & MUSE_TURN_MIRROR_X) ? MUSE_RESIZE_MIRROR : 0);
+        rc = muse_resize_axis_open(&r->across, a, s->src_width, s->dst_width, s->filter, s->precision, flags, err);
+    }
+    if (rc == 0 && y) {
+        const unsigned flags = halves | (quads ? MUSE_RESIZE_GROUPED : 0) | ((s->turn & MUSE_TURN_MIRROR_Y) ? MUSE_RESIZE_MIRROR : 0);
+        rc = muse_resize_axis_open(&r->down, a, s->src_height, s->dst_height, s->filter, s->precision, flags, err);
+    }
+    r->quads = r->across.halves && r->down.halves;
+    return rc;
+}
+
 static int allocate(MuseResizer *r, MuseError *err)
 {
     const MuseAllocator *a = &r->rt->alloc;
@@ -171,13 +207,18 @@ static int allocate(MuseResizer *r, MuseError *err)
     if (!r->waiting) return MUSE_NOMEM(err, MUSE_RESIZE_ROWS * r->src_bytes);
     if (!down_on(r)) return 0;
     r->ring_bytes = across_on(r) && !down_then_across(r) ? r->dst_bytes : r->src_bytes;
-    r->ring_rows = r->down.taps + r->round - 1;
-    if (r->ring_rows > r->spec.src_height) r->ring_rows = r->spec.src_height;
-    r->ring = muse_alloc_array(a, r->ring_rows, r->ring_bytes);
-    r->ring_at = muse_alloc_array(a, 2 * r->ring_rows, sizeof *r->ring_at);
+    /* A window that is not complete yet begins less than its length before `done`, which is whole quads until the last round. */
+    size_t rows = r->down.taps + r->round - 1;
+    if (r->down.grouped) rows += MUSE_RESIZE_GROUP - 1;
+    if (rows > r->spec.src_height) rows = r->spec.src_height;
+    r->ring_lines = r->quads ? (rows + MUSE_RESIZE_GROUP - 1) / MUSE_RESIZE_GROUP : rows;
+    if (!muse_mul_size(r->ring_bytes, r->quads ? MUSE_RESIZE_GROUP : 1, &r->ring_stride))
+        return muse_fail(err, MUSE_ERR_NOMEM, "resize: four rows of %zu bytes pass the address space", r->ring_bytes);
+    r->ring = muse_alloc_array(a, r->ring_lines, r->ring_stride);
+    r->ring_at = muse_alloc_array(a, 2 * r->ring_lines, sizeof *r->ring_at);
     if (!r->ring || !r->ring_at)
-        return muse_fail(err, MUSE_ERR_NOMEM, "resize: no memory for %zu rows of %zu bytes", r->ring_rows, r->ring_bytes);
-    for (size_t i = 0; i < 2 * r->ring_rows; i++) r->ring_at[i] = r->ring + i % r->ring_rows * r->ring_bytes;
+        return muse_fail(err, MUSE_ERR_NOMEM, "resize: no memory for %zu times %zu bytes", r->ring_lines, r->ring_stride);
+    for (size_t i = 0; i < 2 * r->ring_lines; i++) r->ring_at[i] = r->ring + i % r->ring_lines * r->ring_stride;
     if (!down_then_across(r)) return 0;
     r->between = muse_alloc_array(a, r->round, r->src_bytes);
     return r->between ? 0 : MUSE_NOMEM(err, r->round * r->src_bytes);
@@ -201,16 +242,8 @@ int muse_resizer_open(MuseResizer **out, MuseRuntime *rt, const MuseResizeSpec *
     r->dst_stride = dst_stride ? dst_stride : r->dst_bytes;
     r->round = rt->team.threads > 1 ? MUSE_RESIZE_ROWS * rt->team.threads : MUSE_RESIZE_ROWS;
     if (r->round > ROUND_MAX) r->round = ROUND_MAX;
-    if (spec->src_width != spec->dst_width) {
-        const unsigned flags = MUSE_RESIZE_GROUPED | ((spec->turn & MUSE_TURN_MIRROR_X) ? MUSE_RESIZE_MIRROR : 0);
-        rc = muse_resize_axis_open(&r->across, &rt->alloc, spec->src_width, spec->dst_width, spec->filter, spec->precision, flags, err);
-        if (rc < 0) goto fail;
-    }
-    if (spec->src_height != spec->dst_height) {
-        const unsigned flags = (spec->turn & MUSE_TURN_MIRROR_Y) ? MUSE_RESIZE_MIRROR : 0;
-        rc = muse_resize_axis_open(&r->down, &rt->alloc, spec->src_height, spec->dst_height, spec->filter, spec->precision, flags, err);
-        if (rc < 0) goto fail;
-    }
+    rc = open_tables(r, err);
+    if (rc < 0) goto fail;
     rc = allocate(r, err);
     if (rc < 0) goto fail;
     *out = r;
