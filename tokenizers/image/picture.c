@@ -321,12 +321,17 @@ static int stream_rows(MuseDecoder *d, MuseRowQueue *q, MuseError *err)
 /* From here on a second thread pays: it takes some 50 us to start, and decoding this many pixels some milliseconds. */
 #define OVERLAP_PIXELS ((uint64_t)1 << 20)
 
+/* libjpeg-turbo writes rows that are aligned past the caches (non-temporal stores in its colour conversion): the resizer, next
+ * to read them, would wait for memory. At an odd address no row of even length is aligned. */
+enum { ROWS_OFFSET = 1 };
+
 static int open_blocks(MuseRowQueue *q, const MuseAllocator *a, size_t blocks, size_t raw_bytes, size_t flat_bytes, MuseError *err)
 {
     for (size_t i = 0; i < blocks; i++) {
-        q->block[i].raw = muse_alloc(a, raw_bytes);
-        if (q->block[i].raw && flat_bytes) q->block[i].flat = muse_alloc(a, flat_bytes);
-        if (!q->block[i].raw || (flat_bytes && !q->block[i].flat))
+        q->block[i].memory = muse_alloc(a, raw_bytes + ROWS_OFFSET);
+        if (q->block[i].memory) q->block[i].raw = q->block[i].memory + ROWS_OFFSET;
+        if (q->block[i].memory && flat_bytes) q->block[i].flat = muse_alloc(a, flat_bytes);
+        if (!q->block[i].memory || (flat_bytes && !q->block[i].flat))
             return muse_fail(err, MUSE_ERR_NOMEM, "no memory for %zu blocks of rows, %zu bytes each", blocks, raw_bytes + flat_bytes);
     }
     return 0;
@@ -335,7 +340,7 @@ static int open_blocks(MuseRowQueue *q, const MuseAllocator *a, size_t blocks, s
 static void close_blocks(MuseRowQueue *q)
 {
     for (size_t i = 0; i < MUSE_ROW_BLOCKS; i++) {
-        muse_free(q->block[i].raw);
+        muse_free(q->block[i].memory);
         muse_free(q->block[i].flat);
     }
 }

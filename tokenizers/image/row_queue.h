@@ -15,6 +15,7 @@
 enum { MUSE_ROW_BLOCKS = 3 };   /* one is filled, one is used, one waits */
 
 typedef struct MuseRowBlock {
+    uint8_t *memory;           /* of raw */
     uint8_t *raw;              /* as decoded */
     uint8_t *flat;             /* as handed on; NULL: raw is */
     uint32_t first, n;
@@ -39,7 +40,7 @@ typedef struct MuseRowQueue {
     pthread_cond_t  changed;
 } MuseRowQueue;
 
-/* Start with zeros but for block[].raw and flat; fn and user use a block. threaded: ask for a thread of its own; where none
+/* Start with zeros but for memory, raw and flat of block[]; fn and user use a block. threaded: ask for a thread of its own; where none
  * is to be had the blocks are used by muse_row_queue_push(). */
 void muse_row_queue_open(MuseRowQueue *q, bool threaded, MuseRowBlockFn *fn, void *user);
 
