@@ -8,28 +8,45 @@
 
 #include "muse/family.h"
 
-enum { SHIFT_MAX = 22 };   /* 32 bits - 8 of a sample - 2 for overshoot; Pillow's constant, PyTorch's upper limit */
+enum {
+    SHIFT_MAX  = 22,   /* 32 bits - 8 of a sample - 2 for overshoot; Pillow's constant, PyTorch's upper limit */
+    SPLIT_BITS = 12    /* log2 of MUSE_RESIZE_SPLIT */
+};
+_Static_assert(1 << SPLIT_BITS == MUSE_RESIZE_SPLIT, "weights of two parts");
+
+/* w[k] = K((at + k) * inverse), k < count: arithmetic in the order of the definition. Loops of their own per filter: tables are
+ * built for every picture. */
+typedef void FilterFn(double *w, uint32_t count, double first, double centre, double inverse);
 
 typedef struct Filter {
-    double support;            /* zero from here on, in units of the scale */
-    double (*value)(double);
+    double    support;         /* zero from here on, in units of the scale */
+    FilterFn *weights;
 } Filter;
 
-static double box(double x) { return x > -0.5 && x <= 0.5 ? 1 : 0; }
-
-static double bilinear(double x)
+static void box(double *w, uint32_t count, double first, double centre, double inverse)
 {
-    x = fabs(x);
-    return x < 1 ? 1 - x : 0;
+    for (uint32_t k = 0; k < count; k++) {
+        const double x = ((double)k + first - centre + 0.5) * inverse;
+        w[k] = x > -0.5 && x <= 0.5 ? 1 : 0;
+    }
+}
+
+static void bilinear(double *w, uint32_t count, double first, double centre, double inverse)
+{
+    for (uint32_t k = 0; k < count; k++) {
+        const double x = fabs(((double)k + first - centre + 0.5) * inverse);
+        w[k] = x < 1 ? 1 - x : 0;
+    }
 }
 
 /* Keys' cubic with a = -0.5, in Horner form */
-static double bicubic(double x)
+static void bicubic(double *w, uint32_t count, double first, double centre, double inverse)
 {
-    x = fabs(x);
-    if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
-    if (x < 2) return (((x - 5) * x + 8) * x - 4) * -0.5;
-    return 0;
+    for (uint32_t k = 0; k < count; k++) {
+        const double x = fabs(((double)k + first - centre + 0.5) * inverse);
+        const double near = (1.5 * x - 2.5) * x * x + 1, far = (((x - 5) * x + 8) * x - 4) * -0.5;
+        w[k] = x < 1 ? near : x < 2 ? far : 0;
+    }
 }
 
 static const Filter *find_filter(uint32_t filter)
@@ -61,7 +78,8 @@ static void window_weights(const MuseResizeAxis *axis, const Filter *f, uint32_t
     const double centre = ((axis->mirror ? mirrored(i, axis->n_out) : i) + 0.5) * scale;
     if (axis->mirror) first = axis->n_in - first - count;
     double sum = 0;
-    for (uint32_t k = 0; k < count; k++) sum += w[k] = f->value(((double)k + first - centre + 0.5) * inverse);
+    f->weights(w, count, first, centre, inverse);
+    for (uint32_t k = 0; k < count; k++) sum += w[k];
     if (sum != 0)
         for (uint32_t k = 0; k < count; k++) w[k] /= sum;
     for (uint32_t k = 0; axis->mirror && k < count / 2; k++) {
@@ -79,20 +97,29 @@ static int torch_shift(double largest)
     return shift;
 }
 
+/* What storing a table finds out. */
+typedef struct Survey {
+    double   largest;     /* weight, before rounding */
+    double   magnitude;   /* the most that absolute rounded weights of an output sum to */
+    uint32_t unfit;       /* the first output with a weight that has no int16 parts; n_out: none */
+} Survey;
+
 /* Rounds w into row i of the table, after `lead` zeros. False: a weight has no int16 parts. */
-static bool store_weights(MuseResizeAxis *axis, size_t i, uint32_t lead, const double *w, uint32_t count, double *magnitude)
+static bool store_weights(MuseResizeAxis *axis, size_t i, uint32_t lead, const double *w, uint32_t count, Survey *s)
 {
+    const double scale = 1 << axis->shift;
+    const size_t at = i * axis->slots + lead;
     double sum = 0;
     for (uint32_t k = 0; k < count; k++) {
-        const double q = trunc(w[k] * (double)(1 << axis->shift) + (w[k] < 0 ? -0.5 : 0.5));
-        const size_t at = i * axis->slots + lead + k;
-        const double high = axis->parts == 1 ? q : floor(q / MUSE_RESIZE_SPLIT);
-        if (!(high >= INT16_MIN && high <= INT16_MAX)) return false;
-        axis->part[0][at] = (int16_t)high;
-        if (axis->parts == 2) axis->part[1][at] = (int16_t)(q - high * MUSE_RESIZE_SPLIT);
-        sum += fabs(q);
+        const double v = w[k] * scale + (w[k] < 0 ? -0.5 : 0.5);
+        if (!(fabs(v) < INT32_MAX)) return false;
+        const int32_t q = (int32_t)v, high = axis->parts == 1 ? q : q >> SPLIT_BITS;
+        if (high < INT16_MIN || high > INT16_MAX) return false;
+        axis->part[0][at + k] = (int16_t)high;
+        if (axis->parts == 2) axis->part[1][at + k] = (int16_t)(q - high * MUSE_RESIZE_SPLIT);
+        sum += fabs((double)q);
     }
-    if (sum > *magnitude) *magnitude = sum;
+    if (sum > s->magnitude) s->magnitude = sum;
     return true;
 }
 
@@ -126,48 +153,71 @@ static int split_weights(MuseResizeAxis *axis, const MuseAllocator *a, MuseError
     return 0;
 }
 
-/* first, count, taps; and the largest weight if asked for */
-static double measure(MuseResizeAxis *axis, const Filter *f, double *w)
+static double largest_of(const double *w, uint32_t count, double so_far)
 {
+    for (uint32_t k = 0; k < count; k++)
+        if (w[k] > so_far) so_far = w[k];
+    return so_far;
+}
+
+/* The largest weight of the first, the middle and the last output. Most often of all: windows cut off at an edge have larger
+ * weights, since each window's sum is 1. */
+static double guess_largest(const MuseResizeAxis *axis, const Filter *f, double *w)
+{
+    const uint32_t some[] = { 0, axis->n_out / 2, axis->n_out - 1 };
     double largest = 0;
-    for (uint32_t i = 0; i < axis->n_out; i++) {
-        if (!w) {
-            window(axis, f, i, &axis->first[i], &axis->count[i]);
-            if (axis->count[i] > axis->taps) axis->taps = axis->count[i];
-            continue;
-        }
-        window_weights(axis, f, i, axis->first[i], axis->count[i], w);
-        for (uint32_t k = 0; k < axis->count[i]; k++)
-            if (w[k] > largest) largest = w[k];
+    for (size_t k = 0; k < sizeof some / sizeof *some; k++) {
+        window_weights(axis, f, some[k], axis->first[some[k]], axis->count[some[k]], w);
+        largest = largest_of(w, axis->count[some[k]], largest);
     }
     return largest;
 }
 
+static uint32_t lead_of(const MuseResizeAxis *axis, uint32_t first) { return axis->grouped ? first % MUSE_RESIZE_GROUP : 0; }
+
+static Survey store_table(MuseResizeAxis *axis, const Filter *f, double *w)
+{
+    Survey s = { .unfit = axis->n_out };
+    for (uint32_t i = 0; i < axis->n_out; i++) {
+        window_weights(axis, f, i, axis->first[i], axis->count[i], w);
+        s.largest = largest_of(w, axis->count[i], s.largest);
+        if (!store_weights(axis, i, lead_of(axis, axis->first[i]), w, axis->count[i], &s) && s.unfit == axis->n_out) s.unfit = i;
+    }
+    return s;
+}
+
 static int build(MuseResizeAxis *axis, const MuseAllocator *a, const Filter *f, uint32_t precision, unsigned flags, double **w, MuseError *err)
 {
-    measure(axis, f, NULL);
+    for (uint32_t i = 0; i < axis->n_out; i++) {
+        window(axis, f, i, &axis->first[i], &axis->count[i]);
+        if (axis->count[i] > axis->taps) axis->taps = axis->count[i];
+    }
     const size_t most = axis->taps + (axis->grouped ? MUSE_RESIZE_GROUP - 1 : 0);
     axis->slots = (most + MUSE_RESIZE_SLOTS - 1) / MUSE_RESIZE_SLOTS * MUSE_RESIZE_SLOTS;
     *w = muse_alloc_array(a, axis->taps, sizeof **w);
     if (!*w) return MUSE_NOMEM(err, axis->taps * sizeof **w);
-    axis->shift = precision == MUSE_PRECISION_TORCH ? torch_shift(measure(axis, f, *w)) : SHIFT_MAX;
-    axis->parts = precision == MUSE_PRECISION_TORCH ? 1 : 2;
+    const bool torch = precision == MUSE_PRECISION_TORCH;
+    axis->shift = torch ? torch_shift(guess_largest(axis, f, *w)) : SHIFT_MAX;
+    axis->parts = torch ? 1 : 2;
     const int rc = allocate(axis, a, err);
     if (rc < 0) return rc;
-    double magnitude = 0;
+    Survey s = store_table(axis, f, *w);
+    if (torch && torch_shift(s.largest) != axis->shift) {   /* the guess was too low */
+        axis->shift = torch_shift(s.largest);
+        s = store_table(axis, f, *w);
+    }
+    if (s.unfit < axis->n_out)
+        return muse_fail(err, MUSE_ERR_ARG, "resize %u -> %u: a weight of output %u is out of range", axis->n_in, axis->n_out, s.unfit);
+    /* Sums of a single part may wrap on the way, the whole does not: rounding at most doubles the sum of weights (each 0.5
+     * becoming 1), and only a box of 2^23 taps comes near, with 2^31 - 2^23. */
+    if (255 * s.magnitude + (double)(1 << axis->shift) > INT32_MAX)
+        return muse_fail(err, MUSE_ERR_ARG, "resize %u -> %u: sums of %zu samples pass 31 bits", axis->n_in, axis->n_out, axis->taps);
     for (uint32_t i = 0; i < axis->n_out; i++) {
-        window_weights(axis, f, i, axis->first[i], axis->count[i], *w);
-        const uint32_t lead = axis->grouped ? axis->first[i] % MUSE_RESIZE_GROUP : 0;
-        if (!store_weights(axis, i, lead, *w, axis->count[i], &magnitude))
-            return muse_fail(err, MUSE_ERR_ARG, "resize %u -> %u: a weight of output %u is out of range", axis->n_in, axis->n_out, i);
+        const uint32_t lead = lead_of(axis, axis->first[i]);
         axis->first[i] -= lead;
         axis->count[i] += lead;
     }
-    /* Sums of a single part may wrap on the way, the whole does not: rounding at most doubles the sum of weights (each 0.5
-     * becoming 1), and only a box of 2^23 taps comes near, with 2^31 - 2^23. */
-    if (255 * magnitude + (double)(1 << axis->shift) > INT32_MAX)
-        return muse_fail(err, MUSE_ERR_ARG, "resize %u -> %u: sums of %zu samples pass 31 bits", axis->n_in, axis->n_out, axis->taps);
-    return (flags & MUSE_RESIZE_HALVES) && axis->parts == 1 ? split_weights(axis, a, err) : 0;
+    return torch && (flags & MUSE_RESIZE_HALVES) ? split_weights(axis, a, err) : 0;
 }
 
 int muse_resize_axis_open(MuseResizeAxis *axis, const MuseAllocator *a, uint32_t n_in, uint32_t n_out, uint32_t filter,
