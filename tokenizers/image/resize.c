@@ -18,8 +18,11 @@
 #include "ops/runtime.h"
 
 enum {
-    ROUND_MAX  = 64,   /* most rows of a round: more would only cost ring memory */
-    MAKE_GRAIN = 4     /* output rows of a thread */
+    ROUND_MAX  = 64,        /* most rows of a round: more would only cost ring memory */
+    MAKE_GRAIN = 4,         /* output rows of a thread */
+    /* Multiply-adds that are worth a thread. They take 5 us (VNNI) to 130 us (C); starting and joining a second thread 1.2 us on
+     * idle CPUs, and a time slice, 0.7 ms in the mean, where others compute: small pictures must not pay that (docs/ops/resize.md). */
+    SHARE_WORK = 1 << 19
 };
 
 struct MuseResizer {
@@ -103,11 +106,23 @@ static void make_rows(void *user, size_t begin, size_t end)
     }
 }
 
+/* n pieces of `work` multiply-adds each, on as many threads as that is worth */
+static void share(const MuseResizer *r, size_t n, double work, size_t grain, MuseRangeFn *fn, Rows *job)
+{
+    const double worth = (double)n * work / SHARE_WORK;
+    MuseTeam team = r->team;
+    if (worth < team.threads) team.threads = worth < 1 ? 1 : (uint32_t)worth;
+    muse_parallel_for(&team, n, grain, fn, job);
+}
+
 /* n rows, at most `round`, through everything that they complete */
 static void run_round(MuseResizer *r, const uint8_t *src, size_t stride, uint32_t n)
 {
     Rows job = { r, src, stride, r->done, n };
-    muse_parallel_for(&r->team, (n + MUSE_RESIZE_ROWS - 1) / MUSE_RESIZE_ROWS, 1, take_rows, &job);
+    const double across = (double)r->dst_bytes * (double)r->across.taps;
+    const double take = across_on(r) && !down_then_across(r) ? across : (double)r->src_bytes;
+    const double make = (double)r->ring_bytes * (double)r->down.taps + (down_then_across(r) ? across : 0);
+    share(r, (n + MUSE_RESIZE_ROWS - 1) / MUSE_RESIZE_ROWS, take * MUSE_RESIZE_ROWS, 1, take_rows, &job);
     r->done += n;
     if (!down_on(r)) return;
     for (;;) {
@@ -117,7 +132,7 @@ static void run_round(MuseResizer *r, const uint8_t *src, size_t stride, uint32_
             ready++;
         if (!ready) return;
         job.first = r->next;
-        muse_parallel_for(&r->team, ready, MAKE_GRAIN, make_rows, &job);
+        share(r, ready, make, MAKE_GRAIN, make_rows, &job);
         r->next += ready;
     }
 }
