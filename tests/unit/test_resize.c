@@ -279,16 +279,119 @@ static void test_vertical_first_is_the_transpose(void **state)
     muse_runtime_close(&rt);
 }
 
+static void across_quads(const MuseResizeRows *rows, const MuseResizeAxis *axis) { muse_resize_across_quads_u8_c(rows, axis); }
+
+static void down_quads(uint8_t *dst, const uint8_t *const rows[], size_t n, const MuseResizeAxis *axis, size_t index)
+{
+    muse_resize_down_quads_u8_c(dst, rows, n, axis, index);
+}
+
+/* A ring of quads gives the bytes of a ring of rows, on any CPU: kernels that are not the portable ones turn it on. */
+static void test_quads(void **state)
+{
+    (void)state;
+    static const MuseResizeSpec more[] = {
+        { 37, 1, 12, 9, 3, MUSE_FILTER_BICUBIC, 0, 0 },  { 37, 2, 12, 1, 3, MUSE_FILTER_BICUBIC, 0, 0 },
+        { 37, 90, 12, 89, 4, MUSE_FILTER_BICUBIC, 0, 6 }, { 37, 301, 12, 17, 1, MUSE_FILTER_BILINEAR, 0, 4 },
+        { 37, 64, 64, 333, 3, MUSE_FILTER_BOX, 0, 2 },   { 37, 333, 64, 5, 3, MUSE_FILTER_BICUBIC, 0, 0 },
+    };
+    static const uint32_t threads[] = { 1, 2, 16 }, steps[] = { 1, 5, 16, 1000 };
+    const size_t n_shapes = sizeof shapes / sizeof *shapes, n_more = sizeof more / sizeof *more;
+    MuseRuntime *plain = open_runtime(1, MUSE_CPU_C, NULL);
+    for (size_t t = 0; t < 3; t++) {
+        MuseRuntime *rt = open_runtime(threads[t], MUSE_CPU_C, NULL);
+        rt->ops.resize.across_quads_u8 = across_quads;
+        rt->ops.resize.down_quads_u8 = down_quads;
+        for (size_t i = 0; i < n_shapes + n_more; i++) {
+            const MuseResizeSpec s = i < n_shapes ? shapes[i] : more[i - n_shapes];
+            uint8_t *src = noise(src_size(&s), (uint32_t)i), *a = filled(dst_size(&s)), *b = filled(dst_size(&s));
+            assert_int_equal(resize_in(plain, &s, src, a, 16), 0);
+            for (size_t k = 0; k < 4; k++) {
+                memset(b, 0x5a, dst_size(&s));
+                assert_int_equal(resize_in(rt, &s, src, b, steps[k]), 0);
+                assert_memory_equal(a, b, dst_size(&s));
+            }
+            free(src), free(a), free(b);
+        }
+        muse_runtime_close(&rt);
+    }
+    muse_runtime_close(&plain);
+}
+
+/* Halves make whole weights; a weight above 127 * 256 + 127 has none, and such an axis is left to other kernels. */
+static void test_halves(void **state)
+{
+    (void)state;
+    static const struct { uint32_t n_in, n_out, filter, precision; bool halves; } t[] = {
+        { 4000, 912, 3, 0, true }, { 33, 100, 3, 0, true }, { 100, 50, 1, 0, true }, { 4000, 912, 3, 1, false },
+        { 291, 68, 3, 0, false }, /* 32640 */ { 145, 34, 3, 0, false }, { 245, 61, 2, 0, false },
+    };
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        MuseResizeAxis axis;
+        assert_int_equal(muse_resize_axis_open(&axis, NULL, t[i].n_in, t[i].n_out, t[i].filter, t[i].precision,
+                                               MUSE_RESIZE_GROUPED | MUSE_RESIZE_HALVES, NULL), 0);
+        assert_int_equal(axis.halves != NULL, t[i].halves);
+        int largest = 0;
+        for (size_t k = 0; k < axis.n_out * axis.slots; k++) {
+            if (axis.part[0][k] > largest) largest = axis.part[0][k];
+            const int8_t *at = axis.halves ? axis.halves + k / 4 * 8 + k % 4 : NULL;
+            if (at) assert_int_equal(at[0] * 256 + at[4], axis.part[0][k]);
+        }
+        if (t[i].precision == 0 && !t[i].halves) assert_true(largest > 32639);
+        muse_resize_axis_close(&axis);
+    }
+    MuseRuntime *plain = open_runtime(1, MUSE_CPU_C, NULL), *rt = open_runtime(1, MUSE_CPU_AUTO, NULL);
+    static const MuseResizeSpec without[] = {   /* across, down, both */
+        { 291, 100, 68, 40, 3, MUSE_FILTER_BICUBIC, 0, 0 }, { 100, 291, 40, 68, 3, MUSE_FILTER_BICUBIC, 0, 0 },
+        { 145, 291, 34, 68, 4, MUSE_FILTER_BICUBIC, 0, 0 }, { 245, 100, 61, 40, 1, MUSE_FILTER_BILINEAR, 0, 0 },
+    };
+    for (size_t i = 0; i < 4; i++) {
+        const MuseResizeSpec s = without[i];
+        uint8_t *src = noise(src_size(&s), 3), *a = filled(dst_size(&s)), *b = filled(dst_size(&s));
+        assert_int_equal(resize_in(plain, &s, src, a, 16), 0);
+        assert_int_equal(resize_in(rt, &s, src, b, 16), 0);
+        assert_memory_equal(a, b, dst_size(&s));
+        free(src), free(a), free(b);
+    }
+    muse_runtime_close(&plain);
+    muse_runtime_close(&rt);
+}
+
+/* The shift of TORCH tables is the largest that fits, also where neither the edges nor the middle hold the largest weight. */
+static void test_shift(void **state)
+{
+    (void)state;
+    static const struct { uint32_t n_in, n_out, filter; } t[] = {
+        { 124, 68, 2 }, { 268, 135, 3 }, { 182, 94, 1 }, { 1964, 1056, 2 }, { 4000, 912, 3 }, { 9, 40, 3 },
+    };
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        MuseResizeAxis axis;
+        assert_int_equal(muse_resize_axis_open(&axis, NULL, t[i].n_in, t[i].n_out, t[i].filter, MUSE_PRECISION_TORCH, 0, NULL), 0);
+        int largest = 0;
+        for (size_t k = 0; k < axis.n_out * axis.slots; k++)
+            if (axis.part[0][k] > largest) largest = axis.part[0][k];
+        assert_true(largest >= 1 << 14);   /* one bit more would not fit int16 */
+        muse_resize_axis_close(&axis);
+    }
+}
+
+/* the last ones are large enough for the team: a round's work is shared out from 2^19 multiply-adds a thread on */
+static const MuseResizeSpec team_shapes[] = {
+    { 4000, 130, 2000, 65, 3, MUSE_FILTER_BICUBIC, 0, 0 }, { 4000, 130, 2000, 65, 3, MUSE_FILTER_BICUBIC, 1, 1 },
+    { 9000, 200, 3000, 30, 1, MUSE_FILTER_BICUBIC, 0, 0 },
+};
+
 static void test_threads_and_levels_agree(void **state)
 {
     (void)state;
+    const size_t n_shapes = sizeof shapes / sizeof *shapes, n_team = sizeof team_shapes / sizeof *team_shapes;
     MuseRuntime *one = open_runtime(1, MUSE_CPU_C, NULL);
     static const uint32_t threads[] = { 1, 2, 3, 5, 16 };
     for (size_t k = 0; k < sizeof threads / sizeof *threads; k++) {
         MuseRuntime *many = open_runtime(threads[k], MUSE_CPU_AUTO, NULL);
-        for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (size_t i = 0; i < n_shapes + n_team; i++)
             for (int order = 0; order < 2; order++) {
-                MuseResizeSpec s = shapes[i];
+                MuseResizeSpec s = i < n_shapes ? shapes[i] : team_shapes[i - n_shapes];
                 s.turn = order;
                 uint8_t *src = noise(src_size(&s), 5), *a = filled(dst_size(&s)), *b = filled(dst_size(&s));
                 assert_int_equal(resize_in(one, &s, src, a, 8), 0);
@@ -452,6 +555,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_definition_arrays), cmocka_unit_test(test_stored_cases), cmocka_unit_test(test_precisions_are_close),
         cmocka_unit_test(test_push_sizes), cmocka_unit_test(test_vertical_first_is_the_transpose),
+        cmocka_unit_test(test_quads), cmocka_unit_test(test_halves), cmocka_unit_test(test_shift),
         cmocka_unit_test(test_threads_and_levels_agree), cmocka_unit_test(test_strides), cmocka_unit_test(test_extreme_ratios),
         cmocka_unit_test(test_largest_sums), cmocka_unit_test(test_memory_bound), cmocka_unit_test(test_allocation_failures),
         cmocka_unit_test(test_refusals),
