@@ -321,6 +321,14 @@ void muse_resize_down_quads_u8_c(uint8_t *dst, const uint8_t *const rows[], size
     down_any(dst, rows, MUSE_RESIZE_GROUP, n, axis, index);
 }
 
+void muse_resize_quad_u8_c(uint8_t *quad, const uint8_t *rows, size_t stride, size_t n_rows, size_t n)
+{
+    for (size_t k = 0; k < MUSE_RESIZE_GROUP; k++) {
+        const uint8_t *row = rows + (k < n_rows ? k : n_rows - 1) * stride;
+        for (size_t x = 0; x < n; x++) quad[MUSE_RESIZE_GROUP * x + k] = row[x];
+    }
+}
+
 void muse_resize_ops_init(MuseResizeOps *ops, unsigned cpu)
 {
 #define KERNEL(op, Type, need, name) if ((cpu & (unsigned)(need)) == (unsigned)(need)) ops->op = name;

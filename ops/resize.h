@@ -68,13 +68,17 @@ typedef void MuseResizeAcrossU8(const MuseResizeRows *rows, const MuseResizeAxis
 /* Output row `index` of the other axis: dst[x] from rows[k][x], k < count[index], x < n. dst overlaps no row. */
 typedef void MuseResizeDownU8(uint8_t *dst, const uint8_t *const rows[], size_t n, const MuseResizeAxis *axis, size_t index);
 
-/* The same two passes with rows between them in quads: four rows interleaved, byte k of 32-bit word x is sample x of the
- * k-th row, so that four samples of a column lie side by side as the 8-bit dot product wants them. Both tables are grouped.
+/* Four rows interleaved: byte k of 32-bit word x of the quad, x < n, is sample x of row min(k, n_rows - 1). n_rows: 1..4 */
+typedef void MuseResizeQuadU8(uint8_t *quad, const uint8_t *rows, size_t stride, size_t n_rows, size_t n);
+
+/* The same two passes with rows between them in quads, so that four samples of a column lie side by side as the 8-bit dot
+ * product wants them. Both tables are grouped.
  * across_quads_u8: dst[q] is the quad of rows 4q .. 4q+3; bytes of rows past n_rows are written, with anything.
  * down_quads_u8: rows[q] is the quad of rows 4q .. 4q+3 of the window. */
 typedef struct MuseResizeOps {
     MuseResizeAcrossU8 *across_u8, *across_quads_u8;
     MuseResizeDownU8   *down_u8, *down_quads_u8;
+    MuseResizeQuadU8   *quad_u8;
 } MuseResizeOps;
 
 void muse_resize_ops_init(MuseResizeOps *ops, unsigned cpu);

@@ -254,3 +254,35 @@ void muse_resize_down_quads_u8_vnni(uint8_t *dst, const uint8_t *const rows[], s
     for (; x + BLOCK <= n; x += BLOCK) down_block(dst, rows, x, BLOCK, axis, index);
     if (x < n) down_block(dst, rows, x, n - x, axis, index);
 }
+
+/* 64 samples of four rows. 32-bit elements are spread over the lanes first, so that the bytes come out in order. */
+INLINE void quad_block(Vec r0, Vec r1, Vec r2, Vec r3, Vec out[4])
+{
+    const Vec order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    r0 = _mm512_permutexvar_epi32(order, r0), r1 = _mm512_permutexvar_epi32(order, r1);
+    r2 = _mm512_permutexvar_epi32(order, r2), r3 = _mm512_permutexvar_epi32(order, r3);
+    const Vec lo01 = _mm512_unpacklo_epi8(r0, r1), hi01 = _mm512_unpackhi_epi8(r0, r1);
+    const Vec lo23 = _mm512_unpacklo_epi8(r2, r3), hi23 = _mm512_unpackhi_epi8(r2, r3);
+    out[0] = _mm512_unpacklo_epi16(lo01, lo23), out[1] = _mm512_unpackhi_epi16(lo01, lo23);
+    out[2] = _mm512_unpacklo_epi16(hi01, hi23), out[3] = _mm512_unpackhi_epi16(hi01, hi23);
+}
+
+void muse_resize_quad_u8_vnni(uint8_t *quad, const uint8_t *rows, size_t stride, size_t n_rows, size_t n)
+{
+    const uint8_t *const r0 = rows, *const r1 = rows + (n_rows > 1 ? 1 : 0) * stride;
+    const uint8_t *const r2 = rows + (n_rows > 2 ? 2 : n_rows - 1) * stride, *const r3 = rows + (n_rows - 1) * stride;
+    Vec out[4];
+    size_t x = 0;
+    for (; x + BLOCK <= n; x += BLOCK) {
+        quad_block(_mm512_loadu_si512(r0 + x), _mm512_loadu_si512(r1 + x), _mm512_loadu_si512(r2 + x), _mm512_loadu_si512(r3 + x), out);
+        for (size_t v = 0; v < 4; v++) _mm512_storeu_si512(quad + GROUP * x + 64 * v, out[v]);
+    }
+    if (x == n) return;
+    const __mmask64 some = (1ull << (n - x)) - 1;
+    quad_block(_mm512_maskz_loadu_epi8(some, r0 + x), _mm512_maskz_loadu_epi8(some, r1 + x), _mm512_maskz_loadu_epi8(some, r2 + x),
+               _mm512_maskz_loadu_epi8(some, r3 + x), out);
+    for (size_t v = 0; v < 4 && x + COLUMNS * v < n; v++) {
+        const size_t left = n - x - COLUMNS * v;
+        _mm512_mask_storeu_epi32(quad + GROUP * x + 64 * v, left >= COLUMNS ? 0xffff : (__mmask16)((1u << left) - 1), out[v]);
+    }
+}

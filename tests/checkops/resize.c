@@ -254,6 +254,27 @@ static void check_down_quads_u8(Check *c, CheckFn *any)
     bench_down(c, fn, down_up, 2736, MUSE_PRECISION_TORCH, true, "500->912 2736 torch");
 }
 
+static void check_quad_u8(Check *c, CheckFn *any)
+{
+    MuseResizeQuadU8 *fn = (MuseResizeQuadU8 *)any;
+    for (size_t k = 0; k < CHECK_COUNT(widths); k++)
+        for (size_t n_rows = 1; n_rows <= 4; n_rows++) {
+            const size_t n = widths[k], stride = n + k % 3;
+            const uint8_t *rows = check_u8(c, stride * (n_rows - 1) + n, CHECK_RANDOM);
+            uint8_t *want = check_out(c, 4 * n), *got = check_out(c, 4 * n);
+            check_note(c, "%zu rows of %zu", n_rows, n);
+            for (size_t x = 0; x < 4 * n; x++) want[x] = rows[(x % 4 < n_rows ? x % 4 : n_rows - 1) * stride + x / 4];
+            fn(got, rows, stride, n_rows, n);
+            check_equal(c, got, want, 4 * n);
+            check_done(c);
+        }
+    const size_t n = 12000;
+    const uint8_t *rows = check_u8(c, 4 * n, CHECK_RANDOM);
+    uint8_t *quad = check_out(c, 4 * n);
+    check_bench(c, "12000", 8 * n, fn(quad, rows, n, 4, n));
+    check_done(c);
+}
+
 static const CheckVariant variants[] = {
 #define KERNEL(op, Type, need, name) CHECK_VARIANT(op, need, name)
 #include "ops/resize_kernels.inc"

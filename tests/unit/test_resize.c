@@ -286,6 +286,8 @@ static void down_quads(uint8_t *dst, const uint8_t *const rows[], size_t n, cons
     muse_resize_down_quads_u8_c(dst, rows, n, axis, index);
 }
 
+static void quad(uint8_t *to, const uint8_t *rows, size_t stride, size_t n_rows, size_t n) { muse_resize_quad_u8_c(to, rows, stride, n_rows, n); }
+
 /* A ring of quads gives the bytes of a ring of rows, on any CPU: kernels that are not the portable ones turn it on. */
 static void test_quads(void **state)
 {
@@ -302,8 +304,10 @@ static void test_quads(void **state)
         MuseRuntime *rt = open_runtime(threads[t], MUSE_CPU_C, NULL);
         rt->ops.resize.across_quads_u8 = across_quads;
         rt->ops.resize.down_quads_u8 = down_quads;
-        for (size_t i = 0; i < n_shapes + n_more; i++) {
-            const MuseResizeSpec s = i < n_shapes ? shapes[i] : more[i - n_shapes];
+        rt->ops.resize.quad_u8 = quad;
+        for (size_t i = 0; i < 2 * (n_shapes + n_more); i++) {
+            MuseResizeSpec s = i / 2 < n_shapes ? shapes[i / 2] : more[i / 2 - n_shapes];
+            s.turn ^= i % 2;   /* MUSE_TURN_TRANSPOSE: the other order of passes */
             uint8_t *src = noise(src_size(&s), (uint32_t)i), *a = filled(dst_size(&s)), *b = filled(dst_size(&s));
             assert_int_equal(resize_in(plain, &s, src, a, 16), 0);
             for (size_t k = 0; k < 4; k++) {
@@ -484,7 +488,7 @@ static void test_memory_bound(void **state)
         assert_int_equal(resize_in(rt, &s[i], src, dst, 500), 0);
         assert_int_equal(meter.live, before);
         const size_t S = 4000 * 3, D = 912 * 3, T = 2 * 2 * 3000 / 672 + 2, B = 16;
-        const size_t rows = i == 0 ? (T + B - 1 + 6) * D + 16 * S : (T + B - 1) * S + 16 * S + B * S;
+        const size_t rows = i == 0 ? (T + B - 1 + 6) * D + 16 * S : (T + B - 1 + 6) * S + 16 * S + B * S;
         const size_t tables = (912 + 672) * (24 * 4 + 8) + 2 * (T + B) * sizeof(void *) + 4096;
         if (meter.peak - before > rows + tables) fail_msg("%zu bytes at peak, %zu allowed", meter.peak - before, rows + tables);
         muse_runtime_close(&rt);

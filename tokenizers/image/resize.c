@@ -6,7 +6,7 @@
  *   vertical first:    push -> [waiting] -> ring (width S) -> down -> between -> across -> dst
  *
  * A pass over an axis whose size does not change is left out: its rows are copied. Where the CPU has kernels for it, the
- * ring of the first order holds quads: four rows interleaved (ops/resize.h). */
+ * ring holds quads: four rows interleaved (ops/resize.h). */
 #include "tokenizers/image/resize.h"
 
 #include <string.h>
@@ -63,7 +63,7 @@ static uint8_t *dst_row(const MuseResizer *r, uint32_t y) { return r->dst + y * 
 static void go_across(const MuseResizer *r, uint8_t *const dst[], const uint8_t *src, size_t stride, size_t n_rows)
 {
     const MuseResizeRows rows = { dst, src, stride, n_rows, (size_t)r->spec.channels, 0, r->across.n_out };
-    if (r->quads) r->rt->ops.resize.across_quads_u8(&rows, &r->across);
+    if (r->quads && !down_then_across(r)) r->rt->ops.resize.across_quads_u8(&rows, &r->across);
     else r->rt->ops.resize.across_u8(&rows, &r->across);
 }
 
@@ -81,7 +81,9 @@ static void take_rows(void *user, size_t begin, size_t end)
         for (size_t k = 0; k < n; k += step) {
             const uint32_t row = job->first + (uint32_t)(y + k);
             dst[k / step] = down_on(r) ? ring_row(r, row) : dst_row(r, row);
-            if (!across) memcpy(dst[k], src + k * job->stride, r->src_bytes);
+            if (across) continue;
+            if (r->quads) r->rt->ops.resize.quad_u8(dst[k / step], src + k * job->stride, job->stride, n - k < step ? n - k : step, r->src_bytes);
+            else memcpy(dst[k], src + k * job->stride, r->src_bytes);
         }
         if (across) go_across(r, dst, src, job->stride, n);
     }
@@ -188,30 +190,31 @@ static int check_spec(const MuseResizeSpec *s, size_t dst_stride, MuseError *err
     return 0;
 }
 
-/* Quads pay where a kernel was written for them: the portable ones are their definition. */
+/* Quads pay where kernels were written for them: the portable ones are their definition. */
 static bool quads_pay(const MuseResizer *r)
 {
     const MuseResizeOps *ops = &r->rt->ops.resize;
     return ops->across_quads_u8 != muse_resize_across_quads_u8_c && ops->down_quads_u8 != muse_resize_down_quads_u8_c &&
-           r->spec.precision == MUSE_PRECISION_TORCH && !(r->spec.turn & MUSE_TURN_TRANSPOSE);
+           ops->quad_u8 != muse_resize_quad_u8_c && r->spec.precision == MUSE_PRECISION_TORCH;
 }
 
 static int open_tables(MuseResizer *r, MuseError *err)
 {
     const MuseResizeSpec *s = &r->spec;
     const MuseAllocator *a = &r->rt->alloc;
-    const bool x = s->src_width != s->dst_width, y = s->src_height != s->dst_height, quads = x && y && quads_pay(r);
-    const unsigned halves = quads ? MUSE_RESIZE_HALVES : 0;
+    const bool across = s->src_width != s->dst_width, down = s->src_height != s->dst_height, quads = down && quads_pay(r);
+    const bool into_ring = across && !(s->turn & MUSE_TURN_TRANSPOSE);   /* the pass across makes the quads */
     int rc = 0;
-    if (x) {
-        const unsigned flags = halves | MUSE_RESIZE_GROUPED | ((s->turn & MUSE_TURN_MIRROR_X) ? MUSE_RESIZE_MIRROR : 0);
+    if (across) {
+        const unsigned flags = MUSE_RESIZE_GROUPED | (quads && into_ring ? MUSE_RESIZE_HALVES : 0) |
+                               ((s->turn & MUSE_TURN_MIRROR_X) ? MUSE_RESIZE_MIRROR : 0);
         rc = muse_resize_axis_open(&r->across, a, s->src_width, s->dst_width, s->filter, s->precision, flags, err);
     }
-    if (rc == 0 && y) {
-        const unsigned flags = halves | (quads ? MUSE_RESIZE_GROUPED : 0) | ((s->turn & MUSE_TURN_MIRROR_Y) ? MUSE_RESIZE_MIRROR : 0);
+    if (rc == 0 && down) {
+        const unsigned flags = (quads ? MUSE_RESIZE_GROUPED | MUSE_RESIZE_HALVES : 0) | ((s->turn & MUSE_TURN_MIRROR_Y) ? MUSE_RESIZE_MIRROR : 0);
         rc = muse_resize_axis_open(&r->down, a, s->src_height, s->dst_height, s->filter, s->precision, flags, err);
     }
-    r->quads = r->across.halves && r->down.halves;
+    r->quads = r->down.halves && (!into_ring || r->across.halves);
     return rc;
 }
 

@@ -5,8 +5,8 @@
  * output row sees (at most 2 * support * max(1, src_height / dst_height) + 2) and B = rows of a round (16 on one thread,
  * 16 a thread up to 64 on more), in bytes:
  *   horizontal pass first:  min(T + B - 1, src_height) * D  +  16 * S   (rows that come in too few at a time wait here)
- *                           and up to 6 * D more where rows are kept in quads
  *   vertical pass first:    min(T + B - 1, src_height) * S  +  16 * S  +  B * S   (rows between the passes)
+ * with up to 6 rows more in the first term where rows are kept in quads,
  * and the weight tables, 2 to 4 for each tap of each output column and row. */
 #ifndef TOKENIZERS_IMAGE_RESIZE_H
 #define TOKENIZERS_IMAGE_RESIZE_H
