@@ -7,4 +7,5 @@ void muse_ops_init(MuseOps *ops, unsigned cpu)
     muse_pixel_ops_init(&ops->pixel, cpu);
     muse_resize_ops_init(&ops->resize, cpu);
     muse_mel_ops_init(&ops->mel, cpu);
+    muse_quant_ops_init(&ops->quant, cpu);
 }

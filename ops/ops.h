@@ -6,6 +6,7 @@
 #include "ops/mel.h"
 #include "ops/norm.h"
 #include "ops/pixel.h"
+#include "ops/quant.h"
 #include "ops/resize.h"
 
 typedef struct MuseOps {
@@ -13,6 +14,7 @@ typedef struct MuseOps {
     MusePixelOps  pixel;
     MuseResizeOps resize;
     MuseMelOps    mel;
+    MuseQuantOps  quant;
 } MuseOps;
 
 /* cpu: detected bits, already masked */
