@@ -8,4 +8,5 @@ void muse_ops_init(MuseOps *ops, unsigned cpu)
     muse_resize_ops_init(&ops->resize, cpu);
     muse_mel_ops_init(&ops->mel, cpu);
     muse_quant_ops_init(&ops->quant, cpu);
+    muse_matmul_ops_init(&ops->matmul, cpu);
 }

@@ -3,6 +3,7 @@
 #ifndef OPS_OPS_H
 #define OPS_OPS_H
 
+#include "ops/matmul.h"
 #include "ops/mel.h"
 #include "ops/norm.h"
 #include "ops/pixel.h"
@@ -15,6 +16,7 @@ typedef struct MuseOps {
     MuseResizeOps resize;
     MuseMelOps    mel;
     MuseQuantOps  quant;
+    MuseMatmulOps matmul;
 } MuseOps;
 
 /* cpu: detected bits, already masked */

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the AVX-512 matrix kernels share: unrolling, and the tile loop, in which only the multiply-add differs.
+ * Users: matmul_avx512.c, matmul_bf16.c, matmul_vnni.c. */
+#ifndef OPS_X86_MATMUL_512_H
+#define OPS_X86_MATMUL_512_H
+
+#include <immintrin.h>
+#include <string.h>
+
+#include "ops/matmul.h"
+
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+#define INLINE static inline __attribute__((always_inline))
+
+enum { ROWS = MUSE_MATMUL_TILE_ROWS, LANES = MUSE_MATMUL_PANEL };
+
+/* Bytes that a row kernel asks for ahead of its reads: rows lie one after another, so this runs on into the next row.
+ * Chosen by measurement, docs/ops/matmul.md. */
+enum { AHEAD = 2048 };
+
+INLINE void prefetch(const uint8_t *p) { _mm_prefetch((const char *)p, _MM_HINT_T0); }
+
+/* One panel of results, 8 rows of 16 tokens, turned and written: y[t * stride + r], for the first `tokens` and `rows` */
+INLINE void put_panel(float *y, size_t stride, const __m512 s[ROWS], size_t rows, size_t tokens, const float *bias, bool add)
+{
+    float out[LANES * ROWS];
+    UNROLL for (int half = 0; half < 2; half++) {
+        const __m512 *r = s + 4 * half;
+        const __m512 a = _mm512_unpacklo_ps(r[0], r[1]), b = _mm512_unpackhi_ps(r[0], r[1]);
+        const __m512 c = _mm512_unpacklo_ps(r[2], r[3]), d = _mm512_unpackhi_ps(r[2], r[3]);
+        const __m512d p[4] = {   /* lane L of p[i]: four rows of token 4 L + i */
+            _mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(c)), _mm512_unpackhi_pd(_mm512_castps_pd(a), _mm512_castps_pd(c)),
+            _mm512_unpacklo_pd(_mm512_castps_pd(b), _mm512_castps_pd(d)), _mm512_unpackhi_pd(_mm512_castps_pd(b), _mm512_castps_pd(d)) };
+        UNROLL for (int i = 0; i < 4; i++) {
+            const __m512 v = _mm512_castpd_ps(p[i]);
+            _mm_storeu_ps(out + ROWS * i + 4 * half, _mm512_castps512_ps128(v));
+            _mm_storeu_ps(out + ROWS * (4 + i) + 4 * half, _mm512_extractf32x4_ps(v, 1));
+            _mm_storeu_ps(out + ROWS * (8 + i) + 4 * half, _mm512_extractf32x4_ps(v, 2));
+            _mm_storeu_ps(out + ROWS * (12 + i) + 4 * half, _mm512_extractf32x4_ps(v, 3));
+        }
+    }
+    const __mmask8 k = (__mmask8)((1u << rows) - 1);
+    const __m256 b = bias ? _mm256_maskz_loadu_ps(k, bias) : _mm256_setzero_ps();
+    for (size_t t = 0; t < tokens; t++) {
+        __m256 v = _mm256_add_ps(_mm256_loadu_ps(out + ROWS * t), b);
+        if (add) v = _mm256_add_ps(v, _mm256_maskz_loadu_ps(k, y + t * stride));
+        _mm256_mask_storeu_ps(y + t * stride, k, v);
+    }
+}
+
+#endif
