@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Plans: which kernels serve a weight, and the loops over threads, tokens, rows and blocks of k around them.
+ *
+ *   few tokens:   x -> the form rows want (f32, bf16, 8-bit groups) -> rows of all jobs, shared out among threads
+ *   many tokens:  chunks of 512: x -> panels of 16 tokens -> each thread: blocks of rows x blocks of k fetched to its own buffer
+ *                 -> tile kernel against all panels
+ * No arithmetic of its own. Contract: ops/matmul_plan.h. */
+#include "ops/matmul_plan.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/thread.h"
+#include "ops/runtime.h"
+
+enum {
+    BLOCK_ROWS = 64,        /* rows fetched at a time: with BLOCK_K bf16 they take a quarter of a 1 MiB L2, panels the rest */
+    BLOCK_K = 2048,         /* of bf16 or bytes; half as many f32 */
+    ROW_PAD = 64,           /* bytes between fetched rows: a power-of-two stride would put all of them in one cache set */
+    UNIT = 8,               /* rows that are given to threads together */
+    SMALL = 1 << 16         /* products that are done before other threads have woken up: a few microseconds */
+};
+
+static size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
+
+static size_t block_k(unsigned form) { return form == MUSE_FORM_F32 ? BLOCK_K / 2 : BLOCK_K; }
+
+/* bytes of one token's row of k activations in a form; for bf16 padded as rows want it */
+static size_t form_row(unsigned form, size_t k)
+{
+    if (form == MUSE_FORM_F32) return 4 * k;
+    if (form == MUSE_FORM_BF16) return 2 * round_up(k, MUSE_MATMUL_BF16_STEP);
+    return round_up(k, MUSE_Q8_GROUP) / MUSE_Q8_GROUP * sizeof(MuseQ8Group);
+}
+
+/* bytes of a thread's fetched block: weights, then scales */
+static size_t fetch_bytes(unsigned form)
+{
+    const size_t item = form == MUSE_FORM_F32 ? 4 : form == MUSE_FORM_BF16 ? 2 : 1;
+    return BLOCK_ROWS * (item * block_k(form) + ROW_PAD) + (form == MUSE_FORM_Q8 ? BLOCK_ROWS * (BLOCK_K / 32) * sizeof(float) : 0);
+}
+
+/* a token row's worth of room for each thread: conversions on the way to a panel, decoded weights */
+static size_t scratch_bytes(size_t k) { return round_up(MUSE_MATMUL_PANEL * form_row(MUSE_FORM_Q8, k), MUSE_ALIGN); }
+
+bool muse_matmul_workspace(const MuseMatmulPlan *plan, size_t n_max, size_t *bytes)
+{
+    const size_t k = plan->weight.k, tokens = round_up(n_max < MUSE_MATMUL_CHUNK ? n_max : MUSE_MATMUL_CHUNK, MUSE_MATMUL_PANEL);
+    size_t x, each, all;
+    if (k > SIZE_MAX / 4096) return false;
+    /* the widest form: f32, or 8-bit groups, which take twice a byte */
+    const size_t row = form_row(MUSE_FORM_F32, round_up(k, MUSE_Q8_GROUP));
+    return muse_mul_size(row, tokens, &x) && muse_add_size(scratch_bytes(k), fetch_bytes(MUSE_FORM_F32) + MUSE_ALIGN, &each)
+        && muse_mul_size(each, plan->rt->team.threads, &all) && muse_add_size(x, all, bytes);
+}
+
+/* ---- choice ---- */
+
+static bool has(unsigned cpu, unsigned bits) { return (cpu & bits) == bits; }
+
+static MuseMatmulRows *q8_rows(const MuseMatmulOps *ops, unsigned type)
+{
+    switch (type) {
+    case MUSE_WEIGHT_Q8_0: return ops->rows_q8_0_q8;
+    case MUSE_WEIGHT_Q4_0: return ops->rows_q4_0_q8;
+    case MUSE_WEIGHT_Q4_K: return ops->rows_q4_k_q8;
+    case MUSE_WEIGHT_Q5_K: return ops->rows_q5_k_q8;
+    case MUSE_WEIGHT_Q6_K: return ops->rows_q6_k_q8;
+    default: return NULL;
+    }
+}
+
+/* A C kernel among wide ones is slower than another way round; where C is all there is, it serves. */
+static bool worth(MuseAnyKernel *fn, MuseAnyKernel *c, unsigned cpu) { return fn && (fn != c || !has(cpu, MUSE_X86_AVX2)); }
+
+static void choose_rows(MuseMatmulPlan *p)
+{
+    const MuseOps *ops = &p->rt->ops;
+    const MuseMatmulOps *mm = &ops->matmul;
+    static MuseMatmulRows *const q8_c[MUSE_WEIGHT_TYPES] = { [MUSE_WEIGHT_Q8_0] = muse_rows_q8_0_q8_c, [MUSE_WEIGHT_Q4_0] = muse_rows_q4_0_q8_c,
+        [MUSE_WEIGHT_Q4_K] = muse_rows_q4_k_q8_c, [MUSE_WEIGHT_Q5_K] = muse_rows_q5_k_q8_c, [MUSE_WEIGHT_Q6_K] = muse_rows_q6_k_q8_c };
+    const unsigned type = p->weight.type;
+    p->rows_form = MUSE_FORM_F32;
+    p->rows = type == MUSE_WEIGHT_F16 ? mm->rows_f16 : type == MUSE_WEIGHT_BF16 ? mm->rows_bf16 : mm->rows_f32;
+    if (type > MUSE_WEIGHT_BF16) p->decode = muse_quant_dequant(&ops->quant, type);
+    if (p->compute >= MUSE_COMPUTE_BF16 && type == MUSE_WEIGHT_BF16
+        && worth((MuseAnyKernel *)mm->rows_bf16_bf16, (MuseAnyKernel *)muse_rows_bf16_bf16_c, p->rt->cpu)) {
+        p->rows = mm->rows_bf16_bf16;
+        p->rows_form = MUSE_FORM_BF16;
+    }
+    MuseMatmulRows *const q8 = q8_rows(mm, type);
+    if (p->compute == MUSE_COMPUTE_INT8 && worth((MuseAnyKernel *)q8, (MuseAnyKernel *)q8_c[type], p->rt->cpu)) {
+        p->rows = q8;
+        p->decode = NULL;
+        p->rows_form = MUSE_FORM_Q8;
+    }
+}
+
+/* Counts from which tiles win, measured: docs/ops/matmul.md, "Where tiles begin" */
+enum { TILE_FROM = 24 };
+
+static void choose_tile(MuseMatmulPlan *p)
+{
+    const MuseOps *ops = &p->rt->ops;
+    const MuseMatmulOps *mm = &ops->matmul;
+    const unsigned type = p->weight.type, cpu = p->rt->cpu;
+    if (mm->tile_f32 == muse_tile_f32_c) return;   /* in C the rows are as good */
+    p->tile_from = TILE_FROM;
+    p->fetch = muse_quant_dequant(&ops->quant, type);
+    p->tile = mm->tile_f32;
+    p->tile_form = MUSE_FORM_F32;
+    if (p->compute >= MUSE_COMPUTE_BF16 && worth((MuseAnyKernel *)mm->tile_bf16, (MuseAnyKernel *)muse_tile_bf16_c, cpu)) {
+        p->tile = mm->tile_bf16;
+        p->tile_form = MUSE_FORM_BF16;
+    }
+    p->fetch_q8 = type == MUSE_WEIGHT_Q8_0 ? mm->fetch_q8_0 : type == MUSE_WEIGHT_Q4_0 ? mm->fetch_q4_0 : NULL;
+    if (p->compute == MUSE_COMPUTE_INT8 && p->fetch_q8 && worth((MuseAnyKernel *)mm->tile_q8, (MuseAnyKernel *)muse_tile_q8_c, cpu)) {
+        p->tile = mm->tile_q8;
+        p->tile_form = MUSE_FORM_Q8;
+    }
+}
+
+static void say(const MuseMatmulPlan *p, MuseCompute asked)
+{
+    static const char *const modes[] = { "auto", "f32", "bf16", "int8" };
+    static const char *const forms[] = { "f32", "bf16", "8-bit" };
+    const MuseWeight *w = &p->weight;
+    const MuseLog *log = &p->rt->log;
+    const unsigned wanted = asked == MUSE_COMPUTE_INT8 || asked == MUSE_COMPUTE_BF16 ? (unsigned)p->compute - 1 : 0;
+    if (asked == MUSE_COMPUTE_INT8 && w->type <= MUSE_WEIGHT_BF16)
+        muse_log(log, MUSE_LOG_INFO, "matmul %zu x %zu %s: int8 is for block types, bf16 serves", w->m, w->k, muse_weight_type_info(w->type)->name);
+    if (p->rows_form < wanted || (p->tile && p->tile_form < wanted))
+        muse_log(log, MUSE_LOG_INFO, "matmul %zu x %zu %s: %s asked for, %s activations for few tokens, %s for many: no faster kernel here",
+                 w->m, w->k, muse_weight_type_info(w->type)->name, modes[asked], forms[p->rows_form], p->tile ? forms[p->tile_form] : forms[p->rows_form]);
+    muse_log(log, MUSE_LOG_DEBUG, "matmul %zu x %zu %s %s: %s%s, from %zu tokens %s", w->m, w->k, muse_weight_type_info(w->type)->name,
+             modes[p->compute], muse_matmul_kernel_name((MuseAnyKernel *)p->rows), p->decode ? " after decoding" : "", p->tile_from,
+             p->tile ? muse_matmul_kernel_name((MuseAnyKernel *)p->tile) : "the same");
+}
+
+int muse_matmul_plan_open(MuseMatmulPlan *plan, const MuseRuntime *rt, const MuseWeight *w, MuseCompute compute, MuseError *err)
+{
+    MUSE_REQUIRE(err, plan);
+    *plan = (MuseMatmulPlan){ 0 };
+    MUSE_REQUIRE(err, rt && w && w->data && w->m && w->k);
+    MUSE_REQUIRE(err, w->type < MUSE_WEIGHT_TYPES && (unsigned)compute <= MUSE_COMPUTE_INT8);
+    const MuseWeightTypeInfo *t = muse_weight_type_info(w->type);
+    size_t row = 0, bytes = 0;
+    if (w->k % t->block)
+        return muse_fail(err, MUSE_ERR_FORMAT, "rows of %zu weights of type %s: not a multiple of %u", w->k, t->name, (unsigned)t->block);
+    if (!muse_weight_row_bytes(w->type, w->k, &row) || !muse_mul_size(row, w->m, &bytes))
+        return muse_fail(err, MUSE_ERR_LIMIT, "a weight of %zu x %zu passes this machine's addresses", w->m, w->k);
+    if (w->bytes < bytes)
+        return muse_fail(err, MUSE_ERR_FORMAT, "a %s weight of %zu x %zu needs %zu bytes, there are %zu", t->name, w->m, w->k, bytes, w->bytes);
+    plan->rt = rt;
+    plan->weight = *w;
+    plan->row_bytes = row;
+    plan->compute = compute != MUSE_COMPUTE_AUTO ? compute : w->type == MUSE_WEIGHT_F32 ? MUSE_COMPUTE_F32
+                  : w->type <= MUSE_WEIGHT_BF16 ? MUSE_COMPUTE_BF16 : MUSE_COMPUTE_INT8;
+    if (plan->compute == MUSE_COMPUTE_INT8 && w->type <= MUSE_WEIGHT_BF16) plan->compute = MUSE_COMPUTE_BF16;
+    choose_rows(plan);
+    choose_tile(plan);
+    if (!muse_matmul_workspace(plan, MUSE_MATMUL_CHUNK, &bytes)) {
+        *plan = (MuseMatmulPlan){ 0 };
+        return muse_fail(err, MUSE_ERR_LIMIT, "activations of %zu columns pass this machine's addresses", w->k);
+    }
+    say(plan, compute);
+    return 0;
+}
+
+void muse_matmul_plan_close(MuseMatmulPlan *plan)
+{
+    if (plan) *plan = (MuseMatmulPlan){ 0 };
+}
+
+/* ---- running ---- */
+
+/* Jobs that take x in the same form, a chunk of tokens, and where its parts of the workspace lie */
+typedef struct Run {
+    const MuseRuntime *rt;
+    const MuseMatmulJob *jobs;
+    size_t n_jobs;
+    bool   tiles;
+    unsigned form;
+    const float *x;
+    size_t n, k, first;     /* first: token of the whole call that x starts with */
+    size_t x_stride;        /* bytes between prepared tokens, or between panels */
+    uint8_t *prepared;
+    uint8_t *slots;         /* one a thread, slot_bytes apart: scratch, then the fetched block */
+    size_t slot_bytes, n_slots, units;
+} Run;
+
+static bool uses(const Run *r, const MuseMatmulJob *job)
+{
+    return r->tiles ? job->plan->tile_form == r->form : job->plan->rows_form == r->form;
+}
+
+/* tokens' rows in the form, one after another at out */
+static void convert(const Run *r, uint8_t *out, size_t stride, size_t token, size_t n)
+{
+    const MuseQuantOps *q = &r->rt->ops.quant;
+    for (size_t t = 0; t < n; t++, out += stride) {
+        const float *x = r->x + (token + t) * r->k;
+        if (r->form == MUSE_FORM_Q8) {
+            q->quant_q8_groups((MuseQ8Group *)(void *)out, x, r->k);
+        } else {
+            q->f32_to_bf16((uint16_t *)(void *)out, x, r->k);
+            memset(out + 2 * r->k, 0, stride - 2 * r->k);
+        }
+    }
+}
+
+static void prepare_rows(void *user, size_t begin, size_t end)
+{
+    const Run *r = user;
+    convert(r, r->prepared + begin * r->x_stride, r->x_stride, begin, end - begin);
+}
+
+/* slot s packs panels s, s + n_slots ... */
+static void prepare_panels(void *user, size_t begin, size_t end)
+{
+    const Run *r = user;
+    const size_t stride = form_row(r->form, r->k);
+    for (size_t s = begin; s < end; s++)
+        for (size_t p = s; p * MUSE_MATMUL_PANEL < r->n; p += r->n_slots) {
+            const size_t token = p * MUSE_MATMUL_PANEL, left = r->n - token, n = left < MUSE_MATMUL_PANEL ? left : MUSE_MATMUL_PANEL;
+            const void *rows = r->x + token * r->k;
+            if (r->form != MUSE_FORM_F32) {
+                uint8_t *scratch = r->slots + s * r->slot_bytes;
+                convert(r, scratch, stride, token, n);
+                rows = scratch;
+            }
+            r->rt->ops.matmul.pack((uint32_t *)(void *)(r->prepared + p * r->x_stride), rows, stride, stride / 4, n);
+        }
+}
+
+/* rows of one job, few tokens */
+static void run_rows(const Run *r, const MuseMatmulJob *job, size_t begin, size_t end, uint8_t *slot)
+{
+    const MuseMatmulPlan *p = job->plan;
+    const size_t y_stride = job->y_stride ? job->y_stride : p->weight.m;
+    MuseRowsArgs a = { .y = job->y + r->first * y_stride + begin, .y_stride = y_stride, .n = r->n, .k = r->k,
+        .w = (const uint8_t *)p->weight.data + begin * p->row_bytes, .w_stride = p->row_bytes, .m = end - begin,
+        .x = r->form == MUSE_FORM_F32 ? (const void *)r->x : r->prepared, .x_stride = r->form == MUSE_FORM_F32 ? 4 * r->k : r->x_stride,
+        .bias = job->bias ? job->bias + begin : NULL };
+    if (!p->decode) {
+        p->rows(&a);
+        return;
+    }
+    const uint8_t *w = a.w;
+    a.w = slot;
+    a.m = 1;
+    for (size_t i = begin; i < end; i++, w += p->row_bytes, a.y++) {
+        p->decode((float *)(void *)slot, w, r->k);
+        a.bias = job->bias ? job->bias + i : NULL;
+        p->rows(&a);
+    }
+}
+
+/* m rows from `row`, columns at .. at + k, to the tile's form; rows are written up to a multiple of the tile's */
+static void fetch_block(const MuseMatmulPlan *p, MuseTileArgs *a, uint8_t *block, size_t row, size_t at, size_t k)
+{
+    const MuseWeightTypeInfo *t = muse_weight_type_info(p->weight.type);
+    const size_t item = p->tile_form == MUSE_FORM_F32 ? 4 : p->tile_form == MUSE_FORM_BF16 ? 2 : 1;
+    a->w_stride = item * block_k(p->tile_form) + ROW_PAD;
+    a->scale_stride = BLOCK_K / 32;
+    float *scales = (float *)(void *)(block + BLOCK_ROWS * a->w_stride);
+    const uint8_t *from = (const uint8_t *)p->weight.data + row * p->row_bytes + at / t->block * t->bytes;
+    for (size_t i = 0; i < round_up(a->m, MUSE_MATMUL_TILE_ROWS); i++, from += p->row_bytes, block += a->w_stride, scales += a->scale_stride) {
+        if (i >= a->m) {   /* read by the kernel, never used: but defined */
+            memset(block, 0, item * k);
+            if (p->tile_form == MUSE_FORM_Q8) memset(scales, 0, k / 32 * sizeof *scales);
+        } else if (p->tile_form == MUSE_FORM_Q8) {
+            p->fetch_q8(block, scales, from, k);
+        } else if (p->tile_form == MUSE_FORM_F32) {
+            p->fetch((float *)(void *)block, from, k);
+        } else if (p->weight.type == MUSE_WEIGHT_BF16) {
+            memcpy(block, from, 2 * k);
+        } else {
+            float wide[MUSE_QUANT_SUPER];
+            for (size_t j = 0; j < k; j += MUSE_QUANT_SUPER) {
+                const size_t n = k - j < MUSE_QUANT_SUPER ? k - j : MUSE_QUANT_SUPER;
+                p->fetch(wide, from + j / t->block * t->bytes, n);
+                p->rt->ops.quant.f32_to_bf16((uint16_t *)(void *)(block + 2 * j), wide, n);
+            }
+        }
+        if (p->tile_form == MUSE_FORM_BF16 && k % 2) memset(block + 2 * k, 0, 2);
+    }
+}
+
+/* rows of one job, many tokens */
+static void run_tiles(const Run *r, const MuseMatmulJob *job, size_t begin, size_t end, uint8_t *slot)
+{
+    const MuseMatmulPlan *p = job->plan;
+    const size_t step = block_k(p->tile_form), y_stride = job->y_stride ? job->y_stride : p->weight.m;
+    /* bytes of a panel for one column: 16 words of 4, 2 or (with scales and sums) 2 columns */
+    const size_t column = p->tile_form == MUSE_FORM_F32 ? 64 : 32;
+    uint8_t *block = slot + scratch_bytes(r->k);
+    for (size_t i = begin; i < end; i += BLOCK_ROWS)
+        for (size_t at = 0; at < r->k; at += step) {
+            const size_t k = r->k - at < step ? r->k - at : step;
+            MuseTileArgs a = { .y = job->y + r->first * y_stride + i, .y_stride = y_stride, .m = end - i < BLOCK_ROWS ? end - i : BLOCK_ROWS,
+                .n = r->n, .k = p->tile_form == MUSE_FORM_BF16 ? round_up(k, 2) : k, .x = r->prepared + at * column, .x_panel = r->x_stride,
+                .bias = job->bias && !at ? job->bias + i : NULL, .add = at > 0, .w = block };
+            fetch_block(p, &a, block, i, at, k);
+            a.w_scale = (const float *)(const void *)(block + BLOCK_ROWS * a.w_stride);
+            p->tile(&a);
+        }
+}
+
+/* Slot s has units s * units / n_slots and on, counted over all jobs of the form, each UNIT rows. */
+static void run_slots(void *user, size_t first, size_t last)
+{
+    const Run *r = user;
+    for (size_t s = first; s < last; s++) {
+        size_t begin = s * r->units / r->n_slots, end = (s + 1) * r->units / r->n_slots;
+        for (const MuseMatmulJob *job = r->jobs; job < r->jobs + r->n_jobs && end; job++) {
+            if (!uses(r, job)) continue;
+            const size_t m = job->plan->weight.m, units = (m + UNIT - 1) / UNIT;
+            const size_t b = begin < units ? begin : units, e = end < units ? end : units;
+            if (b < e) (r->tiles ? run_tiles : run_rows)(r, job, b * UNIT, e * UNIT < m ? e * UNIT : m, r->slots + s * r->slot_bytes);
+            begin -= b;
+            end -= e;
+        }
+    }
+}
+
+static void run_form(Run *r)
+{
+    r->units = 0;
+    for (size_t i = 0; i < r->n_jobs; i++)
+        if (uses(r, &r->jobs[i])) r->units += (r->jobs[i].plan->weight.m + UNIT - 1) / UNIT;
+    if (!r->units) return;
+    const MuseTeam *team = &r->rt->team;
+    const bool small = r->units * UNIT < SMALL / r->k / r->n;
+    r->n_slots = small ? 1 : team->threads < r->units ? team->threads : r->units;
+    r->x_stride = form_row(r->form, r->k) * (r->tiles ? MUSE_MATMUL_PANEL : 1);
+    if (r->tiles) muse_parallel_for(team, r->n_slots, 1, prepare_panels, r);
+    else if (r->form != MUSE_FORM_F32) muse_parallel_for(team, r->n, small ? r->n : 4, prepare_rows, r);
+    muse_parallel_for(team, r->n_slots, 1, run_slots, r);
+}
+
+void muse_matmul_run(const MuseMatmulJob *jobs, size_t n_jobs, const float *x, size_t n, void *workspace)
+{
+    if (!n_jobs || !n) return;
+    const MuseMatmulPlan *p = jobs[0].plan;
+    size_t chunk = n < MUSE_MATMUL_CHUNK ? n : MUSE_MATMUL_CHUNK;
+    bool tiles = true;
+    for (size_t i = 0; i < n_jobs; i++) {
+        assert(jobs[i].plan->weight.k == p->weight.k && jobs[i].plan->rt == p->rt);
+        tiles = tiles && jobs[i].plan->tile && n >= jobs[i].plan->tile_from;
+    }
+    const size_t row = form_row(MUSE_FORM_F32, round_up(p->weight.k, MUSE_Q8_GROUP));
+    Run r = { .rt = p->rt, .jobs = jobs, .n_jobs = n_jobs, .tiles = tiles, .k = p->weight.k, .prepared = workspace,
+        .slots = (uint8_t *)workspace + row * round_up(chunk, MUSE_MATMUL_PANEL),
+        .slot_bytes = scratch_bytes(p->weight.k) + round_up(fetch_bytes(MUSE_FORM_F32), MUSE_ALIGN) };
+    for (r.first = 0; r.first < n; r.first += chunk) {
+        r.x = x + r.first * r.k;
+        r.n = n - r.first < chunk ? n - r.first : chunk;
+        for (r.form = MUSE_FORM_F32; r.form <= MUSE_FORM_Q8; r.form++) run_form(&r);
+    }
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Times matrix plans against what the machine can do: decode against streaming reads, prefill against register-only multiply-adds.
+ * Limits and kernels take turns; every figure is a median over rounds, every ratio the median of ratios within a round.
+ *   bench_matmul [decode|prefill|batch|small] [--threads N] [--rounds N] [--level c|avx2|avx512]
+ * Weights come from a buffer far larger than caches, another part of it each time. Asserts nothing. */
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "base/alloc.h"
+#include "base/thread.h"
+#include "muse/muse.h"
+#include "ops/matmul_plan.h"
+#include "ops/runtime.h"
+
+enum { POOL = 512 << 20, PASS = 96 << 20, ROUNDS_MAX = 200 };
+
+static uint8_t *pool;
+static MuseRuntime *rt;
+static size_t pool_at;      /* where the next pass reads: no two in a row the same bytes */
+static int rounds = 15;
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static int compare(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(const double *v, int n)
+{
+    double s[ROUNDS_MAX];
+    memcpy(s, v, (size_t)n * sizeof *s);
+    qsort(s, (size_t)n, sizeof *s, compare);
+    return s[n / 2];
+}
+
+/* ---- limits ---- */
+
+static volatile uint64_t sink;
+
+#if defined(__x86_64__)
+__attribute__((target("avx512f"))) static void read_512(const uint8_t *p, size_t n)
+{
+    __m512i s[4] = { _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512() };
+    for (size_t i = 0; i + 256 <= n; i += 256)
+        for (int u = 0; u < 4; u++) {
+            _mm_prefetch((const char *)p + i + 64 * u + 4096, _MM_HINT_T0);
+            s[u] = _mm512_xor_si512(s[u], _mm512_loadu_si512(p + i + 64 * u));
+        }
+    sink += (uint64_t)_mm512_reduce_add_epi64(_mm512_xor_si512(_mm512_xor_si512(s[0], s[1]), _mm512_xor_si512(s[2], s[3])));
+}
+#endif
+
+static void read_words(const uint8_t *p, size_t n)
+{
+    uint64_t s = 0, v;
+    for (size_t i = 0; i + 8 <= n; i += 8) {
+        memcpy(&v, p + i, 8);
+        s ^= v;
+    }
+    sink += s;
+}
+
+static void read_range(void *user, size_t begin, size_t end)
+{
+    (void)user;
+#if defined(__x86_64__)
+    if (muse_cpu_detect() & MUSE_X86_AVX512) {
+        read_512(pool + pool_at + begin, end - begin);
+        return;
+    }
+#endif
+    read_words(pool + pool_at + begin, end - begin);
+}
+
+static size_t next_part(size_t bytes)
+{
+    if (pool_at + 2 * bytes > POOL) pool_at = 0;
+    else pool_at += bytes;
+    return pool_at;
+}
+
+static double read_bandwidth(void)   /* GB/s */
+{
+    next_part(PASS);
+    const double t = now();
+    muse_parallel_for(&rt->team, PASS, 1 << 20, read_range, NULL);
+    return PASS / (now() - t) * 1e-9;
+}
+
+/* twelve independent chains: enough for two instructions a cycle with a latency of six */
+#if defined(__x86_64__)
+#define ONE(ins, r) ins " %%zmm15, %%zmm15, %%zmm" #r "\n\t"
+#define PEAK(name, ins) \
+    static void name(void *user, size_t begin, size_t end) \
+    { \
+        (void)user; \
+        long n = 400000 * (long)(end - begin); \
+        __asm__ volatile("1:\n\t" ONE(ins, 0) ONE(ins, 1) ONE(ins, 2) ONE(ins, 3) ONE(ins, 4) ONE(ins, 5) ONE(ins, 6) ONE(ins, 7) ONE(ins, 8) \
+            ONE(ins, 9) ONE(ins, 10) ONE(ins, 11) "dec %0\n\tjnz 1b" : "+r"(n) : : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", \
+            "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm15", "cc"); \
+    }
+PEAK(peak_f32, "vfmadd231ps")
+PEAK(peak_bf16, "vdpbf16ps")
+PEAK(peak_q8, "vpdpbusd")
+#endif
+
+static double peak(MuseMatmulForm form)   /* Gop/s, 0 if the instruction is missing */
+{
+#if defined(__x86_64__)
+    static const unsigned need[] = { MUSE_X86_AVX512, MUSE_X86_BF16, MUSE_X86_VNNI };
+    static MuseRangeFn *const fn[] = { peak_f32, peak_bf16, peak_q8 };
+    if (!(muse_cpu_detect() & need[form])) return 0;
+    const double t = now();
+    muse_parallel_for(&rt->team, rt->team.threads, 1, fn[form], NULL);
+    return 12.0 * 400000 * rt->team.threads * (form == MUSE_FORM_F32 ? 32 : form == MUSE_FORM_BF16 ? 64 : 128) / (now() - t) * 1e-9;
+#else
+    return form ? 0 : 0;
+#endif
+}
+
+/* ---- plans ---- */
+
+typedef struct Bench {
+    const char *name;
+    unsigned type;
+    MuseCompute compute;
+    size_t m, k, n;
+    float *x, *y;
+    void *workspace;
+    double seconds[ROUNDS_MAX], ratio[ROUNDS_MAX];
+    double bytes, ops;      /* of one run */
+    MuseMatmulForm form;
+} Bench;
+
+static MuseMatmulPlan open_plan(const Bench *b)
+{
+    MuseMatmulPlan plan;
+    MuseError err;
+    const MuseWeight w = { b->type, b->m, b->k, pool + next_part((size_t)b->bytes), (size_t)b->bytes };
+    if (muse_matmul_plan_open(&plan, rt, &w, b->compute, &err) < 0) {
+        fprintf(stderr, "%s\n", err.text);
+        exit(1);
+    }
+    return plan;
+}
+
+static void prepare(Bench *b, size_t n)
+{
+    size_t row = 0, size = 0;
+    muse_weight_row_bytes(b->type, b->k, &row);
+    b->n = n;
+    b->bytes = (double)row * (double)b->m;
+    b->ops = 2.0 * (double)b->m * (double)b->k * (double)n;
+    const MuseMatmulPlan plan = open_plan(b);
+    muse_matmul_workspace(&plan, n, &size);
+    b->form = (MuseMatmulForm)(plan.tile && n >= plan.tile_from ? plan.tile_form : plan.rows_form);
+    b->workspace = muse_zalloc(NULL, size);
+    b->x = muse_zalloc_array(NULL, n * b->k, sizeof *b->x);
+    b->y = muse_zalloc_array(NULL, n * b->m, sizeof *b->y);
+    for (size_t i = 0; i < n * b->k; i++) b->x[i] = (float)((i * 7919) % 1000) * 0.002f - 1;
+}
+
+static double seconds(Bench *b)   /* of one run, out of enough of them to pass over PASS bytes or a good number of operations */
+{
+    int count = (int)(PASS / b->bytes);
+    if (b->n > 16) count = (int)(1e9 * rt->team.threads / b->ops);
+    if (count < 1) count = 1;
+    double sum = 0;
+    for (int i = 0; i < count; i++) {
+        const MuseMatmulPlan plan = open_plan(b);
+        const MuseMatmulJob job = { &plan, b->y, 0, NULL };
+        const double t = now();
+        muse_matmul_run(&job, 1, b->x, b->n, b->workspace);
+        sum += now() - t;
+    }
+    return sum / count;
+}
+
+static const struct { size_t m, k; } shapes[] = { { 2048, 2048 }, { 8192, 2048 }, { 2048, 8192 }, { 128256, 2048 } };
+static const struct { const char *name; unsigned type; MuseCompute compute; } kinds[] = {
+    { "BF16 bf16", MUSE_WEIGHT_BF16, MUSE_COMPUTE_BF16 }, { "Q8_0 int8", MUSE_WEIGHT_Q8_0, MUSE_COMPUTE_INT8 },
+    { "Q4_0 int8", MUSE_WEIGHT_Q4_0, MUSE_COMPUTE_INT8 }, { "F32 f32", MUSE_WEIGHT_F32, MUSE_COMPUTE_F32 },
+    { "F16 f32", MUSE_WEIGHT_F16, MUSE_COMPUTE_F32 }, { "BF16 f32", MUSE_WEIGHT_BF16, MUSE_COMPUTE_F32 },
+    { "Q4_K int8", MUSE_WEIGHT_Q4_K, MUSE_COMPUTE_INT8 }, { "Q5_K int8", MUSE_WEIGHT_Q5_K, MUSE_COMPUTE_INT8 },
+    { "Q6_K int8", MUSE_WEIGHT_Q6_K, MUSE_COMPUTE_INT8 }, { "Q8_0 bf16", MUSE_WEIGHT_Q8_0, MUSE_COMPUTE_BF16 },
+    { "Q4_K bf16", MUSE_WEIGHT_Q4_K, MUSE_COMPUTE_BF16 },
+};
+
+/* decode: bytes of weights a second against streaming reads; prefill: operations against the peak of the form's instruction */
+static void run(size_t n, size_t n_shapes, size_t n_kinds)
+{
+    static Bench b[64];
+    size_t count = 0;
+    for (size_t s = 0; s < n_shapes; s++)
+        for (size_t c = 0; c < n_kinds; c++, count++) {
+            b[count] = (Bench){ .name = kinds[c].name, .type = kinds[c].type, .compute = kinds[c].compute, .m = shapes[s].m, .k = shapes[s].k };
+            prepare(&b[count], n);
+        }
+    double limit[3][ROUNDS_MAX], read[ROUNDS_MAX];
+    for (int r = -1; r < rounds; r++)   /* the first round warms up */
+        for (size_t i = 0; i < count; i++) {
+            const double before = n > 16 ? peak(b[i].form) : read_bandwidth();
+            const double t = seconds(&b[i]);
+            if (r < 0) continue;
+            b[i].seconds[r] = t;
+            b[i].ratio[r] = (n > 16 ? b[i].ops : b[i].bytes) / t * 1e-9 / before;
+            if (n > 16) limit[b[i].form][r] = before;
+            else read[r] = before;
+        }
+    if (n <= 16) printf("threads %u, read bandwidth %.1f GB/s\n", rt->team.threads, median(read, rounds));
+    for (size_t i = 0; i < count; i++) {
+        const double t = median(b[i].seconds, rounds);
+        printf("threads %u  %-10s %6zu x %-5zu n=%-4zu %9.1f us %7.1f GB/s %8.1f Gop/s", rt->team.threads, b[i].name, b[i].m, b[i].k, n, t * 1e6,
+               b[i].bytes / t * 1e-9, b[i].ops / t * 1e-9);
+        printf("   %5.1f %% of %s %.1f\n", 100 * median(b[i].ratio, rounds), n > 16 ? "peak" : "read", n > 16 ? median(limit[b[i].form], rounds) : median(read, rounds));
+        muse_free(b[i].workspace);
+        muse_free(b[i].x);
+        muse_free(b[i].y);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const char *what = "all";
+    MuseRuntimeParams p;
+    muse_runtime_params_init(&p);
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--threads") && i + 1 < argc) p.threads = (uint32_t)atoi(argv[++i]);
+        else if (!strcmp(argv[i], "--rounds") && i + 1 < argc) rounds = atoi(argv[++i]);
+        else if (!strcmp(argv[i], "--level") && i + 1 < argc) {
+            for (p.cpu_level = MUSE_CPU_AMX; p.cpu_level && strcmp(argv[i + 1], muse_cpu_level_name(p.cpu_level)); p.cpu_level--) {}
+            i++;
+        } else what = argv[i];
+    }
+    if (rounds < 1 || rounds > ROUNDS_MAX) rounds = 15;
+    if (muse_runtime_open(&rt, &p, NULL) < 0 || !(pool = muse_alloc(NULL, POOL))) return 1;
+    for (size_t i = 0; i < POOL; i++) pool[i] = (uint8_t)(0x2c + (i * 2654435761u >> 13) % 11);   /* moderate numbers in every type */
+    const bool all = !strcmp(what, "all");
+    if (all || !strcmp(what, "decode")) run(1, 4, 3);
+    if (all || !strcmp(what, "kinds")) run(1, 2, 11);
+    if (all || !strcmp(what, "batch")) run(8, 3, 3), run(16, 3, 3);
+    if (all || !strcmp(what, "prefill")) run(512, 3, 4);
+    if (!strcmp(what, "small"))
+        for (size_t n = 17; n <= 64; n += n < 32 ? 5 : 16) run(n, 1, 4);
+    muse_free(pool);
+    muse_runtime_close(&rt);
+    return 0;
+}
