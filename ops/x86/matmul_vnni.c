@@ -54,88 +54,105 @@ INLINE __m512 add_four(__m512 acc, Four f, const MuseQ8Group *g, const int offse
     return _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), _mm512_mul_ps(f.d, _mm512_loadu_ps(g->d)), acc);
 }
 
-INLINE void row_q(const MuseRowsArgs *a, size_t i, size_t t, const int tokens, const bool four_bits)
+/* `rows` rows from i and `tokens` tokens from t: two rows share loads of x and hide each other's latencies */
+INLINE void rows_at(const MuseRowsArgs *a, size_t i, size_t t, const int rows, const int tokens, const bool four_bits)
 {
     const size_t bytes = four_bits ? 4 * MUSE_Q4_0_BYTES : 4 * MUSE_Q8_0_BYTES, groups = a->k / MUSE_Q8_GROUP;
     const int offset_bits = four_bits ? 3 : 7;
     const uint8_t *w = (const uint8_t *)a->w + i * a->w_stride, *x = (const uint8_t *)a->x + t * a->x_stride;
-    __m512 acc[4];
-    UNROLL for (int p = 0; p < tokens; p++) acc[p] = _mm512_setzero_ps();
-    for (size_t g = 0; g < groups; g++, w += bytes, x += sizeof(MuseQ8Group)) {
-        prefetch(w + AHEAD);
-        if (!four_bits) prefetch(w + AHEAD + 64);
-        const Four f = four_bits ? load_q4_0(w) : load_q8_0(w);
-        UNROLL for (int p = 0; p < tokens; p++)
-            acc[p] = add_four(acc[p], f, (const MuseQ8Group *)(const void *)(x + (size_t)p * a->x_stride), offset_bits);
-    }
+    __m512 acc[2][4];
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int p = 0; p < tokens; p++) acc[r][p] = _mm512_setzero_ps();
+    for (size_t g = 0; g < groups; g++, w += bytes, x += sizeof(MuseQ8Group))
+        UNROLL for (int r = 0; r < rows; r++) {
+            const uint8_t *at = w + (size_t)r * a->w_stride;
+            prefetch(at + AHEAD);
+            if (!four_bits) prefetch(at + AHEAD + 64);
+            const Four f = four_bits ? load_q4_0(at) : load_q8_0(at);
+            UNROLL for (int p = 0; p < tokens; p++)
+                acc[r][p] = add_four(acc[r][p], f, (const MuseQ8Group *)(const void *)(x + (size_t)p * a->x_stride), offset_bits);
+        }
     const size_t rest = a->k % MUSE_Q8_GROUP / MUSE_QUANT_BLOCK * (bytes / 4);
-    if (rest) {   /* the missing blocks have scale 0 */
-        uint8_t padded[4 * MUSE_Q8_0_BYTES] = { 0 };
-        memcpy(padded, w, rest);
-        const Four f = four_bits ? load_q4_0(padded) : load_q8_0(padded);
+    if (rest)   /* the missing blocks have scale 0 */
+        UNROLL for (int r = 0; r < rows; r++) {
+            uint8_t padded[4 * MUSE_Q8_0_BYTES] = { 0 };
+            memcpy(padded, w + (size_t)r * a->w_stride, rest);
+            const Four f = four_bits ? load_q4_0(padded) : load_q8_0(padded);
+            UNROLL for (int p = 0; p < tokens; p++)
+                acc[r][p] = add_four(acc[r][p], f, (const MuseQ8Group *)(const void *)(x + (size_t)p * a->x_stride), offset_bits);
+        }
+    UNROLL for (int r = 0; r < rows; r++)
         UNROLL for (int p = 0; p < tokens; p++)
-            acc[p] = add_four(acc[p], f, (const MuseQ8Group *)(const void *)(x + (size_t)p * a->x_stride), offset_bits);
-    }
-    UNROLL for (int p = 0; p < tokens; p++)
-        a->y[(t + (size_t)p) * a->y_stride + i] = _mm512_reduce_add_ps(acc[p]) + (a->bias ? a->bias[i] : 0.0f);
+            a->y[(t + (size_t)p) * a->y_stride + i + (size_t)r] = _mm512_reduce_add_ps(acc[r][p]) + (a->bias ? a->bias[i + (size_t)r] : 0.0f);
+}
+
+INLINE void rows_of(const MuseRowsArgs *a, size_t i, const int rows, const bool four_bits)
+{
+    size_t t = 0;
+    for (; t + 4 <= a->n; t += 4) rows_at(a, i, t, rows, 4, four_bits);
+    for (; t + 2 <= a->n; t += 2) rows_at(a, i, t, rows, 2, four_bits);
+    if (t < a->n) rows_at(a, i, t, rows, 1, four_bits);
 }
 
 INLINE void rows_q(const MuseRowsArgs *a, const bool four_bits)
 {
-    for (size_t i = 0; i < a->m; i++) {
-        size_t t = 0;
-        for (; t + 4 <= a->n; t += 4) row_q(a, i, t, 4, four_bits);
-        for (; t + 2 <= a->n; t += 2) row_q(a, i, t, 2, four_bits);
-        if (t < a->n) row_q(a, i, t, 1, four_bits);
-    }
+    size_t i = 0;
+    for (; i + 2 <= a->m; i += 2) rows_of(a, i, 2, four_bits);
+    if (i < a->m) rows_of(a, i, 1, four_bits);
 }
 
 void muse_rows_q8_0_q8_vnni(const MuseRowsArgs *a) { rows_q(a, false); }
 void muse_rows_q4_0_q8_vnni(const MuseRowsArgs *a) { rows_q(a, true); }
 
-enum { Q8_ROWS = 4, Q8_PANELS = 2, GROUP_WORDS = 64 };   /* 8 integer and 8 float sums, and what feeds them */
+enum { Q8_PANELS = 3, GROUP_WORDS = 64 };
+
+typedef struct Sums { _Alignas(64) float at[Q8_PANELS][ROWS][LANES]; } Sums;
 
 /* One block of 32: word 4 b + j of its lo half, 16 + 4 b + j of its hi half, scale in word 32 + 4 b, sums in 48 + 4 b, + 1 */
-INLINE void tile_q8_block(const MuseTileArgs *a, const uint8_t *w, const float *d, const uint8_t *x, __m512 acc[Q8_PANELS][Q8_ROWS], const int panels)
+INLINE void tile_q8_block(const MuseTileArgs *a, const uint8_t *w, const float *d, const uint8_t *x, Sums *sums, const int panels)
 {
-    __m512i dot[Q8_PANELS][Q8_ROWS];
+    __m512i dot[Q8_PANELS][ROWS];
     UNROLL for (int p = 0; p < panels; p++) {
         const uint8_t *s = x + (size_t)p * a->x_panel + 48 * 64;
         const __m512i start = _mm512_slli_epi32(_mm512_add_epi32(_mm512_loadu_si512(s), _mm512_loadu_si512(s + 64)), 7);
-        UNROLL for (int r = 0; r < Q8_ROWS; r++) dot[p][r] = start;
+        UNROLL for (int r = 0; r < ROWS; r++) dot[p][r] = start;
     }
     UNROLL for (int j = 0; j < 8; j++) {
         __m512i v[Q8_PANELS];
         UNROLL for (int p = 0; p < panels; p++) v[p] = _mm512_loadu_si512(x + (size_t)p * a->x_panel + 64 * (j < 4 ? j : 12 + j));
-        UNROLL for (int r = 0; r < Q8_ROWS; r++) {
+        UNROLL for (int r = 0; r < ROWS; r++) {
             int word;
             memcpy(&word, w + (size_t)r * a->w_stride + 4 * j, 4);
             const __m512i u = _mm512_set1_epi32(word);
             UNROLL for (int p = 0; p < panels; p++) dot[p][r] = _mm512_dpbusd_epi32(dot[p][r], u, v[p]);
         }
     }
+    __asm__ volatile("" : : "r"(sums) : "memory");   /* else the float sums are loaded early, and spilled */
     UNROLL for (int p = 0; p < panels; p++) {
         const __m512 dx = _mm512_loadu_ps(x + (size_t)p * a->x_panel + 32 * 64);
-        UNROLL for (int r = 0; r < Q8_ROWS; r++)
-            acc[p][r] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(dot[p][r]), dx), _mm512_set1_ps(d[(size_t)r * a->scale_stride]), acc[p][r]);
+        UNROLL for (int r = 0; r < ROWS; r++) {
+            const __m512 v = _mm512_mul_ps(_mm512_cvtepi32_ps(dot[p][r]), dx);
+            _mm512_storeu_ps(sums->at[p][r], _mm512_fmadd_ps(v, _mm512_set1_ps(d[(size_t)r * a->scale_stride]), _mm512_loadu_ps(sums->at[p][r])));
+        }
     }
 }
 
+/* 24 integer sums fill the registers; the float sums, touched once a block, stay in memory on purpose. */
 INLINE void tile_q8(const MuseTileArgs *a, size_t row, size_t token, const int panels)
 {
     const uint8_t *w = (const uint8_t *)a->w + row * a->w_stride;
     const float *d = a->w_scale + row * a->scale_stride;
     const uint8_t *x = (const uint8_t *)a->x + token / LANES * a->x_panel;
-    __m512 acc[Q8_PANELS][Q8_ROWS];
-    UNROLL for (int p = 0; p < panels; p++)
-        UNROLL for (int r = 0; r < Q8_ROWS; r++) acc[p][r] = _mm512_setzero_ps();
+    Sums sums = { 0 };
     const size_t blocks = a->k / MUSE_QUANT_BLOCK;
-    for (size_t b = 0; b < blocks; b++)
-        tile_q8_block(a, w + 32 * b, d + b, x + b / 4 * (GROUP_WORDS * 64) + b % 4 * 256, acc, panels);
-    const size_t rows = a->m - row < Q8_ROWS ? a->m - row : Q8_ROWS;
+    for (size_t b = 0; b < blocks; b++) {
+        tile_q8_block(a, w + 32 * b, d + b, x + b / 4 * (GROUP_WORDS * 64) + b % 4 * 256, &sums, panels);
+        __asm__ volatile("" : : "r"(&sums) : "memory");
+    }
+    const size_t rows = a->m - row < ROWS ? a->m - row : ROWS;
     UNROLL for (int p = 0; p < panels; p++) {
         __m512 s[ROWS];
-        UNROLL for (int r = 0; r < ROWS; r++) s[r] = r < Q8_ROWS ? acc[p][r % Q8_ROWS] : _mm512_setzero_ps();
+        UNROLL for (int r = 0; r < ROWS; r++) s[r] = _mm512_loadu_ps(sums.at[p][r]);
         const size_t t = token + (size_t)p * LANES, left = a->n - t;
         put_panel(a->y + t * a->y_stride + row, a->y_stride, s, rows, left < LANES ? left : LANES, a->bias ? a->bias + row : NULL, a->add);
     }
@@ -145,8 +162,9 @@ void muse_tile_q8_vnni(const MuseTileArgs *a)
 {
     for (size_t t = 0; t < a->n;) {
         const size_t panels = (a->n - t + LANES - 1) / LANES;
-        for (size_t i = 0; i < a->m; i += Q8_ROWS) {
-            if (panels >= 2) tile_q8(a, i, t, 2);
+        for (size_t i = 0; i < a->m; i += ROWS) {
+            if (panels >= 3) tile_q8(a, i, t, 3);
+            else if (panels == 2) tile_q8(a, i, t, 2);
             else tile_q8(a, i, t, 1);
         }
         t += LANES * (panels < Q8_PANELS ? panels : Q8_PANELS);
