@@ -38,7 +38,8 @@ typedef void MuseMatmulRows(const MuseRowsArgs *a);
  * Activations are packed: token t is lane t % 16 of panel t / 16, x_panel bytes apart; a panel is [words][16] 32-bit words as
  * MuseMatmulPack makes it from rows of f32, bf16 or MuseQ8Group; lanes past n are readable and ignored.
  * k: for bf16 a multiple of 2 (pad with zeros), for q8 of 32, starting at a multiple of 128. w_scale: q8 only, [m, scale_stride]
- * scales, one a block of 32. */
+ * scales, one a block of 32. ahead: NULL, or the bytes that will be fetched next, m rows of ahead_bytes, ahead_stride apart:
+ * a kernel may ask the cache for them; nothing is read. */
 typedef struct MuseTileArgs {
     float *y;
     const void *w, *x;
@@ -46,6 +47,8 @@ typedef struct MuseTileArgs {
     size_t y_stride, w_stride, x_panel, scale_stride;
     size_t m, n, k;
     bool add;
+    const void *ahead;
+    size_t ahead_stride, ahead_bytes;
 } MuseTileArgs;
 typedef void MuseMatmulTile(const MuseTileArgs *a);
 

@@ -97,8 +97,8 @@ static void choose_rows(MuseMatmulPlan *p)
     }
 }
 
-/* Counts from which tiles win, measured: docs/ops/matmul.md, "Where tiles begin" */
-enum { TILE_FROM = 24 };
+/* Tokens from which tiles win, by form, measured: docs/ops/matmul.md, "Where tiles begin" */
+static const uint8_t tile_from[] = { [MUSE_FORM_F32] = 7, [MUSE_FORM_BF16] = 10, [MUSE_FORM_Q8] = 9 };
 
 static void choose_tile(MuseMatmulPlan *p)
 {
@@ -106,7 +106,6 @@ static void choose_tile(MuseMatmulPlan *p)
     const MuseMatmulOps *mm = &ops->matmul;
     const unsigned type = p->weight.type, cpu = p->rt->cpu;
     if (mm->tile_f32 == muse_tile_f32_c) return;   /* in C the rows are as good */
-    p->tile_from = TILE_FROM;
     p->fetch = muse_quant_dequant(&ops->quant, type);
     p->tile = mm->tile_f32;
     p->tile_form = MUSE_FORM_F32;
@@ -119,6 +118,8 @@ static void choose_tile(MuseMatmulPlan *p)
         p->tile = mm->tile_q8;
         p->tile_form = MUSE_FORM_Q8;
     }
+    p->tile_from = tile_from[p->tile_form];
+    if (p->rows_form == MUSE_FORM_Q8 && p->tile_form != MUSE_FORM_Q8) p->tile_from = 20;   /* integer rows against wider tiles */
 }
 
 static void say(const MuseMatmulPlan *p, MuseCompute asked)
@@ -183,7 +184,8 @@ typedef struct Run {
     bool   tiles;
     unsigned form;
     const float *x;
-    size_t n, k, first;     /* first: token of the whole call that x starts with */
+    size_t n, k;
+    size_t first, total;    /* of the whole call: the token that x starts with, and how many */
     size_t x_stride;        /* bytes between prepared tokens, or between panels */
     uint8_t *prepared;
     uint8_t *slots;         /* one a thread, slot_bytes apart: scratch, then the fetched block */
@@ -192,7 +194,9 @@ typedef struct Run {
 
 static bool uses(const Run *r, const MuseMatmulJob *job)
 {
-    return r->tiles ? job->plan->tile_form == r->form : job->plan->rows_form == r->form;
+    const MuseMatmulPlan *p = job->plan;
+    const bool tiles = p->tile && r->total >= p->tile_from;
+    return tiles == r->tiles && (tiles ? p->tile_form : p->rows_form) == r->form;
 }
 
 /* tokens' rows in the form, one after another at out */
@@ -257,16 +261,37 @@ static void run_rows(const Run *r, const MuseMatmulJob *job, size_t begin, size_
     }
 }
 
+/* Weights come from memory once, by rows that hardware does not see coming: ask for the row after the next. */
+static void ask_for(const uint8_t *p, size_t bytes)
+{
+#if defined(__GNUC__)
+    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i);
+#else
+    (void)p, (void)bytes;
+#endif
+}
+
+static size_t bytes_of(const MuseMatmulPlan *p, size_t k)
+{
+    const MuseWeightTypeInfo *t = muse_weight_type_info(p->weight.type);
+    return k / t->block * t->bytes;
+}
+
+static const uint8_t *weights_at(const MuseMatmulPlan *p, size_t row, size_t column)
+{
+    return (const uint8_t *)p->weight.data + row * p->row_bytes + bytes_of(p, column);
+}
+
 /* m rows from `row`, columns at .. at + k, to the tile's form; rows are written up to a multiple of the tile's */
 static void fetch_block(const MuseMatmulPlan *p, MuseTileArgs *a, uint8_t *block, size_t row, size_t at, size_t k)
 {
-    const MuseWeightTypeInfo *t = muse_weight_type_info(p->weight.type);
     const size_t item = p->tile_form == MUSE_FORM_F32 ? 4 : p->tile_form == MUSE_FORM_BF16 ? 2 : 1;
     a->w_stride = item * block_k(p->tile_form) + ROW_PAD;
     a->scale_stride = BLOCK_K / 32;
     float *scales = (float *)(void *)(block + BLOCK_ROWS * a->w_stride);
-    const uint8_t *from = (const uint8_t *)p->weight.data + row * p->row_bytes + at / t->block * t->bytes;
+    const uint8_t *from = weights_at(p, row, at);
     for (size_t i = 0; i < round_up(a->m, MUSE_MATMUL_TILE_ROWS); i++, from += p->row_bytes, block += a->w_stride, scales += a->scale_stride) {
+        if (i + 2 < a->m) ask_for(from + 2 * p->row_bytes, bytes_of(p, k));
         if (i >= a->m) {   /* read by the kernel, never used: but defined */
             memset(block, 0, item * k);
             if (p->tile_form == MUSE_FORM_Q8) memset(scales, 0, k / 32 * sizeof *scales);
@@ -280,7 +305,7 @@ static void fetch_block(const MuseMatmulPlan *p, MuseTileArgs *a, uint8_t *block
             float wide[MUSE_QUANT_SUPER];
             for (size_t j = 0; j < k; j += MUSE_QUANT_SUPER) {
                 const size_t n = k - j < MUSE_QUANT_SUPER ? k - j : MUSE_QUANT_SUPER;
-                p->fetch(wide, from + j / t->block * t->bytes, n);
+                p->fetch(wide, from + bytes_of(p, j), n);
                 p->rt->ops.quant.f32_to_bf16((uint16_t *)(void *)(block + 2 * j), wide, n);
             }
         }
@@ -303,6 +328,13 @@ static void run_tiles(const Run *r, const MuseMatmulJob *job, size_t begin, size
                 .n = r->n, .k = p->tile_form == MUSE_FORM_BF16 ? round_up(k, 2) : k, .x = r->prepared + at * column, .x_panel = r->x_stride,
                 .bias = job->bias && !at ? job->bias + i : NULL, .add = at > 0, .w = block };
             fetch_block(p, &a, block, i, at, k);
+            const bool last = at + step >= r->k;   /* what comes next: more columns of these rows, or the rows below */
+            const size_t next_row = last ? i + BLOCK_ROWS : i, next_at = last ? 0 : at + step, left = r->k - next_at;
+            if (next_row < end) {
+                a.ahead = weights_at(p, next_row, next_at);
+                a.ahead_stride = p->row_bytes;
+                a.ahead_bytes = bytes_of(p, left < step ? left : step);
+            }
             a.w_scale = (const float *)(const void *)(block + BLOCK_ROWS * a.w_stride);
             p->tile(&a);
         }
@@ -345,18 +377,18 @@ void muse_matmul_run(const MuseMatmulJob *jobs, size_t n_jobs, const float *x, s
     if (!n_jobs || !n) return;
     const MuseMatmulPlan *p = jobs[0].plan;
     size_t chunk = n < MUSE_MATMUL_CHUNK ? n : MUSE_MATMUL_CHUNK;
-    bool tiles = true;
-    for (size_t i = 0; i < n_jobs; i++) {
-        assert(jobs[i].plan->weight.k == p->weight.k && jobs[i].plan->rt == p->rt);
-        tiles = tiles && jobs[i].plan->tile && n >= jobs[i].plan->tile_from;
-    }
+    for (size_t i = 0; i < n_jobs; i++) assert(jobs[i].plan->weight.k == p->weight.k && jobs[i].plan->rt == p->rt);
     const size_t row = form_row(MUSE_FORM_F32, round_up(p->weight.k, MUSE_Q8_GROUP));
-    Run r = { .rt = p->rt, .jobs = jobs, .n_jobs = n_jobs, .tiles = tiles, .k = p->weight.k, .prepared = workspace,
+    Run r = { .rt = p->rt, .jobs = jobs, .n_jobs = n_jobs, .total = n, .k = p->weight.k, .prepared = workspace,
         .slots = (uint8_t *)workspace + row * round_up(chunk, MUSE_MATMUL_PANEL),
         .slot_bytes = scratch_bytes(p->weight.k) + round_up(fetch_bytes(MUSE_FORM_F32), MUSE_ALIGN) };
     for (r.first = 0; r.first < n; r.first += chunk) {
         r.x = x + r.first * r.k;
         r.n = n - r.first < chunk ? n - r.first : chunk;
-        for (r.form = MUSE_FORM_F32; r.form <= MUSE_FORM_Q8; r.form++) run_form(&r);
+        for (unsigned pass = 0; pass < 6; pass++) {
+            r.tiles = pass >= 3;
+            r.form = pass % 3;
+            run_form(&r);
+        }
     }
 }

@@ -20,9 +20,40 @@ enum { ROWS = MUSE_MATMUL_TILE_ROWS, LANES = MUSE_MATMUL_PANEL };
 
 /* Bytes that a row kernel asks for ahead of its reads: rows lie one after another, so this runs on into the next row.
  * Chosen by measurement, docs/ops/matmul.md. */
-enum { AHEAD = 2048 };
+enum { AHEAD = 8192 };
 
 INLINE void prefetch(const uint8_t *p) { _mm_prefetch((const char *)p, _MM_HINT_T0); }
+
+INLINE void prefetch_l2(const uint8_t *p) { _mm_prefetch((const char *)p, _MM_HINT_T1); }
+
+/* Lines of the next block of weights, asked for while this one is worked on: eight rows, a column of 64 bytes at a time. The
+ * first tokens' pass over the rows asks; later ones, and columns past the end, touch the line they stand on again. */
+typedef struct Ahead {
+    const uint8_t *at, *end, *idle;
+    size_t stride;
+} Ahead;
+
+INLINE Ahead ahead_of(const MuseTileArgs *a, size_t row, size_t token)
+{
+    Ahead h = { NULL, NULL, (const uint8_t *)a->w, 0 };
+    if (a->ahead && token == 0) {
+        h.at = (const uint8_t *)a->ahead + row * a->ahead_stride;
+        h.end = h.at + a->ahead_bytes;
+        h.stride = a->ahead_stride;
+    }
+    return h;
+}
+
+INLINE const uint8_t *ahead_column(Ahead *h)
+{
+    const uint8_t *line = h->at;
+    if (line >= h->end) {
+        h->stride = 0;
+        return h->idle;
+    }
+    h->at += 64;
+    return line;
+}
 
 /* One panel of results, 8 rows of 16 tokens, turned and written: y[t * stride + r], for the first `tokens` and `rows` */
 INLINE void put_panel(float *y, size_t stride, const __m512 s[ROWS], size_t rows, size_t tokens, const float *bias, bool add)
@@ -50,6 +81,14 @@ INLINE void put_panel(float *y, size_t stride, const __m512 s[ROWS], size_t rows
         if (add) v = _mm256_add_ps(v, _mm256_maskz_loadu_ps(k, y + t * stride));
         _mm256_mask_storeu_ps(y + t * stride, k, v);
     }
+}
+
+/* put_panel for the sums of rows row .. row + 7 and the panel at `token` */
+INLINE void put_tile(const MuseTileArgs *a, const __m512 s[ROWS], size_t row, size_t token)
+{
+    const size_t rows = a->m - row, tokens = a->n - token;
+    put_panel(a->y + token * a->y_stride + row, a->y_stride, s, rows < ROWS ? rows : ROWS, tokens < LANES ? tokens : LANES,
+              a->bias ? a->bias + row : NULL, a->add);
 }
 
 #endif

@@ -86,39 +86,34 @@ INLINE void rows_at(const MuseRowsArgs *a, size_t i, size_t t, const int rows, c
             a->y[(t + (size_t)p) * a->y_stride + i + (size_t)r] = _mm512_reduce_add_ps(acc[r][p]) + (a->bias ? a->bias[i + (size_t)r] : 0.0f);
 }
 
-INLINE void rows_of(const MuseRowsArgs *a, size_t i, const int rows, const bool four_bits)
-{
-    size_t t = 0;
-    for (; t + 4 <= a->n; t += 4) rows_at(a, i, t, rows, 4, four_bits);
-    for (; t + 2 <= a->n; t += 2) rows_at(a, i, t, rows, 2, four_bits);
-    if (t < a->n) rows_at(a, i, t, rows, 1, four_bits);
-}
-
 INLINE void rows_q(const MuseRowsArgs *a, const bool four_bits)
 {
-    size_t i = 0;
-    for (; i + 2 <= a->m; i += 2) rows_of(a, i, 2, four_bits);
-    if (i < a->m) rows_of(a, i, 1, four_bits);
+    for (size_t i = 0; i < a->m; i++) {
+        size_t t = 0;
+        for (; t + 4 <= a->n; t += 4) rows_at(a, i, t, 1, 4, four_bits);
+        for (; t + 2 <= a->n; t += 2) rows_at(a, i, t, 1, 2, four_bits);
+        if (t < a->n) rows_at(a, i, t, 1, 1, four_bits);
+    }
 }
 
 void muse_rows_q8_0_q8_vnni(const MuseRowsArgs *a) { rows_q(a, false); }
 void muse_rows_q4_0_q8_vnni(const MuseRowsArgs *a) { rows_q(a, true); }
 
-enum { Q8_PANELS = 3, GROUP_WORDS = 64 };
+enum { PANELS = 3, GROUP_WORDS = 64 };
 
-typedef struct Sums { _Alignas(64) float at[Q8_PANELS][ROWS][LANES]; } Sums;
+typedef struct Sums { _Alignas(64) float at[PANELS][ROWS][LANES]; } Sums;
 
 /* One block of 32: word 4 b + j of its lo half, 16 + 4 b + j of its hi half, scale in word 32 + 4 b, sums in 48 + 4 b, + 1 */
 INLINE void tile_q8_block(const MuseTileArgs *a, const uint8_t *w, const float *d, const uint8_t *x, Sums *sums, const int panels)
 {
-    __m512i dot[Q8_PANELS][ROWS];
+    __m512i dot[PANELS][ROWS];
     UNROLL for (int p = 0; p < panels; p++) {
         const uint8_t *s = x + (size_t)p * a->x_panel + 48 * 64;
         const __m512i start = _mm512_slli_epi32(_mm512_add_epi32(_mm512_loadu_si512(s), _mm512_loadu_si512(s + 64)), 7);
         UNROLL for (int r = 0; r < ROWS; r++) dot[p][r] = start;
     }
     UNROLL for (int j = 0; j < 8; j++) {
-        __m512i v[Q8_PANELS];
+        __m512i v[PANELS];
         UNROLL for (int p = 0; p < panels; p++) v[p] = _mm512_loadu_si512(x + (size_t)p * a->x_panel + 64 * (j < 4 ? j : 12 + j));
         UNROLL for (int r = 0; r < ROWS; r++) {
             int word;
@@ -137,24 +132,27 @@ INLINE void tile_q8_block(const MuseTileArgs *a, const uint8_t *w, const float *
     }
 }
 
-/* 24 integer sums fill the registers; the float sums, touched once a block, stay in memory on purpose. */
+/* The integer sums fill the registers; the float sums, touched once a block, stay in memory on purpose. */
 INLINE void tile_q8(const MuseTileArgs *a, size_t row, size_t token, const int panels)
 {
     const uint8_t *w = (const uint8_t *)a->w + row * a->w_stride;
     const float *d = a->w_scale + row * a->scale_stride;
     const uint8_t *x = (const uint8_t *)a->x + token / LANES * a->x_panel;
-    Sums sums = { 0 };
+    Sums sums;
+    UNROLL for (int p = 0; p < panels; p++)
+        UNROLL for (int r = 0; r < ROWS; r++) _mm512_store_ps(sums.at[p][r], _mm512_setzero_ps());
     const size_t blocks = a->k / MUSE_QUANT_BLOCK;
+    Ahead next = ahead_of(a, row, token);
     for (size_t b = 0; b < blocks; b++) {
+        const uint8_t *line = ahead_column(&next);
+        for (int r = 0; r < ROWS; r++, line += next.stride) prefetch_l2(line);
         tile_q8_block(a, w + 32 * b, d + b, x + b / 4 * (GROUP_WORDS * 64) + b % 4 * 256, &sums, panels);
         __asm__ volatile("" : : "r"(&sums) : "memory");
     }
-    const size_t rows = a->m - row < ROWS ? a->m - row : ROWS;
     UNROLL for (int p = 0; p < panels; p++) {
         __m512 s[ROWS];
-        UNROLL for (int r = 0; r < ROWS; r++) s[r] = _mm512_loadu_ps(sums.at[p][r]);
-        const size_t t = token + (size_t)p * LANES, left = a->n - t;
-        put_panel(a->y + t * a->y_stride + row, a->y_stride, s, rows, left < LANES ? left : LANES, a->bias ? a->bias + row : NULL, a->add);
+        UNROLL for (int r = 0; r < ROWS; r++) s[r] = _mm512_load_ps(sums.at[p][r]);
+        put_tile(a, s, row, token + (size_t)p * LANES);
     }
 }
 
@@ -167,6 +165,6 @@ void muse_tile_q8_vnni(const MuseTileArgs *a)
             else if (panels == 2) tile_q8(a, i, t, 2);
             else tile_q8(a, i, t, 1);
         }
-        t += LANES * (panels < Q8_PANELS ? panels : Q8_PANELS);
+        t += LANES * (panels < PANELS ? panels : PANELS);
     }
 }

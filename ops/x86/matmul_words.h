@@ -5,28 +5,39 @@
 
 #include "ops/x86/matmul_512.h"
 
+enum { PANELS = 3 };
+
+INLINE void word(const MuseTileArgs *a, const uint8_t *w, const uint8_t *x, __m512 acc[PANELS][ROWS], const int panels)
+{
+    __m512i v[PANELS];
+    UNROLL for (int p = 0; p < panels; p++) v[p] = _mm512_loadu_si512(x + (size_t)p * a->x_panel);
+    UNROLL for (int r = 0; r < ROWS; r++) {
+        int bits;
+        memcpy(&bits, w + (size_t)r * a->w_stride, 4);
+        const __m512i u = _mm512_set1_epi32(bits);
+        UNROLL for (int p = 0; p < panels; p++) acc[p][r] = mul_add(acc[p][r], u, v[p]);
+    }
+}
+
 INLINE void tile_words(const MuseTileArgs *a, size_t words, size_t row, size_t token, const int panels)
 {
     const uint8_t *w = (const uint8_t *)a->w + row * a->w_stride;
     const uint8_t *x = (const uint8_t *)a->x + token / LANES * a->x_panel;
-    __m512 acc[3][ROWS];
+    __m512 acc[PANELS][ROWS];
     UNROLL for (int p = 0; p < panels; p++)
         UNROLL for (int r = 0; r < ROWS; r++) acc[p][r] = _mm512_setzero_ps();
-    for (size_t j = 0; j < words; j++, x += 4 * LANES, w += 4) {
-        __m512i v[3];
-        UNROLL for (int p = 0; p < panels; p++) v[p] = _mm512_loadu_si512(x + (size_t)p * a->x_panel);
-        UNROLL for (int r = 0; r < ROWS; r++) {
-            int word;
-            memcpy(&word, w + (size_t)r * a->w_stride, 4);
-            const __m512i u = _mm512_set1_epi32(word);
-            UNROLL for (int p = 0; p < panels; p++) acc[p][r] = mul_add(acc[p][r], u, v[p]);
+    size_t j = 0;
+    Ahead next = ahead_of(a, row, token);
+    for (; j + 16 <= words; j += 16) {
+        const uint8_t *line = ahead_column(&next);
+        for (int i = 0; i < 8; i++, w += 8, x += 8 * LANES, line += next.stride) {
+            prefetch_l2(line);
+            word(a, w, x, acc, panels);
+            word(a, w + 4, x + 4 * LANES, acc, panels);
         }
     }
-    const size_t rows = a->m - row < ROWS ? a->m - row : ROWS;
-    UNROLL for (int p = 0; p < panels; p++) {
-        const size_t t = token + (size_t)p * LANES, left = a->n - t;
-        put_panel(a->y + t * a->y_stride + row, a->y_stride, acc[p], rows, left < LANES ? left : LANES, a->bias ? a->bias + row : NULL, a->add);
-    }
+    for (; j < words; j++, w += 4, x += 4 * LANES) word(a, w, x, acc, panels);
+    UNROLL for (int p = 0; p < panels; p++) put_tile(a, acc[p], row, token + (size_t)p * LANES);
 }
 
 /* Three panels stay in L2 while the rows pass by. */
@@ -39,6 +50,6 @@ INLINE void tile_all(const MuseTileArgs *a, size_t words)
             else if (panels == 2) tile_words(a, words, i, t, 2);
             else tile_words(a, words, i, t, 1);
         }
-        t += LANES * (panels < 3 ? panels : 3);
+        t += LANES * (panels < PANELS ? panels : PANELS);
     }
 }

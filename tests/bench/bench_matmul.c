@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Times matrix plans against what the machine can do: decode against streaming reads, prefill against register-only multiply-adds.
  * Limits and kernels take turns; every figure is a median over rounds, every ratio the median of ratios within a round.
- *   bench_matmul [decode|prefill|batch|small] [--threads N] [--rounds N] [--level c|avx2|avx512]
- * Weights come from a buffer far larger than caches, another part of it each time. Asserts nothing. */
+ *   bench_matmul [decode|kinds|batch|prefill|small|onednn] [--threads N] [--rounds N] [--level c|avx2|avx512]
+ * Weights come from a buffer far larger than caches, another part of it each time. One thread is timed by its own clock, which
+ * stands still while the system gives the core to others; several by the wall clock. Asserts nothing. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,9 +15,13 @@
 
 #include "base/alloc.h"
 #include "base/thread.h"
+#include "config.h"
 #include "muse/muse.h"
 #include "ops/matmul_plan.h"
 #include "ops/runtime.h"
+#if MUSE_HAVE_ONEDNN
+#include "onednn_matmul.h"
+#endif
 
 enum { POOL = 512 << 20, PASS = 96 << 20, ROUNDS_MAX = 200 };
 
@@ -28,7 +33,7 @@ static int rounds = 15;
 static double now(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(rt->team.threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
@@ -56,7 +61,7 @@ __attribute__((target("avx512f"))) static void read_512(const uint8_t *p, size_t
     __m512i s[4] = { _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512() };
     for (size_t i = 0; i + 256 <= n; i += 256)
         for (int u = 0; u < 4; u++) {
-            _mm_prefetch((const char *)p + i + 64 * u + 4096, _MM_HINT_T0);
+            _mm_prefetch((const char *)p + i + 64 * u + 8192, _MM_HINT_T0);
             s[u] = _mm512_xor_si512(s[u], _mm512_loadu_si512(p + i + 64 * u));
         }
     sink += (uint64_t)_mm512_reduce_add_epi64(_mm512_xor_si512(_mm512_xor_si512(s[0], s[1]), _mm512_xor_si512(s[2], s[3])));
@@ -232,6 +237,41 @@ static void run(size_t n, size_t n_shapes, size_t n_kinds)
     }
 }
 
+#if MUSE_HAVE_ONEDNN
+/* own plan, oneDNN on the weights in place, oneDNN on its own copy, in turn */
+static void run_onednn(size_t n)
+{
+    for (size_t s = 0; s < 3; s++)
+        for (int bf16 = 0; bf16 < 2; bf16++) {
+            Bench b = { .name = bf16 ? "BF16 bf16" : "F32 f32", .type = bf16 ? MUSE_WEIGHT_BF16 : MUSE_WEIGHT_F32,
+                        .compute = bf16 ? MUSE_COMPUTE_BF16 : MUSE_COMPUTE_F32, .m = shapes[s].m, .k = shapes[s].k };
+            prepare(&b, n);
+            OnednnMatmul *plain = onednn_matmul_open(bf16, b.m, b.k, n, pool, false), *packed = onednn_matmul_open(bf16, b.m, b.k, n, pool, true);
+            double own[ROUNDS_MAX], in_place[ROUNDS_MAX], copied[ROUNDS_MAX], ratio[2][ROUNDS_MAX];
+            for (int r = -1; r < rounds && plain && packed; r++) {
+                const double t0 = seconds(&b), t1 = now();
+                onednn_matmul_run(plain, b.y, b.x);   /* bf16: the floats' bits serve as well */
+                const double t2 = now();
+                onednn_matmul_run(packed, b.y, b.x);
+                const double t3 = now();
+                if (r < 0) continue;
+                own[r] = t0, in_place[r] = t2 - t1, copied[r] = t3 - t2;
+                ratio[0][r] = in_place[r] / t0, ratio[1][r] = copied[r] / t0;
+            }
+            if (plain && packed)
+                printf("threads %u  %-10s %6zu x %-5zu n=%-4zu own %8.1f Gop/s, oneDNN in place %8.1f (own is %.2f x), packed %8.1f (%.2f x)\n", rt->team.threads,
+                       b.name, b.m, b.k, n, b.ops / median(own, rounds) * 1e-9, b.ops / median(in_place, rounds) * 1e-9, median(ratio[0], rounds),
+                       b.ops / median(copied, rounds) * 1e-9, median(ratio[1], rounds));
+            else printf("oneDNN has no %s product here\n", b.name);
+            onednn_matmul_close(plain);
+            onednn_matmul_close(packed);
+            muse_free(b.workspace);
+            muse_free(b.x);
+            muse_free(b.y);
+        }
+}
+#endif
+
 int main(int argc, char **argv)
 {
     const char *what = "all";
@@ -253,8 +293,11 @@ int main(int argc, char **argv)
     if (all || !strcmp(what, "kinds")) run(1, 2, 11);
     if (all || !strcmp(what, "batch")) run(8, 3, 3), run(16, 3, 3);
     if (all || !strcmp(what, "prefill")) run(512, 3, 4);
-    if (!strcmp(what, "small"))
-        for (size_t n = 17; n <= 64; n += n < 32 ? 5 : 16) run(n, 1, 4);
+#if MUSE_HAVE_ONEDNN
+    if (all || !strcmp(what, "onednn")) run_onednn(512), run_onednn(64);
+#endif
+    if (!strcmp(what, "small"))   /* where tiles begin to win */
+        for (size_t n = 4; n <= 32; n += 4) run(n, 1, 5);
     muse_free(pool);
     muse_runtime_close(&rt);
     return 0;
