@@ -119,6 +119,7 @@ static void choose_tile(MuseMatmulPlan *p)
         p->tile_form = MUSE_FORM_Q8;
     }
     p->tile_from = tile_from[p->tile_form];
+    if (p->weight.k >= 4096) p->tile_from = 6;   /* rows read all tokens again for each row, and these no longer fit L1 */
     if (p->rows_form == MUSE_FORM_Q8 && p->tile_form != MUSE_FORM_Q8) p->tile_from = 20;   /* integer rows against wider tiles */
 }
 
