@@ -54,11 +54,12 @@ MUSE_API int muse_text_info(const MuseTextTokenizer *tok, MuseTextInfo *out);
 
 enum {
     MUSE_TEXT_ADDED = 1, ///< added tokens in the text count as tokens (a rendered prompt); otherwise they are plain text
-    MUSE_TEXT_BOS   = 2  ///< put bos first if MuseTextInfo.add_bos says so
+    MUSE_TEXT_BOS   = 2  ///< put bos first if MuseTextInfo.add_bos says so and the text does not begin with it already
 };
 
 /**
- * Text to ids. Any thread. Time is n log n in the length at worst.
+ * Text to ids. Any thread. Time is n log n in the length at worst with the patterns of the
+ * published families; a pattern that a file brings along may cost more, up to MUSE_ERR_LIMIT.
  *
  * @param text  n bytes, UTF-8, NUL allowed; NULL only if n is 0.
  * @param flags MUSE_TEXT_*, or 0.
@@ -104,7 +105,8 @@ MUSE_API int muse_text_is_special(const MuseTextTokenizer *tok, int32_t id);
 MUSE_API int32_t muse_text_find(const MuseTextTokenizer *tok, const char *text, size_t n);
 
 /**
- * A streaming decoder: give ids one by one, get text that never ends inside a character. One thread.
+ * A streaming decoder: give ids one by one, get text that never ends inside a character. One thread. The tokenizer must
+ * outlive it. Errors: MUSE_ERR_ARG; MUSE_ERR_NOMEM.
  * @param flags MUSE_TEXT_SKIP_SPECIAL, or 0.
  */
 MUSE_API int muse_text_decoder_open(MuseTextDecoder **out, const MuseTextTokenizer *tok, unsigned flags, MuseError *err);

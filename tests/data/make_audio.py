@@ -232,7 +232,7 @@ def make_bad():
         "cut-in-data.wav": ok[:-100],
         "no-data.wav": b"RIFF" + struct.pack("<I", 28) + b"WAVE" + ok[12:36],
         "data-first.wav": b"RIFF" + struct.pack("<I", 100) + b"WAVE" + chunk(b"data", pcm),
-        "huge-data.wav": wav(pcm, data_size=0xfffffff0),
+        "huge-data.wav": wav(pcm, data_size=0x70000000),
         "zero-size-data.wav": wav(b"\x7f" * 64, data_size=0),
         "odd-data.wav": wav(pcm[:-1] + b"\0", data_size=len(pcm) - 1),
         "zero-channels.wav": wav(pcm, channels=0, block=2),

@@ -62,12 +62,32 @@ static int wav_format(MuseSound *s, WavFormat *f, const uint8_t *chunk, uint64_t
     return 0;
 }
 
-/* Programs that cannot seek back leave one of these sizes (ffmpeg, sox, others), or 0 in the data chunk and in the RIFF
- * header alike. The sound then lasts to the end of the file. */
+/* Programs that cannot seek back leave a size near the largest of 31 or 32 bits (ffmpeg, sox, arecord and GStreamer each
+ * their own), or 0 in the data chunk and in the RIFF header alike. The sound then lasts to the end of the file. */
 static bool is_streamed(uint64_t len, size_t left, uint32_t riff)
 {
     if (len == 0) return left && (riff == 0 || riff == 0xffffffffu);
-    return len > left && (len == 0xffffffffu || len == 0x7fffffffu || len == 0x7ffff000u);
+    return len > left && len >= 0x7fff0000u && len <= 0xffffffffu;
+}
+
+static bool is_chunk_id(const uint8_t *id)
+{
+    for (int i = 0; i < 4; i++)
+        if (id[i] < 0x20 || id[i] > 0x7e) return false;
+    return true;
+}
+
+/* What lies behind the sound must be chunks, a tag, or zeros: anything else may be sound that the header forgot. */
+static int check_behind(const char *format, const uint8_t *id, uint64_t len, size_t left, size_t at, MuseError *err)
+{
+    size_t zeros = 0;
+    while (zeros < left && id[8 + zeros] == 0) zeros++;
+    const bool empty = zeros == left && id[0] == 0 && len == 0;
+    if (memcmp(id, "RIFF", 4) == 0 || memcmp(id, "RF64", 4) == 0 || memcmp(id, "FORM", 4) == 0)
+        return muse_fail(err, MUSE_ERR_UNSUPPORTED, "%s: a second file begins at byte %zu", format, at);
+    if (empty || memcmp(id, "ID3", 3) == 0 || (memcmp(id, "TAG", 3) == 0 && left == 128 - 8)) return MUSE_DONE;
+    if (!is_chunk_id(id)) return muse_fail(err, MUSE_ERR_FORMAT, "%s: the %zu bytes behind the sound, from byte %zu on, are no chunk", format, left + 8, at);
+    return 0;
 }
 
 /* Is there a chunk at p, or nothing at all? */
@@ -76,7 +96,7 @@ static bool chunk_follows(const uint8_t *p, size_t left)
     MuseBytes b = muse_bytes(p, left);
     muse_bytes_take(&b, 4);
     const uint32_t len = muse_bytes_u32le(&b);
-    return left < 2 || (!b.failed && len <= muse_bytes_left(&b));
+    return left < 2 || (!b.failed && len <= muse_bytes_left(&b) && is_chunk_id(p));
 }
 
 static int wav_data(MuseSound *s, const WavFormat *f, const uint8_t *p, uint64_t len, size_t left, bool streamed, MuseError *err)
@@ -135,8 +155,10 @@ int muse_sound_wav(MuseSound *s, const uint8_t *bytes, size_t size, MuseError *e
         const uint8_t *id = muse_bytes_take(&b, 4);
         uint64_t len = muse_bytes_u32le(&b);
         const size_t left = muse_bytes_left(&b), at = b.pos;
-        int rc = 0;
-        if (memcmp(id, "data", 4) == 0) {
+        int rc = s->body ? check_behind("wav", id, len, left, at - 8, err) : 0;
+        if (rc != 0) {
+            if (rc == MUSE_DONE) break;
+        } else if (memcmp(id, "data", 4) == 0) {
             if (s->body) return muse_fail(err, MUSE_ERR_UNSUPPORTED, "wav: a second data chunk at byte %zu", at - 8);
             if (len == 0xffffffffu && rf64 && data64) len = data64;
             const bool streamed = is_streamed(len, left, riff);
@@ -145,7 +167,6 @@ int muse_sound_wav(MuseSound *s, const uint8_t *bytes, size_t size, MuseError *e
         } else if (memcmp(id, "wavl", 4) == 0 || (memcmp(id, "LIST", 4) == 0 && left >= 4 && memcmp(bytes + at, "wavl", 4) == 0)) {
             rc = muse_fail(err, MUSE_ERR_UNSUPPORTED, "wav: sound in a wave list at byte %zu", at - 8);
         } else if (len > left) {
-            if (s->body) break;   /* a tag behind the sound: not ours to judge */
             rc = muse_fail(err, MUSE_ERR_FORMAT, "wav: chunk at byte %zu promises %llu bytes, the file has %zu left",
                            at - 8, (unsigned long long)len, left);
         } else if (memcmp(id, "fmt ", 4) == 0) {
@@ -224,6 +245,10 @@ static int aiff_sound(MuseSound *s, const AiffFormat *f, const uint8_t *p, uint6
     if (b.failed || want > have || want + offset + 8 > len)
         return muse_fail(err, MUSE_ERR_FORMAT, "aiff: %u samples promised, %llu found: the SSND chunk has %llu bytes, the file %zu", f->n,
                          (unsigned long long)(have / (s->channels * f->sample_bytes)), (unsigned long long)len, left);
+    const uint64_t holds = len - 8 - offset;   /* not less than want: checked above */
+    if (holds >= want + s->channels * f->sample_bytes)
+        return muse_fail(err, MUSE_ERR_FORMAT, "aiff: %u samples promised, the SSND chunk holds %llu", f->n,
+                         (unsigned long long)(holds / (s->channels * f->sample_bytes)));
     if (want > body_max) return muse_fail(err, MUSE_ERR_LIMIT, "aiff: %llu bytes of samples, the limit is %llu",
                                           (unsigned long long)want, (unsigned long long)body_max);
     s->body = p + 8 + offset;
@@ -266,12 +291,13 @@ int muse_sound_aiff(MuseSound *s, const uint8_t *bytes, size_t size, MuseError *
         const uint8_t *id = muse_bytes_take(&b, 4);
         const uint64_t len = muse_bytes_u32be(&b);
         const size_t left = muse_bytes_left(&b), at = b.pos;
-        int rc = 0;
-        if (memcmp(id, "SSND", 4) == 0) {
+        int rc = s->body ? check_behind("aiff", id, len, left, at - 8, err) : 0;
+        if (rc != 0) {
+            if (rc == MUSE_DONE) break;
+        } else if (memcmp(id, "SSND", 4) == 0) {
             rc = aiff_sound(s, &f, bytes + at, len, left, err);
             if (rc == 0 && len > left) break;
         } else if (len > left) {
-            if (s->body) break;   /* a tag behind the sound */
             rc = muse_fail(err, MUSE_ERR_FORMAT, "aiff: chunk at byte %zu promises %llu bytes, the file has %zu left",
                            at - 8, (unsigned long long)len, left);
         } else if (memcmp(id, "COMM", 4) == 0) {

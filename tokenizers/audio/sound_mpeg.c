@@ -82,14 +82,38 @@ static bool side_ok(const MpegFrame *f, const uint8_t *p)
     return used <= 8 * (reservoir + f->bytes - before);
 }
 
-/* What may stand behind the last frame: an ID3v1, APE or Lyrics3 tag, another ID3v2 tag, or zeros. */
+/* Bytes of the Lyrics3 tag at p: to behind its end mark. @source Lyrics3 v1 and v2 */
+static size_t lyrics_bytes(const uint8_t *p, size_t size)
+{
+    for (size_t i = 11; i + 9 <= size; i++)
+        if (memcmp(p + i, "LYRICSEND", 9) == 0 || memcmp(p + i, "LYRICS200", 9) == 0) return i + 9;
+    return size;
+}
+
+/* Bytes of the tag at p, which may pass the end; 0 if there is none. @source ID3v1, ID3v2.4 section 3, APEv2 */
+static uint64_t tag_bytes(const uint8_t *p, size_t size)
+{
+    if (size >= 4 && memcmp(p, "TAG+", 4) == 0) return 227;
+    if (size >= 3 && memcmp(p, "TAG", 3) == 0) return 128;
+    if (size >= 10 && memcmp(p, "ID3", 3) == 0)
+        return 10 + ((uint64_t)(p[6] & 127) << 21 | (uint64_t)(p[7] & 127) << 14 | (uint64_t)(p[8] & 127) << 7 | (p[9] & 127)) + (p[5] & 16 ? 10 : 0);
+    if (size >= 32 && memcmp(p, "APETAGEX", 8) == 0)
+        return 32 + ((uint64_t)p[12] | (uint64_t)p[13] << 8 | (uint64_t)p[14] << 16 | (uint64_t)p[15] << 24);
+    if (size >= 11 && memcmp(p, "LYRICSBEGIN", 11) == 0) return lyrics_bytes(p, size);
+    return 0;
+}
+
+/* Behind the last frame there may be tags and zeros, nothing else: it could be a second sound. */
 static bool is_tail(const uint8_t *p, size_t size)
 {
-    if (size >= 3 && (memcmp(p, "TAG", 3) == 0 || memcmp(p, "ID3", 3) == 0)) return true;
-    if (size >= 8 && memcmp(p, "APETAGEX", 8) == 0) return true;
-    if (size >= 11 && memcmp(p, "LYRICSBEGIN", 11) == 0) return true;
-    while (size && *p == 0) p++, size--;
-    return size == 0 || (size == 128 && memcmp(p, "TAG", 3) == 0);
+    while (size > 0) {
+        const uint64_t tag = *p == 0 ? 1 : tag_bytes(p, size);
+        if (tag == 0) return false;
+        if (tag >= size) return true;
+        p += tag;
+        size -= (size_t)tag;
+    }
+    return true;
 }
 
 /* Where the side information of a layer III frame ends: what follows may be "Xing" or "Info". */

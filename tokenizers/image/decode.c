@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finds the reader for some bytes and drives it: limits, cancelling, errors that name the kind. Knows no format and turns
- * nothing upright. Called by image.c and patches.c. */
+ * nothing upright. Called by picture.c and patches.c. */
 #include <string.h>
 
 #include "tokenizers/image/decode.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Picture files as rows: one small vtable per file kind. A decoder reads a header, then gives the rows of a window, top to
  * bottom, as they are stored (EXIF orientation is not applied), 8 bits a sample.
- * Users: tokenizers/image/image.c and patches.c, tests. */
+ * Users: tokenizers/image/picture.c and patches.c, tests. */
 #ifndef TOKENIZERS_IMAGE_DECODE_H
 #define TOKENIZERS_IMAGE_DECODE_H
 

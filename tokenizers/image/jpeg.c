@@ -92,7 +92,7 @@ static void on_message(j_common_ptr c, int level)
     if (level >= 0) return;
     const JpegReader *r = c->client_data;
     const int code = c->err->msg_code;
-    const bool harmless = code == JWRN_JFIF_MAJOR || code == JWRN_ADOBE_XFORM || (code == JWRN_EXTRANEOUS_DATA && is_end_padding(r, c->err));
+    const bool harmless = code == JWRN_JFIF_MAJOR || code == JWRN_ADOBE_XFORM || code == JWRN_NOT_SEQUENTIAL || (code == JWRN_EXTRANEOUS_DATA && is_end_padding(r, c->err));
     if (!harmless) leave(c);
     char text[JMSG_LENGTH_MAX];
     c->err->format_message(c, text);

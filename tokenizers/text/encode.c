@@ -314,8 +314,10 @@ int muse_text_encode(const MuseTextTokenizer *tok, const char *text, size_t n, u
     if (!e.s) return MUSE_ERR_NOMEM;
     muse_matcher_limit(&e.s->matcher, n);
     int rc = push_room(&e, n / 4 + 8);   /* English has over four bytes a token */
-    if (rc == 0 && (flags & MUSE_TEXT_BOS) && tok->add_bos && tok->bos >= 0) rc = push(&e, &(uint32_t){ (uint32_t)tok->bos }, 1);
+    const bool begin = (flags & MUSE_TEXT_BOS) && tok->add_bos && tok->bos >= 0;
+    if (rc == 0 && begin) rc = push(&e, &(uint32_t){ (uint32_t)tok->bos }, 1);
     if (rc == 0) rc = encode_text(&e, (const uint8_t *)text, n, (flags & MUSE_TEXT_ADDED) != 0);
+    if (rc == 0 && begin && e.n > 1 && e.ids[1] == e.ids[0]) memmove(e.ids, e.ids + 1, --e.n * sizeof *e.ids);   /* the text brought its own */
     scratch_give(shared, e.s);
     if (rc < 0 || e.n == 0) {
         muse_free(e.ids);

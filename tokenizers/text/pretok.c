@@ -96,6 +96,7 @@ static int metaspace(const MusePretok *p, MusePretokRun *run, unsigned i, const 
     buf->len = 0;
     const bool marked = n && (s[0] == ' ' || (n >= step->n_mark && memcmp(s, step->mark, step->n_mark) == 0));
     const bool wanted = step->prepend == MUSE_PREPEND_ALWAYS || (step->prepend == MUSE_PREPEND_FIRST && run->at_start);
+    run->at_start = false;   /* only the first piece of a text is at its start */
     int rc = wanted && !marked && !run->inside ? muse_buf_append(buf, step->mark, step->n_mark) : 0;
     for (size_t k = 0; k < n && rc == 0;) {
         const uint8_t *space = memchr(s + k, ' ', n - k);
@@ -104,7 +105,6 @@ static int metaspace(const MusePretok *p, MusePretokRun *run, unsigned i, const 
         if (rc == 0 && space) rc = muse_buf_append(buf, step->mark, step->n_mark);
         k = end + (space != NULL);
     }
-    /* only the first piece of a text is at its start */
     if (rc < 0) return rc;
     return step->split ? split(p, run, i, &step->pattern, MUSE_SPLIT_NEXT, false, buf->data, buf->len)
                        : run_step(p, run, i + 1, buf->data, buf->len);

@@ -259,8 +259,8 @@ static int config_token(const MuseTextTokenizer *tok, const MuseJsonValue *root,
     if (muse_json_is(v, MUSE_JSON_OBJECT)) v = muse_json_get(v, "content");
     if (!muse_json_is(v, MUSE_JSON_STRING)) return muse_fail(err, MUSE_ERR_FORMAT, "%s is not a text", name);
     const int32_t found = muse_text_find(tok, v->u.string, v->len);
-    if (found < 0) return muse_fail(err, MUSE_ERR_FORMAT, "%s \"%.*s\" is not in the vocabulary", name, show(v->len), v->u.string);
-    *id = found;
+    if (found < 0) muse_log(&tok->rt->log, MUSE_LOG_WARN, "tokenizer_config.json: %s \"%.*s\" is not in the vocabulary and stays unset", name, show(v->len), v->u.string);
+    else *id = found;
     return 0;
 }
 
@@ -276,6 +276,12 @@ int muse_text_load_config(MuseTextTokenizer *tok, const void *bytes, size_t size
     if (rc == 0) rc = config_token(tok, doc.root, "pad_token", &tok->pad, err);
     if (rc == 0 && !muse_json_read_bool(muse_json_get(doc.root, "add_bos_token"), false, &add_bos)) rc = muse_fail(err, MUSE_ERR_FORMAT, "add_bos_token is not true or false");
     if (rc == 0 && add_bos && tok->bos >= 0) tok->add_bos = true;
+    const MuseJsonValue *no_bos = muse_json_get(doc.root, "add_bos_token");
+    if (rc == 0 && tok->add_bos && muse_json_is(no_bos, MUSE_JSON_BOOL) && !add_bos)
+        muse_log(&tok->rt->log, MUSE_LOG_WARN, "tokenizer_config.json says add_bos_token false, tokenizer.json adds bos: it is added");
+    bool add_eos = false;
+    if (rc == 0 && muse_json_read_bool(muse_json_get(doc.root, "add_eos_token"), false, &add_eos) && add_eos)
+        muse_log(&tok->rt->log, MUSE_LOG_WARN, "tokenizer_config.json says add_eos_token true: eos is not added, append its id yourself");
     muse_json_close(&doc);
     return rc;
 }
