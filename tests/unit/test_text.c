@@ -100,6 +100,7 @@ static void test_flags(void **state)
     MuseTextTokenizer *tok = open_data("text/llama3");
     check_ids(tok, "hi<|eot_id|>", 12, MUSE_TEXT_ADDED | MUSE_TEXT_BOS, "440 439 446");
     check_ids(tok, "", 0, MUSE_TEXT_BOS, "440");
+    check_ids(tok, "<|begin_of_text|>hi", 19, MUSE_TEXT_ADDED | MUSE_TEXT_BOS, "440 439");   /* never two, Gemma spec 5.1 */
     check_ids(tok, "", 0, 0, "");
     size_t n, n_back;
     int32_t *ids = encode(tok, "hi<|eot_id|>", 12, 0, &n);   /* plain text: no id of an added token */
@@ -379,6 +380,14 @@ static void test_metaspace(void **state)
         muse_free(ids);
         muse_text_close(&tok);
     }
+    /* behind another pre-tokenizer "first" is still the first piece of the text, not of each piece */
+    MuseTextTokenizer *tok = open_text(
+        "{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Digits\",\"individual_digits\":true},"
+        "{\"type\":\"Metaspace\",\"replacement\":\"▁\",\"prepend_scheme\":\"first\",\"split\":false}]},"
+        "\"decoder\":{\"type\":\"Metaspace\",\"replacement\":\"▁\",\"prepend_scheme\":\"first\"},"
+        "\"model\":{\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[[\"?\",0.0],[\"▁\",-2.0],[\"a\",-1.0],[\"1\",-1.0],[\"b\",-1.0],[\"2\",-1.0]]}}");
+    check_ids(tok, "a1 b2", 5, 0, "1 2 3 1 4 5");
+    muse_text_close(&tok);
 }
 
 /* files from before prepend_scheme */
