@@ -3,12 +3,15 @@
 #ifndef OPS_OPS_H
 #define OPS_OPS_H
 
+#include "ops/act.h"
+#include "ops/attend.h"
 #include "ops/matmul.h"
 #include "ops/mel.h"
 #include "ops/norm.h"
 #include "ops/pixel.h"
 #include "ops/quant.h"
 #include "ops/resize.h"
+#include "ops/rope.h"
 
 typedef struct MuseOps {
     MuseNormOps   norm;
@@ -17,6 +20,9 @@ typedef struct MuseOps {
     MuseMelOps    mel;
     MuseQuantOps  quant;
     MuseMatmulOps matmul;
+    MuseActOps    act;
+    MuseRopeOps   rope;
+    MuseAttendOps attend;
 } MuseOps;
 
 /* cpu: detected bits, already masked */

@@ -45,6 +45,31 @@ static void check_layernorm_f32(Check *c, CheckFn *any)
             }
 }
 
+static void check_rmsnorm_f32(Check *c, CheckFn *any)
+{
+    MuseRmsnormF32 *fn = (MuseRmsnormF32 *)any;
+    static const size_t widths[] = { 1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 64, 100, 1000, 4096 };
+    for (size_t i = 0; i < CHECK_COUNT(widths); i++)
+        for (int kind = 0; kind < CHECK_KINDS; kind++)
+            for (int form = 0; form < 4; form++) {   /* in place, without weights */
+                const size_t n = 3, d = widths[i], stride = d + (size_t)(form & 2);
+                check_note(c, "n=3 d=%zu %s form %d", d, check_kind_name((CheckKind)kind), form);
+                const float *x = check_f32(c, n * stride, (CheckKind)kind), *w = form & 2 ? NULL : check_rand(c, d);
+                float *want = check_out_f32(c, n * stride), *got = check_out_f32(c, n * stride);
+                memcpy(want, x, n * stride * sizeof *x);
+                memcpy(got, x, n * stride * sizeof *x);
+                for (size_t t = 0; t < n; t++) {
+                    long double squares = 0;
+                    for (size_t j = 0; j < d; j++) squares += (long double)x[t * stride + j] * x[t * stride + j];
+                    for (size_t j = 0; j < d; j++) want[t * stride + j] = (float)(x[t * stride + j] / sqrtl(squares / (long double)d + 1e-6L) * (w ? w[j] : 1));
+                }
+                fn(got, stride, form & 1 ? got : x, stride, w, n, d, 1e-6f);
+                check_close(c, got, want, n * stride, 6 + sqrt((double)d) / 8, 1e-30f);
+                if (kind == CHECK_RANDOM && d >= 1000 && !form) check_bench(c, d == 1000 ? "n=3 d=1000" : "n=3 d=4096", 8 * n * d, fn(got, d, x, d, w, n, d, 1e-6f));
+                check_done(c);
+            }
+}
+
 static const CheckVariant variants[] = {
 #define KERNEL(op, Type, need, name) CHECK_VARIANT(op, need, name)
 #include "ops/norm_kernels.inc"
