@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum {
-    PIECE = 256,          /* values that are converted on the stack at a time */
+    PIECE = 64,           /* values that are converted on the stack at a time */
     SLOT_VALUES = 1 << 16 /* least values a thread: a region needs 2^19 operations each (docs/ARCHITECTURE.md, "Threads"), norms do about 8 a value */
 };
 

@@ -10,6 +10,7 @@
 #include <math.h>
 
 #include "base/bytes.h"
+#include "base/dtype.h"
 #include "base/json.h"
 #include "libmuse/embed/embed.h"
 #include "muse/muse.h"
@@ -346,6 +347,41 @@ static void many(void **state)
     check_many("tiny/fuyu/hf", NULL);
 }
 
+/* ---- bf16 mode rounds patches and frames before anything else: rounded ones give the same bits ---- */
+
+static void round_all(float *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++) v[i] = muse_bf16_f32(muse_f32_bf16(v[i]));
+}
+
+static void rounding(void **state)
+{
+    (void)state;
+    enum { N = 12 };
+    static const MuseCompute modes[] = { MUSE_COMPUTE_F32, MUSE_COMPUTE_BF16, MUSE_COMPUTE_AUTO };   /* these weights are bf16 */
+    MuseModel *m = open_model("golden/gemma4-a/hf", NULL, NULL);
+    const size_t d = m->config.width, widths[] = { (size_t)m->config.image.unit * m->config.image.unit * 3, m->config.audio.frame };
+    const uint32_t x[N] = { 0 }, y[N] = { 0 };
+    for (size_t i = 0; i < COUNT_OF(modes) * 2; i++) {
+        const bool frames = i % 2, f32 = modes[i / 2] == MUSE_COMPUTE_F32;
+        const size_t values = N * widths[frames];
+        MuseEmbed *e = open_embed(m, modes[i / 2]);
+        void *workspace = reserve(e, N, N);
+        float *features = muse_alloc_array(NULL, values, sizeof *features), *rows[2];
+        for (int rounded = 0; rounded < 2; rounded++) {
+            rows[rounded] = muse_alloc_array(NULL, N, d * sizeof *features);
+            fill(features, values);
+            if (rounded) round_all(features, values);
+            if (frames) muse_embed_frames(e, rows[rounded], features, N, workspace, NULL);
+            else assert_int_equal(muse_embed_patches(e, rows[rounded], features, x, y, N, workspace, NULL, &err), 0);
+        }
+        assert_int_equal(memcmp(rows[0], rows[1], N * d * sizeof *features) == 0, !f32);
+        muse_free(rows[0]), muse_free(rows[1]), muse_free(features), muse_free(workspace);
+        muse_embed_close(&e);
+    }
+    muse_model_close(&m);
+}
+
 /* ---- block-type tables ---- */
 
 static void block_tokens(void **state)
@@ -453,6 +489,6 @@ static void allocations(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(cases), cmocka_unit_test(many), cmocka_unit_test(block_tokens), cmocka_unit_test(refused), cmocka_unit_test(allocations) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(cases), cmocka_unit_test(many), cmocka_unit_test(rounding), cmocka_unit_test(block_tokens), cmocka_unit_test(refused), cmocka_unit_test(allocations) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
