@@ -32,6 +32,7 @@ int muse_sequence_open(MuseSequence **out, MuseRuntime *rt, const MuseSequencePa
         return MUSE_NOMEM(err, sizeof *seq);
     }
     seq->rt = held;
+    seq->low = SIZE_MAX;
     seq->family = *p.family;
     if (!seq->family.name) seq->family.name = "(no name)";
     seq->tokenizer = p.tokenizer;
@@ -40,7 +41,7 @@ int muse_sequence_open(MuseSequence **out, MuseRuntime *rt, const MuseSequencePa
     return 0;
 }
 
-static void span_clear(MuseSpan *span)
+void muse_span_clear(MuseSpan *span)
 {
     muse_free(span->ids);
     muse_free(span->rows);
@@ -54,8 +55,9 @@ void muse_sequence_close(MuseSequence **seq)
 {
     if (!seq || !*seq) return;
     MuseSequence *s = *seq;
-    for (size_t i = 0; i < s->n_spans; i++) span_clear(&s->spans[i]);
+    for (size_t i = 0; i < s->n_spans; i++) muse_span_clear(&s->spans[i]);
     muse_free(s->spans);
+    muse_free(s->next_ids);
     MuseRuntime *rt = s->rt;
     muse_free(s);
     muse_runtime_close(&rt);
@@ -107,15 +109,20 @@ static void hash_markers(MuseHash *h, const MuseSpan *span)
     for (size_t i = 0; i < 4; i++) muse_hash_add_u64(h, (uint64_t)(int64_t)ids[i]);
 }
 
-static int push_ids(MuseSequence *seq, MuseSpan *span, MuseError *err)
+void muse_span_hash_ids(const MuseSpan *span, uint8_t hash[32])
 {
-    span->info.modality = MUSE_TEXT;
-    span->soft_id = span->row_end_id = span->end_id = -1;
     MuseHash h;
     muse_hash_init(&h, "text");
     muse_hash_add_u64(&h, (uint64_t)(int64_t)span->begin_id);
     for (size_t i = 0; i < span->n_ids; i++) muse_hash_add_u64(&h, (uint64_t)span->ids[i]);
-    muse_hash_done(&h, span->info.hash);
+    muse_hash_done(&h, hash);
+}
+
+static int push_ids(MuseSequence *seq, MuseSpan *span, MuseError *err)
+{
+    span->info.modality = MUSE_TEXT;
+    span->soft_id = span->row_end_id = span->end_id = -1;
+    muse_span_hash_ids(span, span->info.hash);
     const uint64_t count = (uint64_t)span->n_ids + (span->begin_id >= 0);
     return push_span(seq, span, count, count <= INT32_MAX ? (int32_t)count : 0, err);
 }
@@ -130,8 +137,9 @@ int muse_sequence_append_text(MuseSequence *seq, const char *text, size_t n, uns
     if (seq->family.text_begin.text || seq->text_begun) flags &= ~(unsigned)MUSE_TEXT_BOS;   /* one beginning, whoever writes it */
     rc = muse_text_encode(seq->tokenizer, text, n, flags, &span.ids, &span.n_ids, err);
     if (rc < 0) return rc;
+    span.from_text = true;
     rc = push_ids(seq, &span, err);
-    if (rc < 0) span_clear(&span);
+    if (rc < 0) muse_span_clear(&span);
     else seq->text_begun = true;
     return rc;
 }
@@ -151,7 +159,7 @@ int muse_sequence_append_ids(MuseSequence *seq, const int32_t *ids, size_t n, Mu
         memcpy(span.ids, ids, n * sizeof *ids);
     }
     const int rc = push_ids(seq, &span, err);
-    if (rc < 0) span_clear(&span);
+    if (rc < 0) muse_span_clear(&span);
     return rc;
 }
 
@@ -209,7 +217,7 @@ int muse_sequence_append_image(MuseSequence *seq, MuseImage *image, const MuseIm
     if (rc < 0) goto fail;
     return 0;
 fail:
-    span_clear(&span);
+    muse_span_clear(&span);
     return rc;
 }
 
@@ -276,7 +284,7 @@ int muse_sequence_append_audio(MuseSequence *seq, MuseAudio *audio, MuseCancelFn
     if (rc < 0) goto fail;
     return 0;
 fail:
-    span_clear(&span);
+    muse_span_clear(&span);
     return rc;
 }
 
@@ -306,7 +314,7 @@ int muse_sequence_append_rows(MuseSequence *seq, const float *rows, size_t n, si
     muse_hash_add(&h, rows, values * sizeof *rows);
     muse_hash_done(&h, span.info.hash);
     const int rc = push_span(seq, &span, n, (int32_t)n, err);
-    if (rc < 0) span_clear(&span);
+    if (rc < 0) muse_span_clear(&span);
     return rc;
 }
 
@@ -318,6 +326,7 @@ int muse_sequence_span(const MuseSequence *seq, size_t k, MuseSpanInfo *out)
 {
     if (!seq || !out || k >= seq->n_spans) return MUSE_ERR_ARG;
     *out = seq->spans[k].info;
+    if (seq->spans[k].grows) muse_span_hash_ids(&seq->spans[k], out->hash);
     return 0;
 }
 
@@ -353,7 +362,7 @@ MusePlace muse_span_place(const MuseSpan *span, size_t offset)
 }
 
 /* the span that holds position i, which exists */
-static size_t span_of(const MuseSequence *seq, size_t i)
+size_t muse_sequence_span_of(const MuseSequence *seq, size_t i)
 {
     size_t low = 0, high = seq->n_spans;
     while (high - low > 1) {
@@ -391,7 +400,7 @@ static void published_bytes(const MuseFamily *f, int32_t id, MusePosition *out)
 int muse_sequence_position(const MuseSequence *seq, size_t i, MusePosition *out)
 {
     if (!seq || !out || i >= seq->length) return MUSE_ERR_ARG;
-    const size_t k = span_of(seq, i);
+    const size_t k = muse_sequence_span_of(seq, i);
     const MuseSpan *span = &seq->spans[k];
     const MusePlace place = muse_span_place(span, i - span->info.first);
     *out = (MusePosition){ .modality = place.is_marker ? MUSE_TEXT : span->info.modality, .is_marker = place.is_marker, .id = place.id,
@@ -417,28 +426,47 @@ int muse_sequence_features(const MuseSequence *seq, size_t k, size_t first, size
     return 0;
 }
 
+/* positions from .. to - 1 of a span; of a medium always from 0 */
+static void hash_positions(MuseHash *h, const MuseSpan *span, size_t from, size_t to)
+{
+    if (span->info.modality == MUSE_TEXT) {   /* by token: where one text ends and the next begins is not content */
+        for (size_t i = from; i < to; i++) muse_hash_add_u64(h, (uint64_t)muse_span_place(span, i).id);
+    } else if (span->info.modality == MUSE_ROWS) {   /* and neither is where rows were cut */
+        for (size_t i = from; i < to; i++) {
+            muse_hash_add_u64(h, UINT64_MAX - MUSE_ROWS);
+            muse_hash_add_u64(h, span->info.feature_width);
+            muse_hash_add(h, span->rows + i * span->info.feature_width, span->info.feature_width * sizeof *span->rows);
+        }
+    } else {
+        muse_hash_add_u64(h, UINT64_MAX - (uint64_t)span->info.modality);
+        muse_hash_add(h, span->info.hash, MUSE_HASH_BYTES);
+        muse_hash_add_u64(h, to);
+    }
+}
+
 int muse_sequence_hash(const MuseSequence *seq, size_t n, uint8_t hash[32])
 {
     if (!seq || !hash || n > seq->length) return MUSE_ERR_ARG;
+    muse_sequence_hashes(seq, &n, 1, (uint8_t (*)[32])hash);
+    return 0;
+}
+
+void muse_sequence_hashes(const MuseSequence *seq, const size_t *at, size_t n, uint8_t (*out)[32])
+{
     MuseHash h;
     muse_hash_init(&h, "sequence");
-    for (size_t k = 0; k < seq->n_spans && seq->spans[k].info.first < n; k++) {
-        const MuseSpan *span = &seq->spans[k];
-        const size_t count = n - span->info.first < span->info.count ? n - span->info.first : span->info.count;
-        if (span->info.modality == MUSE_TEXT) {   /* by token: where one text ends and the next begins is not content */
-            for (size_t i = 0; i < count; i++) muse_hash_add_u64(&h, (uint64_t)muse_span_place(span, i).id);
-        } else if (span->info.modality == MUSE_ROWS) {   /* and neither is where rows were cut */
-            for (size_t i = 0; i < count; i++) {
-                muse_hash_add_u64(&h, UINT64_MAX - MUSE_ROWS);
-                muse_hash_add_u64(&h, span->info.feature_width);
-                muse_hash_add(&h, span->rows + i * span->info.feature_width, span->info.feature_width * sizeof *span->rows);
+    size_t k = 0, from = 0;   /* from: positions of span k that are in h */
+    for (size_t i = 0; i < n; i++) {
+        for (; k < seq->n_spans && seq->spans[k].info.first < at[i]; k++, from = 0) {
+            const MuseSpan *span = &seq->spans[k];
+            const size_t to = at[i] - span->info.first;
+            hash_positions(&h, span, from, to < span->info.count ? to : span->info.count);
+            if (to < span->info.count) {
+                from = to;
+                break;
             }
-        } else {
-            muse_hash_add_u64(&h, UINT64_MAX - (uint64_t)span->info.modality);
-            muse_hash_add(&h, span->info.hash, MUSE_HASH_BYTES);
-            muse_hash_add_u64(&h, count);
         }
+        MuseHash done = h;
+        muse_hash_done(&done, out[i]);
     }
-    muse_hash_done(&h, hash);
-    return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* MuseSequence from the inside. Users: sequence.c, draw.c, later embed/ and session. */
+/* MuseSequence from the inside. Users: sequence.c, sequence_edit.c, draw.c, session. */
 #ifndef LIBMUSE_SEQUENCE_H
 #define LIBMUSE_SEQUENCE_H
 
@@ -14,6 +14,8 @@ typedef struct MuseSpan {
     int32_t  t;             /* of its first position */
     int32_t *ids;           /* text: its ids, without the marker */
     size_t   n_ids;
+    bool     from_text;     /* appended as text, not as ids */
+    bool     grows;         /* ids one at a time: what a model writes; info.hash is made when asked for */
     MuseImage   *image;     /* kept original; NULL for a placeholder */
     MusePatches *patches;
     MuseAudio   *audio;
@@ -34,6 +36,8 @@ struct MuseSequence {
     int32_t   t_next;
     uint32_t  n_images, n_audios;
     bool      text_begun;
+    size_t    low;          /* the shortest it has been since a session looked; SIZE_MAX: no shorter */
+    int32_t  *next_ids;     /* room for the ids of the next growing span; NULL: none yet */
 };
 
 /* What lies at an offset of a span. */
@@ -45,5 +49,16 @@ typedef struct MusePlace {
 } MusePlace;
 
 MusePlace muse_span_place(const MuseSpan *span, size_t offset);
+size_t    muse_sequence_span_of(const MuseSequence *seq, size_t i);   /* the span that holds position i, which exists */
+void      muse_span_clear(MuseSpan *span);
+void      muse_span_hash_ids(const MuseSpan *span, uint8_t hash[32]);
+
+/* muse_sequence_hash() at several lengths, ascending, none inside a medium, in one pass: out[i] of the first at[i] positions */
+void muse_sequence_hashes(const MuseSequence *seq, const size_t *at, size_t n, uint8_t (*out)[32]);
+
+/* One more id of what a model writes; the caller has checked it. 0; MUSE_ERR_NOMEM, MUSE_ERR_LIMIT: unchanged. Allocates nothing
+ * for the next n after muse_sequence_reserve_ids(n). */
+int muse_sequence_push_id(MuseSequence *seq, int32_t id, MuseError *err);
+int muse_sequence_reserve_ids(MuseSequence *seq, size_t n, MuseError *err);
 
 #endif

@@ -13,14 +13,6 @@
 #include "muse/runtime.h"
 #include "ops/matmul.h"
 
-/* How coarsely a product may round, each mode allowing what stands above it too. All sums are f32 or better. */
-typedef enum MuseCompute {
-    MUSE_COMPUTE_AUTO,  /* INT8 for block types, BF16 for F16 and BF16 weights, F32 for F32 weights */
-    MUSE_COMPUTE_F32,   /* weights widened exactly, activations as they are: the reference path */
-    MUSE_COMPUTE_BF16,  /* weights and activations may be rounded to bf16 */
-    MUSE_COMPUTE_INT8   /* block types: activations may be rounded to 8-bit blocks of 32; other types: as BF16 */
-} MuseCompute;
-
 typedef struct MuseWeight {
     unsigned    type;   /* MuseWeightType */
     size_t      m, k;   /* rows (outputs) and columns (inputs) */

@@ -103,6 +103,9 @@ MUSE_API int muse_audio_frames(MuseFrames **out, const MuseAudio *audio, const M
 
 MUSE_API void muse_frames_close(MuseFrames **frames);
 
+/** One more reference to the same frames. Any thread. @return frames. */
+MUSE_API MuseFrames *muse_frames_ref(MuseFrames *frames);
+
 /** The plan that was carried out. Lives as long as frames; NULL if frames is NULL. */
 MUSE_API const MuseAudioPlan *muse_frames_plan(const MuseFrames *frames);
 

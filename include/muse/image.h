@@ -145,7 +145,11 @@ MUSE_API MuseRect muse_image_plan_rect(const MuseImagePlan *plan, uint32_t gx, u
 MUSE_API int muse_image_patches(MusePatches **out, const MuseImage *img, const MuseImageRule *rule, uint32_t budget,
                                 MuseCancelFn *cancel, void *cancel_user, MuseError *err);
 
+/** Release one reference; *patches becomes NULL. NULL and a pointer to NULL are accepted. */
 MUSE_API void muse_patches_close(MusePatches **patches);
+
+/** One more reference to the same patches. Any thread. @return patches. */
+MUSE_API MusePatches *muse_patches_ref(MusePatches *patches);
 
 /** The plan that was carried out. Lives as long as patches; NULL if patches is NULL. */
 MUSE_API const MuseImagePlan *muse_patches_plan(const MusePatches *patches);

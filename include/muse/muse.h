@@ -17,6 +17,7 @@
 #include "muse/audio.h"
 #include "muse/sequence.h"
 #include "muse/model.h"
+#include "muse/session.h"
 
 #ifdef __cplusplus
 extern "C" {

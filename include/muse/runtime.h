@@ -49,6 +49,14 @@ enum {
     MUSE_CPU_AMX    = 4  ///< AVX-512 + AMX tiles (bf16, int8)
 };
 
+/** How coarsely a product of activations and weights may round; each mode allows what stands above it too. All sums are f32 or better. */
+typedef enum MuseCompute {
+    MUSE_COMPUTE_AUTO = 0, ///< INT8 for Q8_0, Q4_0 and the K types, BF16 for F16 and BF16 weights, F32 for F32 weights
+    MUSE_COMPUTE_F32  = 1, ///< weights widened exactly, activations as they are: the reference path
+    MUSE_COMPUTE_BF16 = 2, ///< weights and activations may be rounded to bf16
+    MUSE_COMPUTE_INT8 = 3  ///< block types: activations may be rounded to 8-bit blocks of 32; other types: as BF16
+} MuseCompute;
+
 typedef struct MuseRuntimeParams {
     size_t        struct_size; ///< set by muse_runtime_params_init()
     MuseAllocator allocator;   ///< alloc NULL: malloc and free. Both functions or neither

@@ -90,6 +90,20 @@ MUSE_API int muse_sequence_append_audio_length(MuseSequence *seq, uint64_t n_sam
 /** Ready embeddings. @param rows Shape [n, width], f32, finite. Copied. */
 MUSE_API int muse_sequence_append_rows(MuseSequence *seq, const float *rows, size_t n, size_t width, MuseError *err);
 
+/**
+ * A sequence of the same content, to go on with by itself. Pictures, sounds and their features are shared, not copied. The
+ * tokenizer is borrowed as before.
+ * @param out Receives the copy, or NULL. Release with muse_sequence_close().
+ * @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM.
+ */
+MUSE_API int muse_sequence_copy(MuseSequence **out, const MuseSequence *seq, MuseError *err);
+
+/**
+ * Forget all positions from n on.
+ * @return 0; MUSE_ERR_ARG: more than there are, or a cut through a picture, a sound or rows. On error nothing changes.
+ */
+MUSE_API int muse_sequence_truncate(MuseSequence *seq, size_t n, MuseError *err);
+
 /* Reading: any number of threads while nobody appends. */
 
 /** Number of positions, T. 0 if seq is NULL. */

@@ -88,6 +88,7 @@ int muse_model_open(MuseModel **out, MuseRuntime *rt, const char *path, const Mu
     }
     m->rt = held;
     atomic_init(&m->refs, 1);
+    pthread_mutex_init(&m->lock, NULL);
     const size_t n = strlen(path) + 1;
     m->path = muse_alloc(&held->alloc, n);
     if (m->path) memcpy(m->path, path, n);
@@ -112,11 +113,15 @@ void muse_model_close(MuseModel **model)
     MuseModel *m = *model;
     *model = NULL;
     if (atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) != 1) return;
+    for (size_t i = 0; i < sizeof m->decoders / sizeof *m->decoders; i++)
+        if (m->decoders[i]) m->close_decoder(m->decoders[i]);
+    muse_text_close(&m->tokenizer);
     muse_weights_clear(&m->weights);
     muse_config_clear(&m->config);
     muse_weights_close(&m->files[1]);
     muse_weights_close(&m->files[0]);
     muse_free(m->path);
+    pthread_mutex_destroy(&m->lock);
     MuseRuntime *rt = m->rt;
     muse_free(m);
     muse_runtime_close(&rt);
@@ -146,4 +151,13 @@ int muse_model_open_tokenizer(const MuseModel *model, MuseTextTokenizer **out, M
     if (info.vocab_size <= model->config.vocab) return 0;
     muse_text_close(out);
     return muse_fail(err, MUSE_ERR_FORMAT, "%s: the tokenizer has %u tokens, but the model %u", model->path, info.vocab_size, model->config.vocab);
+}
+
+int muse_model_tokenizer(MuseModel *model, const MuseTextTokenizer **out, MuseError *err)
+{
+    pthread_mutex_lock(&model->lock);
+    const int rc = model->tokenizer ? 0 : muse_model_open_tokenizer(model, &model->tokenizer, err);
+    *out = model->tokenizer;
+    pthread_mutex_unlock(&model->lock);
+    return rc;
 }

@@ -3,6 +3,7 @@
 #ifndef LIBMUSE_MODEL_MODEL_H
 #define LIBMUSE_MODEL_MODEL_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "libmuse/io/weights.h"
@@ -20,12 +21,20 @@ struct MuseModel {
     MuseConfig     config;
     MuseWeights    weights;
     MuseFamily     family;       /* the family's rules with this model's numbers */
+
+    /* made when first asked for, then shared and read-only; under the lock */
+    pthread_mutex_t   lock;
+    MuseTextTokenizer *tokenizer;
+    void             *decoders[4];   /* one a MuseCompute; made by session, which knows what they are */
+    void            (*close_decoder)(void *decoder);
 };
 
 enum { MUSE_CHUNK_POSITIONS = 512 };   /* a prompt goes through the layers in chunks of at least this, or one picture if it is longer */
 
 /* The family's table with the numbers of c. */
 void muse_family_from_config(MuseFamily *family, const MuseConfig *c);
+/* The model's tokenizer, opened at the first call; lives as long as the model. 0; as muse_model_open_tokenizer(). Any thread. */
+int  muse_model_tokenizer(MuseModel *model, const MuseTextTokenizer **out, MuseError *err);
 /* Positions of one prompt chunk, which the workspace and windowed KV caches are sized for. */
 uint32_t muse_config_chunk(const MuseConfig *c);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A whole sound to frames: reads or mixes blocks, drives the pipe, and compares promised and found.
  * Public entries of muse/audio.h. */
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/hash.h"
@@ -12,6 +13,7 @@
 #include "tokenizers/audio/sound_reader.h"
 
 struct MuseFrames {
+    atomic_int    refs;
     MuseRuntime  *rt;
     MuseAudioRule rule;
     MuseAudioPlan plan;
@@ -113,6 +115,7 @@ int muse_audio_frames(MuseFrames **out, const MuseAudio *audio, const MuseAudioR
     if (rc < 0) return rc;
     MuseFrames *f = muse_zalloc(&audio->rt->alloc, sizeof *f);
     if (!f) return MUSE_NOMEM(err, sizeof *f);
+    atomic_init(&f->refs, 1);
     f->rt = muse_runtime_ref(audio->rt);
     f->rule = *rule;
     f->plan = plan;
@@ -128,13 +131,21 @@ fail:
     return rc;
 }
 
+MuseFrames *muse_frames_ref(MuseFrames *frames)
+{
+    if (frames) atomic_fetch_add_explicit(&frames->refs, 1, memory_order_relaxed);
+    return frames;
+}
+
 void muse_frames_close(MuseFrames **frames)
 {
     if (!frames || !*frames) return;
-    MuseRuntime *rt = (*frames)->rt;
-    muse_free((*frames)->data);
-    muse_free(*frames);
+    MuseFrames *f = *frames;
     *frames = NULL;
+    if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1) return;
+    MuseRuntime *rt = f->rt;
+    muse_free(f->data);
+    muse_free(f);
     muse_runtime_close(&rt);
 }
 

@@ -58,7 +58,7 @@ static int name_kind(const MuseDecoder *d, int rc, MuseError *err)
     return rc < 0 && rc != MUSE_ERR_CANCELLED ? muse_fail_prefix(err, rc, "%s", d->reader->name) : rc;
 }
 
-int muse_decoder_open(MuseDecoder *d, const MuseDecodeJob *job, MuseError *err)
+int muse_picture_decoder_open(MuseDecoder *d, const MuseDecodeJob *job, MuseError *err)
 {
     *d = (MuseDecoder){ .job = *job, .reader = job->source->reader };
     d->priv = muse_zalloc(&job->rt->alloc, d->reader->priv_size);
@@ -69,13 +69,13 @@ int muse_decoder_open(MuseDecoder *d, const MuseDecodeJob *job, MuseError *err)
     return name_kind(d, rc, err);
 }
 
-int muse_decoder_start(MuseDecoder *d, const MuseWindow *window, MuseError *err)
+int muse_picture_decoder_start(MuseDecoder *d, const MuseWindow *window, MuseError *err)
 {
     d->window = *window;
     return name_kind(d, d->reader->start(d->priv, &d->window, err), err);
 }
 
-int muse_decoder_rows(MuseDecoder *d, uint8_t *dst, size_t stride, uint32_t n, MuseError *err)
+int muse_picture_decoder_rows(MuseDecoder *d, uint8_t *dst, size_t stride, uint32_t n, MuseError *err)
 {
     if (muse_decode_cancelled(&d->job))
         return muse_fail(err, MUSE_ERR_CANCELLED, "cancelled at row %u of %u", d->window.y + d->done, d->head.height);
@@ -84,7 +84,7 @@ int muse_decoder_rows(MuseDecoder *d, uint8_t *dst, size_t stride, uint32_t n, M
     return name_kind(d, rc, err);
 }
 
-void muse_decoder_close(MuseDecoder *d)
+void muse_picture_decoder_close(MuseDecoder *d)
 {
     if (d->priv) {
         d->reader->close(d->priv);

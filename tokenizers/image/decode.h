@@ -72,12 +72,12 @@ typedef struct MuseDecoder {
     void           *priv;
 } MuseDecoder;
 
-/* Start with zeros; muse_decoder_close() accepts a half-open one. Errors: as muse_image_open_file(), prefixed by the kind. */
-int  muse_decoder_open(MuseDecoder *d, const MuseDecodeJob *job, MuseError *err);
-int  muse_decoder_start(MuseDecoder *d, const MuseWindow *window, MuseError *err);
+/* Start with zeros; muse_picture_decoder_close() accepts a half-open one. Errors: as muse_image_open_file(), prefixed by the kind. */
+int  muse_picture_decoder_open(MuseDecoder *d, const MuseDecodeJob *job, MuseError *err);
+int  muse_picture_decoder_start(MuseDecoder *d, const MuseWindow *window, MuseError *err);
 /* n rows, at most what is left of the window. Polls job.cancel. */
-int  muse_decoder_rows(MuseDecoder *d, uint8_t *dst, size_t stride, uint32_t n, MuseError *err);
-void muse_decoder_close(MuseDecoder *d);
+int  muse_picture_decoder_rows(MuseDecoder *d, uint8_t *dst, size_t stride, uint32_t n, MuseError *err);
+void muse_picture_decoder_close(MuseDecoder *d);
 
 /* True when the caller wants to stop. */
 static inline bool muse_decode_cancelled(const MuseDecodeJob *job) { return job->cancel && job->cancel(job->cancel_user); }

@@ -10,6 +10,7 @@
 #include "tokenizers/image/resize.h"
 
 struct MusePatches {
+    atomic_int    refs;
     MuseRuntime  *rt;
     MuseImagePlan plan;
     MuseImageRule rule;
@@ -122,6 +123,7 @@ int muse_image_patches(MusePatches **out, const MuseImage *img, const MuseImageR
     if (rc < 0) return rc;
     MusePatches *p = muse_zalloc(&img->rt->alloc, sizeof *p);
     if (!p) return MUSE_NOMEM(err, sizeof *p);
+    atomic_init(&p->refs, 1);
     p->rt = muse_runtime_ref(img->rt);
     p->plan = plan;
     p->rule = *rule;
@@ -131,15 +133,22 @@ int muse_image_patches(MusePatches **out, const MuseImage *img, const MuseImageR
     return rc;
 }
 
+MusePatches *muse_patches_ref(MusePatches *patches)
+{
+    if (patches) atomic_fetch_add_explicit(&patches->refs, 1, memory_order_relaxed);
+    return patches;
+}
+
 void muse_patches_close(MusePatches **patches)
 {
     if (!patches || !*patches) return;
     MusePatches *p = *patches;
+    *patches = NULL;
+    if (atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1) return;
     MuseRuntime *rt = p->rt;
     muse_free(p->rgb);
     muse_free(p);
     muse_runtime_close(&rt);
-    *patches = NULL;
 }
 
 const MuseImagePlan *muse_patches_plan(const MusePatches *patches) { return patches ? &patches->plan : NULL; }

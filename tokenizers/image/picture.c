@@ -67,10 +67,10 @@ static int keep_pixels(MuseImage *img, MuseDecoder *d, MuseError *err)
     uint8_t *pixels = muse_alloc_array(&img->rt->alloc, img->head.height, stride);
     if (!pixels) return muse_fail(err, MUSE_ERR_NOMEM, "no memory to keep %ux%u pixels", img->head.width, img->head.height);
     const MuseWindow all = { 0, 0, img->head.width, img->head.height };
-    int rc = muse_decoder_start(d, &all, err);
+    int rc = muse_picture_decoder_start(d, &all, err);
     while (rc == 0 && d->done < all.height) {
         const uint32_t left = all.height - d->done, n = left < MUSE_DECODE_ROWS ? left : MUSE_DECODE_ROWS;
-        rc = muse_decoder_rows(d, pixels + d->done * stride, stride, n, err);
+        rc = muse_picture_decoder_rows(d, pixels + d->done * stride, stride, n, err);
     }
     if (rc < 0) {
         muse_free(pixels);
@@ -91,7 +91,7 @@ static int finish_open(MuseImage *img, const MuseImageParams *p, MuseError *err)
     if (!img->source.reader) return muse_fail_copy(err, &why);
     const MuseDecodeJob job = { img->rt, &img->source, p->max_pixels, p->cancel, p->cancel_user };
     MuseDecoder d = { 0 };
-    int rc = muse_decoder_open(&d, &job, err);
+    int rc = muse_picture_decoder_open(&d, &job, err);
     if (rc == 0) {
         img->head = d.head;
         img->format = img->source.reader->name;
@@ -102,7 +102,7 @@ static int finish_open(MuseImage *img, const MuseImageParams *p, MuseError *err)
         if (img->orient.transpose) img->seen = (MuseWindow){ 0, 0, img->head.height, img->head.width };
         if (p->keep == MUSE_KEEP_PIXELS && img->source.reader != &muse_pixels_reader) rc = keep_pixels(img, &d, err);
     }
-    muse_decoder_close(&d);
+    muse_picture_decoder_close(&d);
     return rc;
 }
 
@@ -312,7 +312,7 @@ static int stream_rows(MuseDecoder *d, MuseRowQueue *q, MuseError *err)
         const uint32_t left = d->window.height - d->done;
         b->first = d->done;
         b->n = left < MUSE_DECODE_ROWS ? left : MUSE_DECODE_ROWS;
-        rc = muse_decoder_rows(d, b->raw, stride, b->n, err);
+        rc = muse_picture_decoder_rows(d, b->raw, stride, b->n, err);
         if (rc == 0) muse_row_queue_push(q);
     }
     return rc;
@@ -363,10 +363,10 @@ int muse_picture_rows(const MuseImage *img, const MuseRowsSpec *spec, MuseRowsFn
     RowsUser rows = { spec, &root->rt->ops.pixel, fn, user, window.width, samples };
     MuseRowQueue q = { 0 };
     MuseDecoder d = { 0 };
-    int rc = muse_decoder_open(&d, &job, err);
+    int rc = muse_picture_decoder_open(&d, &job, err);
     if (rc == 0 && !same_head(&d.head, &root->head)) rc = muse_fail(err, MUSE_ERR_FORMAT, "the file changed after it was opened");
     if (rc == 0) rc = open_blocks(&q, a, overlap ? MUSE_ROW_BLOCKS : 1, block * samples, wanted == samples ? 0 : block * wanted, err);
-    if (rc == 0) rc = muse_decoder_start(&d, &window, err);
+    if (rc == 0) rc = muse_picture_decoder_start(&d, &window, err);
     if (rc == 0) {
         muse_row_queue_open(&q, overlap, use_rows, &rows);
         rc = stream_rows(&d, &q, err);
@@ -374,7 +374,7 @@ int muse_picture_rows(const MuseImage *img, const MuseRowsSpec *spec, MuseRowsFn
         if (rc == 0) rc = used;
     }
     if (rc < 0 && rc != MUSE_ERR_CANCELLED && root->name) muse_fail_prefix(err, rc, "%s", root->name);
-    muse_decoder_close(&d);
+    muse_picture_decoder_close(&d);
     close_blocks(&q);
     return rc;
 }

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pages, their counts, the pool they come from. No arithmetic on keys or values here. */
+#include "libmuse/decoder/kv.h"
+
+#include <pthread.h>
+#include <string.h>
+
+/* before a page's data; 64 bytes, so that the data stays aligned */
+typedef struct PageHead {
+    _Alignas(64) atomic_int refs;
+    uint32_t class_of;
+    struct PageHead *next;     /* while it lies in the pool */
+} PageHead;
+
+struct MuseKvPool {
+    MuseRuntime    *rt;        /* one reference held */
+    atomic_int      refs;
+    MuseKvLayout    layout;
+    pthread_mutex_t lock;      /* of what follows */
+    PageHead       *kept[MUSE_KV_CLASSES_MAX];
+    uint64_t        used_bytes, kept_bytes;
+};
+
+static PageHead *head_of(uint8_t *page) { return (PageHead *)(void *)(page - sizeof(PageHead)); }
+
+/* ---- pool ---- */
+
+static int class_for(MuseKvLayout *layout, uint32_t window, MuseError *err)
+{
+    for (uint32_t i = 0; i < layout->n_classes; i++)
+        if (layout->window[i] == window) return (int)i;
+    if (layout->n_classes == MUSE_KV_CLASSES_MAX)
+        return muse_fail(err, MUSE_ERR_UNSUPPORTED, "layers have more than %d different attention windows", MUSE_KV_CLASSES_MAX);
+    layout->window[layout->n_classes] = window;
+    return (int)layout->n_classes++;
+}
+
+static int lay_out(MuseKvLayout *layout, const MuseConfig *c, MuseError *err)
+{
+    for (uint32_t i = 0; i < c->n_layers; i++) {
+        const MuseLayerConfig *l = &c->layers[i];
+        const int class_of = class_for(layout, l->window, err);
+        if (class_of < 0) return class_of;
+        MuseKvLayer *to = &layout->layers[i];
+        to->class_of = (uint8_t)class_of;
+        to->offset = layout->page_bytes[class_of];
+        to->head_bytes = muse_kv_head_bytes(layout->type, l->head_width);
+        layout->page_bytes[class_of] += 2 * l->kv_heads * to->head_bytes;   /* config.c bounds each factor */
+    }
+    return 0;
+}
+
+int muse_kv_pool_open(MuseKvPool **out, const MuseModel *model, MuseKvType type, MuseError *err)
+{
+    const MuseAllocator *a = &model->rt->alloc;
+    MuseKvPool *pool = muse_zalloc(a, sizeof *pool);
+    *out = NULL;
+    if (!pool) return MUSE_NOMEM(err, sizeof *pool);
+    atomic_init(&pool->refs, 1);
+    pthread_mutex_init(&pool->lock, NULL);
+    pool->rt = muse_runtime_ref(model->rt);
+    pool->layout.type = type;
+    pool->layout.n_layers = model->config.n_layers;
+    pool->layout.layers = muse_zalloc_array(a, model->config.n_layers, sizeof *pool->layout.layers);
+    const int rc = pool->layout.layers ? lay_out(&pool->layout, &model->config, err) : MUSE_NOMEM(err, model->config.n_layers * sizeof *pool->layout.layers);
+    if (rc < 0) muse_kv_pool_close(&pool);
+    *out = pool;
+    return rc;
+}
+
+MuseKvPool *muse_kv_pool_ref(MuseKvPool *pool)
+{
+    atomic_fetch_add_explicit(&pool->refs, 1, memory_order_relaxed);
+    return pool;
+}
+
+void muse_kv_pool_close(MuseKvPool **pool)
+{
+    MuseKvPool *p = *pool;
+    *pool = NULL;
+    if (!p || atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1) return;
+    for (uint32_t i = 0; i < MUSE_KV_CLASSES_MAX; i++)
+        for (PageHead *h = p->kept[i], *next; h; h = next) {
+            next = h->next;
+            muse_free(h);
+        }
+    pthread_mutex_destroy(&p->lock);
+    muse_free(p->layout.layers);
+    MuseRuntime *rt = p->rt;
+    muse_free(p);
+    muse_runtime_close(&rt);
+}
+
+const MuseKvLayout *muse_kv_layout(const MuseKvPool *pool) { return &pool->layout; }
+
+void muse_kv_pool_bytes(MuseKvPool *pool, uint64_t *used, uint64_t *kept)
+{
+    pthread_mutex_lock(&pool->lock);
+    *used = pool->used_bytes;
+    *kept = pool->kept_bytes;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static uint8_t *take_page(MuseKvPool *pool, uint32_t class_of)
+{
+    const size_t bytes = pool->layout.page_bytes[class_of];
+    pthread_mutex_lock(&pool->lock);
+    PageHead *h = pool->kept[class_of];
+    if (h) {
+        pool->kept[class_of] = h->next;
+        pool->kept_bytes -= bytes;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (!h) h = muse_alloc(&pool->rt->alloc, sizeof *h + bytes);
+    if (!h) return NULL;
+    atomic_init(&h->refs, 1);
+    h->class_of = class_of;
+    pthread_mutex_lock(&pool->lock);
+    pool->used_bytes += bytes;
+    pthread_mutex_unlock(&pool->lock);
+    return (uint8_t *)(h + 1);
+}
+
+static void drop_page(MuseKvPool *pool, uint8_t *page)
+{
+    if (!page) return;
+    PageHead *h = head_of(page);
+    if (atomic_fetch_sub_explicit(&h->refs, 1, memory_order_acq_rel) != 1) return;
+    const size_t bytes = pool->layout.page_bytes[h->class_of];
+    pthread_mutex_lock(&pool->lock);
+    h->next = pool->kept[h->class_of];
+    pool->kept[h->class_of] = h;
+    pool->used_bytes -= bytes;
+    pool->kept_bytes += bytes;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* ---- one sequence ---- */
+
+void muse_kv_open(MuseKv *kv, MuseKvPool *pool) { *kv = (MuseKv){ .pool = muse_kv_pool_ref(pool) }; }
+
+void muse_kv_clear(MuseKv *kv)
+{
+    for (uint32_t c = 0; kv->pool && c < kv->pool->layout.n_classes; c++) {
+        for (size_t i = kv->first[c]; i < kv->end[c]; i++) {
+            drop_page(kv->pool, kv->pages[c][i]);
+            kv->pages[c][i] = NULL;
+        }
+        kv->first[c] = kv->end[c] = 0;
+    }
+    kv->length = 0;
+}
+
+void muse_kv_close(MuseKv *kv)
+{
+    if (!kv->pool) return;
+    muse_kv_clear(kv);
+    for (uint32_t c = 0; c < MUSE_KV_CLASSES_MAX; c++) muse_free(kv->pages[c]);
+    muse_kv_pool_close(&kv->pool);
+    *kv = (MuseKv){ 0 };
+}
+
+static int grow_tables(MuseKv *kv, size_t pages, MuseError *err)
+{
+    if (pages <= kv->cap) return 0;
+    size_t cap = kv->cap ? kv->cap : 32;
+    while (cap < pages) cap *= 2;
+    for (uint32_t c = 0; c < kv->pool->layout.n_classes; c++) {
+        uint8_t **table = muse_realloc_array(&kv->pool->rt->alloc, kv->pages[c], cap, sizeof *table);
+        if (!table) return MUSE_NOMEM(err, cap * sizeof *table);
+        memset(table + kv->cap, 0, (cap - kv->cap) * sizeof *table);
+        kv->pages[c] = table;
+    }
+    kv->cap = cap;
+    return 0;
+}
+
+/* the page that holds position length may be shared: a copy of our own before it is written */
+static int own_page(MuseKv *kv, uint32_t c, size_t i, MuseError *err)
+{
+    uint8_t *page = kv->pages[c][i];
+    if (page && atomic_load_explicit(&head_of(page)->refs, memory_order_acquire) == 1) return 0;
+    const size_t bytes = kv->pool->layout.page_bytes[c];
+    uint8_t *own = take_page(kv->pool, c);
+    if (!own) return MUSE_NOMEM(err, bytes);
+    if (page) memcpy(own, page, bytes);
+    drop_page(kv->pool, page);
+    kv->pages[c][i] = own;
+    return 0;
+}
+
+int muse_kv_reserve(MuseKv *kv, size_t n, bool at_once, MuseError *err)
+{
+    if (n == 0) return 0;
+    if (n > SIZE_MAX / 64 - kv->length) return muse_fail(err, MUSE_ERR_LIMIT, "%zu more positions are too many", n);
+    const size_t pages = (kv->length + n + MUSE_KV_PAGE - 1) / MUSE_KV_PAGE;
+    int rc = grow_tables(kv, pages, err);
+    for (uint32_t c = 0; rc == 0 && c < kv->pool->layout.n_classes; c++) {
+        const size_t window = kv->pool->layout.window[c];
+        /* a window's pages come back as it moves on: two pages more than it spans are enough */
+        size_t to = window && !at_once && n > window + 2 * MUSE_KV_PAGE ? (kv->length + window) / MUSE_KV_PAGE + 3 : pages;
+        if (to > pages) to = pages;
+        for (size_t i = kv->length / MUSE_KV_PAGE; rc == 0 && i < to; i++) {
+            rc = own_page(kv, c, i, err);
+            if (rc == 0 && i >= kv->end[c]) {
+                if (kv->first[c] == kv->end[c]) kv->first[c] = i;
+                kv->end[c] = i + 1;
+            }
+        }
+    }
+    return rc;
+}
+
+/* the first position that a query at n or later sees */
+static size_t first_seen(const MuseKv *kv, uint32_t c, size_t n)
+{
+    const size_t window = kv->pool->layout.window[c];
+    return window && n >= window ? n - window + 1 : 0;
+}
+
+void muse_kv_advance(MuseKv *kv, size_t n)
+{
+    kv->length += n;
+    for (uint32_t c = 0; c < kv->pool->layout.n_classes; c++)
+        for (const size_t keep = first_seen(kv, c, kv->length) / MUSE_KV_PAGE; kv->first[c] < keep && kv->first[c] < kv->end[c]; kv->first[c]++) {
+            drop_page(kv->pool, kv->pages[c][kv->first[c]]);
+            kv->pages[c][kv->first[c]] = NULL;
+        }
+}
+
+int muse_kv_fork(MuseKv *to, const MuseKv *from, MuseError *err)
+{
+    muse_kv_open(to, from->pool);
+    const int rc = grow_tables(to, from->cap, err);
+    if (rc < 0) {
+        muse_kv_close(to);
+        return rc;
+    }
+    const size_t used = (from->length + MUSE_KV_PAGE - 1) / MUSE_KV_PAGE;
+    for (uint32_t c = 0; c < from->pool->layout.n_classes; c++) {
+        to->first[c] = from->first[c];
+        to->end[c] = from->end[c] < used ? from->end[c] : used;   /* pages reserved ahead are not shared */
+        if (to->end[c] < to->first[c]) to->first[c] = to->end[c];
+        for (size_t i = to->first[c]; i < to->end[c]; i++) {
+            uint8_t *page = to->pages[c][i] = from->pages[c][i];
+            atomic_fetch_add_explicit(&head_of(page)->refs, 1, memory_order_relaxed);
+        }
+    }
+    to->length = from->length;
+    return 0;
+}
+
+bool muse_kv_holds(const MuseKv *kv, size_t n)
+{
+    for (uint32_t c = 0; n > 0 && c < kv->pool->layout.n_classes; c++) {
+        const size_t first = first_seen(kv, c, n) / MUSE_KV_PAGE;
+        if (first * MUSE_KV_PAGE < n && first < kv->first[c]) return false;
+    }
+    return n <= kv->length;
+}
+
+bool muse_kv_rewind(MuseKv *kv, size_t n)
+{
+    if (!muse_kv_holds(kv, n)) return false;
+    for (uint32_t c = 0; c < kv->pool->layout.n_classes; c++) {
+        const size_t keep = (n + MUSE_KV_PAGE - 1) / MUSE_KV_PAGE;
+        while (kv->end[c] > keep && kv->end[c] > kv->first[c]) {
+            drop_page(kv->pool, kv->pages[c][--kv->end[c]]);
+            kv->pages[c][kv->end[c]] = NULL;
+        }
+    }
+    kv->length = n;
+    return true;
+}
+
+void muse_kv_bytes(const MuseKv *kv, uint64_t *all, uint64_t *own)
+{
+    *all = *own = 0;
+    for (uint32_t c = 0; c < kv->pool->layout.n_classes; c++)
+        for (size_t i = kv->first[c]; i < kv->end[c]; i++) {
+            const uint64_t bytes = kv->pool->layout.page_bytes[c];
+            *all += bytes;
+            if (atomic_load_explicit(&head_of(kv->pages[c][i])->refs, memory_order_relaxed) == 1) *own += bytes;
+        }
+}

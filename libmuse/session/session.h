@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* MuseSession from the inside. Users: this folder. */
+#ifndef LIBMUSE_SESSION_SESSION_H
+#define LIBMUSE_SESSION_SESSION_H
+
+#include "libmuse/decoder/decoder.h"
+#include "libmuse/sequence.h"
+#include "muse/session.h"
+
+struct MuseSession {
+    MuseModel         *model;      /* one reference held */
+    const MuseDecoder *decoder;    /* of the model */
+    MuseSequence      *seq;
+    MuseKv             kv;         /* kv.length: computed positions */
+    MuseSessionParams  params;     /* compute, kv, image_mask, chunk, max_positions resolved */
+    MuseImageMask      mask;
+    MusePrefixCache   *cache;      /* one reference held, or NULL */
+    float             *logits;     /* [V] */
+    bool               has_logits; /* they are those after position kv.length - 1 */
+    atomic_int         cancel;
+    uint64_t           reused, workspace_bytes;
+    uint32_t           batch;      /* step_batch: its mark while it looks for one given twice */
+};
+
+/* Bring kv in line with a sequence that was truncated. */
+void muse_session_sync(MuseSession *s);
+/* The soft tokens of the picture that position i belongs to, if those see each other; else begin == end. */
+void muse_session_block(const MuseSession *s, size_t i, size_t *begin, size_t *end);
+int  muse_session_asks_to_stop(void *session);
+
+/* Logits of positions first .. first + rows - 1 */
+typedef int MuseLogitsFn(void *user, size_t first, const float *logits, size_t rows, MuseError *err);
+/* Compute what is pending, s->logits for the last position; each: called for every position's logits, or NULL. */
+int  muse_session_compute(MuseSession *s, MuseLogitsFn *each, void *user, MuseError *err);
+
+/* ---- cache.c ---- */
+MusePrefixCache *muse_prefix_cache_ref(MusePrefixCache *cache);
+/* the pool that sessions with this cache take their pages from; NULL: no memory */
+MuseKvPool *muse_prefix_cache_pool(MusePrefixCache *cache, MuseKvType type, MuseError *err);
+/* An empty session takes over the longest known prefix of its sequence that leaves at least one position to compute. */
+void muse_prefix_cache_find(MusePrefixCache *cache, MuseSession *s);
+/* Keep what the session has computed. A cache that has no memory keeps nothing. */
+void muse_prefix_cache_keep(MusePrefixCache *cache, const MuseSession *s);
+
+#endif
