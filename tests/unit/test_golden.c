@@ -100,7 +100,9 @@ static MuseSession *open_session(MuseModel *m, const Way *way, Run *r)
     return s;
 }
 
-/* the continuation, with the case's suppressed ids */
+/* The continuation, with the case's suppressed ids. The f32 path writes the reference's tokens. The fast one rounds keys, values and
+ * softmax weights too, and sums in other orders; where it moves the runner-up to the front, both were within twice what the rounding
+ * of matrix inputs alone moves logits by (bf16_input_delta), which is what is held it to. */
 static void check_greedy(Run *r, MuseSession *s, const MuseJsonValue *doc)
 {
     const MuseTensor *want = find(r, "greedy");
@@ -115,7 +117,8 @@ static void check_greedy(Run *r, MuseSession *s, const MuseJsonValue *doc)
         int32_t id;
         memcpy(&id, want->data + 4 * i, 4);
         const size_t got = arg_max(logits, vocab);
-        if ((int32_t)got != id) fail_msg("%s greedy%s (compute %u, kv %u): token %zu is %zu, expected %d", r->c->name, r->way->variant, r->way->compute, r->way->kv, i, got, id);
+        const double behind = (double)logits[got] - (double)logits[id];
+        if (behind > (r->way->compute == MUSE_COMPUTE_F32 ? 0 : 2 * r->delta)) fail_msg("%s greedy%s (compute %u, kv %u): token %zu is %zu, expected %d", r->c->name, r->way->variant, r->way->compute, r->way->kv, i, got, id);
         if (muse_session_step(s, id, &err) < 0) fail_msg("%s", err.text);
     }
     free(logits);
@@ -141,8 +144,6 @@ static void run_way(Case *c, const char *folder, const MuseJsonValue *doc, const
 static void run_case(MuseModel *m, const char *folder, bool all)
 {
     static const char *const variants[] = { ".A", ".B" };
-    if (getenv("ONLY") && !strstr(folder, getenv("ONLY"))) return;
-    printf("%s\n", folder);
     Case c = { .model = m, .name = folder };
     open_case(&c, folder);
     MuseFile file = { 0 };
