@@ -287,22 +287,33 @@ static const struct { const char *folder, *model, *mmproj; const char *const *ca
     { "tiny/fuyu", "hf", NULL, fuyu_cases, 1 },
 };
 
+static void check_model(size_t i, uint32_t cpu_level)
+{
+    char name[128], mmproj[128], folder[256];
+    snprintf(name, sizeof name, "%s/%s", models[i].folder, models[i].model);
+    snprintf(mmproj, sizeof mmproj, "%s/%s", models[i].folder, models[i].mmproj ? models[i].mmproj : "");
+    MuseRuntimeParams params;
+    muse_runtime_params_init(&params);
+    params.threads = models[i].threads;
+    params.cpu_level = cpu_level;
+    MuseRuntime *rt = NULL;
+    assert_int_equal(muse_runtime_open(&rt, &params, &err), 0);
+    MuseModel *m = open_model(name, models[i].mmproj ? mmproj : NULL, rt);
+    for (const char *const *c = models[i].cases; *c; c++) {
+        snprintf(folder, sizeof folder, "%s/cases/%s/", models[i].folder, *c);
+        check_case(m, folder, true);
+        check_case(m, folder, false);
+    }
+    muse_model_close(&m);
+    muse_runtime_close(&rt);
+}
+
 static void cases(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(models); i++) {
-        char name[128], mmproj[128], folder[256];
-        snprintf(name, sizeof name, "%s/%s", models[i].folder, models[i].model);
-        snprintf(mmproj, sizeof mmproj, "%s/%s", models[i].folder, models[i].mmproj ? models[i].mmproj : "");
-        MuseRuntime *rt = open_runtime(models[i].threads, NULL);
-        MuseModel *m = open_model(name, models[i].mmproj ? mmproj : NULL, rt);
-        for (const char *const *c = models[i].cases; *c; c++) {
-            snprintf(folder, sizeof folder, "%s/cases/%s/", models[i].folder, *c);
-            check_case(m, folder, true);
-            check_case(m, folder, false);
-        }
-        muse_model_close(&m);
-        muse_runtime_close(&rt);
+        check_model(i, 0);   /* the best here */
+        check_model(i, MUSE_CPU_C);
     }
 }
 
