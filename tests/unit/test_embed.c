@@ -312,7 +312,7 @@ static void cases(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(models); i++) {
-        check_model(i, 0);   /* the best here */
+        check_model(i, MUSE_CPU_AUTO);
         check_model(i, MUSE_CPU_C);
     }
 }
