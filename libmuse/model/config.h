@@ -33,7 +33,8 @@ typedef struct MuseRope {
     uint32_t width;            /* even, at most the head width */
     uint32_t pairs;            /* rotating ones, at most width/2 */
     uint32_t axes[3];          /* muse: pairs that follow time, row, column, in this order; their sum is `pairs`. Each axis starts at
-                                * base^0 and uses its own share as width. Else 0: all follow time */
+                                * base^0 and uses its own share as width. Else 0: all follow the position's number in the sequence
+                                * (not its t, which a picture's patches share) */
     double   factor, low_freq, high_freq;   /* llama3 rule; factor 0: none. Llama spec, section 2 */
     uint32_t original_positions;
     const float *divisors;     /* [width/2], f_i is divided by these; NULL: none. From GGUF's rope_freqs; of the model */
