@@ -44,11 +44,14 @@ typedef struct Case {
     size_t n_stages;     /* that were compared */
 } Case;
 
-/* a part is appended to any sequence of the model's family */
+/* The parts of a case in order, to any sequence of the model's family. */
 static inline void append_prompt(Case *c, const char *folder, const MuseJsonValue *doc)
 {
     const MuseJsonValue *prompt = muse_json_get(doc, "prompt"), *budget = muse_json_get(doc, "max_soft_tokens"), *media = muse_json_get(doc, "media")->u.first;
-    const char *at = prompt->u.string, *end = at + prompt->len;
+    char text[4096];   /* terminated, which JSON strings are not */
+    assert_true(prompt->len < sizeof text);
+    snprintf(text, sizeof text, "%.*s", (int)prompt->len, prompt->u.string);
+    const char *at = text, *end = at + prompt->len;
     MuseImageOptions options;
     muse_image_options_init(&options);
     if (budget) options.budget = (uint32_t)budget->u.integer;

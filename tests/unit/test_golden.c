@@ -156,8 +156,8 @@ static void run_case(MuseModel *m, const char *folder, bool all)
         static const uint32_t chunks[] = { 0, 1, 7, 33, 64 };
         for (size_t i = 0; i < (all ? 5 : 1); i++)
             run_way(&c, folder, doc.root, &(Way){ MUSE_COMPUTE_F32, MUSE_KV_F32, chunks[i], variant, i < 3 });
-        run_way(&c, folder, doc.root, &(Way){ MUSE_COMPUTE_AUTO, MUSE_KV_AUTO, 0, variant, true });
-        if (all) run_way(&c, folder, doc.root, &(Way){ MUSE_COMPUTE_BF16, MUSE_KV_BF16, 7, variant, false });
+        run_way(&c, folder, doc.root, &(Way){ MUSE_COMPUTE_AUTO, MUSE_KV_F32, 0, variant, true });
+        if (all) run_way(&c, folder, doc.root, &(Way){ MUSE_COMPUTE_BF16, MUSE_KV_F32, 7, variant, false });
     }
     muse_json_close(&doc);
     muse_file_close(&file);
