@@ -9,12 +9,13 @@ void muse_silu_mul_c(float *y, const float *g, const float *u, size_t n)
     for (size_t i = 0; i < n; i++) y[i] = (float)((double)g[i] / (1 + exp(-(double)g[i])) * (double)u[i]);
 }
 
+/* 0.5 (1 + tanh z) as 1 / (1 + exp(-2 z)): 1 + tanh z would lose every digit where x is far below 0 */
 void muse_gelu_tanh_mul_c(float *y, const float *g, const float *u, size_t n)
 {
     const double slope = 0.79788456080286535588;   /* sqrt(2/pi) */
     for (size_t i = 0; i < n; i++) {
         const double x = (double)g[i];
-        y[i] = (float)(0.5 * x * (1 + tanh(slope * (x + 0.044715 * x * x * x))) * (double)u[i]);
+        y[i] = (float)(x / (1 + exp(-2 * slope * (x + 0.044715 * x * x * x))) * (double)u[i]);
     }
 }
 
