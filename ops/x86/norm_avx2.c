@@ -47,3 +47,16 @@ void muse_layernorm_f32_avx2(float *y, const float *x, const float *w, const flo
         for (; i < d; i++) y[i] = (x[i] - m - (float)rest) * scale * w[i] + b[i];
     }
 }
+
+void muse_rmsnorm_f32_avx2(float *y, size_t y_stride, const float *x, size_t x_stride, const float *w, size_t n, size_t d, float eps)
+{
+    for (size_t t = 0; t < n; t++, x += x_stride, y += y_stride) {
+        const float scale = (float)(1 / sqrt(row_sum(x, d, 0, true) / (double)d + (double)eps));
+        size_t i = 0;
+        for (; i + 8 <= d; i += 8) {
+            const __m256 v = _mm256_mul_ps(_mm256_loadu_ps(x + i), _mm256_set1_ps(scale));
+            _mm256_storeu_ps(y + i, w ? _mm256_mul_ps(v, _mm256_loadu_ps(w + i)) : v);
+        }
+        for (; i < d; i++) y[i] = x[i] * scale * (w ? w[i] : 1);
+    }
+}

@@ -39,3 +39,15 @@ void muse_layernorm_f32_avx512(float *y, const float *x, const float *w, const f
         }
     }
 }
+
+void muse_rmsnorm_f32_avx512(float *y, size_t y_stride, const float *x, size_t x_stride, const float *w, size_t n, size_t d, float eps)
+{
+    for (size_t t = 0; t < n; t++, x += x_stride, y += y_stride) {
+        const __m512 scale = _mm512_set1_ps((float)(1 / sqrt(row_sum(x, d, 0, true) / (double)d + (double)eps)));
+        for (size_t i = 0; i < d; i += 16) {
+            const __mmask16 k = tail_mask(d - i);
+            const __m512 v = _mm512_mul_ps(_mm512_maskz_loadu_ps(k, x + i), scale);
+            _mm512_mask_storeu_ps(y + i, k, w ? _mm512_mul_ps(v, _mm512_maskz_loadu_ps(k, w + i)) : v);
+        }
+    }
+}
