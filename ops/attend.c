@@ -117,7 +117,7 @@ static void attend_page(MuseKvType type, const MuseAttendArgs *a, size_t r, cons
     const double keep = a->sum[r] > 0 || a->sum[r] != a->sum[r] ? exp((double)a->max[r] - most) : 0;
     for (size_t j = from; j < to; j++) sum += s[j] = exp(s[j] - most);
     for (size_t i = 0; i < a->width; i++) {
-        double o = keep > 0 || keep != keep ? (double)a->o[r][i] * keep : 0;
+        double o = (double)a->o[r][i] * keep;   /* a NaN stays, even where keep is 0 by underflow */
         for (size_t j = from; j < to; j++) o += s[j] * (double)value_at(type, page + a->v_offset, j, i, a->width);
         a->o[r][i] = (float)o;
     }

@@ -44,9 +44,29 @@ INLINE Vec v_twice(Vec a) { return _mm512_permutexvar_ps(_mm512_setr_epi32(0, 0,
 INLINE Vec v_addsub(Vec a, Vec b) { return _mm512_mask_sub_ps(_mm512_add_ps(a, b), 0x5555, a, b); }   /* a - b in even lanes */
 INLINE float v_sum(Vec a) { return _mm512_reduce_add_ps(a); }
 
-INLINE VecMask v_first(size_t n) { return n >= LANES ? (VecMask)0xffff : (VecMask)((1u << n) - 1); }
+INLINE __mmask16 v_first(size_t n) { return n >= LANES ? (__mmask16)0xffff : (__mmask16)((1u << n) - 1); }
 INLINE Vec v_load_n(const float *p, size_t n) { return _mm512_maskz_loadu_ps(v_first(n), p); }
 INLINE void v_store_n(float *p, Vec v, size_t n) { _mm512_mask_storeu_ps(p, v_first(n), v); }
+
+/* lanes first <= lane < end; out of range: none or all of them */
+INLINE VecMask v_between(int first, int end)
+{
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    return _mm512_mask_cmplt_epi32_mask(_mm512_cmple_epi32_mask(_mm512_set1_epi32(first), lane), lane, _mm512_set1_epi32(end));
+}
+INLINE Vec v_where(VecMask m, Vec a, Vec b) { return _mm512_mask_blend_ps(m, b, a); }
+INLINE int v_any_above(VecMask m, Vec a, Vec b) { return _mm512_mask_cmp_ps_mask(m, a, b, _CMP_NLE_UQ); }   /* or NaN */
+INLINE float v_most(Vec a) { return _mm512_reduce_max_ps(a); }
+
+INLINE VecInt vi_load(const void *p) { return _mm512_loadu_si512(p); }
+INLINE VecInt vi_load_s8(const void *p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)); }
+INLINE VecInt vi_load_u16(const void *p) { return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)); }
+INLINE VecInt vi_left(VecInt a, int n) { return _mm512_slli_epi32(a, (unsigned)n); }
+INLINE VecInt vi_right(VecInt a, int n) { return _mm512_srai_epi32(a, (unsigned)n); }
+INLINE VecInt vi_and(VecInt a, uint32_t bits) { return _mm512_and_si512(a, _mm512_set1_epi32((int)bits)); }
+INLINE Vec vi_f32(VecInt a) { return _mm512_cvtepi32_ps(a); }
+INLINE Vec vi_bits(VecInt a) { return _mm512_castsi512_ps(a); }
+INLINE VecInt v_bits(Vec a) { return _mm512_castps_si512(a); }
 #else
 #define NAME(op) muse_##op##_avx2
 typedef __m256 Vec;
@@ -93,13 +113,37 @@ INLINE VecInt v_lanes_below(size_t n)
 {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(n < LANES ? n : LANES)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
-INLINE VecMask v_first(size_t n) { return _mm256_castsi256_ps(v_lanes_below(n)); }
 INLINE Vec v_load_n(const float *p, size_t n) { return n >= LANES ? v_load(p) : _mm256_maskload_ps(p, v_lanes_below(n)); }
 INLINE void v_store_n(float *p, Vec v, size_t n)
 {
     if (n >= LANES) v_store(p, v);
     else _mm256_maskstore_ps(p, v_lanes_below(n), v);
 }
+
+/* lanes first <= lane < end; out of range: none or all of them */
+INLINE VecMask v_between(int first, int end)
+{
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_castsi256_ps(_mm256_andnot_si256(_mm256_cmpgt_epi32(_mm256_set1_epi32(first), lane), _mm256_cmpgt_epi32(_mm256_set1_epi32(end), lane)));
+}
+INLINE Vec v_where(VecMask m, Vec a, Vec b) { return _mm256_blendv_ps(b, a, m); }
+INLINE int v_any_above(VecMask m, Vec a, Vec b) { return _mm256_movemask_ps(_mm256_and_ps(m, _mm256_cmp_ps(a, b, _CMP_NLE_UQ))); }   /* or NaN */
+INLINE float v_most(Vec a)
+{
+    __m128 t = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    t = _mm_max_ps(t, _mm_movehl_ps(t, t));
+    return _mm_cvtss_f32(_mm_max_ss(t, _mm_movehdup_ps(t)));
+}
+
+INLINE VecInt vi_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+INLINE VecInt vi_load_s8(const void *p) { return _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)); }
+INLINE VecInt vi_load_u16(const void *p) { return _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p)); }
+INLINE VecInt vi_left(VecInt a, int n) { return _mm256_slli_epi32(a, n); }
+INLINE VecInt vi_right(VecInt a, int n) { return _mm256_srai_epi32(a, n); }
+INLINE VecInt vi_and(VecInt a, uint32_t bits) { return _mm256_and_si256(a, _mm256_set1_epi32((int)bits)); }
+INLINE Vec vi_f32(VecInt a) { return _mm256_cvtepi32_ps(a); }
+INLINE Vec vi_bits(VecInt a) { return _mm256_castsi256_ps(a); }
+INLINE VecInt v_bits(Vec a) { return _mm256_castps_si256(a); }
 #endif
 
 /* e^x = (1 + q) 2^n with |q| < 0.42. The polynomial (e^r - 1 - r) / r^2 on |r| <= ln 2 / 2 was fitted for the least relative

@@ -15,8 +15,9 @@
 #include "muse/runtime.h"
 #include "ops/cpu.h"
 
-extern const CheckFamily check_norm, check_resize, check_pixel, check_mel, check_quant, check_matmul, check_act, check_rope, check_self;
-static const CheckFamily *const families[] = { &check_norm, &check_resize, &check_pixel, &check_mel, &check_quant, &check_matmul, &check_act, &check_rope };
+extern const CheckFamily check_norm, check_resize, check_pixel, check_mel, check_quant, check_matmul, check_act, check_rope, check_attend, check_self;
+static const CheckFamily *const families[] = { &check_norm, &check_resize, &check_pixel, &check_mel, &check_quant, &check_matmul, &check_act, &check_rope,
+    &check_attend };
 
 enum { FENCE = 64, BLOCKS_MAX = 64, SAMPLES = 15, REPORTS_MAX = 5, REFERENCES_MAX = 512 };
 

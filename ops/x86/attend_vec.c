@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Attention over pages, compiled once for each instruction set. Rows go in groups of TILE (the rest in 4, 2, 1): scores of a
+ * group over a page, softmax of each row, then the values. Every sum of a row runs in the order of positions with one
+ * accumulator, whatever the group, so a row does not depend on those beside it. Positions that a row does not see are left out
+ * of its loops: they may hold anything. Contract: ops/attend.h; layouts, errors, measurements: docs/ops/attend.md. */
+#include "ops/attend.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/dtype.h"
+#include "ops/x86/vec.h"
+
+/* F32, BF16 and Q8 pages with f32 arithmetic; WORDS: BF16 pages, two bf16 products at a time */
+typedef enum Form { F32, BF16, Q8, WORDS } Form;
+
+enum { COLS = 2, TILE = LANES / 2, PAIRS = MUSE_KV_PAGE / 2, VECS = MUSE_KV_PAGE / LANES };
+
+/* One page for one group of rows */
+typedef struct Block {
+    const uint8_t *keys, *values;   /* of this page */
+    const uint8_t *keys_ahead, *values_ahead;   /* of the next one, asked for meanwhile; or of this one */
+    size_t  width;
+    const float *q;                 /* the group's queries: [units][rows] */
+    float  *const *o;               /* [rows] */
+    float  *s, *p;                  /* [rows][32]; WORDS: p is [rows][16] words, 32 floats apart */
+    float  keep[TILE];              /* what o is to be multiplied with before the next sum is added */
+} Block;
+
+INLINE size_t words_of(const Form form, size_t width)
+{
+    if (form == F32) return width;
+    return form == Q8 ? (width + MUSE_KV_BLOCK - 1) / MUSE_KV_BLOCK * (MUSE_KV_BLOCK / 4) : (width + 1) / 2;
+}
+
+/* multipliers in a key word */
+INLINE int units_of(const Form form) { return form == Q8 ? 4 : form == BF16 ? 2 : 1; }
+
+INLINE Vec step(const Form form, Vec a, Vec b, Vec sum)
+{
+#if defined(__AVX512BF16__)
+    if (form == WORDS) return _mm512_dpbf16_ps(sum, (__m512bh)v_bits(a), (__m512bh)v_bits(b));
+#endif
+    (void)form;
+    return v_fma(a, b, sum);
+}
+
+INLINE void prefetch(const uint8_t *p) { _mm_prefetch((const char *)p, _MM_HINT_T0); }
+
+/* ---- scores: 16 positions across the lanes ---- */
+
+INLINE Vec key_unit(const Form form, VecInt word, int unit, Vec scale)
+{
+    if (form == BF16) return vi_bits(unit ? vi_and(word, 0xffff0000u) : vi_left(word, 16));
+    if (form == Q8) return v_mul(vi_f32(vi_right(vi_left(word, 24 - 8 * unit), 24)), scale);
+    return vi_bits(word);
+}
+
+INLINE void scores(const Form form, const int rows, const Block *b)
+{
+    const size_t words = words_of(form, b->width), panel = words * 64, run = form == Q8 ? MUSE_KV_BLOCK / 4 : words;
+    const size_t next = LANES == 16 ? panel : 4 * LANES;   /* from one column of positions to the next */
+    for (size_t at = 0; at < MUSE_KV_PAGE; at += COLS * LANES) {
+        const uint8_t *k = b->keys + at / MUSE_KV_PANEL * panel, *scale_at = b->keys + 2 * panel + 2 * at;
+        const float *q = b->q;
+        Vec sum[TILE][COLS], scale[COLS] = { v_set(0), v_set(0) };
+        UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < COLS; c++) sum[r][c] = v_set(0);
+        for (size_t w0 = 0; w0 < words; w0 += run, scale_at += 2 * MUSE_KV_PAGE) {
+            if (form == Q8) UNROLL for (int c = 0; c < COLS; c++) scale[c] = vi_bits(vi_left(vi_load_u16(scale_at + 2 * LANES * c), 16));
+            for (size_t w = 0; w < run; w++, k += 64) {
+                VecInt word[COLS];
+                UNROLL for (int c = 0; c < COLS; c++) {
+                    word[c] = vi_load(k + (size_t)c * next);
+                    if (!c || LANES == 16) prefetch(b->keys_ahead + (k - b->keys) + (size_t)c * next);
+                }
+                UNROLL for (int u = 0; u < units_of(form); u++, q += rows) {
+                    Vec key[COLS];
+                    UNROLL for (int c = 0; c < COLS; c++) key[c] = key_unit(form, word[c], u, scale[c]);
+                    UNROLL for (int r = 0; r < rows; r++)
+                        UNROLL for (int c = 0; c < COLS; c++) sum[r][c] = step(form, v_set(q[r]), key[c], sum[r][c]);
+                }
+            }
+        }
+        UNROLL for (int r = 0; r < rows; r++)
+            UNROLL for (int c = 0; c < COLS; c++) v_store(b->s + MUSE_KV_PAGE * r + at + (size_t)c * LANES, sum[r][c]);
+    }
+}
+
+/* ---- softmax: one row, slots from .. to - 1 ---- */
+
+INLINE float soften(const Form form, const MuseAttendArgs *a, size_t row, const float *s, float *p, int from, int to, float *sum)
+{
+    Vec t[VECS], most = v_set(a->max[row]);
+    VecMask see[VECS];
+    int above = 0;
+    UNROLL for (int i = 0; i < VECS; i++) {
+        t[i] = v_mul(v_load(s + i * LANES), v_set(a->scale));
+        if (a->softcap > 0) t[i] = v_mul(v_set(a->softcap), v_tanh(v_div(t[i], v_set(a->softcap))));
+        see[i] = v_between(from - i * LANES, to - i * LANES);
+        above |= v_any_above(see[i], t[i], most);
+    }
+    float keep = 1;
+    if (above) {   /* rare once a row has seen some pages */
+        UNROLL for (int i = 0; i < VECS; i++) most = v_max(v_where(see[i], t[i], v_set(-INFINITY)), most);
+        const float now = v_most(most);
+        float kept[LANES];
+        v_store(kept, v_exp(v_set(a->max[row] - now)));
+        keep = kept[0];
+        a->max[row] = now;
+        most = v_set(now);
+    }
+    Vec all = v_mul(v_load(sum), v_set(keep));
+    UNROLL for (int i = 0; i < VECS; i++) {
+        t[i] = v_where(see[i], v_exp(v_sub(t[i], most)), v_set(0));
+        all = v_add(all, t[i]);
+    }
+    v_store(sum, all);
+#if defined(__AVX512BF16__)
+    if (form == WORDS) {
+        _mm512_storeu_si512(p, (__m512i)_mm512_cvtne2ps_pbh(t[1], t[0]));
+        return keep;
+    }
+#endif
+    (void)form;
+    UNROLL for (int i = 0; i < VECS; i++) v_store(p + i * LANES, t[i]);
+    return keep;
+}
+
+/* ---- values: dimensions across the lanes ---- */
+
+INLINE VecInt words_n(const uint8_t *p, size_t n, const bool whole)
+{
+    return whole ? vi_load(p) : v_bits(v_load_n((const float *)(const void *)p, n));
+}
+
+/* Values from dimension d on of pair j: of its position `half`, or (WORDS) of both. n of them are there. */
+INLINE Vec value_unit(const Form form, const Block *b, size_t j, int half, size_t d, size_t n, const bool whole)
+{
+    if (form == F32) return vi_bits(words_n(b->values + 4 * ((2 * j + (size_t)half) * b->width + d), n, whole));
+    if (form == Q8) {
+        const size_t blocks = (b->width + MUSE_KV_BLOCK - 1) / MUSE_KV_BLOCK, pos = 2 * j + (size_t)half;
+        uint16_t scale;
+        memcpy(&scale, b->values + MUSE_KV_PAGE * MUSE_KV_BLOCK * blocks + 2 * (pos * blocks + d / MUSE_KV_BLOCK), sizeof scale);
+        return v_mul(vi_f32(vi_load_s8(b->values + pos * MUSE_KV_BLOCK * blocks + d)), v_set(muse_bf16_f32(scale)));
+    }
+    const VecInt word = words_n(b->values + 4 * (j * b->width + d), n, whole);
+    if (form == WORDS) return vi_bits(word);
+    return vi_bits(half ? vi_and(word, 0xffff0000u) : vi_left(word, 16));
+}
+
+INLINE void prefetch_values(const Form form, const Block *b, size_t j, size_t d)
+{
+    const size_t line = form == Q8 ? 2 * j * words_of(Q8, b->width) * 4 + d : form == F32 ? 4 * (2 * j * b->width + d) : 4 * (j * b->width + d);
+    const uint8_t *p = b->values_ahead + line;
+    prefetch(p);
+    if (form != Q8 && LANES == 16) prefetch(p + 64);
+    if (form == Q8) prefetch(p + words_of(Q8, b->width) * 4);
+    if (form == F32) prefetch(p + 4 * b->width);
+    if (form == F32 && LANES == 16) prefetch(p + 4 * b->width + 64);
+}
+
+/* o += p times values over whole pairs, dimensions d .. d + COLS * LANES - 1, of which n exist */
+INLINE void strip(const Form form, const int rows, const Block *b, size_t row, size_t begin, size_t end, size_t d, size_t n, const bool whole)
+{
+    const int halves = form == WORDS ? 1 : 2;
+    Vec sum[TILE][COLS];
+    size_t left[COLS] = { LANES, LANES };
+    if (!whole) {
+        left[0] = n < LANES ? n : LANES;
+        left[1] = n - left[0];
+    }
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int c = 0; c < COLS; c++) {
+            const float *o = b->o[row + (size_t)r] + d + (size_t)c * LANES;
+            sum[r][c] = v_mul(whole ? v_load(o) : v_load_n(o, left[c]), v_set(b->keep[row + (size_t)r]));
+        }
+    for (size_t j = begin; j < end; j++) {
+        const float *p = b->p + MUSE_KV_PAGE * row + (size_t)halves * j;
+        if (whole) prefetch_values(form, b, j, d);
+        UNROLL for (int h = 0; h < halves; h++) {
+            Vec v[COLS];
+            UNROLL for (int c = 0; c < COLS; c++) v[c] = value_unit(form, b, j, h, d + (size_t)c * LANES, left[c], whole);
+            UNROLL for (int r = 0; r < rows; r++)
+                UNROLL for (int c = 0; c < COLS; c++) sum[r][c] = step(form, v_set(p[MUSE_KV_PAGE * r + h]), v[c], sum[r][c]);
+        }
+    }
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int c = 0; c < COLS; c++) {
+            float *o = b->o[row + (size_t)r] + d + (size_t)c * LANES;
+            if (whole) v_store(o, sum[r][c]);
+            else v_store_n(o, sum[r][c], left[c]);
+        }
+}
+
+INLINE void pairs(const Form form, const int rows, Block *b, size_t row, size_t begin, size_t end)
+{
+    if (begin >= end) return;
+    size_t d = 0;
+    for (; d + COLS * LANES <= b->width; d += COLS * LANES) strip(form, rows, b, row, begin, end, d, 0, true);
+    if (d < b->width) strip(form, rows, b, row, begin, end, d, b->width - d, false);
+    for (int r = 0; r < rows; r++) b->keep[row + (size_t)r] = 1;
+}
+
+/* one position of a pair, for one row */
+INLINE void lone(const Form form, Block *b, size_t row, size_t pos)
+{
+    const size_t j = pos / 2;
+    const int half = (int)(pos % 2);
+    const Vec p = v_set(b->p[MUSE_KV_PAGE * row + (form == WORDS ? j : pos)]), keep = v_set(b->keep[row]);
+    float *o = b->o[row];
+    for (size_t d = 0; d < b->width; d += LANES) {
+        const size_t n = b->width - d;
+        Vec v = value_unit(form, b, j, half, d, n < LANES ? n : LANES, false);
+        if (form == WORDS) v = vi_bits(vi_and(v_bits(v), half ? 0xffff0000u : 0xffffu));
+        v_store_n(o + d, step(form, p, v, v_mul(v_load_n(o + d, n), keep)), n);
+    }
+    b->keep[row] = 1;
+}
+
+/* ---- a group of rows over a page ---- */
+
+typedef struct Seen { int from, to; } Seen;   /* slots of the page that a row sees */
+
+static inline bool see(const MuseAttendArgs *a, size_t row, size_t rows, size_t page, Seen seen[TILE])
+{
+    const size_t begin = page * MUSE_KV_PAGE, end = begin + MUSE_KV_PAGE;
+    bool any = false;
+    for (size_t r = 0; r < rows; r++) {
+        const size_t lo = a->lo[row + r] > begin ? a->lo[row + r] : begin, hi = a->hi[row + r] < end ? a->hi[row + r] : end;
+        seen[r] = lo < hi ? (Seen){ (int)(lo - begin), (int)(hi - begin) } : (Seen){ 0, 0 };
+        any |= lo < hi;
+    }
+    return any;
+}
+
+/* What all rows see goes as one; what only some see, before and after it, row by row. */
+INLINE void weigh(const Form form, const int rows, Block *b, const Seen seen[TILE])
+{
+    int first = 0, last = PAIRS;
+    for (int r = 0; r < rows; r++) {
+        if ((seen[r].from + 1) / 2 > first) first = (seen[r].from + 1) / 2;
+        if (seen[r].to / 2 < last) last = seen[r].to / 2;
+    }
+    if (first >= last) first = last = PAIRS;
+    for (int r = 0; r < rows; r++) {
+        const int from = (seen[r].from + 1) / 2, to = seen[r].to / 2;
+        if (seen[r].from % 2) lone(form, b, (size_t)r, (size_t)seen[r].from);
+        pairs(form, 1, b, (size_t)r, (size_t)from, (size_t)(to < first ? to : first));
+    }
+    if (first < last) pairs(form, rows, b, 0, (size_t)first, (size_t)last);
+    for (int r = 0; r < rows; r++) {
+        const int to = seen[r].to / 2;
+        pairs(form, 1, b, (size_t)r, (size_t)(last > (seen[r].from + 1) / 2 ? last : (seen[r].from + 1) / 2), (size_t)to);
+        if (seen[r].to % 2) lone(form, b, (size_t)r, (size_t)seen[r].to - 1);
+    }
+}
+
+INLINE void group(const Form form, const int rows, const MuseAttendArgs *a, size_t row, Block *b, const Seen seen[TILE], float *sums)
+{
+    scores(form, rows, b);
+    for (int r = 0; r < rows; r++)
+        b->keep[r] = seen[r].from < seen[r].to
+            ? soften(form, a, row + (size_t)r, b->s + MUSE_KV_PAGE * r, b->p + MUSE_KV_PAGE * r, seen[r].from, seen[r].to, sums + LANES * r) : 1;
+    weigh(form, rows, b, seen);
+}
+
+INLINE size_t group_size(size_t left) { return left >= TILE ? TILE : left >= 4 ? 4 : left >= 2 ? 2 : 1; }
+
+/* queries of a group: unit after unit, the rows side by side */
+INLINE void pack(const Form form, float *to, const MuseAttendArgs *a, size_t row, size_t rows, size_t units)
+{
+    for (size_t r = 0; r < rows; r++) {
+        const float *q = a->q[row + r];
+        for (size_t i = 0; i < units; i++) {
+            if (form == WORDS)
+                to[i * rows + r] = muse_bits_f32(muse_f32_bf16(q[2 * i]) | (2 * i + 1 < a->width ? (uint32_t)muse_f32_bf16(q[2 * i + 1]) << 16 : 0));
+            else
+                to[i * rows + r] = i < a->width ? q[i] : 0;
+        }
+    }
+}
+
+INLINE void attend(const Form form, const MuseAttendArgs *a)
+{
+    const size_t units = words_of(form, a->width) * (size_t)units_of(form);
+    float *q = a->scratch, *s = q + MUSE_ATTEND_ROWS * MUSE_ATTEND_WIDTH, *p = s + TILE * MUSE_KV_PAGE, *sums = p + TILE * MUSE_KV_PAGE;
+    for (size_t row = 0, rows; row < a->rows; row += rows) {
+        rows = group_size(a->rows - row);
+        pack(form, q + row * units, a, row, rows, units);
+    }
+    memset(sums, 0, a->rows * LANES * sizeof *sums);
+    for (size_t r = 0; r < a->rows; r++) {
+        if (a->start) {
+            a->max[r] = -INFINITY;
+            memset(a->o[r], 0, a->width * sizeof(float));
+        } else {
+            sums[r * LANES] = a->sum[r];
+        }
+    }
+    for (size_t i = a->first_page; i < a->first_page + a->n_pages; i++) {
+        const uint8_t *page = a->pages[i], *next = i + 1 < a->first_page + a->n_pages ? a->pages[i + 1] : NULL;
+        for (size_t row = 0, rows; row < a->rows; row += rows) {
+            Seen seen[TILE];
+            rows = group_size(a->rows - row);
+            if (!see(a, row, rows, i, seen)) continue;
+            if (!next) next = page;
+            Block b = { page + a->k_offset, page + a->v_offset, next + a->k_offset, next + a->v_offset, a->width, q + row * units, a->o + row, s, p, { 0 } };
+            if (rows == TILE) group(form, TILE, a, row, &b, seen, sums + row * LANES);
+            else if (TILE > 4 && rows == 4) group(form, 4, a, row, &b, seen, sums + row * LANES);
+            else if (rows == 2) group(form, 2, a, row, &b, seen, sums + row * LANES);
+            else group(form, 1, a, row, &b, seen, sums + row * LANES);
+            next = page;   /* the first group has asked */
+        }
+    }
+    for (size_t r = 0; r < a->rows; r++) {
+        a->sum[r] = v_sum(v_load(sums + r * LANES));
+        if (!a->finish) continue;
+        const Vec scale = v_set(a->sum[r] > 0 || a->sum[r] != a->sum[r] ? 1 / a->sum[r] : 0);
+        for (size_t d = 0; d < a->width; d += LANES) v_store_n(a->o[r] + d, v_mul(v_load_n(a->o[r] + d, a->width - d), scale), a->width - d);
+    }
+}
+
+#if defined(__AVX512BF16__)
+void muse_attend_bf16_bf16_avx512bf16(const MuseAttendArgs *a) { attend(WORDS, a); }
+#else
+void NAME(attend_f32)(const MuseAttendArgs *a) { attend(F32, a); }
+void NAME(attend_bf16)(const MuseAttendArgs *a) { attend(BF16, a); }
+void NAME(attend_q8)(const MuseAttendArgs *a) { attend(Q8, a); }
+#endif

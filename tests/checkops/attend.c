@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ops/attend.h against a plain softmax in double over keys and values read back by this file's own reading of the layouts. */
+#include "check.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/dtype.h"
+#include "ops/attend.h"
+
+enum { PAGES_MAX = 256, LAST_MODE = 8 };
+
+typedef enum Mode { CAUSAL, WINDOW, RANDOM, DECODE, PIECES, BACKWARDS, NOT_A_NUMBER, INFINITE, HUGE_SCORES } Mode;
+static const char *const mode_names[] = { "causal", "window", "random", "decode", "pieces", "backwards", "nan", "infinite", "huge" };
+
+typedef struct Case {
+    MuseKvType type;
+    bool words;                    /* q and weights may be rounded to bf16 */
+    size_t rows, width, n, pages, stride;
+    uint8_t *page[PAGES_MAX];
+    const float *q[MUSE_ATTEND_ROWS];
+    float *o[MUSE_ATTEND_ROWS];
+    uint32_t lo[MUSE_ATTEND_ROWS], hi[MUSE_ATTEND_ROWS];
+    float *keys, *values;          /* [n][width], as stored */
+    uint8_t *scratch;
+    MuseAttendArgs args;
+} Case;
+
+static void *aligned(size_t bytes)
+{
+    void *p = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    if (!p) { fprintf(stderr, "checkops: no memory\n"); exit(1); }
+    memset(p, 0xff, (bytes + 63) / 64 * 64);   /* NaN in every type */
+    return p;
+}
+
+static uint16_t u16(const uint8_t *p, size_t i)
+{
+    uint16_t v;
+    memcpy(&v, p + 2 * i, 2);
+    return v;
+}
+
+/* The layouts of ops/attend.h, read by their description. */
+static float stored(MuseKvType type, bool key, const uint8_t *b, size_t slot, size_t i, size_t width)
+{
+    const size_t panel = slot / 16, lane = slot % 16, blocks = (width + 31) / 32, words = (width + 1) / 2;
+    float f;
+    if (type == MUSE_KV_TYPE_F32) {
+        memcpy(&f, b + 4 * (key ? panel * width * 16 + i * 16 + lane : slot * width + i), 4);
+        return f;
+    }
+    if (type == MUSE_KV_TYPE_BF16)
+        return muse_bf16_f32(u16(b, key ? 2 * (panel * words * 16 + i / 2 * 16 + lane) + i % 2 : 2 * (slot / 2 * width + i) + slot % 2));
+    const int8_t q = (int8_t)b[key ? 4 * (panel * blocks * 8 * 16 + i / 4 * 16 + lane) + i % 4 : slot * blocks * 32 + i];
+    return (float)q * muse_bf16_f32(u16(b + 32 * blocks * 32, key ? i / 32 * 32 + slot : slot * blocks + i / 32));
+}
+
+/* How far what is kept may be from what was given, for a block of values of this size */
+static void check_stored(Check *c, MuseKvType type, float got, float given, float most)
+{
+    const float limit = type == MUSE_KV_TYPE_F32 ? 0 : type == MUSE_KV_TYPE_BF16 ? fabsf(given) / 256 : most / 127 * 0.51f;
+    if (isfinite(given) && isfinite(got) && fabsf(got - given) > limit) check_true(c, false, "a key or value was not kept");
+}
+
+static void fill_pages(Check *c, Case *t, float *k, float *v)
+{
+    const size_t bytes = muse_kv_head_bytes(t->type, t->width);
+    t->args.k_offset = 64;
+    t->args.v_offset = 64 + bytes + 128;
+    for (size_t i = 0; i < t->pages; i++) t->page[i] = aligned(64 + bytes + 128 + bytes);
+    for (size_t i = 0; i < t->pages; i++) {   /* unordered */
+        const size_t j = check_random(c) % t->pages;
+        uint8_t *p = t->page[i];
+        t->page[i] = t->page[j];
+        t->page[j] = p;
+    }
+    for (size_t p = 0; p < t->n; p++) {
+        uint8_t *page = t->page[p / 32];
+        muse_kv_put(t->type, page + 64, page + t->args.v_offset, p % 32, k + p * t->width, v + p * t->width, t->width);
+    }
+    for (size_t p = 0; p < t->n; p++)
+        for (size_t i = 0; i < t->width; i++) {
+            const uint8_t *page = t->page[p / 32];
+            float *key = k + p * t->width + i, *value = v + p * t->width + i;
+            const float got_k = stored(t->type, true, page + 64, p % 32, i, t->width), got_v = stored(t->type, false, page + t->args.v_offset, p % 32, i, t->width);
+            check_stored(c, t->type, got_k, *key, 1);
+            check_stored(c, t->type, got_v, *value, 1);
+            *key = got_k;
+            *value = got_v;
+        }
+    t->keys = k;
+    t->values = v;
+}
+
+static void set_ranges(Check *c, Case *t, Mode mode)
+{
+    for (size_t r = 0; r < t->rows; r++) {
+        const size_t back = (t->rows - 1 - r) / 4;   /* four query heads a position */
+        t->hi[r] = (uint32_t)(t->n > back ? t->n - back : 0);
+        t->lo[r] = mode == WINDOW && t->hi[r] > 37 ? t->hi[r] - 37 : 0;
+        if (mode == DECODE) t->hi[r] = (uint32_t)t->n;
+        if (mode == RANDOM) {
+            t->lo[r] = check_random(c) % (uint32_t)(t->n + 1);
+            t->hi[r] = check_random(c) % (uint32_t)(t->n + 1);   /* a third sees nothing */
+            if (r % 3) {
+                const uint32_t a = t->lo[r], b = t->hi[r];
+                t->lo[r] = a < b ? a : b;
+                t->hi[r] = a < b ? b : a;
+            }
+        }
+    }
+    for (size_t i = 0; i < t->pages; i++) {
+        bool seen = false;
+        for (size_t r = 0; r < t->rows; r++) seen |= t->lo[r] < t->hi[r] && t->lo[r] < 32 * (i + 1) && t->hi[r] > 32 * i;
+        if (seen) continue;
+        free(t->page[i]);
+        t->page[i] = NULL;
+    }
+}
+
+/* All pages in one call, or in pieces: in order, or the later ones first. */
+static void attend(MuseAttend *fn, const Case *t, MuseAttendArgs a, Mode mode)
+{
+    const size_t cut = t->pages / 2;
+    const bool whole = mode != PIECES && mode != BACKWARDS;
+    for (int piece = 0; piece < (whole ? 1 : 2); piece++) {
+        const bool later = piece != (mode == BACKWARDS);
+        a.start = piece == 0;
+        a.finish = whole || piece == 1;
+        a.first_page = whole || !later ? 0 : cut;
+        a.n_pages = whole ? t->pages : later ? t->pages - cut : cut;
+        fn(&a);
+    }
+}
+
+/* What row r must give, and how far a result may be from it. With w the weights: an error e in every score and weight moves
+ * the result by at most 2 e sum w |v|. e: f32 dot products, sums and exponentials; q rounded to bf16 moves a score by 2^-9 of
+ * sum |q k|; a weight rounded to bf16 by 2^-9 of itself. */
+static bool row_close(const Case *t, size_t r)
+{
+    const MuseAttendArgs *a = &t->args;
+    const size_t lo = t->lo[r], hi = t->hi[r] > lo ? t->hi[r] : lo, n = hi - lo, width = t->width;
+    double *s = malloc((n + 1) * sizeof *s), most = -INFINITY, sum = 0, size = 0, error, reach = 0;
+    bool ok = s != NULL, nan = false;
+    for (size_t j = 0; j < n && ok; j++) {
+        double dot = 0, abs = 0;
+        for (size_t i = 0; i < width; i++) {
+            const double x = (double)t->q[r][i] * (double)t->keys[(lo + j) * width + i];
+            dot += x;
+            abs += fabs(x);
+        }
+        s[j] = dot * (double)a->scale;
+        if (a->softcap > 0) s[j] = (double)a->softcap * tanh(s[j] / (double)a->softcap);
+        size = fmax(size, abs * (double)a->scale);
+        most = fmax(most, s[j]);
+        reach = fmax(reach, fabs(s[j]));
+        nan |= isnan(s[j]);
+    }
+    for (size_t j = 0; j < n && ok; j++) sum += s[j] = nan ? (double)NAN : exp(s[j] - most);
+    error = ldexp(size * (4 + sqrt((double)width)) + 4 * reach + 16 + 4 * sqrt((double)n), -24) + (t->words ? ldexp(size, -9) : 0);
+    for (size_t i = 0; i < width && ok; i++) {
+        double want = 0, across = 0;
+        for (size_t j = 0; j < n; j++) {
+            want += s[j] / sum * (double)t->values[(lo + j) * width + i];
+            across += s[j] / sum * fabs((double)t->values[(lo + j) * width + i]);
+        }
+        const double got = (double)t->o[r][i], limit = across * (2 * error + (t->words ? ldexp(1, -9) : 0)) + 1e-30;
+        ok = isnan(want) ? isnan(got) : fabs(got - want) <= limit;
+        if (!ok) printf("  row %zu dim %zu: %g, not %g, limit %g\n", r, i, got, want, limit);
+    }
+    free(s);
+    return ok;
+}
+
+/* Row r by itself must give the same bits. */
+static void check_alone(Check *c, MuseAttend *fn, const Case *t, size_t r, Mode mode)
+{
+    float *o = check_out_f32(c, t->width), *max = check_out_f32(c, 1), *sum = check_out_f32(c, 1);
+    MuseAttendArgs a = t->args;
+    a.rows = 1;
+    a.q += r;
+    a.o = &o;
+    a.lo += r;
+    a.hi += r;
+    a.max = max;
+    a.sum = sum;
+    attend(fn, t, a, mode);
+    for (size_t i = 0; i < t->width; i++)
+        if (isnan(o[i]) && isnan(t->o[r][i])) o[i] = t->o[r][i];   /* of NaN the bits do not count */
+    check_equal(c, o, t->o[r], t->width * sizeof *o);
+    if (!isnan(*sum)) check_equal(c, sum, &t->args.sum[r], sizeof *sum);
+}
+
+static void check_weights(Check *c, const Case *t, size_t r)
+{
+    float *w = check_out_f32(c, t->n + 1);
+    double sum = 0;
+    muse_attend_weights(t->type, &t->args, r, 0, t->n, w);
+    for (size_t p = 0; p < t->n; p++) {
+        sum += (double)w[p];
+        if ((p < t->lo[r] || p >= t->hi[r]) && w[p] != 0) check_true(c, false, "a weight where the row sees nothing");
+    }
+    if (t->lo[r] < t->hi[r] && fabs(sum - 1) > (t->words ? 0.1 : 1e-3)) check_true(c, false, "the weights' sum is not 1");
+}
+
+static void check_case(Check *c, MuseAttend *fn, Case *t, Mode mode)
+{
+    const size_t gap = 3, k_size = t->n * t->width;
+    float *k = check_rand(c, k_size + 1), *v = check_rand(c, k_size + 1), *q = check_rand(c, t->rows * t->width);
+    for (size_t i = 0; i < t->rows * t->width; i++) {
+        if (mode == HUGE_SCORES) q[i] *= 1e6f;
+        if (mode == RANDOM) q[i] *= 20;
+        if (t->words && mode != CAUSAL && mode != PIECES) q[i] = muse_bf16_f32(muse_f32_bf16(q[i]));   /* nothing left to round */
+    }
+    if (mode == NOT_A_NUMBER) {
+        k[(t->n / 2) * t->width + t->width / 2] = NAN;
+        v[(t->n - 1) * t->width] = NAN;
+        if (t->rows > 2) q[t->width] = NAN;
+    }
+    if (mode == INFINITE) q[t->width / 2] = INFINITY;
+    fill_pages(c, t, k, v);
+    set_ranges(c, t, mode == NOT_A_NUMBER ? RANDOM : mode);
+    float *o = check_out_f32(c, t->rows * (t->width + gap));
+    for (size_t r = 0; r < t->rows; r++) {
+        t->q[r] = q + r * t->width;
+        t->o[r] = o + r * (t->width + gap);
+    }
+    t->scratch = aligned(MUSE_ATTEND_SCRATCH + 64);
+    t->args = (MuseAttendArgs){ .rows = t->rows, .width = t->width, .q = t->q, .o = t->o, .max = check_out_f32(c, t->rows),
+        .sum = check_out_f32(c, t->rows), .lo = t->lo, .hi = t->hi, .scale = 1 / sqrtf((float)t->width), .softcap = t->args.softcap,
+        .pages = (const uint8_t *const *)t->page, .k_offset = t->args.k_offset, .v_offset = t->args.v_offset, .scratch = t->scratch };
+    attend(fn, t, t->args, mode);
+    bool ok = true;
+    for (size_t r = 0; r < t->rows && ok; r++) {
+        ok = row_close(t, r);
+        for (size_t i = 0; i < gap; i++) {
+            uint32_t bits = muse_f32_bits(t->o[r][t->width + i]);
+            if (bits != 0xc7c7c7c7u) check_true(c, false, "wrote beside a row");
+        }
+    }
+    check_true(c, ok, "a row is wrong");
+    for (size_t i = 0; i < 64; i++)
+        if (t->scratch[MUSE_ATTEND_SCRATCH + i] != 0xff) check_true(c, false, "wrote past the scratch");
+    const size_t r = check_random(c) % t->rows;
+    check_alone(c, fn, t, r, mode);
+    if (mode != NOT_A_NUMBER && mode != INFINITE && mode != HUGE_SCORES) check_weights(c, t, r);
+    for (size_t i = 0; i < t->pages; i++) free(t->page[i]);
+    free(t->scratch);
+    check_done(c);
+}
+
+typedef struct Shape { const char *label; size_t rows, width, n; } Shape;
+
+static void bench(Check *c, MuseAttend *fn, MuseKvType type)
+{
+    static const Shape shapes[] = {
+        { "decode 4 x 64, 4096, B", 4, 64, 4096 }, { "decode 4 x 128, 4096, B", 4, 128, 4096 }, { "decode 1 x 128, 4096, B", 1, 128, 4096 },
+        { "shared 32 x 128, 2048, Gop", 32, 128, 2048 },
+        { "prefill 64 x 64, 1024, Gop", 64, 64, 1024 }, { "prefill 64 x 128, 1024, Gop", 64, 128, 1024 }, { "prefill 64 x 256, 1024, Gop", 64, 256, 1024 },
+    };
+    for (size_t s = 0; s < CHECK_COUNT(shapes); s++) {
+        Case t = { .type = type, .rows = shapes[s].rows, .width = shapes[s].width, .n = shapes[s].n, .pages = shapes[s].n / 32 };
+        float *k = check_rand(c, t.n * t.width), *v = check_rand(c, t.n * t.width), *q = check_rand(c, t.rows * t.width), *o = check_out_f32(c, t.rows * t.width);
+        const size_t bytes = 2 * t.pages * muse_kv_head_bytes(type, t.width);
+        fill_pages(c, &t, k, v);
+        for (size_t r = 0; r < t.rows; r++) {
+            t.q[r] = q + r * t.width;
+            t.o[r] = o + r * t.width;
+            t.hi[r] = (uint32_t)t.n;
+        }
+        t.scratch = aligned(MUSE_ATTEND_SCRATCH);
+        t.args = (MuseAttendArgs){ .rows = t.rows, .width = t.width, .q = t.q, .o = t.o, .max = check_out_f32(c, t.rows), .sum = check_out_f32(c, t.rows),
+            .lo = t.lo, .hi = t.hi, .scale = 1 / sqrtf((float)t.width), .pages = (const uint8_t *const *)t.page, .n_pages = t.pages,
+            .k_offset = t.args.k_offset, .v_offset = t.args.v_offset, .start = true, .finish = true, .scratch = t.scratch };
+        check_bench(c, shapes[s].label, t.rows > 4 ? 4 * t.rows * t.width * t.n : bytes, fn(&t.args));
+        for (size_t i = 0; i < t.pages; i++) free(t.page[i]);
+        free(t.scratch);
+        check_done(c);
+    }
+}
+
+static void check_attend_type(Check *c, CheckFn *any, MuseKvType type, bool words)
+{
+    static const size_t widths[] = { 1, 2, 15, 32, 64, 80, 96, 128, 256, 512 };
+    static const size_t rows[] = { 1, 2, 3, 4, 7, 8, 13, 32, 64 };
+    MuseAttend *fn = (MuseAttend *)any;
+    for (size_t i = 0; i < CHECK_COUNT(widths); i++)
+        for (size_t k = 0; k < CHECK_COUNT(rows); k++)
+            for (int mode = 0; mode <= LAST_MODE; mode++) {
+                if (rows[k] * widths[i] > 4096 && (i + k + (size_t)mode) % 5) continue;   /* large ones: a fifth */
+                Case t = { .type = type, .words = words, .rows = rows[k], .width = widths[i], .n = 1 + check_random(c) % 150 };
+                t.pages = (t.n + 31) / 32 + 1;
+                t.args.softcap = (i + k + (size_t)mode) % 4 ? 0 : 5;
+                check_note(c, "type=%d rows=%zu width=%zu n=%zu %s%s", (int)type, t.rows, t.width, t.n, mode_names[mode], t.args.softcap > 0 ? " softcap" : "");
+                check_case(c, fn, &t, (Mode)mode);
+            }
+    bench(c, fn, type);
+}
+
+static void check_attend_f32(Check *c, CheckFn *fn) { check_attend_type(c, fn, MUSE_KV_TYPE_F32, false); }
+static void check_attend_bf16(Check *c, CheckFn *fn) { check_attend_type(c, fn, MUSE_KV_TYPE_BF16, false); }
+static void check_attend_bf16_bf16(Check *c, CheckFn *fn) { check_attend_type(c, fn, MUSE_KV_TYPE_BF16, true); }
+static void check_attend_q8(Check *c, CheckFn *fn) { check_attend_type(c, fn, MUSE_KV_TYPE_Q8, true); }
+
+static const CheckVariant variants[] = {
+#define KERNEL(op, Type, need, name) CHECK_VARIANT(op, need, name)
+#include "ops/attend_kernels.inc"
+#undef KERNEL
+};
+const CheckFamily check_attend = { "attend", variants, CHECK_COUNT(variants) };
