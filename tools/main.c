@@ -6,6 +6,7 @@
 #include "tools/cli.h"
 
 static const struct { const char *name; int (*run)(Cli *); const char *help; } commands[] = {
+    { "bench", cmd_bench, "measure how fast a model runs here" },
     { "inspect", cmd_inspect, "show what a model file is, and what running it takes" },
     { "tokens", cmd_tokens, "show the sequence that text, pictures and sounds become" },
 };

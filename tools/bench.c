@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* muse bench: how fast a model's prompt and steps are computed here. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "tools/cli.h"
+
+enum { RUNS_MAX = 101 };
+
+typedef struct Bench {
+    const char *path, *mmproj;
+    uint32_t prompt, n_new, batch, runs, compute, kv;
+    MuseRuntime *rt;
+    MuseModel *model;
+    MuseSession **sessions;     /* [batch]; the first holds the prompt, the others are its forks */
+    int32_t *ids;               /* [max(prompt, batch)] */
+    double   load_s, first_token_s, prefill[RUNS_MAX], decode[RUNS_MAX];
+    uint64_t kv_bytes, kv_own_bytes;
+} Bench;
+
+static void help(FILE *to)
+{
+    fputs("usage: muse bench --model PATH [OPTION ...]\n"
+          "Computes a prompt of pseudo-random tokens and steps after it, several times; tokens a second, medians.\n\n"
+          "  --model PATH              a Hugging Face folder or a GGUF file\n"
+          "  --prompt N                positions of the prompt; 512 unless told\n"
+          "  --new N                   steps after it; 64 unless told\n"
+          "  --batch N                 sequences that step together, forks of the prompt; 1 unless told\n"
+          "  --runs N                  1 to 101; 5 unless told\n"
+          "  --compute MODE            auto, f32, bf16 or int8\n"
+          "  --kv TYPE                 auto, f32, bf16 or q8: how keys and values are kept\n", to);
+    cli_common_help(to);
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int ascending(const void *a, const void *b) { return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b); }
+
+static double median(double *x, size_t n)
+{
+    qsort(x, n, sizeof *x, ascending);
+    return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
+}
+
+static int one_run(Bench *b, uint32_t run, MuseError *err)
+{
+    MuseSessionParams p;
+    MuseSessionInfo info;
+    muse_session_params_init(&p);
+    p.compute = b->compute;
+    p.kv = b->kv;
+    p.max_positions = (uint64_t)b->prompt + b->n_new + 1;
+    int rc = muse_session_open(&b->sessions[0], b->model, &p, err);
+    if (rc == 0) rc = muse_sequence_append_ids(muse_session_sequence(b->sessions[0]), b->ids, b->prompt, err);
+    double t = now();
+    if (rc == 0) rc = muse_session_prefill(b->sessions[0], err);
+    b->prefill[run] = b->prompt / (now() - t);
+    for (uint32_t i = 1; rc == 0 && i < b->batch; i++) rc = muse_session_fork(&b->sessions[i], b->sessions[0], err);
+    for (uint32_t i = 0; rc == 0 && i < b->batch; i++) rc = muse_session_reserve(b->sessions[i], b->n_new, err);
+    t = now();
+    for (uint32_t n = 0; rc == 0 && n < b->n_new; n++) rc = muse_session_step_batch(b->sessions, b->ids, b->batch, err);
+    b->decode[run] = b->n_new * (double)b->batch / (now() - t);
+    b->kv_bytes = b->kv_own_bytes = 0;
+    for (uint32_t i = 0; rc == 0 && i < b->batch; i++) {
+        muse_session_info(b->sessions[i], &info);
+        b->kv_bytes = i ? b->kv_bytes + info.kv_own_bytes : info.kv_bytes;
+    }
+    for (uint32_t i = 0; i < b->batch; i++) muse_session_close(&b->sessions[i]);
+    return rc;
+}
+
+/* opens the model and computes 16 positions: what a user waits for until the first token */
+static int load(Bench *b, MuseError *err)
+{
+    MuseModelParams p;
+    MuseModelInfo info;
+    muse_model_params_init(&p);
+    p.mmproj = b->mmproj;
+    const double t = now();
+    int rc = muse_model_open(&b->model, b->rt, b->path, &p, err);
+    b->load_s = now() - t;
+    if (rc < 0) return rc;
+    muse_model_info(b->model, &info);
+    const size_t n = b->prompt > b->batch ? b->prompt : b->batch;
+    b->ids = malloc((n > 16 ? n : 16) * sizeof *b->ids);
+    b->sessions = calloc(b->batch, sizeof(MuseSession *));
+    if (!b->ids || !b->sessions) return MUSE_ERR_NOMEM;
+    uint64_t state = 1;
+    for (size_t i = 0; i < (n > 16 ? n : 16); i++) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        b->ids[i] = (int32_t)((state >> 33) % info.vocab);
+    }
+    const uint32_t prompt = b->prompt, n_new = b->n_new, batch = b->batch;
+    b->prompt = 16;
+    b->n_new = 0;
+    b->batch = 1;
+    rc = one_run(b, 0, err);
+    b->first_token_s = now() - t;
+    b->prompt = prompt;
+    b->n_new = n_new;
+    b->batch = batch;
+    return rc;
+}
+
+static uint64_t peak_rss(void)
+{
+    struct rusage u;
+    return getrusage(RUSAGE_SELF, &u) == 0 ? (uint64_t)u.ru_maxrss * 1024 : 0;
+}
+
+static int report(Bench *b, const Cli *cli)
+{
+    MuseModelInfo info;
+    muse_model_info(b->model, &info);
+    const double prefill = median(b->prefill, b->runs), decode = b->n_new ? median(b->decode, b->runs) : 0;
+    if (cli->json) {
+        yajl_gen g = yajl_gen_alloc(NULL);
+        if (!g) return EXIT_RESOURCE;
+        yajl_gen_map_open(g);
+        json_number(g, "prefill_tps", prefill);
+        json_number(g, "decode_tps", decode);
+        json_number(g, "load_s", b->load_s);
+        json_number(g, "first_token_s", b->first_token_s);
+        json_integer(g, "peak_rss_bytes", (long long)peak_rss());
+        json_integer(g, "weights_bytes", (long long)info.weights_bytes);
+        json_integer(g, "kv_bytes", (long long)b->kv_bytes);
+        json_integer(g, "batch", b->batch);
+        yajl_gen_map_close(g);
+        const int code = json_print(g);
+        yajl_gen_free(g);
+        return code;
+    }
+    printf("prefill   %10.1f tokens/s   (%u positions, median of %u)\n", prefill, b->prompt, b->runs);
+    if (b->n_new) printf("decode    %10.1f tokens/s   (%u step%s, %u sequence%s)\n", decode, b->n_new, b->n_new == 1 ? "" : "s", b->batch, b->batch == 1 ? "" : "s");
+    printf("load      %10.3f s to open, %.3f s to the first token of 16\n", b->load_s, b->first_token_s);
+    printf("memory    %10.1f MiB resident at most; weights %.1f MiB, keys and values %.1f MiB\n", (double)peak_rss() / 1048576, (double)info.weights_bytes / 1048576, (double)b->kv_bytes / 1048576);
+    return EXIT_OK;
+}
+
+static int mode(const char *const *names, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(names[i], name) == 0) return (int)i;
+    return -1;
+}
+
+static bool number(const char *text, uint32_t least, uint32_t most, uint32_t *out)
+{
+    char *end;
+    const unsigned long v = strtoul(text, &end, 10);
+    if (*end || end == text || v < least || v > most) return false;
+    *out = (uint32_t)v;
+    return true;
+}
+
+static int parse(Bench *b, Cli *cli)
+{
+    static const char *const computes[] = { "auto", "f32", "bf16", "int8" }, *const kvs[] = { "auto", "f32", "bf16", "q8" };
+    const struct { const char *name; uint32_t *to, least, most; } numbers[] = {
+        { "--prompt", &b->prompt, 1, 1 << 24 }, { "--new", &b->n_new, 0, 1 << 24 }, { "--batch", &b->batch, 1, 4096 }, { "--runs", &b->runs, 1, RUNS_MAX } };
+    int code = EXIT_OK;
+    for (const char *o; (o = cli_next(cli, &code)) != NULL;) {
+        if (strcmp(o, "--help") == 0) {
+            help(stdout);
+            return -1;
+        }
+        const char *v = cli_value(cli, o, &code);
+        if (!v) return code;
+        if (strcmp(o, "--model") == 0) {
+            b->path = v;
+        } else if (strcmp(o, "--mmproj") == 0) {
+            b->mmproj = v;
+        } else if (strcmp(o, "--compute") == 0) {
+            const int i = mode(computes, 4, v);
+            if (i < 0) return cli_usage("--compute is auto, f32, bf16 or int8, not %s", v);
+            b->compute = (uint32_t)i;
+        } else if (strcmp(o, "--kv") == 0) {
+            const int i = mode(kvs, 4, v);
+            if (i < 0) return cli_usage("--kv is auto, f32, bf16 or q8, not %s", v);
+            b->kv = (uint32_t)i;
+        } else {
+            size_t i = 0;
+            while (i < 4 && strcmp(o, numbers[i].name) != 0) i++;
+            if (i == 4) return cli_usage("muse bench has no option %s", o);
+            if (!number(v, numbers[i].least, numbers[i].most, numbers[i].to)) return cli_usage("%s takes a number from %u to %u, not %s", o, numbers[i].least, numbers[i].most, v);
+        }
+    }
+    return code != EXIT_OK ? code : b->path ? EXIT_OK : cli_usage("muse bench needs --model PATH");
+}
+
+int cmd_bench(Cli *cli)
+{
+    Bench b = { .prompt = 512, .n_new = 64, .batch = 1, .runs = 5 };
+    MuseError err;
+    int code = parse(&b, cli);
+    if (code != EXIT_OK) return code < 0 ? EXIT_OK : code;
+    int rc = muse_runtime_open(&b.rt, &cli->runtime, &err);
+    if (rc == 0) rc = load(&b, &err);
+    for (uint32_t run = 0; rc == 0 && run < b.runs; run++) rc = one_run(&b, run, &err);
+    code = rc < 0 ? cli_fail(&err, b.path) : report(&b, cli);
+    free(b.ids);
+    free(b.sessions);
+    muse_model_close(&b.model);
+    muse_runtime_close(&b.rt);
+    return code;
+}
