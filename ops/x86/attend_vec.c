@@ -11,7 +11,8 @@
 #include "base/dtype.h"
 #include "ops/x86/vec.h"
 
-/* F32, BF16 and Q8 pages with f32 arithmetic; WORDS: BF16 pages, two bf16 products at a time */
+/* F32 and BF16: pages with f32 arithmetic. WORDS: BF16 pages, two bf16 products at a time. Q8: scores from integers, queries as
+ * 16 bits with a scale for each block; values in f32 */
 typedef enum Form { F32, BF16, Q8, WORDS } Form;
 
 enum { COLS = 2, TILE = LANES / 2, PAIRS = MUSE_KV_PAGE / 2, VECS = MUSE_KV_PAGE / LANES };
@@ -21,7 +22,7 @@ typedef struct Block {
     const uint8_t *keys, *values;   /* of this page */
     const uint8_t *keys_ahead, *values_ahead;   /* of the next one, asked for meanwhile; or of this one */
     size_t  width;
-    const float *q;                 /* the group's queries: [units][rows] */
+    const float *q;                 /* the group's queries, as pack() leaves them */
     float  *const *o;               /* [rows] */
     float  *s, *p;                  /* [rows][32]; WORDS: p is [rows][16] words, 32 floats apart */
     float  keep[TILE];              /* what o is to be multiplied with before the next sum is added */
@@ -33,8 +34,8 @@ INLINE size_t words_of(const Form form, size_t width)
     return form == Q8 ? (width + MUSE_KV_BLOCK - 1) / MUSE_KV_BLOCK * (MUSE_KV_BLOCK / 4) : (width + 1) / 2;
 }
 
-/* multipliers in a key word */
-INLINE int units_of(const Form form) { return form == Q8 ? 4 : form == BF16 ? 2 : 1; }
+/* multipliers in a key word; Q8: pairs of 16-bit integers */
+INLINE int units_of(const Form form) { return form == F32 || form == WORDS ? 1 : 2; }
 
 INLINE Vec step(const Form form, Vec a, Vec b, Vec sum)
 {
@@ -49,36 +50,71 @@ INLINE void prefetch(const uint8_t *p) { _mm_prefetch((const char *)p, _MM_HINT_
 
 /* ---- scores: 16 positions across the lanes ---- */
 
-INLINE Vec key_unit(const Form form, VecInt word, int unit, Vec scale)
+INLINE Vec key_unit(const Form form, VecInt word, int unit)
 {
-    if (form == BF16) return vi_bits(unit ? vi_and(word, 0xffff0000u) : vi_left(word, 16));
-    if (form == Q8) return v_mul(vi_f32(vi_right(vi_left(word, 24 - 8 * unit), 24)), scale);
-    return vi_bits(word);
+    return vi_bits(form != BF16 ? word : unit ? vi_and(word, 0xffff0000u) : vi_left(word, 16));
+}
+
+/* The column of positions at `at` + LANES c of a page's keys, its bytes from word to word 64 apart */
+INLINE const uint8_t *key_column(const uint8_t *keys, size_t panel, size_t at, int c)
+{
+    const size_t pos = at + (size_t)c * LANES;
+    return keys + pos / MUSE_KV_PANEL * panel + 4 * (pos % MUSE_KV_PANEL);
 }
 
 INLINE void scores(const Form form, const int rows, const Block *b)
 {
-    const size_t words = words_of(form, b->width), panel = words * 64, run = form == Q8 ? MUSE_KV_BLOCK / 4 : words;
-    const size_t next = LANES == 16 ? panel : 4 * LANES;   /* from one column of positions to the next */
+    const size_t words = words_of(form, b->width), panel = words * 64;
     for (size_t at = 0; at < MUSE_KV_PAGE; at += COLS * LANES) {
-        const uint8_t *k = b->keys + at / MUSE_KV_PANEL * panel, *scale_at = b->keys + 2 * panel + 2 * at;
         const float *q = b->q;
-        Vec sum[TILE][COLS], scale[COLS] = { v_set(0), v_set(0) };
+        Vec sum[TILE][COLS];
         UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < COLS; c++) sum[r][c] = v_set(0);
-        for (size_t w0 = 0; w0 < words; w0 += run, scale_at += 2 * MUSE_KV_PAGE) {
-            if (form == Q8) UNROLL for (int c = 0; c < COLS; c++) scale[c] = vi_bits(vi_left(vi_load_u16(scale_at + 2 * LANES * c), 16));
-            for (size_t w = 0; w < run; w++, k += 64) {
-                VecInt word[COLS];
+        for (size_t w = 0; w < words; w++) {
+            VecInt word[COLS];
+            UNROLL for (int c = 0; c < COLS; c++) {
+                word[c] = vi_load(key_column(b->keys, panel, at, c) + 64 * w);
+                if (!c || LANES == 16) prefetch(key_column(b->keys_ahead, panel, at, c) + 64 * w);
+            }
+            UNROLL for (int u = 0; u < units_of(form); u++, q += rows) {
+                Vec key[COLS];
+                UNROLL for (int c = 0; c < COLS; c++) key[c] = key_unit(form, word[c], u);
+                UNROLL for (int r = 0; r < rows; r++)
+                    UNROLL for (int c = 0; c < COLS; c++) sum[r][c] = step(form, v_set(q[r]), key[c], sum[r][c]);
+            }
+        }
+        UNROLL for (int r = 0; r < rows; r++)
+            UNROLL for (int c = 0; c < COLS; c++) v_store(b->s + MUSE_KV_PAGE * r + at + (size_t)c * LANES, sum[r][c]);
+    }
+}
+
+/* The same for Q8. A block's sum is exact: 32 products of at most 32767 * 128. */
+INLINE void scores_q8(const int rows, const Block *b)
+{
+    enum { BLOCK_WORDS = MUSE_KV_BLOCK / 4 };
+    const size_t words = words_of(Q8, b->width), panel = words * 64;
+    for (size_t at = 0; at < MUSE_KV_PAGE; at += COLS * LANES) {
+        const float *q = b->q, *q_scale = q + 2 * words * (size_t)rows;
+        const uint8_t *scale_at = b->keys + 2 * panel + 2 * at;
+        Vec sum[TILE][COLS];
+        UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < COLS; c++) sum[r][c] = v_set(0);
+        for (size_t w0 = 0; w0 < words; w0 += BLOCK_WORDS, scale_at += 2 * MUSE_KV_PAGE, q_scale += rows) {
+            VecInt dot[TILE][COLS];
+            UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < COLS; c++) dot[r][c] = vi_zero();
+            for (size_t w = w0; w < w0 + BLOCK_WORDS; w++, q += 2 * rows) {
+                VecInt even[COLS], odd[COLS];
                 UNROLL for (int c = 0; c < COLS; c++) {
-                    word[c] = vi_load(k + (size_t)c * next);
-                    if (!c || LANES == 16) prefetch(b->keys_ahead + (k - b->keys) + (size_t)c * next);
+                    const VecInt word = vi_load(key_column(b->keys, panel, at, c) + 64 * w);
+                    if (!c || LANES == 16) prefetch(key_column(b->keys_ahead, panel, at, c) + 64 * w);
+                    even[c] = vi_right16(vi_left16(word, 8), 8);
+                    odd[c] = vi_right16(word, 8);
                 }
-                UNROLL for (int u = 0; u < units_of(form); u++, q += rows) {
-                    Vec key[COLS];
-                    UNROLL for (int c = 0; c < COLS; c++) key[c] = key_unit(form, word[c], u, scale[c]);
-                    UNROLL for (int r = 0; r < rows; r++)
-                        UNROLL for (int c = 0; c < COLS; c++) sum[r][c] = step(form, v_set(q[r]), key[c], sum[r][c]);
-                }
+                UNROLL for (int r = 0; r < rows; r++)
+                    UNROLL for (int c = 0; c < COLS; c++)
+                        dot[r][c] = vi_dot16(vi_dot16(dot[r][c], v_bits(v_set(q[r])), even[c]), v_bits(v_set(q[rows + r])), odd[c]);
+            }
+            UNROLL for (int c = 0; c < COLS; c++) {
+                const Vec scale = vi_bits(vi_left(vi_load_u16(scale_at + 2 * LANES * c), 16));
+                UNROLL for (int r = 0; r < rows; r++) sum[r][c] = v_fma(vi_f32(dot[r][c]), v_mul(scale, v_set(q_scale[r])), sum[r][c]);
             }
         }
         UNROLL for (int r = 0; r < rows; r++)
@@ -257,7 +293,8 @@ INLINE void weigh(const Form form, const int rows, Block *b, const Seen seen[TIL
 
 INLINE void group(const Form form, const int rows, const MuseAttendArgs *a, size_t row, Block *b, const Seen seen[TILE], float *sums)
 {
-    scores(form, rows, b);
+    if (form == Q8) scores_q8(rows, b);
+    else scores(form, rows, b);
     for (int r = 0; r < rows; r++)
         b->keep[r] = seen[r].from < seen[r].to
             ? soften(form, a, row + (size_t)r, b->s + MUSE_KV_PAGE * r, b->p + MUSE_KV_PAGE * r, seen[r].from, seen[r].to, sums + LANES * r) : 1;
@@ -266,12 +303,45 @@ INLINE void group(const Form form, const int rows, const MuseAttendArgs *a, size
 
 INLINE size_t group_size(size_t left) { return left >= TILE ? TILE : left >= 4 ? 4 : left >= 2 ? 2 : 1; }
 
+/* floats of a row's query as the kernel wants it */
+INLINE size_t packed_size(const Form form, size_t width)
+{
+    const size_t words = words_of(form, width);
+    return words * (size_t)units_of(form) + (form == Q8 ? words * 4 / MUSE_KV_BLOCK : 0);
+}
+
+/* A query as integers: word by word dimensions 0 and 2, then 1 and 3, as key words come apart; then the blocks' scales, NaN
+ * where something is not finite. */
+INLINE void pack_q8(float *to, const float *q, size_t width, size_t rows)
+{
+    const size_t words = words_of(Q8, width);
+    for (size_t at = 0; at < 4 * words; at += MUSE_KV_BLOCK) {
+        float x[MUSE_KV_BLOCK] = { 0 }, most = 0, wrong = 0;
+        int16_t i16[MUSE_KV_BLOCK];
+        memcpy(x, q + at, (width - at < MUSE_KV_BLOCK ? width - at : MUSE_KV_BLOCK) * sizeof *x);
+        for (size_t i = 0; i < MUSE_KV_BLOCK; i++) {
+            most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
+            wrong += x[i] - x[i];   /* 0, or NaN */
+        }
+        const float inverse = most > 1e-30f && wrong == 0 ? 32767 / most : 0;
+        for (size_t i = 0; i < MUSE_KV_BLOCK; i++) i16[i] = (int16_t)lrintf(inverse > 0 ? x[i] * inverse : 0);
+        for (size_t w = 0; w < MUSE_KV_BLOCK / 4; w++)
+            for (size_t u = 0; u < 2; u++)
+                to[((at / 4 + w) * 2 + u) * rows] = muse_bits_f32((uint16_t)i16[4 * w + u] | (uint32_t)(uint16_t)i16[4 * w + u + 2] << 16);
+        to[(2 * words + at / MUSE_KV_BLOCK) * rows] = most / 32767 + wrong;
+    }
+}
+
 /* queries of a group: unit after unit, the rows side by side */
-INLINE void pack(const Form form, float *to, const MuseAttendArgs *a, size_t row, size_t rows, size_t units)
+INLINE void pack(const Form form, float *to, const MuseAttendArgs *a, size_t row, size_t rows)
 {
     for (size_t r = 0; r < rows; r++) {
         const float *q = a->q[row + r];
-        for (size_t i = 0; i < units; i++) {
+        if (form == Q8) {
+            pack_q8(to + r, q, a->width, rows);
+            continue;
+        }
+        for (size_t i = 0; i < packed_size(form, a->width); i++) {
             if (form == WORDS)
                 to[i * rows + r] = muse_bits_f32(muse_f32_bf16(q[2 * i]) | (2 * i + 1 < a->width ? (uint32_t)muse_f32_bf16(q[2 * i + 1]) << 16 : 0));
             else
@@ -282,11 +352,11 @@ INLINE void pack(const Form form, float *to, const MuseAttendArgs *a, size_t row
 
 INLINE void attend(const Form form, const MuseAttendArgs *a)
 {
-    const size_t units = words_of(form, a->width) * (size_t)units_of(form);
+    const size_t packed = packed_size(form, a->width);
     float *q = a->scratch, *s = q + MUSE_ATTEND_ROWS * MUSE_ATTEND_WIDTH, *p = s + TILE * MUSE_KV_PAGE, *sums = p + TILE * MUSE_KV_PAGE;
     for (size_t row = 0, rows; row < a->rows; row += rows) {
         rows = group_size(a->rows - row);
-        pack(form, q + row * units, a, row, rows, units);
+        pack(form, q + row * packed, a, row, rows);
     }
     memset(sums, 0, a->rows * LANES * sizeof *sums);
     for (size_t r = 0; r < a->rows; r++) {
@@ -304,7 +374,7 @@ INLINE void attend(const Form form, const MuseAttendArgs *a)
             rows = group_size(a->rows - row);
             if (!see(a, row, rows, i, seen)) continue;
             if (!next) next = page;
-            Block b = { page + a->k_offset, page + a->v_offset, next + a->k_offset, next + a->v_offset, a->width, q + row * units, a->o + row, s, p, { 0 } };
+            Block b = { page + a->k_offset, page + a->v_offset, next + a->k_offset, next + a->v_offset, a->width, q + row * packed, a->o + row, s, p, { 0 } };
             if (rows == TILE) group(form, TILE, a, row, &b, seen, sums + row * LANES);
             else if (TILE > 4 && rows == 4) group(form, 4, a, row, &b, seen, sums + row * LANES);
             else if (rows == 2) group(form, 2, a, row, &b, seen, sums + row * LANES);
@@ -322,6 +392,8 @@ INLINE void attend(const Form form, const MuseAttendArgs *a)
 
 #if defined(__AVX512BF16__)
 void muse_attend_bf16_bf16_avx512bf16(const MuseAttendArgs *a) { attend(WORDS, a); }
+#elif defined(__AVX512VNNI__)
+void muse_attend_q8_vnni(const MuseAttendArgs *a) { attend(Q8, a); }
 #else
 void NAME(attend_f32)(const MuseAttendArgs *a) { attend(F32, a); }
 void NAME(attend_bf16)(const MuseAttendArgs *a) { attend(BF16, a); }

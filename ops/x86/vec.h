@@ -62,8 +62,19 @@ INLINE VecInt vi_load(const void *p) { return _mm512_loadu_si512(p); }
 INLINE VecInt vi_load_s8(const void *p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)); }
 INLINE VecInt vi_load_u16(const void *p) { return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)); }
 INLINE VecInt vi_left(VecInt a, int n) { return _mm512_slli_epi32(a, (unsigned)n); }
-INLINE VecInt vi_right(VecInt a, int n) { return _mm512_srai_epi32(a, (unsigned)n); }
 INLINE VecInt vi_and(VecInt a, uint32_t bits) { return _mm512_and_si512(a, _mm512_set1_epi32((int)bits)); }
+INLINE VecInt vi_left16(VecInt a, int n) { return _mm512_slli_epi16(a, (unsigned)n); }
+INLINE VecInt vi_right16(VecInt a, int n) { return _mm512_srai_epi16(a, (unsigned)n); }
+INLINE VecInt vi_zero(void) { return _mm512_setzero_si512(); }
+/* sum + the two products of signed 16-bit halves */
+INLINE VecInt vi_dot16(VecInt sum, VecInt a, VecInt b)
+{
+#if defined(__AVX512VNNI__)
+    return _mm512_dpwssd_epi32(sum, a, b);
+#else
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
+#endif
+}
 INLINE Vec vi_f32(VecInt a) { return _mm512_cvtepi32_ps(a); }
 INLINE Vec vi_bits(VecInt a) { return _mm512_castsi512_ps(a); }
 INLINE VecInt v_bits(Vec a) { return _mm512_castps_si512(a); }
@@ -139,8 +150,12 @@ INLINE VecInt vi_load(const void *p) { return _mm256_loadu_si256((const __m256i 
 INLINE VecInt vi_load_s8(const void *p) { return _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)); }
 INLINE VecInt vi_load_u16(const void *p) { return _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p)); }
 INLINE VecInt vi_left(VecInt a, int n) { return _mm256_slli_epi32(a, n); }
-INLINE VecInt vi_right(VecInt a, int n) { return _mm256_srai_epi32(a, n); }
 INLINE VecInt vi_and(VecInt a, uint32_t bits) { return _mm256_and_si256(a, _mm256_set1_epi32((int)bits)); }
+INLINE VecInt vi_left16(VecInt a, int n) { return _mm256_slli_epi16(a, n); }
+INLINE VecInt vi_right16(VecInt a, int n) { return _mm256_srai_epi16(a, n); }
+INLINE VecInt vi_zero(void) { return _mm256_setzero_si256(); }
+/* sum + the two products of signed 16-bit halves */
+INLINE VecInt vi_dot16(VecInt sum, VecInt a, VecInt b) { return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)); }
 INLINE Vec vi_f32(VecInt a) { return _mm256_cvtepi32_ps(a); }
 INLINE Vec vi_bits(VecInt a) { return _mm256_castsi256_ps(a); }
 INLINE VecInt v_bits(Vec a) { return _mm256_castps_si256(a); }

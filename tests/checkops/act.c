@@ -23,7 +23,7 @@ static void check_gate(Check *c, const float *got, const float *g, const float *
         const long double gate = g[i] / (1 + expl(-z));
         const float want = (float)(gate * u[i]);
         if (isinf(u[i]) && fabsl(gate) < 1e-35L) continue;   /* the gate may be 0, the product NaN */
-        const double limit = 4 + (z < 0 ? 2 * fmin((double)-z, 200) : 0);
+        const double limit = 4 + (z < 0 ? 3 * fmin((double)-z, 200) : 0);
         if (!check_close(c, got + i, &want, 1, limit, fmaxf(1e-35f, 1e-35f * fabsf(u[i])))) return;
     }
 }
