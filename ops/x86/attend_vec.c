@@ -253,6 +253,29 @@ INLINE void lone(const Form form, Block *b, size_t row, size_t pos)
     b->keep[row] = 1;
 }
 
+/* slots from .. to - 1 for one row; none if to is not above from */
+INLINE void row_part(const Form form, Block *b, size_t row, size_t from, size_t to)
+{
+    if (from >= to) return;
+    if (from % 2) lone(form, b, row, from);
+    pairs(form, 1, b, row, (from + 1) / 2, to / 2);
+    if (to % 2) lone(form, b, row, to - 1);
+}
+
+/* Seldom needed: not worth a copy for each size of group */
+static __attribute__((noinline)) void row_by_form(Form form, Block *b, size_t row, int from, int to)
+{
+#if defined(__AVX512BF16__)
+    if (form == WORDS) row_part(WORDS, b, row, (size_t)from, (size_t)to);
+#elif defined(__AVX512VNNI__)
+    if (form == Q8) row_part(Q8, b, row, (size_t)from, (size_t)to);
+#else
+    if (form == F32) row_part(F32, b, row, (size_t)from, (size_t)to);
+    else if (form == BF16) row_part(BF16, b, row, (size_t)from, (size_t)to);
+    else row_part(Q8, b, row, (size_t)from, (size_t)to);
+#endif
+}
+
 /* ---- a group of rows over a page ---- */
 
 typedef struct Seen { int from, to; } Seen;   /* slots of the page that a row sees */
@@ -278,17 +301,9 @@ INLINE void weigh(const Form form, const int rows, Block *b, const Seen seen[TIL
         if (seen[r].to / 2 < last) last = seen[r].to / 2;
     }
     if (first >= last) first = last = PAIRS;
-    for (int r = 0; r < rows; r++) {
-        const int from = (seen[r].from + 1) / 2, to = seen[r].to / 2;
-        if (seen[r].from % 2) lone(form, b, (size_t)r, (size_t)seen[r].from);
-        pairs(form, 1, b, (size_t)r, (size_t)from, (size_t)(to < first ? to : first));
-    }
+    for (int r = 0; r < rows; r++) row_by_form(form, b, (size_t)r, seen[r].from, seen[r].to < 2 * first ? seen[r].to : 2 * first);
     if (first < last) pairs(form, rows, b, 0, (size_t)first, (size_t)last);
-    for (int r = 0; r < rows; r++) {
-        const int to = seen[r].to / 2;
-        pairs(form, 1, b, (size_t)r, (size_t)(last > (seen[r].from + 1) / 2 ? last : (seen[r].from + 1) / 2), (size_t)to);
-        if (seen[r].to % 2) lone(form, b, (size_t)r, (size_t)seen[r].to - 1);
-    }
+    for (int r = 0; r < rows; r++) row_by_form(form, b, (size_t)r, seen[r].from > 2 * last ? seen[r].from : 2 * last, seen[r].to);
 }
 
 INLINE void group(const Form form, const int rows, const MuseAttendArgs *a, size_t row, Block *b, const Seen seen[TILE], float *sums)
