@@ -125,6 +125,7 @@ static int on_number(void *ctx, const char *text, size_t n)
     const bool fits = whole && errno == 0;
     MuseJsonValue *v = add(b, fits ? MUSE_JSON_INT : MUSE_JSON_DOUBLE);
     if (!v) return 0;
+    v->whole = whole;
     if (fits) v->u.integer = integer;
     else v->u.number = strtod(digits, &end);
     return 1;

@@ -14,6 +14,7 @@ typedef struct MuseJsonValue {
     const char *key;               /* member name inside an object, else NULL; not terminated */
     uint32_t key_len;
     uint8_t  type;                 /* MuseJsonType */
+    uint8_t  whole;                /* number: written without fraction or exponent; DOUBLE then means beyond 64 bits */
     uint32_t len;                  /* string: bytes; array, object: members */
     union {
         int64_t     integer;       /* BOOL, INT */
