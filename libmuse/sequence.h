@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* MuseSequence from the inside. Users: sequence.c, sequence_edit.c, draw.c, session. */
+/* MuseSequence from the inside. Users: sequence.c, sequence_edit.c, draw.c, session, chat. */
 #ifndef LIBMUSE_SEQUENCE_H
 #define LIBMUSE_SEQUENCE_H
 

@@ -18,6 +18,7 @@
 #include "muse/sequence.h"
 #include "muse/model.h"
 #include "muse/session.h"
+#include "muse/chat.h"
 
 #ifdef __cplusplus
 extern "C" {
