@@ -4,14 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/dtype.h"
+#include "base/outfile.h"
 
 static uint64_t read_le(MuseBytes *b, unsigned n)
 {
@@ -103,71 +101,12 @@ void muse_file_close(MuseFile *f)
     *f = (MuseFile){ .alloc = f->alloc };
 }
 
-static int write_all(int fd, const uint8_t *data, size_t size)
-{
-    while (size > 0) {
-        const ssize_t n = write(fd, data, size);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return -1;
-        data += n;
-        size -= (size_t)n;
-    }
-    return 0;
-}
-
-/* A new file beside path; its name goes to name. The kernel applies the umask. */
-static int create_beside(const char *path, char *name, size_t cap, mode_t mode)
-{
-    for (unsigned i = 0; i < 100; i++) {
-        struct timespec now;
-        clock_gettime(CLOCK_REALTIME, &now);
-        snprintf(name, cap, "%s.%lx%x", path, (unsigned long)now.tv_nsec ^ (unsigned long)getpid() << 20, i);
-        const int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-        if (fd >= 0 || errno != EEXIST) return fd;
-    }
-    return -1;
-}
-
-static int replace_file(const char *path, const struct stat *old, const void *data, size_t size, MuseError *err)
-{
-    const size_t cap = strlen(path) + 64;
-    char *name = muse_alloc(NULL, cap);
-    if (!name) return MUSE_NOMEM(err, cap);
-    int rc = 0;
-    const int fd = create_beside(path, name, cap, 0666);
-    if (fd < 0) {
-        rc = muse_fail(err, MUSE_ERR_IO, "%s: can't write beside it: %s", path, strerror(errno));
-    } else {
-        bool ok = write_all(fd, data, size) == 0 && (!old || fchmod(fd, old->st_mode & 07777) == 0);
-        int why = errno;
-        if (close(fd) != 0 && ok) ok = false, why = errno;
-        if (ok && rename(name, path) != 0) ok = false, why = errno;
-        if (!ok) {
-            rc = muse_fail(err, MUSE_ERR_IO, "%s: can't write: %s", path, strerror(why));
-            unlink(name);
-        }
-    }
-    muse_free(name);
-    return rc;
-}
-
-/* a device or a pipe: there is nothing to replace */
-static int write_through(const char *path, const void *data, size_t size, MuseError *err)
-{
-    const int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-    bool ok = fd >= 0 && write_all(fd, data, size) == 0;
-    const int why = errno;
-    if (fd >= 0 && close(fd) != 0) ok = false;
-    return ok ? 0 : muse_fail(err, MUSE_ERR_IO, "%s: can't write: %s", path, strerror(why));
-}
-
 int muse_file_write(const char *path, const void *data, size_t size, MuseError *err)
 {
-    struct stat st;
-    const bool exists = stat(path, &st) == 0;
-    if (exists && !S_ISREG(st.st_mode)) return write_through(path, data, size, err);
-    char *target = exists ? realpath(path, NULL) : NULL;   /* through links, so that they stay links */
-    const int rc = replace_file(target ? target : path, exists ? &st : NULL, data, size, err);
-    free(target);
+    MuseOutFile f;
+    int rc = muse_outfile_open(&f, NULL, path, err);
+    if (rc == 0) rc = muse_outfile_write(&f, data, size, err);
+    if (rc == 0) rc = muse_outfile_commit(&f, err);
+    muse_outfile_close(&f);
     return rc;
 }

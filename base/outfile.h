@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A file that is written piece by piece and appears whole or not at all. Users: muse_file_write(), writers of weights. */
+#ifndef BASE_OUTFILE_H
+#define BASE_OUTFILE_H
+
+#include "base/alloc.h"
+#include "base/status.h"
+
+/* Start with zeros. */
+typedef struct MuseOutFile {
+    const MuseAllocator *alloc;
+    char    *path;      /* as given */
+    char    *target;    /* what is replaced: path, or where a link leads */
+    char    *temp;      /* the temporary file beside target; NULL: a device or pipe, written to as it comes */
+    int      fd;
+    bool     open;
+    uint64_t size;      /* bytes written */
+} MuseOutFile;
+
+/* Begin. The mode of a file that is replaced is kept, and links stay links. 0; MUSE_ERR_IO; MUSE_ERR_NOMEM. */
+int muse_outfile_open(MuseOutFile *f, const MuseAllocator *a, const char *path, MuseError *err);
+/* 0; MUSE_ERR_IO with path, byte and cause (a full disk) */
+int muse_outfile_write(MuseOutFile *f, const void *data, size_t n, MuseError *err);
+/* Put it in place. 0; MUSE_ERR_IO. Close after it, whatever it returned. */
+int muse_outfile_commit(MuseOutFile *f, MuseError *err);
+/* Without a commit before, nothing is left of it. Accepts a zeroed or closed one. */
+void muse_outfile_close(MuseOutFile *f);
+
+#endif
