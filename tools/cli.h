@@ -67,6 +67,7 @@ void json_ids(yajl_gen g, const char *key, const int32_t *ids, size_t n);
 int  json_print(yajl_gen g);     /* one line to stdout, then clears; EXIT_OK or EXIT_OTHER */
 
 int cmd_bench(Cli *cli);
+int cmd_convert(Cli *cli);
 int cmd_inspect(Cli *cli);
 int cmd_tokens(Cli *cli);
 

@@ -7,6 +7,7 @@
 
 static const struct { const char *name; int (*run)(Cli *); const char *help; } commands[] = {
     { "bench", cmd_bench, "measure how fast a model runs here" },
+    { "convert", cmd_convert, "write a model in another container or number type" },
     { "inspect", cmd_inspect, "show what a model file is, and what running it takes" },
     { "tokens", cmd_tokens, "show the sequence that text, pictures and sounds become" },
 };

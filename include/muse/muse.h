@@ -19,6 +19,7 @@
 #include "muse/model.h"
 #include "muse/session.h"
 #include "muse/chat.h"
+#include "muse/convert.h"
 
 #ifdef __cplusplus
 extern "C" {

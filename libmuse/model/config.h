@@ -120,6 +120,9 @@ int  muse_config_from_gguf(MuseConfig *c, const MuseAllocator *a, const MuseLog 
 int  muse_config_add_mmproj(MuseConfig *c, const MuseGguf *g, MuseError *err);
 void muse_config_clear(MuseConfig *c);
 
+/* A published end token by its text: GGUF names one, readers find the others so. */
+bool muse_config_is_stop(const char *text, size_t n);
+
 /* ---- shared by the two readers ---- */
 
 /* largest numbers that are taken; far above published models, low enough that products fit */

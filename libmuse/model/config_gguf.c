@@ -102,6 +102,13 @@ static int32_t read_id(Source *s, const MuseConfig *c, const char *key)
  * (Gemma spec 1.4 and pitfall 23, Llama spec 4). */
 static const char *const stops[] = { "<eos>", "<turn|>", "<|tool_response>", "<|end_of_text|>", "<|eom_id|>", "<|eot_id|>", "<|im_end|>", "<|endoftext|>" };
 
+bool muse_config_is_stop(const char *text, size_t n)
+{
+    bool stop = false;
+    for (size_t i = 0; i < sizeof stops / sizeof *stops; i++) stop |= text_is(text, n, stops[i]);
+    return stop;
+}
+
 static void read_ids(Source *s, MuseConfig *c)
 {
     static const char *const keys[] = { "tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id" };
