@@ -18,6 +18,7 @@
 
 #include "base/dtype.h"
 #include "base/json.h"
+#include "libmuse/io/weights_write.h"
 #include "libmuse/model/model.h"
 #include "muse/muse.h"
 #include "ops/quant.h"
@@ -395,6 +396,8 @@ static void shards(void **state)
     for (size_t i = 0; i < m->files[0].n_parts; i++) assert_true(m->files[0].parts[i].file.size < 210000);
     assert_int_equal(access(out("s/model.safetensors.index.json"), F_OK), 0);
     muse_model_close(&m);
+    if (convert_with(NULL, in("golden/llama3/hf"), out("each"), "f32", (MuseConvertParams){ .shard_bytes = 1 }, &info) < 0) fail_msg("%s", err.text);
+    assert_int_equal(info.n_files, info.n_tensors);   /* a tensor is never cut */
     convert(out("s"), out("joined"), "bf16", NULL);   /* and back into one file */
     MuseModel *a = open_model(in("golden/llama3/hf"), NULL), *b = open_model(out("joined"), NULL);
     check_same_weights(a, b);
@@ -471,7 +474,8 @@ static void refused(void **state)
     assert_int_equal(mkdir(out("full"), 0777), 0);
     put("full/x", "x");
     put("file", "x");
-    assert_int_equal(symlink(gguf, out("link.gguf")), 0);
+    convert(gguf, out("self.gguf"), "bf16", NULL);
+    assert_int_equal(symlink(out("self.gguf"), out("link.gguf")), 0);
     const struct { const char *from, *to, *type; MuseConvertParams p; int code; const char *words; } cases[] = {
         { llama, "a", NULL, { 0 }, MUSE_ERR_ARG, "type" },
         { llama, "a", "q3_k", { 0 }, MUSE_ERR_ARG, "q3_k" },
@@ -482,8 +486,7 @@ static void refused(void **state)
         { llama, "no/such/a.gguf", "bf16", { 0 }, MUSE_ERR_IO, "No such file" },
         { llama, "a.gguf", "bf16", { .mmproj = "p.gguf" }, MUSE_ERR_ARG, "text only" },
         { llama, "a.gguf", "bf16", { .shard_bytes = 1000 }, MUSE_ERR_ARG, "one piece" },
-        { llama, "a", "bf16", { .shard_bytes = 1 }, 0, NULL },
-        { gguf, "link.gguf", "q8_0", { 0 }, MUSE_ERR_ARG, "the input itself" },
+        { out("self.gguf"), "link.gguf", "q8_0", { 0 }, MUSE_ERR_ARG, "the input itself" },
         { gguf, "a.gguf", "bf16", { .mmproj = gemma }, MUSE_ERR_ARG, "projector" },
         { gguf, "b", "bf16", { .mmproj = gemma }, MUSE_ERR_UNSUPPORTED, "projector" },
         { out("no"), "b", "bf16", { 0 }, MUSE_ERR_IO, "no" },
@@ -499,6 +502,72 @@ static void refused(void **state)
     p.type = "bf16";
     assert_int_equal(muse_convert(NULL, llama, NULL, &p, NULL, &err), MUSE_ERR_ARG);
     assert_int_equal(muse_convert(NULL, llama, out("c"), NULL, NULL, &err), MUSE_ERR_ARG);
+}
+
+/* ---- a family without GGUF form, written by the writer alone ---- */
+
+static const char muse_config[] =
+    "{\"model_type\": \"muse\", \"muse_version\": 1, \"torch_dtype\": \"float32\", \"note\": [{\"dtype\": \"float32\"}], \"vocab_size\": 8, \"hidden_size\": 4, \"intermediate_size\": 6,"
+    " \"num_hidden_layers\": 1, \"num_attention_heads\": 1, \"num_key_value_heads\": 1, \"head_dim\": 4, \"max_position_embeddings\": 64, \"rms_norm_eps\": 1e-6, \"hidden_act\": \"relu2\","
+    " \"qk_norm\": false, \"rope_theta\": 100.0, \"rope_pairs\": [2, 0, 0], \"tie_word_embeddings\": true}";
+
+static int write_muse(const char *path, bool whole)
+{
+    static const struct { const char *name; uint32_t rank; uint64_t a, b; } list[] = {
+        { "model.embed_tokens.weight", 2, 8, 4 }, { "model.norm.weight", 1, 4, 1 }, { "model.layers.0.input_layernorm.weight", 1, 4, 1 }, { "nothing", 2, 0, 7 },
+        { "model.layers.0.self_attn.q_proj.weight", 2, 4, 4 }, { "model.layers.0.self_attn.k_proj.weight", 2, 4, 4 }, { "model.layers.0.self_attn.v_proj.weight", 2, 4, 4 },
+        { "model.layers.0.self_attn.o_proj.weight", 2, 4, 4 }, { "model.layers.0.post_attention_layernorm.weight", 1, 4, 1 }, { "model.layers.0.mlp.up_proj.weight", 2, 6, 4 },
+        { "model.layers.0.mlp.down_proj.weight", 2, 4, 6 },
+    };
+    static const float values[32] = { 1, 2, 3, 4 };
+    MuseTensors plan = { 0 };
+    MuseWeightWriter w = { 0 };
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        const MuseTensor t = { .type = MUSE_TENSOR_F32, .rank = list[i].rank, .shape = { list[i].a, list[i].b, 1, 1 } };
+        assert_int_equal(muse_tensors_add(&plan, &t, list[i].name, strlen(list[i].name), &err), 0);
+    }
+    int rc = muse_writer_safetensors(&w, NULL, path, &plan, 0, &err);
+    while (rc == 0 && w.tensor < plan.n && (whole || w.tensor < 8)) {   /* in two pieces each */
+        const uint64_t bytes = plan.items[w.tensor].bytes;
+        rc = muse_writer_data(&w, values, 4, &err);
+        if (rc == 0) rc = muse_writer_data(&w, (const uint8_t *)values + 4, (size_t)bytes - 4, &err);
+    }
+    if (rc == 0) rc = muse_writer_commit(&w, &err);
+    muse_writer_close(&w);
+    muse_tensors_clear(&plan);
+    return rc;
+}
+
+static void muse_family(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir(out("muse"), 0777), 0);
+    put("muse/config.json", muse_config);
+    put("muse/tokenizer.json", "{}");
+    put("muse/other.bin", "not copied");
+    assert_int_equal(write_muse(out("muse"), false), MUSE_ERR_STATE);
+    assert_int_equal(count_files(out("muse"), false), 3);
+    if (write_muse(out("muse"), true) < 0) fail_msg("%s", err.text);
+    assert_int_equal(convert_with(NULL, out("muse"), out("a.gguf"), "bf16", (MuseConvertParams){ 0 }, NULL), MUSE_ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "family muse has no GGUF form"));
+    convert(out("muse"), out("half"), "f16", NULL);
+    MuseModel *m = open_model(out("half"), NULL);
+    const MuseTensor *t = m->weights.layers[0].w_down;
+    assert_int_equal(t->type, MUSE_TENSOR_F16);
+    assert_int_equal(t->data[0] | t->data[1] << 8, 0x3c00);
+    assert_int_equal(t->data[6] | t->data[7] << 8, 0x4400);
+    muse_model_close(&m);
+    MuseFile f = { 0 };
+    char want[sizeof muse_config] = "", *at = want;
+    for (const char *c = muse_config; *c;) {   /* both notes of the type, and nothing else */
+        const bool note = strncmp(c, "float32", 7) == 0;
+        at += sprintf(at, "%.*s", note ? 7 : 1, note ? "float16" : c);
+        c += note ? 7 : 1;
+    }
+    assert_int_equal(muse_file_open(&f, out("half/config.json"), 1 << 20, &err), 0);
+    assert_true(f.size == strlen(want) && memcmp(f.data, want, f.size) == 0);
+    muse_file_close(&f);
+    assert_int_equal(count_files(out("half"), false), 3);
 }
 
 /* a copy of a golden folder with one file changed: `from` in it becomes `to`; from NULL: the file is left out */
@@ -540,6 +609,7 @@ static void refused_tokenizers(void **state)
         { "golden/llama3/hf", "tokenizer.json", "\"ignore_merges\": true", "\"ignore_merges\": false", MUSE_ERR_UNSUPPORTED, "ignore_merges" },
         { "golden/llama3/hf", "tokenizer.json", "{1,3}", "{1,2}", MUSE_ERR_UNSUPPORTED, "pre_tokenizer" },
         { "golden/qwen2/hf", "tokenizer.json", "\"NFC\"", "\"NFKC\"", MUSE_ERR_UNSUPPORTED, "normalizer" },
+        { "golden/qwen2/hf", "tokenizer.json", "\"normalizer\": {\n  \"type\": \"NFC\"\n }", "\"normalizer\": null", MUSE_ERR_UNSUPPORTED, "normalizer" },
         { "golden/qwen2/hf", "tokenizer_config.json", NULL, NULL, 0, NULL },
         { "golden/gemma4-a/hf", "tokenizer.json", "\"content\": \"\xe2\x96\x81\"", "\"content\": \"_\"", MUSE_ERR_UNSUPPORTED, "normalizer" },
         { "golden/gemma4-a/hf", "config.json", "\"use_bidirectional_attention\": \"vision\",", "", MUSE_ERR_UNSUPPORTED, "causally" },
@@ -671,7 +741,7 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_teardown(f, empty_folder)
     const struct CMUnitTest tests[] = {
-        TEST(published), TEST(there_and_back), TEST(text_only_gemma), TEST(folder_types), TEST(shards), TEST(requantise), TEST(threads), TEST(refused), TEST(refused_tokenizers),
+        TEST(published), TEST(there_and_back), TEST(text_only_gemma), TEST(folder_types), TEST(shards), TEST(requantise), TEST(threads), TEST(refused), TEST(muse_family), TEST(refused_tokenizers),
         TEST(refused_values), TEST(cancelled), TEST(disk_full), TEST(no_memory),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_folder);
