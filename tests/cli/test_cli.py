@@ -175,6 +175,63 @@ class Inspect(unittest.TestCase):
                 self.assertEqual(err.count("\n"), 1)
 
 
+class Convert(unittest.TestCase):
+    GOLDEN = DATA / "golden"
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.out = pathlib.Path(self.folder.name)
+
+    def tearDown(self):
+        self.folder.cleanup()
+
+    def test_there_and_back(self):
+        g = self.out / "q.gguf"
+        d = json.loads(muse("convert", self.GOLDEN / "gemma4-a/hf", g, "--type", "q8_0", "--json")[0])
+        written = [g, self.out / "mmproj-q.gguf"]
+        self.assertEqual((d["tensors"], d["kept_tensors"], d["files"], d["type"]), (97, 0, 2, "q8_0"))
+        self.assertEqual(d["bytes_out"], sum(f.stat().st_size for f in written))
+        self.assertGreater(d["bytes_in"], d["bytes_out"])
+        self.assertGreaterEqual(d["seconds"], 0)
+        self.assertEqual(sorted(self.out.iterdir()), sorted(written))
+        a = json.loads(muse("inspect", self.GOLDEN / "gemma4-a/hf", "--json")[0])
+        b = json.loads(muse("inspect", g, "--mmproj", written[1], "--json")[0])
+        for key in ("family", "modalities", "parameters", "layers", "width", "vocabulary", "tied", "image", "audio", "suppressed", "bos"):
+            self.assertEqual(a[key], b[key], key)
+        self.assertEqual(sorted(a["eos"]), sorted(b["eos"]))
+        out, err = muse("convert", g, self.out / "back", "--mmproj", written[1], "--type", "bf16", "--shard", "300K")
+        self.assertIn("96 tensors", out)
+        self.assertEqual(err, "")
+        c = json.loads(muse("inspect", self.out / "back", "--json")[0])
+        self.assertEqual(c["types"].keys(), {"BF16"})
+        self.assertEqual(c["parameters"], a["parameters"])
+        self.assertGreater(c["files"], 2)
+        ids = [muse("tokens", "--tokenizer", p, "--text", "Hello, wörld! 123\n\n", "--family", "gemma4_unified", "--json", "--quiet")[0] for p in (self.GOLDEN / "gemma4-a/hf", g, self.out / "back")]
+        self.assertEqual(ids[0], ids[2])
+        self.assertEqual(json.loads(ids[0])["ids"][-5:], json.loads(ids[1])["ids"][-5:])
+
+    def test_what_is_said(self):
+        _, err = muse("convert", self.GOLDEN / "qwen3/hf", self.out / "a.gguf", "--type", "q4_k")
+        self.assertIn("are not Q4_K", err)
+        _, err = muse("convert", self.GOLDEN / "qwen3/hf", self.out / "a.gguf", "--type", "q4_k", "--quiet")
+        self.assertEqual(err, "")
+
+    def test_errors(self):
+        llama, full = self.GOLDEN / "llama3/hf", self.out / "full"
+        full.mkdir()
+        (full / "x").write_text("x")
+        for args, code in (([], USAGE), ([llama], USAGE), ([llama, "b"], USAGE), ([llama, "b", "c", "--type", "bf16"], USAGE), ([llama, "b", "--type"], USAGE),
+                           ([llama, self.out / "b", "--type", "q2_k"], USAGE), ([llama, "b", "--type", "bf16", "--shard", "5X"], USAGE), ([llama, "b", "--type", "bf16", "--what"], USAGE),
+                           ([llama, "b", "--type", "bf16", "--text", "x"], USAGE), ([llama, full, "--type", "bf16"], USAGE), ([llama, self.out / "b", "--type", "q8_0"], UNSUPPORTED),
+                           (["no-such", self.out / "b", "--type", "bf16"], INPUT), ([ROOT / "README.md", self.out / "b", "--type", "bf16"], INPUT),
+                           ([llama, self.out / "no/b.gguf", "--type", "bf16"], INPUT), ([DATA / "text/llama.gguf", self.out / "b", "--type", "bf16"], INPUT)):
+            with self.subTest(args):
+                out, err = muse("convert", *args, code=code)
+                self.assertEqual(out, "")
+                self.assertEqual(err.count("\n"), 1)
+        self.assertEqual(list(self.out.iterdir()), [full])
+
+
 class Lines(unittest.TestCase):
     def test_published_vectors(self):
         found = sorted(DATA.glob("text/*/tokens.jsonl"))
