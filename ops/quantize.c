@@ -20,15 +20,24 @@ static bool put_scale(uint8_t *p, float *d)
 
 static int clamp(int v, int low, int high) { return v < low ? low : v > high ? high : v; }
 
+/* roundf() of a value far below 2^31, halves away from zero, without a call */
+static int round_small(float v)
+{
+    const int t = (int)v;
+    const float rest = v - (float)t;
+    return t + (rest >= 0.5f) - (rest <= -0.5f);
+}
+
 static bool quantize_q8_0(uint8_t *y, const float *x)
 {
     float max = 0;
-    for (int i = 0; i < MUSE_QUANT_BLOCK; i++) max = fmaxf(max, fabsf(x[i]));
+    for (int i = 0; i < MUSE_QUANT_BLOCK; i++) max = fabsf(x[i]) > max ? fabsf(x[i]) : max;
     const float d = max / 127.0f, inverse = d != 0.0f ? 1.0f / d : 0.0f;
     float stored = d;
     if (!put_scale(y, &stored)) return false;
     /* a scale so small that its inverse is infinite is 0 as f16: the integers mean nothing */
-    for (int i = 0; i < MUSE_QUANT_BLOCK; i++) y[2 + i] = (uint8_t)(int8_t)(isfinite(inverse) ? (int)roundf(x[i] * inverse) : 0);
+    const float scale = isfinite(inverse) ? inverse : 0.0f;
+    for (int i = 0; i < MUSE_QUANT_BLOCK; i++) y[2 + i] = (uint8_t)(int8_t)round_small(x[i] * scale);
     return true;
 }
 
@@ -52,15 +61,19 @@ typedef struct Fit {
     double gain;        /* how much of the sum of squares it explains; larger is better */
 } Fit;
 
-/* Least squares for x = step * q - min with the integers that `inverse` and `low` give. Without a minimum, or where the best
- * one would be negative, min is 0. */
-static Fit fit_once(const float *x, int n, double inverse, double low, int q_low, int q_high, bool with_min)
+/* nearbyint() where the compiler has no instruction for it at the baseline: |v| below 2^51 becomes whole numbers by losing the
+ * bits after the point; larger ones stay large, and are clamped by the callers. */
+static double whole(double v) { return (v + 0x1.8p52) - 0x1.8p52; }
+
+static double within(double v, double low, double high) { return v < low ? low : v > high ? high : v; }
+
+/* Least squares for x = step * q - min with the integers that `inverse` and `low` give; sx is the sum of x. Without a minimum,
+ * or where the best one would be negative, min is 0. */
+static Fit fit_once(const double *x, int n, double sx, double inverse, double low, int q_low, int q_high, bool with_min)
 {
-    double sx = 0, sq = 0, sxq = 0, sqq = 0;
-    for (int i = 0; i < n; i++) {
-        const double q = fmin(fmax(nearbyint((x[i] - low) * inverse), q_low), q_high);
-        sx += x[i], sq += q, sxq += x[i] * q, sqq += q * q;
-    }
+    double q[32], sq = 0, sxq = 0, sqq = 0;
+    for (int i = 0; i < n; i++) q[i] = within(whole((x[i] - low) * inverse), q_low, q_high);
+    for (int i = 0; i < n; i++) sq += q[i], sxq += x[i] * q[i], sqq += q[i] * q[i];
     Fit f = { 0, 0, 0 };
     const double det = n * sqq - sq * sq;
     if (with_min && det > 0) {
@@ -82,17 +95,19 @@ enum { TRIES = 20 };   /* steps tried each side: 5 % of an integer apart, up to 
 
 static Fit fit_best(const float *x, int n, int q_low, int q_high, bool with_min)
 {
-    double low = 0, high = 0, far = 0;
+    double v[32], low = 0, high = 0, far = 0, sx = 0;
     for (int i = 0; i < n; i++) {
-        low = fmin(low, x[i]), high = fmax(high, x[i]);
-        if (fabs(x[i]) > fabs(far)) far = x[i];
+        v[i] = x[i];
+        sx += v[i];
+        low = v[i] < low ? v[i] : low, high = v[i] > high ? v[i] : high;
+        if (fabs(v[i]) > fabs(far)) far = v[i];
     }
     Fit best = { 0, 0, 0 };
     for (int t = -TRIES; t <= TRIES; t++) {
         const double part = t / (double)TRIES, range = with_min ? high - low : far;
         if (range == 0) break;
         const double inverse = ((with_min ? q_high : q_low) + part) / range;
-        const Fit f = fit_once(x, n, inverse, with_min ? low : 0, q_low, q_high, with_min);
+        const Fit f = fit_once(v, n, sx, inverse, with_min ? low : 0, q_low, q_high, with_min);
         if (f.gain > best.gain) best = f;
     }
     return best;
@@ -129,7 +144,7 @@ static bool quantize_k45(uint8_t *y, const float *x, int bits)
     for (int i = 0; i < MUSE_QUANT_SUPER; i++) {
         const int j = i / 32, l = i % 32;
         const double step = (double)d * scale[j], low = (double)dmin * min[j];
-        const int q = step > 0 ? (int)fmin(fmax(nearbyint((x[i] + low) / step), 0), q_high) : 0;
+        const int q = step > 0 ? (int)within(whole((x[i] + low) / step), 0, q_high) : 0;
         qs[32 * (j / 2) + l] = (uint8_t)(qs[32 * (j / 2) + l] | (q & 15) << 4 * (j & 1));
         if (bits == 5) high[l] = (uint8_t)(high[l] | (q >> 4) << j);
     }
@@ -151,7 +166,7 @@ static bool quantize_q6_k(uint8_t *y, const float *x)
         const int h = i / 128, c = i / 32 % 4, l = i % 32, j = i / 16;
         const int scale = d != 0.0f ? (int)fmin(fmax(nearbyint(fit[j].step / d), -128), 127) : 0;
         const double step = (double)d * scale;
-        const int q = 32 + (step != 0 ? (int)fmin(fmax(nearbyint(x[i] / step), -32), 31) : 0);
+        const int q = 32 + (step != 0 ? (int)within(whole(x[i] / step), -32, 31) : 0);
         uint8_t *low = y + 64 * h + 32 * (c % 2) + l, *high = y + 128 + 32 * h + l;
         *low = (uint8_t)(*low | (q & 15) << 4 * (c / 2));
         *high = (uint8_t)(*high | (q >> 4) << 2 * c);
