@@ -40,14 +40,14 @@ static void convert_rows(void *user, size_t begin, size_t end)
     for (size_t i = begin; i < end; i++) {
         const uint8_t *from = b->item->from->data + source_row(b->item, b->first + i) * b->from_bytes;
         uint8_t *to = b->out + i * b->to_bytes;
-        float *x = b->values + i * b->k;
+        float *x = b->values + begin * b->k;   /* one row of room, which stays in cache */
         if (b->from == b->to && !b->item->columns) {
             memcpy(to, from, b->to_bytes);
             continue;
         }
         b->decode(x, from, b->k);
         if (b->item->columns) {
-            float *y = b->ordered + i * b->k;
+            float *y = b->ordered + begin * b->k;
             for (size_t c = 0; c < b->k; c++) y[c] = x[b->item->columns[c]];
             x = y;
         }
