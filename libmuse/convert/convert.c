@@ -69,31 +69,32 @@ static bool ends_with(const char *s, const char *end)
     return n > n_end && strcasecmp(s + n - n_end, end) == 0;
 }
 
-/* A GGUF file says so in its first bytes; anything else is left to muse_model_open(). */
-static bool is_gguf(const char *path)
+/* What the projector file is depends on what the input turns out to be: see muse/convert.h. */
+static int open_input(MuseJob *job)
 {
-    FILE *f = muse_path_is_folder(path) ? NULL : fopen(path, "rb");
-    char magic[4] = "";
-    const bool yes = f && fread(magic, 1, 4, f) == 4 && memcmp(magic, "GGUF", 4) == 0;
-    if (f) fclose(f);
-    return yes;
+    MuseModelParams p;
+    int rc = muse_model_open(&job->model, job->rt, job->in, NULL, job->err);
+    if (rc < 0) return rc;
+    job->from_gguf = job->model->files[0].format == MUSE_WEIGHTS_GGUF;
+    if (!job->from_gguf || !job->params.mmproj) return 0;
+    if (job->to_gguf) return muse_fail(job->err, MUSE_ERR_ARG, "%s: a projector file serves the new GGUF file as it is; none is written", job->params.mmproj);
+    muse_model_close(&job->model);
+    muse_model_params_init(&p);
+    p.mmproj = job->params.mmproj;
+    return muse_model_open(&job->model, job->rt, job->in, &p, job->err);
 }
 
 int muse_convert(MuseRuntime *rt, const char *in, const char *out, const MuseConvertParams *params, MuseConvertInfo *info, MuseError *err)
 {
     MUSE_REQUIRE(err, in && out && params);
-    MuseJob job = { .in = in, .out = out, .err = err, .to_gguf = ends_with(out, ".gguf"), .from_gguf = is_gguf(in) };
+    MuseJob job = { .in = in, .out = out, .err = err, .to_gguf = ends_with(out, ".gguf") };
     int rc = MUSE_PARAMS_IMPORT(&job.params, params, "MuseConvertParams", err);
     if (rc == 0) rc = find_type(&job);
-    if (rc == 0 && job.params.mmproj && job.from_gguf && job.to_gguf) rc = muse_fail(err, MUSE_ERR_ARG, "%s: a projector file serves the new GGUF file as it is; none is written", job.params.mmproj);
     if (rc == 0 && job.params.shard_bytes && job.to_gguf) rc = muse_fail(err, MUSE_ERR_ARG, "%s: a GGUF file is written in one piece", out);
     if (rc < 0) return rc;
     job.rt = muse_runtime_ref(rt);
     if (!job.rt) return MUSE_NOMEM(err, sizeof *job.rt);
-    MuseModelParams p;
-    muse_model_params_init(&p);
-    if (job.from_gguf) p.mmproj = job.params.mmproj;
-    rc = muse_model_open(&job.model, job.rt, in, &p, err);
+    rc = open_input(&job);
     if (rc == 0) rc = run(&job);
     if (rc == 0 && job.info.n_kept)
         muse_log(&job.rt->log, MUSE_LOG_WARN, "%s: %llu matrices are not %s, because their rows are not whole blocks of it (the log names them at level info)", out,

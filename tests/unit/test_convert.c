@@ -623,6 +623,58 @@ static void refused_tokenizers(void **state)
     }
 }
 
+/* in a copy of a golden folder: what stands from `begin` up to `end` becomes `to` */
+static void edit(const char *name, const char *begin, const char *end, const char *to)
+{
+    MuseFile f = { 0 };
+    if (muse_file_open(&f, out(name), 1 << 20, &err) < 0) fail_msg("%s", err.text);
+    char *text = calloc(1, f.size + 1), *made = malloc(f.size + strlen(to) + 1);
+    memcpy(text, f.data, f.size);
+    char *a = strstr(text, begin), *b = a ? strstr(a, end) : NULL;
+    assert_true(a && b);
+    const int n = sprintf(made, "%.*s%s%s", (int)(a - text), text, to, b);
+    assert_int_equal(muse_file_write(out(name), made, (size_t)n, &err), 0);
+    muse_file_close(&f);
+    free(text);
+    free(made);
+}
+
+/* the other named pre-tokenizers; a chat template; end ids that no reader knows by their texts */
+static void other_tokenizers(void **state)
+{
+    (void)state;
+#define BYTES(regex) "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, \"use_regex\": " regex "}"
+    static const struct { const char *pre, *json; } cases[] = {
+        { "smollm", "\"normalizer\": null, \"pre_tokenizer\": {\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Digits\", \"individual_digits\": true}, " BYTES("true") "]}, " },
+        { "gpt-2", "\"normalizer\": null, \"pre_tokenizer\": " BYTES("true") ", " },
+    };
+    for (size_t i = 0; i < 2; i++) {
+        change("golden/qwen2/hf", "none", NULL, NULL);
+        edit("in/tokenizer.json", "\"normalizer\"", "\"post_processor\"", cases[i].json);
+        edit("in/tokenizer_config.json", "\"eos_token\"", "\"eos_token\"", "\"chat_template\": \"{{ \\\"hi\\\" }}\\n\", ");
+        edit("in/generation_config.json", "\"eos_token_id\": [", "443", "\"eos_token_id\": [7, 300, ");
+        convert(out("in"), out("m.gguf"), "q8_0", NULL);
+        convert(out("m.gguf"), out("back"), "f16", NULL);
+        MuseModel *a = open_model(out("in"), NULL), *b = open_model(out("m.gguf"), NULL), *c = open_model(out("back"), NULL);
+        assert_int_equal(a->config.eos.n, 4);
+        check_config(&a->config, &b->config);
+        check_config(&a->config, &c->config);
+        check_tokenizer(a, b, in("golden/qwen2/tokens.jsonl"));
+        check_tokenizer(a, c, in("golden/qwen2/tokens.jsonl"));
+        const char *text;
+        size_t n;
+        assert_int_equal(muse_gguf_string(&b->files[0].gguf, "tokenizer.ggml.pre", &text, &n, &err), 0);
+        assert_true(n == strlen(cases[i].pre) && memcmp(text, cases[i].pre, n) == 0);
+        assert_int_equal(muse_gguf_string(&b->files[0].gguf, "tokenizer.chat_template", &text, &n, &err), 0);
+        assert_true(n == 11 && memcmp(text, "{{ \"hi\" }}\n", n) == 0);
+        edit("back/tokenizer_config.json", "\"chat_template\": \"{{ \\\"hi\\\" }}\\n\"", ",", "");   /* it is there */
+        muse_model_close(&a);
+        muse_model_close(&b);
+        muse_model_close(&c);
+        empty_folder(NULL);
+    }
+}
+
 /* a value that the wanted type has no place for */
 static void refused_values(void **state)
 {
@@ -741,7 +793,7 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_teardown(f, empty_folder)
     const struct CMUnitTest tests[] = {
-        TEST(published), TEST(there_and_back), TEST(text_only_gemma), TEST(folder_types), TEST(shards), TEST(requantise), TEST(threads), TEST(refused), TEST(muse_family), TEST(refused_tokenizers),
+        TEST(published), TEST(there_and_back), TEST(text_only_gemma), TEST(folder_types), TEST(shards), TEST(requantise), TEST(threads), TEST(refused), TEST(muse_family), TEST(refused_tokenizers), TEST(other_tokenizers),
         TEST(refused_values), TEST(cancelled), TEST(disk_full), TEST(no_memory),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_folder);
