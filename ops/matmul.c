@@ -72,9 +72,8 @@ static void rows_q8(const MuseRowsArgs *a, MuseDequant *dequant, size_t block_by
             for (size_t j = 0; j < a->k; j++) {
                 if (j % block == 0) dequant(w, p + j / block * block_bytes, block);
                 const MuseQ8Group *at = g + j / MUSE_Q8_GROUP;
-                const size_t b = j / 32 % 4, l = j % 32;
-                const int q = l < 16 ? at->lo[16 * b + l] : at->hi[16 * b + l - 16];
-                sum += (double)w[j % block] * (double)at->d[4 * b] * q;
+                const size_t lane = muse_q8_lane(j / 32 % 16), l = j % 32;
+                sum += (double)w[j % block] * (double)at->d[lane] * at->q[l / 4][4 * lane + l % 4];
             }
             put(a, i, t, sum);
         }
@@ -132,13 +131,13 @@ void muse_tile_q8_c(const MuseTileArgs *a)
             const uint8_t *w = row_at(a->w, i, a->w_stride);
             double sum = 0;
             for (size_t b = 0; b < a->k / 32; b++) {
-                const uint32_t *group = x + b / 4 * 64 * 16;      /* 64 words: 16 of lo, 16 of hi, 16 scales, 16 sums */
+                const uint32_t *group = x + b / 16 * (sizeof(MuseQ8Group) / 4) * 16;
+                const size_t lane = muse_q8_lane(b % 16);
                 int dot = 0;
-                for (size_t l = 0; l < 32; l++) {
-                    const size_t word = (l < 16 ? 0 : 12) + 4 * (b % 4) + l / 4;
-                    dot += ((int)w[32 * b + l] - 128) * ((const int8_t *)(group + 16 * word))[l % 4];
-                }
-                sum += (double)a->w_scale[i * a->scale_stride + b] * (double)muse_bits_f32(group[16 * (32 + 4 * (b % 4))]) * dot;
+                for (size_t l = 0; l < 32; l++)
+                    dot += ((int)w[32 * b + l] - 128) * ((const int8_t *)(group + 16 * (l / 4 * 16 + lane)))[l % 4];
+                const float d = muse_bits_f32(group[16 * (offsetof(MuseQ8Group, d) / 4 + lane)]);
+                sum += (double)a->w_scale[i * a->scale_stride + b] * (double)d * dot;
             }
             tile_put(a, i, t, sum);
         }

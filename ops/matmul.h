@@ -21,7 +21,7 @@ enum {
 
 /* y[t * y_stride + i] = bias[i] + sum_j x[t, j] * W[i, j] for t < n, i < m; bias NULL: none. Row i of the weights starts at
  * w + i * w_stride, token t at x + t * x_stride (bytes both). x by kernel: f32 [k]; rows_bf16_bf16: bf16, zero-padded;
- * rows_q*_q8: MuseQ8Group [ceil(k / 128)], 64-byte aligned or not. w: any alignment. Nothing outside the rows is read.
+ * rows_q*_q8: MuseQ8Group [ceil(k / 512)], 64-byte aligned or not. w: any alignment. Nothing outside the rows is read.
  * k: a multiple of the weight type's block, at least 1; n, m: at least 1. An element's sum does not depend on m, n or on what
  * lies beside it. */
 typedef struct MuseRowsArgs {
@@ -37,7 +37,7 @@ typedef void MuseMatmulRows(const MuseRowsArgs *a);
  * MUSE_MATMUL_TILE_ROWS; the extra ones are readable and ignored), w_stride bytes apart, f32, bf16 or bytes of value q + 128.
  * Activations are packed: token t is lane t % 16 of panel t / 16, x_panel bytes apart; a panel is [words][16] 32-bit words as
  * MuseMatmulPack makes it from rows of f32, bf16 or MuseQ8Group; lanes past n are readable and ignored.
- * k: for bf16 a multiple of 2 (pad with zeros), for q8 of 32, starting at a multiple of 128. w_scale: q8 only, [m, scale_stride]
+ * k: for bf16 a multiple of 2 (pad with zeros), for q8 of 32, starting at a multiple of 512. w_scale: q8 only, [m, scale_stride]
  * scales, one a block of 32. ahead: NULL, or the bytes that will be fetched next, m rows of ahead_bytes, ahead_stride apart:
  * a kernel may ask the cache for them; nothing is read. */
 typedef struct MuseTileArgs {

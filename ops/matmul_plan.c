@@ -41,15 +41,19 @@ static size_t fetch_bytes(unsigned form)
     return BLOCK_ROWS * (item * block_k(form) + ROW_PAD) + (form == MUSE_FORM_Q8 ? BLOCK_ROWS * (BLOCK_K / 32) * sizeof(float) : 0);
 }
 
-/* a token row's worth of room for each thread: conversions on the way to a panel, decoded weights */
-static size_t scratch_bytes(size_t k) { return round_up(MUSE_MATMUL_PANEL * form_row(MUSE_FORM_Q8, k), MUSE_ALIGN); }
+/* room for each thread: a panel's tokens in bf16 or 8-bit groups on the way to it, or a decoded row of weights */
+static size_t scratch_bytes(size_t k)
+{
+    const size_t bf16 = form_row(MUSE_FORM_BF16, k), q8 = form_row(MUSE_FORM_Q8, k);
+    return round_up(MUSE_MATMUL_PANEL * (bf16 > q8 ? bf16 : q8), MUSE_ALIGN);
+}
 
 bool muse_matmul_workspace(const MuseMatmulPlan *plan, size_t n_max, size_t *bytes)
 {
     const size_t k = plan->weight.k, tokens = round_up(n_max < MUSE_MATMUL_CHUNK ? n_max : MUSE_MATMUL_CHUNK, MUSE_MATMUL_PANEL);
     size_t x, each, all;
     if (k > SIZE_MAX / 4096) return false;
-    /* the widest form: f32, or 8-bit groups, which take twice a byte */
+    /* the widest form: f32 of whole groups */
     const size_t row = form_row(MUSE_FORM_F32, round_up(k, MUSE_Q8_GROUP));
     return muse_mul_size(row, tokens, &x) && muse_add_size(scratch_bytes(k), fetch_bytes(MUSE_FORM_F32) + MUSE_ALIGN, &each)
         && muse_mul_size(each, plan->rt->team.threads, &all) && muse_add_size(x, all, bytes);
@@ -319,14 +323,14 @@ static void run_tiles(const Run *r, const MuseMatmulJob *job, size_t begin, size
 {
     const MuseMatmulPlan *p = job->plan;
     const size_t step = block_k(p->tile_form), y_stride = job->y_stride ? job->y_stride : p->weight.m;
-    /* bytes of a panel for one column: 16 words of 4, 2 or (with scales and sums) 2 columns */
-    const size_t column = p->tile_form == MUSE_FORM_F32 ? 64 : 32;
+    /* bytes of a panel from one group of 512 columns to the next */
+    const size_t group = MUSE_MATMUL_PANEL * form_row(p->tile_form, MUSE_Q8_GROUP);
     uint8_t *block = slot + scratch_bytes(r->k);
     for (size_t i = begin; i < end; i += BLOCK_ROWS)
         for (size_t at = 0; at < r->k; at += step) {
             const size_t k = r->k - at < step ? r->k - at : step;
             MuseTileArgs a = { .y = job->y + r->first * y_stride + i, .y_stride = y_stride, .m = end - i < BLOCK_ROWS ? end - i : BLOCK_ROWS,
-                .n = r->n, .k = p->tile_form == MUSE_FORM_BF16 ? round_up(k, 2) : k, .x = r->prepared + at * column, .x_panel = r->x_stride,
+                .n = r->n, .k = p->tile_form == MUSE_FORM_BF16 ? round_up(k, 2) : k, .x = r->prepared + at / MUSE_Q8_GROUP * group, .x_panel = r->x_stride,
                 .bias = job->bias && !at ? job->bias + i : NULL, .add = at > 0, .w = block };
             fetch_block(p, &a, block, i, at, k);
             const bool last = at + step >= r->k;   /* what comes next: more columns of these rows, or the rows below */

@@ -132,23 +132,23 @@ static void quant_q8_block(MuseQ8Group *g, unsigned b, const float *x, size_t le
     const float max = muse_bits_f32(top);
     const bool finite = top < 0x7f800000u, tiny = max < 0x1p-100f;
     const float scale = finite && !tiny ? 127.0f / max : 0.0f;
+    const size_t lane = muse_q8_lane(b);
     int sum[2] = { 0, 0 };
     for (size_t i = 0; i < MUSE_QUANT_BLOCK; i++) {
         const float v = scale != 0.0f && i < left ? x[i] * scale : 0.0f;
         const int q = (int)((v + 12582912.0f) - 12582912.0f);
-        (i < 16 ? g->lo + 16 * b : g->hi + 16 * b - 16)[i] = (int8_t)q;
+        g->q[i / 4][4 * lane + i % 4] = (int8_t)q;
         sum[i / 16] += q;
     }
-    for (unsigned i = 0; i < 4; i++) {
-        g->d[4 * b + i] = !finite ? NAN : tiny ? 0.0f : max * (1.0f / 127.0f);
-        g->minus_sum[4 * b + i] = i < 2 ? -sum[i] : 0;
-    }
+    g->d[lane] = !finite ? NAN : tiny ? 0.0f : max * (1.0f / 127.0f);
+    g->minus_sum[lane] = -sum[0] - sum[1];
+    g->minus_low[lane] = -sum[0];
 }
 
 void muse_quant_q8_groups_c(MuseQ8Group *g, const float *x, size_t k)
 {
     for (size_t i = 0; i < k; i += MUSE_Q8_GROUP, g++)
-        for (unsigned b = 0; b < 4; b++) {
+        for (unsigned b = 0; b < MUSE_Q8_GROUP / MUSE_QUANT_BLOCK; b++) {
             const size_t at = i + b * MUSE_QUANT_BLOCK;
             quant_q8_block(g, b, x + (at < k ? at : k), at < k ? k - at : 0);
         }

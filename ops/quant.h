@@ -29,7 +29,7 @@ enum {
     MUSE_QUANT_BLOCK = 32,        /* weights of a Q8_0 or Q4_0 block */
     MUSE_QUANT_SUPER = 256,       /* weights of a K block */
     MUSE_Q8_0_BYTES = 34, MUSE_Q4_0_BYTES = 18, MUSE_Q4_K_BYTES = 144, MUSE_Q5_K_BYTES = 176, MUSE_Q6_K_BYTES = 210,
-    MUSE_Q8_GROUP = 128           /* activations of a MuseQ8Group */
+    MUSE_Q8_GROUP = 512           /* activations of a MuseQ8Group */
 };
 
 /* NULL if type is not a MuseWeightType */
@@ -46,16 +46,18 @@ typedef void MuseDequant(float *y, const void *x, size_t n);
 /* y[i] = x[i] rounded to nearest even; NaN stays NaN (its payload may differ); any alignment, y apart from x */
 typedef void MuseF32ToBf16(uint16_t *y, const float *x, size_t n);
 
-/* Activations for integer dot products: four blocks of 32, each with its scale. x[32 b + j] is about d[4 b] * q, where q is
- * lo[16 b + j] for j < 16, else hi[16 b + j - 16]: the order in which nibbles of four Q4_0 blocks come apart. d repeats each
- * scale four times, minus_sum has -(sum of lo), -(sum of hi), 0, 0 a block: one vector lane group a block. */
+/* Activations for integer dot products: sixteen blocks of 32, each with its scale, a 32-bit lane a block: x[32 b + j] is about
+ * d[l] * q[j / 4][4 l + j % 4] with l = muse_q8_lane(b). minus_sum has -(sum of q) of a block, minus_low that of its first 16. */
 typedef struct MuseQ8Group {
-    int8_t  lo[64], hi[64];
+    int8_t  q[8][64];
     float   d[16];
-    int32_t minus_sum[16];
+    int32_t minus_sum[16], minus_low[16];
 } MuseQ8Group;
 
-/* g: [ceil(k / 128)], x: [k], zeros past k. d = max|x| / 127, q = x * (127 / max|x|) rounded to nearest even. A block whose
+/* Lane of block b, 0..15: the order in which four vectors of four blocks come out of a transposition within 128-bit lanes */
+static inline size_t muse_q8_lane(size_t b) { return 4 * (b % 4) + b / 4; }
+
+/* g: [ceil(k / 512)], x: [k], zeros past k. d = max|x| / 127, q = x * (127 / max|x|) rounded to nearest even. A block whose
  * largest value is under 2^-100 becomes zeros; a block with an infinity or a NaN has d NaN, so that what depends on it is NaN.
  * The same bits in all variants. */
 typedef void MuseQuantQ8Groups(MuseQ8Group *g, const float *x, size_t k);

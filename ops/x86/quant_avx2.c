@@ -24,18 +24,11 @@ static inline void put32(float *y, __m256i q, float step0, float step1, float lo
     put16(y + 16, _mm256_extracti128_si256(q, 1), step1, low);
 }
 
-static inline __m128i halve(__m256i v, int sum)
+static inline int reduce_max(__m256i v)
 {
-    const __m128i a = _mm256_castsi256_si128(v), b = _mm256_extracti128_si256(v, 1);
-    return sum ? _mm_add_epi32(a, b) : _mm_max_epi32(a, b);
-}
-
-static inline int reduce(__m256i v, int sum)
-{
-    __m128i h = halve(v, sum), t = _mm_shuffle_epi32(h, 0x4e);
-    h = sum ? _mm_add_epi32(h, t) : _mm_max_epi32(h, t);
-    t = _mm_shuffle_epi32(h, 0xb1);
-    return _mm_cvtsi128_si32(sum ? _mm_add_epi32(h, t) : _mm_max_epi32(h, t));
+    __m128i h = _mm_max_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    h = _mm_max_epi32(h, _mm_shuffle_epi32(h, 0x4e));
+    return _mm_cvtsi128_si32(_mm_max_epi32(h, _mm_shuffle_epi32(h, 0xb1)));
 }
 
 /* sixteen 32-bit values, which fit, to bytes */
@@ -45,20 +38,18 @@ static inline __m128i pack16(__m256i a, __m256i b)
     return _mm_packs_epi16(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1));
 }
 
-static inline void quant_q8_block(MuseQ8Group *g, unsigned b, const float *x)
+static inline float quant_q8_block(int8_t *out, const float *x)
 {
     __m256i top = _mm256_setzero_si256(), q[4] = { top, top, top, top };
     for (int i = 0; i < 4; i++)
         top = _mm256_max_epi32(top, _mm256_and_si256(_mm256_castps_si256(_mm256_loadu_ps(x + 8 * i)), _mm256_set1_epi32(0x7fffffff)));
     float d;
-    const float scale = q8_scale((uint32_t)reduce(top, 0), &d);
+    const float scale = q8_scale((uint32_t)reduce_max(top), &d);
     if (scale != 0.0f)
         for (int i = 0; i < 4; i++) q[i] = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + 8 * i), _mm256_set1_ps(scale)));
-    const int lo = reduce(_mm256_add_epi32(q[0], q[1]), 1), hi = reduce(_mm256_add_epi32(q[2], q[3]), 1);
-    _mm_storeu_si128((__m128i *)(void *)(g->lo + 16 * b), pack16(q[0], q[1]));
-    _mm_storeu_si128((__m128i *)(void *)(g->hi + 16 * b), pack16(q[2], q[3]));
-    _mm_storeu_ps(g->d + 4 * b, _mm_set1_ps(d));
-    _mm_storeu_si128((__m128i *)(void *)(g->minus_sum + 4 * b), _mm_setr_epi32(-lo, -hi, 0, 0));
+    _mm_storeu_si128((__m128i *)(void *)out, pack16(q[0], q[1]));
+    _mm_storeu_si128((__m128i *)(void *)(out + 16), pack16(q[2], q[3]));
+    return d;
 }
 
 #include "ops/x86/quant_body.h"

@@ -21,7 +21,7 @@ static inline void put32(float *y, __m256i q, float step0, float step1, float lo
     _mm512_storeu_ps(y + 16, _mm512_sub_ps(_mm512_mul_ps(b, _mm512_set1_ps(step1)), l));
 }
 
-static inline void quant_q8_block(MuseQ8Group *g, unsigned b, const float *x)
+static inline float quant_q8_block(int8_t *q, const float *x)
 {
     const __m512 v0 = _mm512_loadu_ps(x), v1 = _mm512_loadu_ps(x + 16);
     const __m512i abs = _mm512_set1_epi32(0x7fffffff);
@@ -33,10 +33,9 @@ static inline void quant_q8_block(MuseQ8Group *g, unsigned b, const float *x)
         q0 = _mm512_cvtps_epi32(_mm512_mul_ps(v0, _mm512_set1_ps(scale)));
         q1 = _mm512_cvtps_epi32(_mm512_mul_ps(v1, _mm512_set1_ps(scale)));
     }
-    _mm_storeu_si128((__m128i *)(void *)(g->lo + 16 * b), _mm512_cvtepi32_epi8(q0));
-    _mm_storeu_si128((__m128i *)(void *)(g->hi + 16 * b), _mm512_cvtepi32_epi8(q1));
-    _mm_storeu_ps(g->d + 4 * b, _mm_set1_ps(d));
-    _mm_storeu_si128((__m128i *)(void *)(g->minus_sum + 4 * b), _mm_setr_epi32(-_mm512_reduce_add_epi32(q0), -_mm512_reduce_add_epi32(q1), 0, 0));
+    _mm_storeu_si128((__m128i *)(void *)q, _mm512_cvtepi32_epi8(q0));
+    _mm_storeu_si128((__m128i *)(void *)(q + 16), _mm512_cvtepi32_epi8(q1));
+    return d;
 }
 
 #include "ops/x86/quant_body.h"

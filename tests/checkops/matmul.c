@@ -72,9 +72,9 @@ static uint8_t *make_rows(Check *c, Case *at, int form, CheckKind kind, size_t *
         else muse_quant_q8_groups_c((MuseQ8Group *)(void *)row, x, at->k);
         for (size_t j = 0; j < at->k; j++) {
             const MuseQ8Group *g = (const MuseQ8Group *)(const void *)row + j / MUSE_Q8_GROUP;
-            const size_t b = j / 32 % 4, l = j % 32;
+            const size_t lane = muse_q8_lane(j / 32 % 16), l = j % 32;
             if (form == X_BF16) x[j] = muse_bf16_f32(((const uint16_t *)(const void *)row)[j]);
-            if (form == X_Q8) x[j] = g->d[4 * b] * (float)(l < 16 ? g->lo[16 * b + l] : g->hi[16 * b + l - 16]);
+            if (form == X_Q8) x[j] = g->d[lane] * (float)g->q[l / 4][4 * lane + l % 4];
         }
     }
     return rows;
@@ -170,7 +170,7 @@ static void fetch(Check *c, Case *at, int form, MuseTileArgs *a)
 static void pack(Check *c, const Case *at, int form, const uint8_t *rows, size_t stride, MuseTileArgs *a)
 {
     const size_t panels = (at->n + MUSE_MATMUL_PANEL - 1) / MUSE_MATMUL_PANEL;
-    const size_t words = form == X_F32 ? at->k : form == X_BF16 ? at->k / 2 : (at->k + 127) / 128 * 64;
+    const size_t words = form == X_F32 ? at->k : form == X_BF16 ? at->k / 2 : (at->k + MUSE_Q8_GROUP - 1) / MUSE_Q8_GROUP * (sizeof(MuseQ8Group) / 4);
     a->x_panel = words * MUSE_MATMUL_PANEL * 4 + 64;
     uint8_t *x = (uint8_t *)(void *)check_f32(c, panels * a->x_panel / 4, CHECK_RANDOM);
     for (size_t p = 0; p < panels; p++) {

@@ -77,7 +77,7 @@ static void check_f32_to_bf16(Check *c, CheckFn *any)
 static void check_quant_q8_groups(Check *c, CheckFn *any)
 {
     MuseQuantQ8Groups *fn = (MuseQuantQ8Groups *)any;
-    static const size_t widths[] = { 1, 15, 16, 17, 31, 32, 33, 64, 96, 127, 128, 129, 160, 500, 1024 };
+    static const size_t widths[] = { 1, 15, 16, 17, 31, 32, 33, 64, 96, 127, 128, 129, 160, 500, 512, 513, 1024 };
     for (size_t i = 0; i < CHECK_COUNT(widths); i++)
         for (int kind = 0; kind < CHECK_KINDS; kind++) {
             const size_t k = widths[i], groups = (k + MUSE_Q8_GROUP - 1) / MUSE_Q8_GROUP;
@@ -87,8 +87,9 @@ static void check_quant_q8_groups(Check *c, CheckFn *any)
             muse_quant_q8_groups_c(want, x, k);
             fn(got, x, k);
             for (size_t g = 0; g < groups; g++) {
-                check_equal(c, got[g].lo, want[g].lo, 128);
+                check_equal(c, got[g].q, want[g].q, sizeof got[g].q);
                 check_equal(c, got[g].minus_sum, want[g].minus_sum, sizeof got[g].minus_sum);
+                check_equal(c, got[g].minus_low, want[g].minus_low, sizeof got[g].minus_low);
                 check_bits(c, got[g].d, want[g].d, 16);
             }
             check_done(c);

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Integer rows for AVX512_VNNI: every block type against 8-bit activations. A unit is 16 blocks of 32 weights; it comes apart
+ * into eight vectors that hold four bytes of each block, a lane a block, and then serves up to eight tokens: eight multiply-adds
+ * and one scaling for 16 blocks. The instruction multiplies unsigned by signed bytes, so weights are offset by 8, 32 or 128 and
+ * the sums of the activations take the offset out again. Contracts: ops/matmul.h; layouts: docs/ops/quant.md. */
+#include "ops/x86/matmul_512.h"
+#include "ops/x86/matmul_k.h"
+
+enum {
+    TOKENS = 8,         /* served by a unit that is apart */
+    UNITS_NEAR = 32,    /* units of x of all tokens together that stay in L1: 22 KiB */
+    BLOCK = 8           /* rows that pass by before the next columns come in */
+};
+
+/* Byte l of the block in lane e (muse_q8_lane) is byte l % 4 of lane e of q[l / 4]. more: Q4_K, Q5_K: minima; Q6_K: the scales
+ * of the second halves */
+typedef struct Unit {
+    __m512i q[8];
+    __m512  d, more;
+} Unit;
+
+INLINE size_t unit_bytes(const int type)
+{
+    return type == MUSE_WEIGHT_Q8_0 ? 16 * MUSE_Q8_0_BYTES : type == MUSE_WEIGHT_Q4_0 ? 16 * MUSE_Q4_0_BYTES
+         : type == MUSE_WEIGHT_Q4_K ? 2 * MUSE_Q4_K_BYTES : type == MUSE_WEIGHT_Q5_K ? 2 * MUSE_Q5_K_BYTES : 2 * MUSE_Q6_K_BYTES;
+}
+
+INLINE __m512i load64(const uint8_t *p) { return _mm512_loadu_si512(p); }
+INLINE __m512i nibbles(__m512i v) { return _mm512_and_si512(v, _mm512_set1_epi8(15)); }
+INLINE __m512i every_lane(int w0, int w1, int w2, int w3) { return _mm512_set4_epi32(w3, w2, w1, w0); }
+
+/* word j of each 128-bit lane of v[0..3] side by side in q[j] */
+INLINE void turn(__m512i *q, const __m512i v[4])
+{
+    const __m512i a = _mm512_unpacklo_epi32(v[0], v[1]), b = _mm512_unpackhi_epi32(v[0], v[1]);
+    const __m512i c = _mm512_unpacklo_epi32(v[2], v[3]), d = _mm512_unpackhi_epi32(v[2], v[3]);
+    q[0] = _mm512_unpacklo_epi64(a, c);
+    q[1] = _mm512_unpackhi_epi64(a, c);
+    q[2] = _mm512_unpacklo_epi64(b, d);
+    q[3] = _mm512_unpackhi_epi64(b, d);
+}
+
+/* 72 bytes for four blocks; a block is 9 words of 16 bits: a scale and 8 words of nibbles */
+INLINE Unit load_q4_0(const uint8_t *p)
+{
+    const __m512i order = _mm512_set_epi16(0, 0, 0, 0, 0, 0, 0, 0, 25, 24, 23, 22, 21, 20, 19, 18, 16, 15, 14, 13, 12, 11, 10, 9, 7, 6, 5, 4, 3, 2, 1, 0);
+    const __m512i scales = _mm512_set_epi16(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 63, 27, 63, 27, 54, 18, 54, 18, 45, 9, 45, 9, 36, 0, 36, 0);
+    __m512i v[4];
+    UNROLL for (size_t g = 0; g < 4; g++) {
+        const __m512i three = _mm512_permutexvar_epi16(order, load64(p + 72 * g + 2));
+        v[g] = _mm512_mask_broadcast_i32x4(three, 0xf000, load16(p + 72 * g + 56));
+    }
+    Unit u;
+    turn(u.q, v);
+    UNROLL for (int j = 0; j < 4; j++) {
+        u.q[4 + j] = nibbles(_mm512_srli_epi16(u.q[j], 4));
+        u.q[j] = nibbles(u.q[j]);
+    }
+    const __m512i first = _mm512_permutex2var_epi16(load64(p), scales, load64(p + 64));
+    const __m512i second = _mm512_permutex2var_epi16(load64(p + 144), scales, load64(p + 208));
+    u.d = _mm512_cvtph_ps(_mm512_castsi512_si256(_mm512_mask_mov_epi16(first, 0xcccc, second)));
+    u.more = u.d;
+    return u;
+}
+
+INLINE __m512i lanes(const uint8_t *p)   /* 16 bytes of each of four Q8_0 blocks */
+{
+    __m512i v = _mm512_broadcast_i32x4(load16(p));
+    v = _mm512_mask_broadcast_i32x4(v, 0x00f0, load16(p + MUSE_Q8_0_BYTES));
+    v = _mm512_mask_broadcast_i32x4(v, 0x0f00, load16(p + 2 * MUSE_Q8_0_BYTES));
+    return _mm512_mask_broadcast_i32x4(v, 0xf000, load16(p + 3 * MUSE_Q8_0_BYTES));
+}
+
+/* 136 bytes for four blocks; their scales are words 0, 17, 34, 51 */
+INLINE Unit load_q8_0(const uint8_t *p)
+{
+    const __m512i scales = _mm512_set_epi16(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 51, 51, 51, 51, 34, 34, 34, 34, 17, 17, 17, 17, 0, 0, 0, 0);
+    const __m512i offset = _mm512_set1_epi8((char)0x80);
+    __m512i low[4], high[4], d = _mm512_setzero_si512();
+    UNROLL for (size_t g = 0; g < 4; g++) {
+        const uint8_t *at = p + 136 * g;
+        low[g] = lanes(at + 2);
+        high[g] = lanes(at + 18);
+        d = _mm512_or_si512(d, _mm512_maskz_permutex2var_epi16((__mmask32)(0x1111 << g), load64(at), scales, load64(at + 64)));
+    }
+    Unit u;
+    turn(u.q, low);
+    turn(u.q + 4, high);
+    UNROLL for (int j = 0; j < 8; j++) u.q[j] = _mm512_xor_si512(u.q[j], offset);
+    u.d = u.more = _mm512_cvtph_ps(_mm512_castsi512_si256(d));
+    return u;
+}
+
+/* Two super-blocks of Q4_K (high_bytes 0) or Q5_K (32). Turned, a lane has words of first or second halves of sub-blocks 4 v + l
+ * with l even in the low nibbles and odd in the high ones, v the place within the lane. */
+INLINE Unit load_k45(const uint8_t *p, const size_t bytes, const size_t high_bytes)
+{
+    const uint8_t *other = p + bytes, *qs = p + 16 + high_bytes;
+    const __m512i v[4] = { load64(qs), load64(qs + 64), load64(qs + bytes), load64(qs + bytes + 64) };
+    const __m512i fifth = _mm512_set1_epi8(16);
+    /* bit 4 v % 8 + l of each byte, to bit 4 */
+    const __m512i turns = _mm512_set_epi32(2, 30, 2, 30, 2, 30, 2, 30, 0, 28, 0, 28, 0, 28, 0, 28);
+    __m512i t[4];
+    Unit u;
+    turn(t, v);
+    UNROLL for (int j = 0; j < 4; j++) {
+        __m512i low = nibbles(t[j]), high = nibbles(_mm512_srli_epi16(t[j], 4));
+        if (high_bytes) {
+            const __m512 a = _mm512_castsi512_ps(_mm512_broadcast_i64x4(load32(p + 16)));
+            const __m512 b = _mm512_castsi512_ps(_mm512_broadcast_i64x4(load32(other + 16)));
+            const __m512 words = j == 0 ? _mm512_shuffle_ps(a, b, 0x00) : j == 1 ? _mm512_shuffle_ps(a, b, 0x55)
+                               : j == 2 ? _mm512_shuffle_ps(a, b, 0xaa) : _mm512_shuffle_ps(a, b, 0xff);
+            const __m512i bits = _mm512_rorv_epi32(_mm512_castps_si512(words), turns);
+            low = _mm512_or_si512(low, _mm512_and_si512(bits, fifth));
+            high = _mm512_or_si512(high, _mm512_and_si512(_mm512_ror_epi32(bits, 1), fifth));
+        }
+        u.q[j] = _mm512_mask_permutex_epi64(low, 0xcc, high, 0x4e);
+        u.q[4 + j] = _mm512_mask_permutex_epi64(high, 0x33, low, 0x4e);
+    }
+    __m128i scale, min;
+    const __m512 d = _mm512_broadcast_f32x4(k_scales(p, other, &scale, &min));
+    u.d = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(scale)), _mm512_moveldup_ps(d));
+    u.more = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(min)), _mm512_movehdup_ps(d));
+    return u;
+}
+
+/* Turned, lanes 0 and 2 have words of first halves of sub-blocks 4 v + 0 and 1 (low nibbles), 2 and 3 (high); 1 and 3 of second
+ * halves. Bits 2 l of the bytes above belong to sub-block 4 v + l. */
+INLINE Unit load_q6_k(const uint8_t *p)
+{
+    const uint8_t *other = p + MUSE_Q6_K_BYTES;
+    const __m512i v[4] = { load64(p), load64(p + 64), load64(other), load64(other + 64) };
+    const __m512i a = load64(p + 128), b = load64(other + 128), two = _mm512_set1_epi8(0x30);
+    const __m512i turns = _mm512_set_epi32(2, 2, 2, 2, 0, 0, 0, 0, 30, 30, 30, 30, 28, 28, 28, 28);
+    __m512i t[4];
+    Unit u;
+    turn(t, v);
+    UNROLL for (int j = 0; j < 4; j++) {
+        const __m512i low = nibbles(t[j]), high = nibbles(_mm512_srli_epi16(t[j], 4));
+        const __m512i first = _mm512_permutex2var_epi32(a, every_lane(j, 8 + j, 16 + j, 24 + j), b);
+        const __m512i second = _mm512_permutex2var_epi32(a, every_lane(4 + j, 12 + j, 20 + j, 28 + j), b);
+        u.q[j] = _mm512_or_si512(_mm512_shuffle_i32x4(low, high, 0x88), _mm512_and_si512(_mm512_rorv_epi32(first, turns), two));
+        u.q[4 + j] = _mm512_or_si512(_mm512_shuffle_i32x4(low, high, 0xdd), _mm512_and_si512(_mm512_rorv_epi32(second, turns), two));
+    }
+    const __m256i order = _mm256_set_epi16(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);   /* a sub-block's two scales: 16 bits */
+    const __m256i scales = _mm256_permutexvar_epi16(order, _mm256_set_m128i(load16(other + 192), load16(p + 192)));
+    const __m512i s = _mm512_cvtepi16_epi32(scales);
+    const __m512 d = _mm512_broadcast_f32x4(two_f16(p + 208, other + 208));
+    u.d = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(s, 24), 24)), d);
+    u.more = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_srai_epi32(s, 8)), d);
+    return u;
+}
+
+INLINE Unit load_unit(const uint8_t *p, const int type)
+{
+    return type == MUSE_WEIGHT_Q8_0 ? load_q8_0(p) : type == MUSE_WEIGHT_Q4_0 ? load_q4_0(p)
+         : type == MUSE_WEIGHT_Q4_K ? load_k45(p, MUSE_Q4_K_BYTES, 0) : type == MUSE_WEIGHT_Q5_K ? load_k45(p, MUSE_Q5_K_BYTES, 32) : load_q6_k(p);
+}
+
+INLINE __m512i dot4(__m512i sum, const __m512i *q, const int8_t (*x)[64])
+{
+    UNROLL for (int j = 0; j < 4; j++) sum = _mm512_dpbusd_epi32(sum, q[j], _mm512_loadu_si512(x[j]));
+    return sum;
+}
+
+INLINE __m512 add_unit(__m512 acc, const Unit *u, const MuseQ8Group *g, const int type)
+{
+    const __m512i sum = _mm512_loadu_si512(g->minus_sum);
+    __m512 v;
+    if (type == MUSE_WEIGHT_Q6_K) {
+        const __m512i low = _mm512_loadu_si512(g->minus_low), high = _mm512_sub_epi32(sum, low);
+        v = _mm512_mul_ps(_mm512_cvtepi32_ps(dot4(_mm512_slli_epi32(low, 5), u->q, g->q)), u->d);
+        v = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot4(_mm512_slli_epi32(high, 5), u->q + 4, g->q + 4)), u->more, v);
+    } else if (type == MUSE_WEIGHT_Q8_0 || type == MUSE_WEIGHT_Q4_0) {
+        const __m512i dot = dot4(_mm512_slli_epi32(sum, type == MUSE_WEIGHT_Q8_0 ? 7 : 3), u->q, g->q);
+        v = _mm512_mul_ps(_mm512_cvtepi32_ps(dot4(dot, u->q + 4, g->q + 4)), u->d);
+    } else {
+        const __m512i dot = dot4(_mm512_setzero_si512(), u->q, g->q);
+        v = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), u->more);
+        v = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot4(dot, u->q + 4, g->q + 4)), u->d, v);
+    }
+    return _mm512_fmadd_ps(v, _mm512_loadu_ps(g->d), acc);
+}
+
+/* A token's lanes in one order, alone or with seven others: words of a 128-bit lane, then lanes. */
+INLINE float sum_one(__m512 v)
+{
+    v = _mm512_add_ps(v, _mm512_permute_ps(v, 0x4e));
+    v = _mm512_add_ps(v, _mm512_permute_ps(v, 0xb1));
+    const __m256 h = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    return _mm_cvtss_f32(_mm_add_ss(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1)));
+}
+
+INLINE __m512 sum_words(const __m512 *s)   /* lane l: sums of lane l of s[0], s[1], s[2], s[3] */
+{
+    const __m512 a = _mm512_add_ps(_mm512_unpacklo_ps(s[0], s[1]), _mm512_unpackhi_ps(s[0], s[1]));
+    const __m512 b = _mm512_add_ps(_mm512_unpacklo_ps(s[2], s[3]), _mm512_unpackhi_ps(s[2], s[3]));
+    return _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(b))),
+                         _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(a), _mm512_castps_pd(b))));
+}
+
+INLINE void sum_eight(float *out, const __m512 s[TOKENS])
+{
+    const __m512 a = sum_words(s), b = sum_words(s + 4);
+    const __m512 h = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+    const __m512 even = _mm512_shuffle_f32x4(h, h, 0x08), odd = _mm512_shuffle_f32x4(h, h, 0x0d);
+    _mm256_storeu_ps(out, _mm512_castps512_ps256(_mm512_add_ps(even, odd)));
+}
+
+/* What a pass over some columns of a block of rows needs: x of the tokens (the last one again where there are fewer), and how
+ * far ahead the next bytes lie. */
+typedef struct Pass {
+    const uint8_t *x[TOKENS];
+    size_t token, tokens;       /* the first, and how many of them count */
+    size_t from, to, ahead;     /* units; bytes */
+    _Alignas(64) float sums[BLOCK][TOKENS][LANES];
+} Pass;
+
+INLINE void row_at(const MuseRowsArgs *a, Pass *pass, size_t i, size_t r, const int tokens, const int type)
+{
+    const size_t bytes = unit_bytes(type), units = (a->k + MUSE_Q8_GROUP - 1) / MUSE_Q8_GROUP, whole = a->k / MUSE_Q8_GROUP;
+    const uint8_t *w = (const uint8_t *)a->w + i * a->w_stride;
+    __m512 acc[TOKENS];
+    UNROLL for (int p = 0; p < TOKENS; p++) acc[p] = p < tokens && pass->from ? _mm512_load_ps(pass->sums[r][p]) : _mm512_setzero_ps();
+    for (size_t g = pass->from; g < pass->to; g++) {
+        uint8_t padded[16 * MUSE_Q8_0_BYTES];
+        const uint8_t *at = w + g * bytes;
+        for (size_t b = 0; b < bytes; b += 64) prefetch(at + pass->ahead + b);
+        if (g == whole) {   /* the missing blocks have scale 0 */
+            memset(padded, 0, sizeof padded);
+            memcpy(padded, at, a->k % MUSE_Q8_GROUP * bytes / MUSE_Q8_GROUP);
+            at = padded;
+        }
+        const Unit u = load_unit(at, type);
+        UNROLL for (int p = 0; p < tokens; p++)
+            acc[p] = add_unit(acc[p], &u, (const MuseQ8Group *)(const void *)(pass->x[p] + g * sizeof(MuseQ8Group)), type);
+    }
+    if (pass->to < units) {
+        UNROLL for (int p = 0; p < tokens; p++) _mm512_store_ps(pass->sums[r][p], acc[p]);
+        return;
+    }
+    float out[TOKENS];
+    if (tokens == 1) out[0] = sum_one(acc[0]);
+    else sum_eight(out, acc);
+    for (size_t p = 0; p < pass->tokens; p++) a->y[(pass->token + p) * a->y_stride + i] = out[p] + (a->bias ? a->bias[i] : 0.0f);
+}
+
+/* Columns come in pieces of which x stays in L1. One piece: rows run on, and reads are asked for at a fixed distance. Several:
+ * a row's next piece is asked for while this one is read, and after the last the first one of the next block. */
+INLINE void rows_of(const MuseRowsArgs *a, size_t token, const int tokens, const int type)
+{
+    const size_t units = (a->k + MUSE_Q8_GROUP - 1) / MUSE_Q8_GROUP, piece = UNITS_NEAR / (size_t)tokens;
+    Pass pass = { .token = token, .tokens = a->n - token < (size_t)tokens ? a->n - token : (size_t)tokens };
+    for (size_t p = 0; p < (size_t)tokens; p++)
+        pass.x[p] = (const uint8_t *)a->x + (token + (p < pass.tokens ? p : pass.tokens - 1)) * a->x_stride;
+    for (size_t i = 0; i < a->m; i += BLOCK)
+        for (pass.from = 0; pass.from < units; pass.from = pass.to) {
+            pass.to = units - pass.from <= piece + piece / 2 ? units : pass.from + piece;
+            pass.ahead = pass.to < units ? (pass.to - pass.from) * unit_bytes(type) : pass.from ? BLOCK * a->w_stride - pass.from * unit_bytes(type) : AHEAD;
+            for (size_t r = 0; r < BLOCK && i + r < a->m; r++) row_at(a, &pass, i + r, r, tokens, type);
+        }
+}
+
+INLINE void rows_q(const MuseRowsArgs *a, const int type)
+{
+    for (size_t t = 0; t < a->n; t += TOKENS) {
+        const size_t left = a->n - t;
+        if (left > 4) rows_of(a, t, 8, type);
+        else if (left > 2) rows_of(a, t, 4, type);
+        else if (left == 2) rows_of(a, t, 2, type);
+        else rows_of(a, t, 1, type);
+    }
+}
+
+void muse_rows_q8_0_q8_vnni(const MuseRowsArgs *a) { rows_q(a, MUSE_WEIGHT_Q8_0); }
+void muse_rows_q4_0_q8_vnni(const MuseRowsArgs *a) { rows_q(a, MUSE_WEIGHT_Q4_0); }
+void muse_rows_q4_k_q8_vnni(const MuseRowsArgs *a) { rows_q(a, MUSE_WEIGHT_Q4_K); }
+void muse_rows_q5_k_q8_vnni(const MuseRowsArgs *a) { rows_q(a, MUSE_WEIGHT_Q5_K); }
+void muse_rows_q6_k_q8_vnni(const MuseRowsArgs *a) { rows_q(a, MUSE_WEIGHT_Q6_K); }
