@@ -6,11 +6,7 @@
 #include "ops/x86/matmul_512.h"
 #include "ops/x86/matmul_k.h"
 
-enum {
-    TOKENS = 8,         /* served by a unit that is apart */
-    UNITS_NEAR = 32,    /* units of x of all tokens together that stay in L1: 22 KiB */
-    BLOCK = 8           /* rows that pass by before the next columns come in */
-};
+enum { UNIT_TOKENS_NEAR = 32 };     /* 22 KiB */
 
 /* Byte l of the block in lane e (muse_q8_lane) is byte l % 4 of lane e of q[l / 4]. more: Q4_K, Q5_K: minima; Q6_K: the scales
  * of the second halves */
@@ -19,11 +15,15 @@ typedef struct Unit {
     __m512  d, more;
 } Unit;
 
+INLINE size_t unit_columns(const int type) { (void)type; return MUSE_Q8_GROUP; }
+
 INLINE size_t unit_bytes(const int type)
 {
     return type == MUSE_WEIGHT_Q8_0 ? 16 * MUSE_Q8_0_BYTES : type == MUSE_WEIGHT_Q4_0 ? 16 * MUSE_Q4_0_BYTES
          : type == MUSE_WEIGHT_Q4_K ? 2 * MUSE_Q4_K_BYTES : type == MUSE_WEIGHT_Q5_K ? 2 * MUSE_Q5_K_BYTES : 2 * MUSE_Q6_K_BYTES;
 }
+
+#include "ops/x86/matmul_rows_512.h"
 
 INLINE __m512i load64(const uint8_t *p) { return _mm512_loadu_si512(p); }
 INLINE __m512i nibbles(__m512i v) { return _mm512_and_si512(v, _mm512_set1_epi8(15)); }
@@ -182,50 +182,17 @@ INLINE __m512 add_unit(__m512 acc, const Unit *u, const MuseQ8Group *g, const in
     return _mm512_fmadd_ps(v, _mm512_loadu_ps(g->d), acc);
 }
 
-/* A token's lanes in one order, alone or with seven others: words of a 128-bit lane, then lanes. */
-INLINE float sum_one(__m512 v)
-{
-    v = _mm512_add_ps(v, _mm512_permute_ps(v, 0x4e));
-    v = _mm512_add_ps(v, _mm512_permute_ps(v, 0xb1));
-    const __m256 h = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
-    return _mm_cvtss_f32(_mm_add_ss(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1)));
-}
-
-INLINE __m512 sum_words(const __m512 *s)   /* lane l: sums of lane l of s[0], s[1], s[2], s[3] */
-{
-    const __m512 a = _mm512_add_ps(_mm512_unpacklo_ps(s[0], s[1]), _mm512_unpackhi_ps(s[0], s[1]));
-    const __m512 b = _mm512_add_ps(_mm512_unpacklo_ps(s[2], s[3]), _mm512_unpackhi_ps(s[2], s[3]));
-    return _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(b))),
-                         _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(a), _mm512_castps_pd(b))));
-}
-
-INLINE void sum_eight(float *out, const __m512 s[TOKENS])
-{
-    const __m512 a = sum_words(s), b = sum_words(s + 4);
-    const __m512 h = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
-    const __m512 even = _mm512_shuffle_f32x4(h, h, 0x08), odd = _mm512_shuffle_f32x4(h, h, 0x0d);
-    _mm256_storeu_ps(out, _mm512_castps512_ps256(_mm512_add_ps(even, odd)));
-}
-
-/* What a pass over some columns of a block of rows needs: x of the tokens (the last one again where there are fewer), and how
- * far ahead the next bytes lie. */
-typedef struct Pass {
-    const uint8_t *x[TOKENS];
-    size_t token, tokens;       /* the first, and how many of them count */
-    size_t from, to, ahead;     /* units; bytes */
-    _Alignas(64) float sums[BLOCK][TOKENS][LANES];
-} Pass;
-
 INLINE void row_at(const MuseRowsArgs *a, Pass *pass, size_t i, size_t r, const int tokens, const int type)
 {
-    const size_t bytes = unit_bytes(type), units = (a->k + MUSE_Q8_GROUP - 1) / MUSE_Q8_GROUP, whole = a->k / MUSE_Q8_GROUP;
+    const size_t bytes = unit_bytes(type), whole = a->k / MUSE_Q8_GROUP;
     const uint8_t *w = (const uint8_t *)a->w + i * a->w_stride;
+    const size_t ahead = ahead_of_row(a, pass, r);
     __m512 acc[TOKENS];
-    UNROLL for (int p = 0; p < TOKENS; p++) acc[p] = p < tokens && pass->from ? _mm512_load_ps(pass->sums[r][p]) : _mm512_setzero_ps();
+    UNROLL for (int p = 0; p < TOKENS; p++) acc[p] = p < tokens && pass->from ? pass->sums[r][p] : _mm512_setzero_ps();
     for (size_t g = pass->from; g < pass->to; g++) {
         uint8_t padded[16 * MUSE_Q8_0_BYTES];
         const uint8_t *at = w + g * bytes;
-        for (size_t b = 0; b < bytes; b += 64) prefetch(at + pass->ahead + b);
+        for (size_t b = 0; b < bytes; b += 64) prefetch(at + ahead + b);
         if (g == whole) {   /* the missing blocks have scale 0 */
             memset(padded, 0, sizeof padded);
             memcpy(padded, at, a->k % MUSE_Q8_GROUP * bytes / MUSE_Q8_GROUP);
@@ -235,45 +202,12 @@ INLINE void row_at(const MuseRowsArgs *a, Pass *pass, size_t i, size_t r, const 
         UNROLL for (int p = 0; p < tokens; p++)
             acc[p] = add_unit(acc[p], &u, (const MuseQ8Group *)(const void *)(pass->x[p] + g * sizeof(MuseQ8Group)), type);
     }
-    if (pass->to < units) {
-        UNROLL for (int p = 0; p < tokens; p++) _mm512_store_ps(pass->sums[r][p], acc[p]);
-        return;
-    }
-    float out[TOKENS];
-    if (tokens == 1) out[0] = sum_one(acc[0]);
-    else sum_eight(out, acc);
-    for (size_t p = 0; p < pass->tokens; p++) a->y[(pass->token + p) * a->y_stride + i] = out[p] + (a->bias ? a->bias[i] : 0.0f);
+    if (pass->to == pass->units) put_row(a, pass, i, acc, tokens);
+    else UNROLL for (int p = 0; p < tokens; p++) pass->sums[r][p] = acc[p];
 }
 
-/* Columns come in pieces of which x stays in L1. One piece: rows run on, and reads are asked for at a fixed distance. Several:
- * a row's next piece is asked for while this one is read, and after the last the first one of the next block. */
-INLINE void rows_of(const MuseRowsArgs *a, size_t token, const int tokens, const int type)
-{
-    const size_t units = (a->k + MUSE_Q8_GROUP - 1) / MUSE_Q8_GROUP, piece = UNITS_NEAR / (size_t)tokens;
-    Pass pass = { .token = token, .tokens = a->n - token < (size_t)tokens ? a->n - token : (size_t)tokens };
-    for (size_t p = 0; p < (size_t)tokens; p++)
-        pass.x[p] = (const uint8_t *)a->x + (token + (p < pass.tokens ? p : pass.tokens - 1)) * a->x_stride;
-    for (size_t i = 0; i < a->m; i += BLOCK)
-        for (pass.from = 0; pass.from < units; pass.from = pass.to) {
-            pass.to = units - pass.from <= piece + piece / 2 ? units : pass.from + piece;
-            pass.ahead = pass.to < units ? (pass.to - pass.from) * unit_bytes(type) : pass.from ? BLOCK * a->w_stride - pass.from * unit_bytes(type) : AHEAD;
-            for (size_t r = 0; r < BLOCK && i + r < a->m; r++) row_at(a, &pass, i + r, r, tokens, type);
-        }
-}
-
-INLINE void rows_q(const MuseRowsArgs *a, const int type)
-{
-    for (size_t t = 0; t < a->n; t += TOKENS) {
-        const size_t left = a->n - t;
-        if (left > 4) rows_of(a, t, 8, type);
-        else if (left > 2) rows_of(a, t, 4, type);
-        else if (left == 2) rows_of(a, t, 2, type);
-        else rows_of(a, t, 1, type);
-    }
-}
-
-void muse_rows_q8_0_q8_vnni(const MuseRowsArgs *a) { rows_q(a, MUSE_WEIGHT_Q8_0); }
-void muse_rows_q4_0_q8_vnni(const MuseRowsArgs *a) { rows_q(a, MUSE_WEIGHT_Q4_0); }
-void muse_rows_q4_k_q8_vnni(const MuseRowsArgs *a) { rows_q(a, MUSE_WEIGHT_Q4_K); }
-void muse_rows_q5_k_q8_vnni(const MuseRowsArgs *a) { rows_q(a, MUSE_WEIGHT_Q5_K); }
-void muse_rows_q6_k_q8_vnni(const MuseRowsArgs *a) { rows_q(a, MUSE_WEIGHT_Q6_K); }
+void muse_rows_q8_0_q8_vnni(const MuseRowsArgs *a) { rows_all(a, MUSE_WEIGHT_Q8_0); }
+void muse_rows_q4_0_q8_vnni(const MuseRowsArgs *a) { rows_all(a, MUSE_WEIGHT_Q4_0); }
+void muse_rows_q4_k_q8_vnni(const MuseRowsArgs *a) { rows_all(a, MUSE_WEIGHT_Q4_K); }
+void muse_rows_q5_k_q8_vnni(const MuseRowsArgs *a) { rows_all(a, MUSE_WEIGHT_Q5_K); }
+void muse_rows_q6_k_q8_vnni(const MuseRowsArgs *a) { rows_all(a, MUSE_WEIGHT_Q6_K); }
