@@ -19,7 +19,8 @@ enum {
     BLOCK_K = 2048,         /* of bf16 or bytes; half as many f32 */
     ROW_PAD = 64,           /* bytes between fetched rows: a power-of-two stride would put all of them in one cache set */
     UNIT = 8,               /* rows that are given to threads together */
-    SMALL = 1 << 16         /* products that are done before other threads have woken up: a few microseconds */
+    THREAD_PRODUCTS = 1 << 18,  /* least work that is worth another thread: some five microseconds, several times what waking it takes */
+    THREAD_VALUES = 1 << 16     /* the same for activations to convert */
 };
 
 static size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
@@ -101,8 +102,15 @@ static void choose_rows(MuseMatmulPlan *p)
     }
 }
 
-/* Tokens from which tiles win, by form, measured: docs/ops/matmul.md, "Where tiles begin" */
-static const uint8_t tile_from[] = { [MUSE_FORM_F32] = 7, [MUSE_FORM_BF16] = 10, [MUSE_FORM_Q8] = 9 };
+/* Tokens from which tiles win, measured: docs/ops/matmul.md, "Where tiles begin" */
+static size_t tiles_from(const MuseMatmulPlan *p)
+{
+    const bool integer_rows = p->rows_form == MUSE_FORM_Q8;
+    if (p->tile_form == MUSE_FORM_Q8) return p->weight.type == MUSE_WEIGHT_Q4_0 ? 17 : 13;
+    if (integer_rows) return 32;                /* against wider tiles */
+    if (p->tile_form == MUSE_FORM_BF16) return p->rows_form == MUSE_FORM_BF16 ? 9 : 10;
+    return p->weight.k < 4096 ? 7 : 6;          /* f32 rows read all tokens again for each row, and these no longer fit L1 */
+}
 
 static void choose_tile(MuseMatmulPlan *p)
 {
@@ -122,9 +130,7 @@ static void choose_tile(MuseMatmulPlan *p)
         p->tile = mm->tile_q8;
         p->tile_form = MUSE_FORM_Q8;
     }
-    p->tile_from = tile_from[p->tile_form];
-    if (p->weight.k >= 4096) p->tile_from = 6;   /* rows read all tokens again for each row, and these no longer fit L1 */
-    if (p->rows_form == MUSE_FORM_Q8 && p->tile_form != MUSE_FORM_Q8) p->tile_from = 20;   /* integer rows against wider tiles */
+    p->tile_from = tiles_from(p);
 }
 
 static void say(const MuseMatmulPlan *p, MuseCompute asked)
@@ -197,12 +203,12 @@ typedef struct Run {
     size_t slot_bytes, n_slots, units;
 } Run;
 
-static bool uses(const Run *r, const MuseMatmulJob *job)
-{
-    const MuseMatmulPlan *p = job->plan;
-    const bool tiles = p->tile && r->total >= p->tile_from;
-    return tiles == r->tiles && (tiles ? p->tile_form : p->rows_form) == r->form;
-}
+/* kind of a job in a call of n tokens: its form, and FORMS more for tiles */
+enum { FORMS = MUSE_FORM_Q8 + 1, KINDS = 2 * FORMS };
+
+static unsigned kind_of(const MuseMatmulPlan *p, size_t n) { return p->tile && n >= p->tile_from ? p->tile_form + FORMS : p->rows_form; }
+
+static bool uses(const Run *r, const MuseMatmulJob *job) { return kind_of(job->plan, r->total) == r->form + (r->tiles ? FORMS : 0u); }
 
 /* tokens' rows in the form, one after another at out */
 static void convert(const Run *r, uint8_t *out, size_t stride, size_t token, size_t n)
@@ -367,13 +373,13 @@ static void run_form(Run *r)
     r->units = 0;
     for (size_t i = 0; i < r->n_jobs; i++)
         if (uses(r, &r->jobs[i])) r->units += (r->jobs[i].plan->weight.m + UNIT - 1) / UNIT;
-    if (!r->units) return;
     const MuseTeam *team = &r->rt->team;
-    const bool small = r->units * UNIT < SMALL / r->k / r->n;
-    r->n_slots = small ? 1 : team->threads < r->units ? team->threads : r->units;
+    const size_t worth_waking = r->units * UNIT / (THREAD_PRODUCTS / (r->k * r->n) + 1);
+    r->n_slots = team->threads < r->units ? team->threads : r->units;
+    if (r->n_slots > worth_waking) r->n_slots = worth_waking ? worth_waking : 1;
     r->x_stride = form_row(r->form, r->k) * (r->tiles ? MUSE_MATMUL_PANEL : 1);
     if (r->tiles) muse_parallel_for(team, r->n_slots, 1, prepare_panels, r);
-    else if (r->form != MUSE_FORM_F32) muse_parallel_for(team, r->n, small ? r->n : 4, prepare_rows, r);
+    else if (r->form != MUSE_FORM_F32) muse_parallel_for(team, r->n, THREAD_VALUES / r->k + 1, prepare_rows, r);
     muse_parallel_for(team, r->n_slots, 1, run_slots, r);
 }
 
@@ -382,7 +388,11 @@ void muse_matmul_run(const MuseMatmulJob *jobs, size_t n_jobs, const float *x, s
     if (!n_jobs || !n) return;
     const MuseMatmulPlan *p = jobs[0].plan;
     size_t chunk = n < MUSE_MATMUL_CHUNK ? n : MUSE_MATMUL_CHUNK;
-    for (size_t i = 0; i < n_jobs; i++) assert(jobs[i].plan->weight.k == p->weight.k && jobs[i].plan->rt == p->rt);
+    bool used[KINDS] = { false };
+    for (size_t i = 0; i < n_jobs; i++) {
+        assert(jobs[i].plan->weight.k == p->weight.k && jobs[i].plan->rt == p->rt);
+        used[kind_of(jobs[i].plan, n)] = true;
+    }
     const size_t row = form_row(MUSE_FORM_F32, round_up(p->weight.k, MUSE_Q8_GROUP));
     Run r = { .rt = p->rt, .jobs = jobs, .n_jobs = n_jobs, .total = n, .k = p->weight.k, .prepared = workspace,
         .slots = (uint8_t *)workspace + row * round_up(chunk, MUSE_MATMUL_PANEL),
@@ -390,10 +400,10 @@ void muse_matmul_run(const MuseMatmulJob *jobs, size_t n_jobs, const float *x, s
     for (r.first = 0; r.first < n; r.first += chunk) {
         r.x = x + r.first * r.k;
         r.n = n - r.first < chunk ? n - r.first : chunk;
-        for (unsigned pass = 0; pass < 6; pass++) {
-            r.tiles = pass >= 3;
-            r.form = pass % 3;
-            run_form(&r);
+        for (unsigned kind = 0; kind < KINDS; kind++) {
+            r.tiles = kind >= FORMS;
+            r.form = kind % FORMS;
+            if (used[kind]) run_form(&r);
         }
     }
 }
