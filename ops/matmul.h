@@ -15,7 +15,7 @@
 
 enum {
     MUSE_MATMUL_PANEL = 16,        /* tokens of a panel: one a 32-bit lane */
-    MUSE_MATMUL_TILE_ROWS = 8,     /* rows of fetched weights come in multiples of this */
+    MUSE_MATMUL_TILE_ROWS = 16,    /* rows of fetched weights come in multiples of this */
     MUSE_MATMUL_BF16_STEP = 32     /* rows of bf16 activations are zero-padded to a multiple of this */
 };
 

@@ -126,7 +126,8 @@ static void choose_tile(MuseMatmulPlan *p)
         p->tile_form = MUSE_FORM_BF16;
     }
     p->fetch_q8 = type == MUSE_WEIGHT_Q8_0 ? mm->fetch_q8_0 : type == MUSE_WEIGHT_Q4_0 ? mm->fetch_q4_0 : NULL;
-    if (p->compute == MUSE_COMPUTE_INT8 && p->fetch_q8 && worth((MuseAnyKernel *)mm->tile_q8, (MuseAnyKernel *)muse_tile_q8_c, cpu)) {
+    /* AMX takes as long for a block of 32 bytes as for 32 bf16, and bytes are to be scaled after each: bf16 serves all types. */
+    if (p->compute == MUSE_COMPUTE_INT8 && p->fetch_q8 && !has(cpu, MUSE_X86_AMX) && worth((MuseAnyKernel *)mm->tile_q8, (MuseAnyKernel *)muse_tile_q8_c, cpu)) {
         p->tile = mm->tile_q8;
         p->tile_form = MUSE_FORM_Q8;
     }

@@ -3,12 +3,16 @@
 #include <cpuid.h>
 #include <stdbool.h>
 #include <stdint.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include "config.h"
 #include "ops/cpu.h"
 
 /* XCR0 bits: Intel SDM volume 1, table 13-1 */
-enum { XCR0_SSE = 1 << 1, XCR0_AVX = 1 << 2, XCR0_AVX512 = 7 << 5 };
+enum { XCR0_SSE = 1 << 1, XCR0_AVX = 1 << 2, XCR0_AVX512 = 7 << 5, XCR0_TILES = 3 << 17 };
 
 static uint64_t read_xcr0(void)
 {
@@ -18,6 +22,17 @@ static uint64_t read_xcr0(void)
 }
 
 static bool has(unsigned reg, unsigned bits) { return (reg & bits) == bits; }
+
+/* Tile registers are given to a process that asks: Linux, Documentation/arch/x86/xstate.rst. Asking again changes nothing. */
+static bool may_use_tiles(void)
+{
+#if defined(__linux__) && defined(SYS_arch_prctl)
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
+    return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+#else
+    return false;
+#endif
+}
 
 unsigned muse_cpu_detect(void)
 {
@@ -35,6 +50,8 @@ unsigned muse_cpu_detect(void)
         if (has(c7, 1u << 11)) bits |= MUSE_X86_VNNI;   /* AVX512_VNNI */
         unsigned a71, b71, c71, d71;
         if (__get_cpuid_count(7, 1, &a71, &b71, &c71, &d71) && has(a71, 1u << 5)) bits |= MUSE_X86_BF16;   /* AVX512_BF16 */
+        const unsigned amx = 1u << 22 | 1u << 24 | 1u << 25;   /* AMX_BF16, AMX_TILE, AMX_INT8 */
+        if (MUSE_HAVE_AMX && has(d7, amx) && (xcr0 & XCR0_TILES) == XCR0_TILES && may_use_tiles()) bits |= MUSE_X86_AMX;
     }
     return bits;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the AVX-512 matrix kernels share: unrolling, and the tile loop, in which only the multiply-add differs.
- * Users: matmul_avx512.c, matmul_bf16.c, matmul_vnni.c. */
+ * Users: the other
+ * matmul files of AVX-512 and AMX. */
 #ifndef OPS_X86_MATMUL_512_H
 #define OPS_X86_MATMUL_512_H
 
@@ -16,7 +17,7 @@
 #endif
 #define INLINE static inline __attribute__((always_inline))
 
-enum { ROWS = MUSE_MATMUL_TILE_ROWS, LANES = MUSE_MATMUL_PANEL };
+enum { ROWS = 8, LANES = MUSE_MATMUL_PANEL };
 
 /* Bytes that a row kernel asks for ahead of its reads: rows lie one after another, so this runs on into the next row.
  * Chosen by measurement, docs/ops/matmul.md. */
@@ -90,6 +91,16 @@ INLINE void put_tile(const MuseTileArgs *a, const __m512 s[ROWS], size_t row, si
     const size_t rows = a->m - row, tokens = a->n - token;
     put_panel(a->y + token * a->y_stride + row, a->y_stride, s, rows < ROWS ? rows : ROWS, tokens < LANES ? tokens : LANES,
               a->bias ? a->bias + row : NULL, a->add);
+}
+
+/* 16 rows of 16 tokens */
+INLINE void put_square(const MuseTileArgs *a, const float (*from)[LANES], size_t row, size_t token)
+{
+    for (size_t half = 0; half < 2 && row + ROWS * half < a->m; half++) {
+        __m512 s[ROWS];
+        UNROLL for (size_t r = 0; r < ROWS; r++) s[r] = _mm512_loadu_ps(from[ROWS * half + r]);
+        put_tile(a, s, row + ROWS * half, token);
+    }
 }
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Times matrix plans against what the machine can do: decode against streaming reads, prefill against register-only multiply-adds.
  * Limits and kernels take turns; every figure is a median over rounds, every ratio the median of ratios within a round.
- *   bench_matmul [decode|kinds|batch|prefill|small|onednn] [--threads N] [--rounds N] [--level c|avx2|avx512] [--best]
+ *   bench_matmul [decode|kinds|batch|prefill|small|onednn] [--threads N] [--rounds N] [--level c|avx2|avx512|amx] [--best]
  * Weights come from a buffer far larger than caches, another part of it each time. One thread is timed by its own clock, which
  * stands still while the system gives the core to others; several by the wall clock. --best: the fastest of all short runs on
  * both sides instead of medians, for machines that are not idle. Asserts nothing. */

@@ -4,6 +4,7 @@
  * Limit: |error| <= (8 + 2 sqrt(k)) 2^-24 sum|x w| in every mode, since each rounds only sums and products in f32 (integer
  * dot products are exact); the square root is how rounding errors of k terms add up, the factor leaves room. Denormals may
  * count as 0: k 2^-126 max(1, |w|) more. */
+#include "amx_emulated.h"
 #include "check.h"
 
 #include <math.h>
@@ -142,7 +143,7 @@ static void check_rows_q4_k_q8(Check *c, CheckFn *fn) { check_rows(c, fn, MUSE_W
 static void check_rows_q5_k_q8(Check *c, CheckFn *fn) { check_rows(c, fn, MUSE_WEIGHT_Q5_K, X_Q8); }
 static void check_rows_q6_k_q8(Check *c, CheckFn *fn) { check_rows(c, fn, MUSE_WEIGHT_Q6_K, X_Q8); }
 
-/* weights as tiles want them, rows up to a multiple of 8 with other values in the extra ones */
+/* weights as tiles want them, rows up to a whole tile with other values in the extra ones */
 static void fetch(Check *c, Case *at, int form, MuseTileArgs *a)
 {
     const size_t rows = (at->m + MUSE_MATMUL_TILE_ROWS - 1) / MUSE_MATMUL_TILE_ROWS * MUSE_MATMUL_TILE_ROWS;
@@ -185,7 +186,7 @@ static void check_tile(Check *c, CheckFn *any, int form, size_t step)
     MuseMatmulTile *fn = (MuseMatmulTile *)any;
     static const size_t widths[] = { 1, 2, 3, 4, 10, 32, 33, 64, 96, 128, 160, 200, 256, 384 };
     static const size_t tokens[] = { 1, 2, 15, 16, 17, 31, 32, 33, 47, 48, 49, 64, 65, 97 };
-    static const size_t outs[] = { 1, 2, 3, 4, 5, 7, 8, 9, 12, 16, 17, 23 };
+    static const size_t outs[] = { 1, 2, 3, 4, 5, 7, 8, 9, 12, 16, 17, 23, 33, 51 };
     for (size_t i = 0; i < CHECK_COUNT(widths); i++)
         for (size_t s = 0; s < CHECK_COUNT(tokens); s++)
             for (int kind = 0; kind < CHECK_KINDS; kind++) {
@@ -275,5 +276,7 @@ static const CheckVariant variants[] = {
 #define KERNEL(op, Type, need, name) CHECK_VARIANT(op, need, name)
 #include "ops/matmul_kernels.inc"
 #undef KERNEL
+    { "tile_bf16", "muse_tile_bf16_amx_emulated", 0, check_tile_bf16, (CheckFn *)muse_tile_bf16_amx_emulated },
+    { "tile_q8", "muse_tile_q8_amx_emulated", 0, check_tile_q8, (CheckFn *)muse_tile_q8_amx_emulated },
 };
 const CheckFamily check_matmul = { "matmul", variants, CHECK_COUNT(variants) };
