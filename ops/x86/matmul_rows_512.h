@@ -17,6 +17,7 @@ typedef struct Pass {
     size_t token, tokens;               /* the first, and how many of them count */
     size_t units, from, to;             /* units of a row, and of this piece */
     size_t bytes, ahead;                /* of a unit; rows from this piece to the one to ask for, 0 if rows run on */
+    __mmask16 present;                  /* 8-bit groups: lanes of the last group whose blocks exist, all if it is whole */
     __m512 sums[BLOCK][2 * TOKENS];
 } Pass;
 
@@ -80,6 +81,8 @@ INLINE void rows_of(const MuseRowsArgs *a, size_t token, const int tokens, const
     }
     for (size_t p = 0; p < (size_t)tokens; p++)
         pass.x[p] = (const uint8_t *)a->x + (token + (p < pass.tokens ? p : pass.tokens - 1)) * a->x_stride;
+    for (size_t b = 0; b < a->k % MUSE_Q8_GROUP / MUSE_QUANT_BLOCK; b++) pass.present |= (__mmask16)(1u << muse_q8_lane(b));
+    if (!pass.present) pass.present = 0xffff;
     for (size_t i = 0; i < a->m; i += BLOCK)
         for (pass.from = 0; pass.from < pass.units; pass.from = pass.to) {
             pass.to = pass.units - pass.from <= piece + piece / 2 ? pass.units : pass.from + piece;

@@ -177,22 +177,29 @@ INLINE float sum8(__m256 v)
     return _mm_cvtss_f32(_mm_add_ss(h, _mm_movehdup_ps(h)));
 }
 
-INLINE void row_at(const MuseRowsArgs *a, size_t i, size_t t, const int tokens, const int type)
+INLINE void row_at(const MuseRowsArgs *a, const __m256 present[2], size_t i, size_t t, const int tokens, const int type)
 {
     const size_t bytes = unit_bytes(type);
+    /* rows without gaps may be read as far as the last one goes: copying a short end costs more than the products */
+    const size_t row_bytes = a->k * bytes / MUSE_Q8_GROUP, last = a->w_stride == row_bytes ? a->m - 1 : i;
+    const uint8_t *end = (const uint8_t *)a->w + last * a->w_stride + row_bytes;
     const uint8_t *w = (const uint8_t *)a->w + i * a->w_stride, *x = (const uint8_t *)a->x + t * a->x_stride;
     __m256 acc[TOKENS];
     UNROLL for (int p = 0; p < tokens; p++) acc[p] = _mm256_setzero_ps();
     for (size_t j = 0; j < a->k; j += MUSE_Q8_GROUP, w += bytes, x += sizeof(MuseQ8Group)) {
         uint8_t padded[16 * MUSE_Q8_0_BYTES];
         const uint8_t *at = w;
-        if (a->k - j < MUSE_Q8_GROUP) {   /* the missing blocks have scale 0 */
+        if (a->k - j < MUSE_Q8_GROUP && at + bytes > end) {
             memset(padded, 0, sizeof padded);
             memcpy(padded, at, (a->k - j) * bytes / MUSE_Q8_GROUP);
             at = padded;
         }
         UNROLL for (size_t h = 0; h < 2; h++) {
-            const Half f = load_half(at, h, type);
+            Half f = load_half(at, h, type);
+            if (a->k - j < MUSE_Q8_GROUP) {   /* what follows a row's last blocks belongs to the next row */
+                f.d = _mm256_and_ps(f.d, present[h]);
+                f.more = _mm256_and_ps(f.more, present[h]);
+            }
             UNROLL for (int p = 0; p < tokens; p++)
                 acc[p] = add_half(acc[p], &f, (const MuseQ8Group *)(const void *)(x + (size_t)p * a->x_stride), h, type);
         }
@@ -202,11 +209,14 @@ INLINE void row_at(const MuseRowsArgs *a, size_t i, size_t t, const int tokens, 
 
 INLINE void rows_q(const MuseRowsArgs *a, const int type)
 {
+    int32_t lanes[16] = { 0 };
+    for (size_t b = 0; b < a->k % MUSE_Q8_GROUP / MUSE_QUANT_BLOCK; b++) lanes[muse_q8_lane(b)] = -1;
+    const __m256 present[2] = { _mm256_castsi256_ps(lanes_of(lanes, 0)), _mm256_castsi256_ps(lanes_of(lanes, 1)) };
     for (size_t i = 0; i < a->m; i++) {
         size_t t = 0;
-        for (; t + 4 <= a->n; t += 4) row_at(a, i, t, 4, type);
-        for (; t + 2 <= a->n; t += 2) row_at(a, i, t, 2, type);
-        if (t < a->n) row_at(a, i, t, 1, type);
+        for (; t + 4 <= a->n; t += 4) row_at(a, present, i, t, 4, type);
+        for (; t + 2 <= a->n; t += 2) row_at(a, present, i, t, 2, type);
+        if (t < a->n) row_at(a, present, i, t, 1, type);
     }
 }
 

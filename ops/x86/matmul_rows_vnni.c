@@ -186,6 +186,9 @@ INLINE void row_at(const MuseRowsArgs *a, Pass *pass, size_t i, size_t r, const 
 {
     const size_t bytes = unit_bytes(type), whole = a->k / MUSE_Q8_GROUP;
     const uint8_t *w = (const uint8_t *)a->w + i * a->w_stride;
+    /* rows without gaps may be read as far as the last one goes: copying a short end costs more than the products */
+    const size_t row_bytes = a->k * bytes / MUSE_Q8_GROUP, last = a->w_stride == row_bytes ? a->m - 1 : i;
+    const uint8_t *end = (const uint8_t *)a->w + last * a->w_stride + row_bytes;
     const size_t ahead = ahead_of_row(a, pass, r);
     __m512 acc[TOKENS];
     UNROLL for (int p = 0; p < TOKENS; p++) acc[p] = p < tokens && pass->from ? pass->sums[r][p] : _mm512_setzero_ps();
@@ -193,12 +196,16 @@ INLINE void row_at(const MuseRowsArgs *a, Pass *pass, size_t i, size_t r, const 
         uint8_t padded[16 * MUSE_Q8_0_BYTES];
         const uint8_t *at = w + g * bytes;
         for (size_t b = 0; b < bytes; b += 64) prefetch(at + ahead + b);
-        if (g == whole) {   /* the missing blocks have scale 0 */
+        if (g == whole && at + bytes > end) {
             memset(padded, 0, sizeof padded);
             memcpy(padded, at, a->k % MUSE_Q8_GROUP * bytes / MUSE_Q8_GROUP);
             at = padded;
         }
-        const Unit u = load_unit(at, type);
+        Unit u = load_unit(at, type);
+        if (g + 1 == pass->units) {   /* what follows a row's last blocks belongs to the next row */
+            u.d = _mm512_maskz_mov_ps(pass->present, u.d);
+            u.more = _mm512_maskz_mov_ps(pass->present, u.more);
+        }
         UNROLL for (int p = 0; p < tokens; p++)
             acc[p] = add_unit(acc[p], &u, (const MuseQ8Group *)(const void *)(pass->x[p] + g * sizeof(MuseQ8Group)), type);
     }

@@ -99,9 +99,32 @@ static void check_alone(Check *c, MuseMatmulRows *fn, MuseRowsArgs a, const floa
     check_equal(c, alone, y + t * a.y_stride + i, sizeof *y);
 }
 
+/* a row of NaNs leaves the rows above it alone, also where a kernel reads on into it */
+static void check_neighbour(Check *c, MuseMatmulRows *fn, unsigned type, int form)
+{
+    const size_t block = muse_weight_type_info(type)->block;
+    for (size_t k = block; k <= 3 * 256; k += block) {
+        Case at = { 6, 5, k, NULL, NULL, NULL };
+        check_note(c, "NaN below, k=%zu", k);
+        MuseRowsArgs a = { .m = 6, .n = 5, .k = k, .y_stride = 6 };
+        uint8_t *w = make_weights(c, &at, type, &a.w_stride);
+        memset(w + 5 * a.w_stride, 0xff, a.w_stride);
+        for (size_t j = 0; j < k; j++) at.w[5 * k + j] = NAN;
+        a.w = w;
+        a.x = make_rows(c, &at, form, CHECK_RANDOM, &a.x_stride);
+        a.y = check_out_f32(c, 30);
+        fn(&a);
+        double worst = 0;
+        if (!close_to(&at, a.y, 6, NULL, &worst)) check_true(c, false, "a sum is wrong");
+        check_done(c);
+        if (block == 1) k += 12;
+    }
+}
+
 static void check_rows(Check *c, CheckFn *any, unsigned type, int form)
 {
     MuseMatmulRows *fn = (MuseMatmulRows *)any;
+    check_neighbour(c, fn, type, form);
     static const size_t widths[] = { 1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 96, 127, 129, 160, 192, 255, 256, 288, 512, 1000, 1024, 1536 };
     static const size_t tokens[] = { 1, 2, 3, 4, 5, 7, 8, 13, 16, 17 };
     const size_t block = muse_weight_type_info(type)->block;
