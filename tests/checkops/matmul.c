@@ -2,8 +2,9 @@
 /* ops/matmul.h: every kernel against sums in double over the values that the kernel is given.
  *
  * Limit: |error| <= (8 + 2 sqrt(k)) 2^-24 sum|x w| in every mode, since each rounds only sums and products in f32 (integer
- * dot products are exact); the square root is how rounding errors of k terms add up, the factor leaves room. Denormals may
- * count as 0: k 2^-126 max(1, |w|) more. */
+ * dot products are exact); the square root is how rounding errors of k terms add up, the factor leaves room. Q4_K and Q5_K
+ * with 8-bit activations: steps and minima are summed apart, so |step q x| + |min x| counts, at most |w x| + 2 |min x|.
+ * Denormals may count as 0: k 2^-126 max(1, |w|) more. */
 #include "amx_emulated.h"
 #include "check.h"
 
@@ -20,6 +21,7 @@ typedef struct Case {
     size_t m, n, k;
     float *w, *x;        /* values as the kernel sees them, [m, k] and [n, k] */
     const float *bias;
+    float *low;          /* Q4_K and Q5_K: minima, [m, k / 32]; else NULL */
 } Case;
 
 static bool close_to(const Case *c, const float *y, size_t stride, const float *before, double *worst)
@@ -30,6 +32,7 @@ static bool close_to(const Case *c, const float *y, size_t stride, const float *
             for (size_t j = 0; j < c->k; j++) {
                 const double p = (double)c->w[i * c->k + j] * (double)c->x[t * c->k + j];
                 sum += p, size += fabs(p);
+                if (c->low) size += 2 * fabs((double)c->low[(i * c->k + j) / 32] * (double)c->x[t * c->k + j]);
             }
             if (before) sum += before[t * stride + i], size += fabs(before[t * stride + i]);
             const double got = y[t * stride + i], limit = (8 + 2 * sqrt((double)c->k)) * 0x1p-24 * size + (double)c->k * 0x1p-125;
@@ -39,6 +42,19 @@ static bool close_to(const Case *c, const float *y, size_t stride, const float *
             }
         }
     return true;
+}
+
+/* dmin * min of each sub-block of 32 */
+static float *make_minima(Check *c, const uint8_t *w, size_t blocks, size_t block_bytes)
+{
+    float *low = check_f32(c, 8 * blocks, CHECK_ZEROS);
+    for (size_t b = 0; b < blocks; b++, w += block_bytes)
+        for (unsigned j = 0; j < 8; j++) {
+            uint8_t scale, min;
+            muse_k_scale_min(w + 4, j, &scale, &min);
+            low[8 * b + j] = muse_f16_f32((uint16_t)(w[2] | w[3] << 8)) * (float)min;
+        }
+    return low;
 }
 
 /* rows of random weights of a type in the order of the file, and their values in c->w */
@@ -54,6 +70,8 @@ static uint8_t *make_weights(Check *c, Case *at, unsigned type, size_t *stride)
         check_true(c, muse_quantize(type, w + i * *stride, from + i * at->k, at->k), "weights are made");
         muse_quant_dequant(&ops, type)(at->w + i * at->k, w + i * *stride, at->k);
     }
+    if (type == MUSE_WEIGHT_Q4_K || type == MUSE_WEIGHT_Q5_K)
+        at->low = make_minima(c, w, at->m * at->k / MUSE_QUANT_SUPER, muse_weight_type_info(type)->bytes);
     return w;
 }
 
@@ -104,7 +122,7 @@ static void check_neighbour(Check *c, MuseMatmulRows *fn, unsigned type, int for
 {
     const size_t block = muse_weight_type_info(type)->block;
     for (size_t k = block; k <= 3 * 256; k += block) {
-        Case at = { 6, 5, k, NULL, NULL, NULL };
+        Case at = { 6, 5, k, NULL, NULL, NULL, NULL };
         check_note(c, "NaN below, k=%zu", k);
         MuseRowsArgs a = { .m = 6, .n = 5, .k = k, .y_stride = 6 };
         uint8_t *w = make_weights(c, &at, type, &a.w_stride);
@@ -131,7 +149,7 @@ static void check_rows(Check *c, CheckFn *any, unsigned type, int form)
     for (size_t i = 0; i < CHECK_COUNT(widths); i++)
         for (size_t s = 0; s < CHECK_COUNT(tokens); s++)
             for (int kind = 0; kind < CHECK_KINDS; kind++) {
-                Case at = { 1 + (i + s) % 5, tokens[s], widths[i], NULL, NULL, NULL };
+                Case at = { 1 + (i + s) % 5, tokens[s], widths[i], NULL, NULL, NULL, NULL };
                 if (at.k % block || (kind && (i + s) % 3)) continue;
                 check_note(c, "m=%zu n=%zu k=%zu %s", at.m, at.n, at.k, check_kind_name((CheckKind)kind));
                 MuseRowsArgs a = { .m = at.m, .n = at.n, .k = at.k, .y_stride = at.m + s % 2 };
@@ -146,7 +164,7 @@ static void check_rows(Check *c, CheckFn *any, unsigned type, int form)
                 check_done(c);
             }
     for (size_t n = 1; n <= 16; n *= 4) {   /* in the cache: what the instructions can do */
-        Case at = { 64, n, 2048, NULL, NULL, NULL };
+        Case at = { 64, n, 2048, NULL, NULL, NULL, NULL };
         MuseRowsArgs a = { .m = at.m, .n = n, .k = at.k, .y_stride = at.m };
         a.w = make_weights(c, &at, type, &a.w_stride);
         a.x = make_rows(c, &at, form, CHECK_RANDOM, &a.x_stride);
@@ -213,7 +231,7 @@ static void check_tile(Check *c, CheckFn *any, int form, size_t step)
     for (size_t i = 0; i < CHECK_COUNT(widths); i++)
         for (size_t s = 0; s < CHECK_COUNT(tokens); s++)
             for (int kind = 0; kind < CHECK_KINDS; kind++) {
-                Case at = { outs[(i + 5 * s) % CHECK_COUNT(outs)], tokens[s], widths[i], NULL, NULL, NULL };
+                Case at = { outs[(i + 5 * s) % CHECK_COUNT(outs)], tokens[s], widths[i], NULL, NULL, NULL, NULL };
                 if (at.k % step || (kind && (i + s) % 3)) continue;
                 MuseTileArgs a = { .m = at.m, .n = at.n, .k = at.k, .y_stride = at.m + s % 3, .add = (i + s) % 2 };
                 check_note(c, "m=%zu n=%zu k=%zu %s%s", at.m, at.n, at.k, check_kind_name((CheckKind)kind), a.add ? " add" : "");
@@ -231,7 +249,7 @@ static void check_tile(Check *c, CheckFn *any, int form, size_t step)
                 if (!close_to(&at, a.y, a.y_stride, a.add ? before : NULL, &worst)) check_true(c, false, "a sum is wrong");
                 check_done(c);
             }
-    Case at = { 64, 48, 1024, NULL, NULL, NULL };
+    Case at = { 64, 48, 1024, NULL, NULL, NULL, NULL };
     MuseTileArgs a = { .m = at.m, .n = at.n, .k = at.k, .y_stride = at.m };
     size_t stride = 0;
     fetch(c, &at, form, &a);
@@ -277,7 +295,7 @@ static void check_fetch(Check *c, CheckFn *any, MuseMatmulFetchQ8 *reference, un
     for (size_t blocks = 1; blocks < 20; blocks++) {
         const size_t n = 32 * blocks;
         check_note(c, "n=%zu", n);
-        Case at = { 1, 1, n, NULL, NULL, NULL };
+        Case at = { 1, 1, n, NULL, NULL, NULL, NULL };
         size_t stride = 0;
         const uint8_t *w = make_weights(c, &at, type, &stride);
         uint8_t *want = check_out(c, n), *got = check_out(c, n);
