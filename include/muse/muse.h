@@ -20,6 +20,7 @@
 #include "muse/session.h"
 #include "muse/chat.h"
 #include "muse/convert.h"
+#include "muse/grammar.h"
 
 #ifdef __cplusplus
 extern "C" {
