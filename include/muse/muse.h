@@ -21,6 +21,7 @@
 #include "muse/chat.h"
 #include "muse/convert.h"
 #include "muse/grammar.h"
+#include "muse/sample.h"
 
 #ifdef __cplusplus
 extern "C" {
