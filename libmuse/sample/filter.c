@@ -9,30 +9,51 @@
 
 enum { LANES = 16 };
 
-typedef union Bits { float f; int32_t i; } Bits;
-
-/* 2^n e^r by Cody and Waite's two-part ln 2 and a polynomial for |r| <= ln 2 / 2: the Taylor series to r^7, whose remainder
- * is below 1e-8. Clamped, not branched, so that it stays a vector; below -87 2^n would leave the normal numbers. */
-static inline float exp_lane(float x)
+/* exp(x[j]) for x <= 0. 2^n e^r by Cody and Waite's two-part ln 2 and a polynomial for |r| <= ln 2 / 2: the Taylor series to r^7,
+ * whose remainder is below 1e-8. Below -87 2^n would leave the normal numbers: there x is clamped and the result cleared, as
+ * integers (the bits of negative floats are in reverse order), since a comparison of floats keeps gcc from making vectors. */
+static inline void exp_lanes(const float *x, float *out)
 {
-    const float y = x < -87.0f ? -87.0f : x;
-    const float shifted = y * 1.44269504f + 12582912.0f;   /* log2 e; 1.5 * 2^23 rounds to an integer */
-    const float n = shifted - 12582912.0f;
-    const float r = y - n * 0.693359375f + n * 2.12194440e-4f;
-    float p = 1.0f / 5040.0f;
-    p = p * r + 1.0f / 720.0f;
-    p = p * r + 1.0f / 120.0f;
-    p = p * r + 1.0f / 24.0f;
-    p = p * r + 1.0f / 6.0f;
-    p = p * r + 0.5f;
-    p = p * r + 1.0f;
-    p = p * r + 1.0f;
-    Bits two;
-    two.i = ((int32_t)n + 127) << 23;
-    return x < -87.0f ? 0.0f : p * two.f;
+    const int32_t lowest = INT32_MIN + 0x42ae0000;   /* the bits of -87 */
+    int32_t bits[LANES], keep[LANES];
+    float y[LANES], two[LANES];
+    memcpy(bits, x, sizeof bits);
+#pragma omp simd
+    for (int j = 0; j < LANES; j++) {
+        const int32_t b = bits[j] | INT32_MIN;
+        keep[j] = b > lowest ? 0 : -1;
+        bits[j] = b > lowest ? lowest : b;
+    }
+    memcpy(y, bits, sizeof y);
+#pragma omp simd
+    for (int j = 0; j < LANES; j++) {
+        const float n = (y[j] * 1.44269504f + 12582912.0f) - 12582912.0f;   /* log2 e; 1.5 * 2^23 rounds to an integer */
+        const float r = y[j] - n * 0.693359375f + n * 2.12194440e-4f;
+        float p = 1.0f / 5040.0f;
+        p = p * r + 1.0f / 720.0f;
+        p = p * r + 1.0f / 120.0f;
+        p = p * r + 1.0f / 24.0f;
+        p = p * r + 1.0f / 6.0f;
+        p = p * r + 0.5f;
+        p = p * r + 1.0f;
+        y[j] = p * r + 1.0f;
+        bits[j] = ((int32_t)n + 127) * (1 << 23);
+    }
+    memcpy(two, bits, sizeof two);
+#pragma omp simd
+    for (int j = 0; j < LANES; j++) y[j] *= two[j];
+    memcpy(bits, y, sizeof bits);
+#pragma omp simd
+    for (int j = 0; j < LANES; j++) bits[j] &= keep[j];
+    memcpy(out, bits, sizeof bits);
 }
 
-float muse_row_exp(float x) { return exp_lane(x); }
+float muse_row_exp(float x)
+{
+    float in[LANES] = { x }, out[LANES];
+    exp_lanes(in, out);
+    return out[0];
+}
 
 static float block_max(const float *x, size_t n, int32_t *bad)
 {
@@ -41,6 +62,7 @@ static float block_max(const float *x, size_t n, int32_t *bad)
     size_t i = 0;
     for (int j = 0; j < LANES; j++) top[j] = -INFINITY;
     for (; i + LANES <= n; i += LANES)
+#pragma omp simd
         for (int j = 0; j < LANES; j++) {
             const float v = x[i + j];
             wrong[j] |= !(v <= FLT_MAX);
@@ -71,11 +93,20 @@ bool muse_row_max(const float *x, size_t V, float *maxima, float *out)
 
 static double block_sum(const float *x, size_t n, float top, float scale)
 {
-    float sum[LANES] = { 0 };
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (int j = 0; j < LANES; j++) sum[j] += exp_lane((x[i + j] - top) * scale);
-    for (int j = 0; i < n; i++, j++) sum[j] += exp_lane((x[i] - top) * scale);
+    float sum[LANES] = { 0 }, in[LANES], out[LANES];
+    for (size_t i = 0; i < n; i += LANES) {
+        const size_t k = n - i < LANES ? n - i : LANES;
+        for (size_t j = 0; j < LANES; j++) in[j] = -INFINITY;   /* exp is 0 */
+        if (k == LANES) {
+#pragma omp simd
+            for (int j = 0; j < LANES; j++) in[j] = (x[i + j] - top) * scale;
+        } else {
+            for (size_t j = 0; j < k; j++) in[j] = (x[i + j] - top) * scale;
+        }
+        exp_lanes(in, out);
+#pragma omp simd
+        for (int j = 0; j < LANES; j++) sum[j] += out[j];
+    }
     for (int half = LANES / 2; half; half /= 2)
         for (int j = 0; j < half; j++) sum[j] += sum[j + half];
     return sum[0];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* MuseTextTokenizer from the inside. Users: the files of the text tokenizer. */
+/* MuseTextTokenizer from the inside. Users: the files of the text tokenizer; libmuse/sample, which reads the vocabulary. */
 #ifndef TOKENIZERS_TEXT_TEXTCORE_H
 #define TOKENIZERS_TEXT_TEXTCORE_H
 
