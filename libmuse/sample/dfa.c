@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What the construction may cost in nodes looked at: about a second. Exponential expressions end here or at the states. */
-static const uint64_t work_max = UINT64_C(1) << 28;
+/* What the construction may cost in nodes looked at, a node that is sorted counting for eight: about a second. Exponential expressions
+ * end here or at the states. */
+static const uint64_t work_max = UINT64_C(1) << 27;
 /* bytes of the table of edges */
 enum { TABLE_BYTES_MAX = 1 << 26 };
 
@@ -89,6 +90,7 @@ static int state_of(Builder *b, uint32_t *out)
 {
     *out = 0;
     if (!b->n_set) return 0;
+    b->work += (uint64_t)b->n_set * 8;
     qsort(b->set, b->n_set, sizeof *b->set, by_value);
     uint32_t hash = 2166136261u;   /* FNV-1a, by words */
     for (uint32_t i = 0; i < b->n_set; i++) hash = (hash ^ b->set[i]) * 16777619u;

@@ -18,14 +18,12 @@ static inline void exp_lanes(const float *x, float *out)
     int32_t bits[LANES], keep[LANES];
     float y[LANES], two[LANES];
     memcpy(bits, x, sizeof bits);
-#pragma omp simd
     for (int j = 0; j < LANES; j++) {
         const int32_t b = bits[j] | INT32_MIN;
         keep[j] = b > lowest ? 0 : -1;
         bits[j] = b > lowest ? lowest : b;
     }
     memcpy(y, bits, sizeof y);
-#pragma omp simd
     for (int j = 0; j < LANES; j++) {
         const float n = (y[j] * 1.44269504f + 12582912.0f) - 12582912.0f;   /* log2 e; 1.5 * 2^23 rounds to an integer */
         const float r = y[j] - n * 0.693359375f + n * 2.12194440e-4f;
@@ -40,10 +38,8 @@ static inline void exp_lanes(const float *x, float *out)
         bits[j] = ((int32_t)n + 127) * (1 << 23);
     }
     memcpy(two, bits, sizeof two);
-#pragma omp simd
     for (int j = 0; j < LANES; j++) y[j] *= two[j];
     memcpy(bits, y, sizeof bits);
-#pragma omp simd
     for (int j = 0; j < LANES; j++) bits[j] &= keep[j];
     memcpy(out, bits, sizeof bits);
 }
@@ -62,7 +58,6 @@ static float block_max(const float *x, size_t n, int32_t *bad)
     size_t i = 0;
     for (int j = 0; j < LANES; j++) top[j] = -INFINITY;
     for (; i + LANES <= n; i += LANES)
-#pragma omp simd
         for (int j = 0; j < LANES; j++) {
             const float v = x[i + j];
             wrong[j] |= !(v <= FLT_MAX);
@@ -98,13 +93,11 @@ static double block_sum(const float *x, size_t n, float top, float scale)
         const size_t k = n - i < LANES ? n - i : LANES;
         for (size_t j = 0; j < LANES; j++) in[j] = -INFINITY;   /* exp is 0 */
         if (k == LANES) {
-#pragma omp simd
             for (int j = 0; j < LANES; j++) in[j] = (x[i + j] - top) * scale;
         } else {
             for (size_t j = 0; j < k; j++) in[j] = (x[i + j] - top) * scale;
         }
         exp_lanes(in, out);
-#pragma omp simd
         for (int j = 0; j < LANES; j++) sum[j] += out[j];
     }
     for (int half = LANES / 2; half; half /= 2)
@@ -133,6 +126,19 @@ size_t muse_cand_gather(MuseCand *c, const float *x, size_t V, const float *maxi
             if (x[i] >= floor && x[i] > -INFINITY) c[n++] = (MuseCand){ x[i], 1.0f, (uint32_t)i };
     }
     return n;
+}
+
+double muse_cand_weigh(MuseCand *c, size_t n, float top, float scale)
+{
+    float in[LANES], out[LANES];
+    double mass = 0;
+    for (size_t i = 0; i < n; i += LANES) {
+        const size_t k = n - i < LANES ? n - i : LANES;
+        for (size_t j = 0; j < LANES; j++) in[j] = j < k ? (c[i + j].x - top) * scale : -INFINITY;
+        exp_lanes(in, out);
+        for (size_t j = 0; j < k; j++) mass += c[i + j].p = out[j];
+    }
+    return mass;
 }
 
 static inline bool before(const MuseCand *a, const MuseCand *b) { return a->x > b->x || (a->x == b->x && a->id < b->id); }

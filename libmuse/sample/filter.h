@@ -31,6 +31,9 @@ typedef struct MuseCand {
 /* All x >= floor and > -inf, in order of ids; blocks whose maximum is below floor are not looked at. At most cap, the return value is their number. */
 size_t muse_cand_gather(MuseCand *c, const float *x, size_t V, const float *maxima, float floor);
 
+/* p = exp(scale (x - top)); returns the sum */
+double muse_cand_weigh(MuseCand *c, size_t n, float top, float scale);
+
 /* The smallest prefix, in order of falling x and rising id, whose sum of p reaches target: moves it to the front (in no
  * particular order) and returns its length, at least 1; n if the sum is never reached. n > 0. */
 size_t muse_cand_keep(MuseCand *c, size_t n, double target);

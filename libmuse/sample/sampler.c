@@ -304,13 +304,6 @@ static uint32_t first_equal(const MuseSampler *s, const float *x, float high)
 
 typedef struct Chosen { uint32_t id; double p; } Chosen;   /* p: normalised */
 
-static double weigh(MuseCand *c, size_t n, float high, float scale)
-{
-    double mass = 0;
-    for (size_t i = 0; i < n; i++) mass += c[i].p = muse_row_exp((c[i].x - high) * scale);
-    return mass;
-}
-
 static double mass_of(const MuseCand *c, size_t n)
 {
     double mass = 0;
@@ -359,9 +352,9 @@ static Chosen draw(const MuseCand *c, size_t n, double u)
 static size_t gather_mass(MuseSampler *s, const float *x, float high, float scale, double target)
 {
     size_t n = muse_cand_gather(s->cands, x, s->V, s->maxima, muse_row_floor(s->maxima, muse_row_blocks(s->V), LIKELY, s->scratch));
-    if (weigh(s->cands, n, high, scale) >= target) return n;
+    if (muse_cand_weigh(s->cands, n, high, scale) >= target) return n;
     n = muse_cand_gather(s->cands, x, s->V, s->maxima, -INFINITY);
-    weigh(s->cands, n, high, scale);
+    muse_cand_weigh(s->cands, n, high, scale);
     return n;
 }
 
@@ -377,7 +370,7 @@ static Chosen choose(MuseSampler *s, const float *x, float high)
     if (k) {
         n = muse_cand_gather(s->cands, x, s->V, s->maxima, muse_row_floor(s->maxima, muse_row_blocks(s->V), p->top_k, s->scratch));
         n = muse_cand_keep(s->cands, n, p->top_k);   /* each weighs 1 */
-        const double mass = weigh(s->cands, n, high, scale);
+        const double mass = muse_cand_weigh(s->cands, n, high, scale);
         if (p->top_p < 1) n = muse_cand_keep(s->cands, n, p->top_p * mass);
     } else if (p->top_p < 1) {
         const double target = p->top_p * muse_row_sum_exp(x, s->V, high, scale, NULL);
@@ -385,7 +378,7 @@ static Chosen choose(MuseSampler *s, const float *x, float high)
         n = muse_cand_keep(s->cands, n, target);
     } else if (p->min_p > 0) {
         n = muse_cand_gather(s->cands, x, s->V, s->maxima, high + logf(p->min_p) * p->temperature * 1.001f - 1e-3f);   /* a little more than needed */
-        weigh(s->cands, n, high, scale);
+        muse_cand_weigh(s->cands, n, high, scale);
     } else {
         return draw_all(s, x, high, scale, u);
     }
