@@ -83,6 +83,7 @@ static const Match matches[] = {
     { REGEX, 0, "^\\d+(\\.\\d{2})?$", "1\n12.50", ".5\n1.\n1.5" },
     { REGEX, 0, "[^\\s\\d]+", "ab\né\U0001F600", "a b\n1\n\xc2\xa0" },
     { REGEX, 0, "[a-]+\\-\\[", "a--[", "b-[" },
+    { REGEX, 0, "ab|a(c|d[xy]+[])e", "ab\nace", "ad\nae\nadx" },   /* a dead end behind d */
     { REGEX, 0, ".*", "abc\nñ\n\U0001F600", "\xff\n\xed\xa0\x80\n\xc0\x80" },
     { JSON, 0, "", "{}\n[]\n\"a\\u0041\\ud83d\\ude00é\"\n-0.5e-10\n{\"a\":[1,{\"b\":null}],\"c\":true}\n[[[]],{}]", "{ }\n[1,]\n\"\\ud83d\"\n01\n{\"a\"}\n[1 ]\nnul\n\"\t\"" },
     { JSON, MUSE_GRAMMAR_FREE, "", "{ }\n[ 1 , 2 ]\n{ \"a\" :\t[ ] }", " 1\n1 \n[1,,2]" },
