@@ -70,5 +70,6 @@ int cmd_bench(Cli *cli);
 int cmd_convert(Cli *cli);
 int cmd_inspect(Cli *cli);
 int cmd_tokens(Cli *cli);
+int cmd_worlds(Cli *cli);
 
 #endif

@@ -10,6 +10,7 @@ static const struct { const char *name; int (*run)(Cli *); const char *help; } c
     { "convert", cmd_convert, "write a model in another container or number type" },
     { "inspect", cmd_inspect, "show what a model file is, and what running it takes" },
     { "tokens", cmd_tokens, "show the sequence that text, pictures and sounds become" },
+    { "worlds", cmd_worlds, "draw pictures and sounds with questions and answers, as a data set" },
 };
 
 static void help(FILE *to)
