@@ -212,7 +212,7 @@ static bool without(Maker *m, int at, char attribute, Desc *d)
     return muse_wd_count(m, 0, *d, NULL) == 1;
 }
 
-static void ask_attribute(Maker *m, char attribute)
+void muse_wd_ask_attribute(Maker *m, char attribute)
 {
     static const char *const color[] = { "What colour is the %a?", "What color is the %a?", "Which colour does the %a have?", "Tell me the colour of the %a.", "The %a is of which colour?" };
     static const char *const kind[] = { "What shape is the %a?", "What is the %a?", "Which shape does the %a have?", "Tell me the shape of the %a." };
@@ -247,9 +247,9 @@ static void ask_attribute(Maker *m, char attribute)
     muse_wd_end(m);
 }
 
-static void ask_color(Maker *m) { ask_attribute(m, 'c'); }
-static void ask_shape(Maker *m) { ask_attribute(m, 'k'); }
-static void ask_size(Maker *m) { ask_attribute(m, 's'); }
+static void ask_color(Maker *m) { muse_wd_ask_attribute(m, 'c'); }
+static void ask_shape(Maker *m) { muse_wd_ask_attribute(m, 'k'); }
+static void ask_size(Maker *m) { muse_wd_ask_attribute(m, 's'); }
 
 static void ask_at(Maker *m)
 {
@@ -260,6 +260,7 @@ static void ask_at(Maker *m)
     muse_wd_begin(m, "at");
     m->branches[m->sample.n_branches].think = 0;
     ASK(m, t, .ia = -1);
+    m->topic = (uint64_t)at;
     muse_wd_point(m, 0, o->x + rng_range(&m->ask, -reach, reach), o->y + rng_range(&m->ask, -reach, reach));
     muse_wd_put(m, "?");
     muse_wd_answer(m);

@@ -88,8 +88,9 @@ bool muse_wd_begin(Maker *m, const char *kind)
     if (m->sample.n_branches >= BRANCHES_MAX) m->full = true;
     if (m->full) return false;
     const int form = m->options.form;
+    m->topic = rng_next(&m->ask);   /* of its own, unless muse_wd_ask() sets it */
     m->branches[m->sample.n_branches] = (MuseWorldsBranch){ .task = kind, .parts = m->parts + m->n_parts, .refs = m->refs + m->n_refs,
-        .accept = m->accepts + m->n_accepts, .answer = "", .think = form == MUSE_WORLDS_THINK || (form == MUSE_WORLDS_MIX && rng_chance(&m->ask, 0.5)) };
+        .accept = m->accepts + m->n_accepts, .answer = "", .think = form == MUSE_WORLDS_THINK || (form == MUSE_WORLDS_MIX && rng_chance(&m->ask, m->think_share)) };
     return m->branches[m->sample.n_branches].think;
 }
 
@@ -186,7 +187,9 @@ void muse_wd_end(Maker *m)
     MuseWorldsBranch *b = &m->branches[m->sample.n_branches];
     m->text[m->text_len] = 0;   /* read before more text is written */
     while (*b->answer == ' ') b->answer++;
-    m->sample.n_branches++;
+    for (size_t i = 0; i < m->sample.n_branches; i++)
+        if (m->topics[i] == m->topic && strcmp(m->branches[i].task, b->task) == 0) return;   /* the next branch takes its place */
+    m->topics[m->sample.n_branches++] = m->topic;
 }
 
 /* ---- names ---- */
@@ -249,9 +252,16 @@ static void put_template(Maker *m, const char *t, const Ask *ask)
     }
 }
 
+static uint64_t hash_desc(uint64_t h, Desc d)
+{
+    return rng_mix(h ^ (uint64_t)(d.size << 24 | d.color << 16 | d.kind << 8 | d.mark));
+}
+
 /* One template by lot. Some people leave the last mark out, or do not begin with a capital. */
 void muse_wd_ask(Maker *m, const char *const *templates, size_t n, const Ask *ask)
 {
+    m->topic = hash_desc(hash_desc(1, ask->a), ask->b);
+    for (const char *s = ask->r ? ask->r : ""; *s; s++) m->topic = rng_mix(m->topic ^ (uint64_t)*s);
     muse_wd_part(m, MUSE_WORLDS_QUESTION, false);
     put_template(m, templates[rng_below(&m->ask, (uint32_t)n)], ask);
     if (m->full) return;

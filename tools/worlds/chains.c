@@ -60,12 +60,13 @@ void muse_wd_relation(Maker *m, const char *kind, const Spot *a, const Spot *b, 
 /* number of a glyph: digits after letters */
 static int glyph_index(char c) { return c >= 'A' ? c - 'A' : 26 + c - '0'; }
 
-void muse_wd_same_chain(Maker *m, char a, char b)
+void muse_wd_same_chain(Maker *m, char a, char b, bool drill)
 {
     muse_wd_put(m, " ");
     muse_wd_char(m, a);
     muse_wd_put(m, " ");
     muse_wd_char(m, b);
+    if (drill) muse_wd_part(m, MUSE_WORLDS_THOUGHT, true);
     muse_wd_put(m, "<x");
     muse_wd_int(m, glyph_index(a));
     muse_wd_put(m, "><x");

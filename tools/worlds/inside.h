@@ -64,6 +64,8 @@ struct MuseWorldsMaker {
     size_t           spare_cap;
     int16_t         *pcm;              /* PCM_MAX samples, on first use */
     unsigned         font;             /* of the sample's glyph objects */
+    uint64_t         topic, topics[BRANCHES_MAX];   /* what a branch asks, hashed: nothing is asked twice */
+    double           think_share;      /* of the branches under MUSE_WORLDS_MIX */
 };
 typedef struct MuseWorldsMaker Maker;
 
@@ -136,7 +138,7 @@ typedef struct Spot { Desc desc; int object; int px, py; } Spot;   /* a named pl
 void muse_wd_spot_put(Maker *m, const Spot *s);
 void muse_wd_relation(Maker *m, const char *kind, const Spot *a, const Spot *b, bool across, bool yes_no, bool drill);
 void muse_wd_sum_chain(Maker *m, int a, char op, int b);   /* column by column, then nothing: the answer follows */
-void muse_wd_same_chain(Maker *m, char a, char b);
+void muse_wd_same_chain(Maker *m, char a, char b, bool drill);
 char muse_wd_glyph(Rng *r);                         /* A-Z without I and O, 2-9: no two look alike */
 
 /* ---- scenes ---- */
@@ -152,6 +154,8 @@ bool muse_wd_free(const Maker *m, const MuseWorldsObject *o, double gap);
 double muse_wd_radius(Maker *m, int size, int width, int height);
 int muse_wd_pick_color(Maker *m, unsigned colors);
 int muse_wd_sorted(const Maker *m, size_t image, uint8_t *order);   /* reading order */
+
+void muse_wd_ask_attribute(Maker *m, char attribute);   /* 'c' colour, 'k' kind, 's' size, of something in picture 0 */
 
 void muse_wd_make_scenes(Maker *m);
 void muse_wd_make_odd(Maker *m);

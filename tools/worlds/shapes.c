@@ -32,7 +32,7 @@ Rgb muse_wd_color(Maker *m, int color)
     static const uint8_t base[MUSE_WORLDS_COLORS][3] = { { 0, 0, 0 }, { 216, 40, 42 }, { 40, 158, 58 }, { 44, 78, 214 }, { 238, 214, 36 }, { 244, 138, 22 },
         { 132, 48, 170 }, { 46, 200, 214 }, { 246, 136, 186 }, { 128, 128, 128 }, { 18, 18, 18 }, { 245, 245, 245 } };
     const bool neutral = color >= MUSE_WORLDS_GRAY;   /* grays stay gray */
-    const int reach = neutral ? 8 : 12, same = rng_int(&m->paint, -reach, reach);
+    const int reach = 8, same = rng_int(&m->paint, -reach, reach);
     int v[3];
     for (int i = 0; i < 3; i++) {
         v[i] = base[color][i] + (neutral ? same : rng_int(&m->paint, -reach, reach));

@@ -18,6 +18,17 @@ static const struct World {
 } worlds[] = {
     { "scenes", "shapes and glyphs on varied grounds", muse_wd_make_scenes,
       { "find", "caption", "count", "exist", "color", "shape", "size", "at", "locate", "box", "relation", "where", "nearest", "compare" } },
+    { "solid", "one colour, or two halves", muse_wd_make_solid, { "solid", "half" } },
+    { "odd", "one thing unlike the others", muse_wd_make_odd, { "odd", "oddplace" } },
+    { "pairs", "two pictures of a scene: one thing added, removed, moved, recoloured, or nothing", muse_wd_make_pairs, { "change", "changed", "second" } },
+    { "print", "signs too small for the overview: look, then read", muse_wd_make_print, { "read", "addprint", "sameprint", "color", "shape" } },
+    { "charts", "bars, lines and pies with axes and legends", muse_wd_make_charts, { "value", "tallest", "higher", "difference", "entries" } },
+    { "text", "printed signs, words, numbers and sums in several fonts", muse_wd_make_text, { "text", "length", "sum", "same" } },
+    { "track", "3 to 6 pictures of moving things, some hidden for a while", muse_wd_make_track, { "track", "which", "hidden" } },
+    { "tables", "a table as text beside a picture", muse_wd_make_tables, { "lookup", "total" } },
+    { "svg", "redraw the picture as SVG", muse_wd_make_svg, { "svg" } },
+    { "drills", "last steps of chains, text only", muse_wd_make_drills, { "drill-sum", "drill-facts", "drill-same", "drill-relation", "drill-where" } },
+    { "tones", "beeps and dialled numbers", muse_wd_make_tones, { "tones", "pitch", "dial" } },
 };
 enum { N_WORLDS = sizeof worlds / sizeof *worlds };
 
@@ -163,6 +174,7 @@ static void clear(Maker *m)
     m->sample = (MuseWorldsSample){ .images = m->images, .objects = m->objects, .branches = m->branches };
     m->n_parts = m->n_refs = m->n_accepts = m->text_len = 0;
     m->full = m->no_memory = false;
+    m->think_share = 0.5;
 }
 
 enum { ATTEMPTS = 400 };   /* pictures tried for one that allows the question */

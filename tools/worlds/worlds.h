@@ -185,6 +185,9 @@ typedef struct MuseWorldsLabel {
 void muse_worlds_labels(const MuseWorldsSample *sample, size_t image, MuseRect rect, uint32_t grid_width, uint32_t grid_height,
                         MuseWorldsLabel *out);
 
+/** The rectangle shown for a look at this box: its centre, 1.15 of its larger side, at least 64 pixels, inside the picture. */
+MuseRect muse_worlds_view_rect(uint32_t width, uint32_t height, MuseRect box);
+
 /** Head of an SVG file whose body a "svg" answer is: answers use its shapes. Head + answer + "</svg>" is a file. Static. */
 const char *muse_worlds_svg_head(void);
 

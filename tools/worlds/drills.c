@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The world "drills": the last steps of chains as text alone. What a picture would have told is random and given; only what
+ * follows from it is learned. Cheap practice that measured drills need (docs/worlds.md). */
+#include <stdio.h>
+#include <string.h>
+
+#include "tools/worlds/inside.h"
+
+static Desc random_name(Maker *m)
+{
+    Desc d;
+    do d = (Desc){ 0, rng_int(&m->ask, 1, MUSE_WORLDS_COLORS - 1), rng_int(&m->ask, MUSE_WORLDS_CIRCLE, MUSE_WORLDS_HEART), 0 }; while (!muse_wd_known(m, d));
+    return d;
+}
+
+static void drill_relation(Maker *m, bool yes_no)
+{
+    Spot a = { .desc = random_name(m), .object = -1 }, b;
+    const bool across = rng_chance(&m->ask, 0.5);
+    do {
+        b = (Spot){ .desc = random_name(m), .object = -1, .px = rng_int(&m->ask, 2, 61), .py = rng_int(&m->ask, 2, 61) };
+        a.px = rng_int(&m->ask, 2, 61);
+        a.py = rng_int(&m->ask, 2, 61);
+    } while (memcmp(&a.desc, &b.desc, sizeof a.desc) == 0 || (across ? a.px - b.px > -4 && a.px - b.px < 4 : a.py - b.py > -4 && a.py - b.py < 4));
+    muse_wd_relation(m, yes_no ? "drill-relation" : "drill-where", &a, &b, across, yes_no, true);
+}
+
+static void drill_same(Maker *m)
+{
+    static const char *const t[] = { "Are the two signs the same?", "Do you see the same sign twice?", "Same or not?", "Are both signs equal?" };
+    const char a = muse_wd_glyph(&m->ask), b = rng_chance(&m->ask, 0.5) ? a : muse_wd_glyph(&m->ask);
+    muse_wd_begin(m, "drill-same");
+    ASK(m, t, .ia = -1);
+    m->topic = rng_next(&m->ask);
+    muse_wd_think(m);
+    m->parts[m->n_parts - 1].learn = 0;
+    muse_wd_put(m, ";");
+    muse_wd_same_chain(m, a, b, true);
+    muse_wd_answer(m);
+    muse_wd_put(m, a == b ? " yes" : " no");
+    muse_wd_end(m);
+}
+
+/* as a picture of "47+25" would be read, at random places */
+static void drill_sum(Maker *m)
+{
+    static const char *const t[] = { "What is the result?", "Compute.", "Solve it.", "How much is it?", "What does it come to?" };
+    int a = rng_int(&m->ask, 0, 49), b = rng_int(&m->ask, 0, 49);
+    const char op = rng_chance(&m->ask, 0.6) ? '+' : '-';
+    if (op == '-' && a < b) {
+        const int s = a;
+        a = b;
+        b = s;
+    }
+    char text[16];
+    snprintf(text, sizeof text, "%d%c%d", a, op, b);
+    muse_wd_begin(m, "drill-sum");
+    ASK(m, t, .ia = -1);
+    m->topic = rng_next(&m->ask);
+    muse_wd_think(m);
+    m->parts[m->n_parts - 1].learn = 0;
+    const int y = rng_int(&m->ask, 6, 58), step = rng_int(&m->ask, 4, 10);
+    int x = rng_int(&m->ask, 2, 14);
+    for (const char *s = text; *s; s++, x += step) {
+        char place[32];
+        snprintf(place, sizeof place, "<x%d><y%d>%c", x, y, *s);
+        muse_wd_put(m, place);
+    }
+    muse_wd_put(m, ";");
+    muse_wd_part(m, MUSE_WORLDS_THOUGHT, true);
+    muse_wd_sum_chain(m, a, op, b);
+    muse_wd_answer(m);
+    muse_wd_put(m, " ");
+    muse_wd_int(m, op == '+' ? a + b : a - b);
+    muse_wd_end(m);
+}
+
+/* single columns and products of ticks, packed: "7+5=1,2;4+2+1=0,7;6*5=30" */
+static void drill_facts(Maker *m)
+{
+    static const int steps[] = { 1, 2, 5, 10 };
+    muse_wd_begin(m, "drill-facts");
+    m->branches[m->sample.n_branches].think = 0;
+    for (int i = 0; i < 6; i++) {
+        char given[32], told[16];
+        const int a = rng_int(&m->ask, 0, 9), b = rng_int(&m->ask, 0, 9), carry = rng_int(&m->ask, 0, 1), kind = rng_int(&m->ask, 0, 4);
+        if (kind < 3) {
+            snprintf(given, sizeof given, carry ? "%s%d+%d+1=" : "%s%d+%d=", i ? ";" : "", a, b);
+            snprintf(told, sizeof told, "%d,%d", (a + b + carry) / 10, (a + b + carry) % 10);
+        } else if (kind == 3) {
+            const int v = a - b - carry;
+            snprintf(given, sizeof given, carry ? "%s%d-%d-1=" : "%s%d-%d=", i ? ";" : "", v < 0 ? a + 10 : a, b);
+            snprintf(told, sizeof told, "%d,%d", v < 0, v < 0 ? v + 10 : v);
+        } else {
+            const int tick = rng_int(&m->ask, 1, 10), step = steps[rng_below(&m->ask, 4)];
+            snprintf(given, sizeof given, "%s%d*%d=", i ? ";" : "", tick, step);
+            snprintf(told, sizeof told, "%d", tick * step);
+        }
+        muse_wd_part(m, MUSE_WORLDS_QUESTION, false);
+        muse_wd_put(m, given);
+        muse_wd_part(m, MUSE_WORLDS_ANSWER, true);
+        muse_wd_put(m, told);
+    }
+    muse_wd_end(m);
+}
+
+void muse_wd_make_drills(Maker *m)
+{
+    static const char *const kinds[] = { "drill-sum", "drill-facts", "drill-same", "drill-relation", "drill-where" };
+    static const int shares[] = { 8, 6, 4, 3, 3 };   /* of 24: the ending shares that kept all skills, drill-notes section 7 */
+    m->options.form = MUSE_WORLDS_THINK;   /* a direct answer to a thing not seen can't be learned */
+    for (int tries = 0; tries < 200 && m->sample.n_branches < m->options.branches; tries++) {
+        int lot = rng_int(&m->ask, 0, 23), k = 0;
+        while (lot >= shares[k]) lot -= shares[k++];
+        if (!muse_wd_wants(m, kinds[k])) continue;
+        if (k == 0) drill_sum(m);
+        else if (k == 1) drill_facts(m);
+        else if (k == 2) drill_same(m);
+        else drill_relation(m, k == 3);
+    }
+}
