@@ -167,6 +167,6 @@ void muse_wd_make_print(Maker *m)
         if (tries % 6 < 3 && muse_wd_wants(m, "read")) ask_read(m);
         else if (tries % 6 == 3 && muse_wd_wants(m, "addprint")) ask_two(m, true);
         else if (tries % 6 == 4 && muse_wd_wants(m, "sameprint")) ask_two(m, false);
-        else if (tries % 6 == 5 && muse_wd_wants(m, tries & 1 ? "color" : "shape")) muse_wd_ask_attribute(m, tries & 1 ? 'c' : 'k');
+        else if (tries % 6 == 5 && muse_wd_wants(m, tries % 12 == 5 ? "color" : "shape")) muse_wd_ask_attribute(m, tries % 12 == 5 ? 'c' : 'k');
     }
 }

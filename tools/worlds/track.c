@@ -31,7 +31,7 @@ static void walk(Maker *m, Film *f, const double *radius)
         const double edge = radius[i] + 2;
         double x = rng_range(&m->lay, edge, f->side_w - edge), y = rng_range(&m->lay, edge, f->side_h - edge);
         double turn = rng_range(&m->lay, 0, 6.2831853);
-        const double step = side * rng_range(&m->lay, 0.05, 0.16);
+        const double step = side * (f->n > 4 ? rng_range(&m->lay, 0.03, 0.07) : rng_range(&m->lay, 0.05, 0.16));
         for (int t = 0; t < f->frames; t++) {
             f->x[t][i] = x;
             f->y[t][i] = y;
