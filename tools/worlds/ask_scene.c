@@ -158,9 +158,17 @@ static void ask_compare(Maker *m)
         const bool kinds = d[0].kind && d[1].kind && d[0].kind != d[1].kind && !d[0].color && !d[1].color && !d[0].size && !d[1].size;
         const bool colors = d[0].color && d[1].color && d[0].color != d[1].color && d[0].kind == d[1].kind && !d[0].size && !d[1].size;
         if (!kinds && !colors) continue;
+        for (int i = 0; i < 2; i++) n[i] = muse_wd_count(m, 0, d[i], NULL);
+        if (n[0] < n[1] && rng_chance(&m->ask, 0.7)) {   /* ties are a "no" already */
+            const Desc other = d[0];
+            const int count = n[0];
+            d[0] = d[1];
+            d[1] = other;
+            n[0] = n[1];
+            n[1] = count;
+        }
         const bool think = muse_wd_begin(m, "compare");
         ASK(m, t, .a = d[0], .b = d[1], .ia = -1, .ib = -1);
-        for (int i = 0; i < 2; i++) n[i] = muse_wd_count(m, 0, d[i], NULL);
         if (think) {
             muse_wd_think(m);
             muse_wd_put(m, " ");

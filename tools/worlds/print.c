@@ -83,7 +83,10 @@ static void ask_two(Maker *m, bool sum)
 {
     static const char *const add[] = { "Add the digits on the %a and the %b.", "What is the sum of the digits on the %a and the %b?", "The %a plus the %b: what is the sum?" };
     static const char *const same[] = { "Do the %a and the %b bear the same sign?", "Is the sign on the %a the same as on the %b?", "Same sign on the %a and the %b?" };
-    const int a = marked(m, sum), b = marked(m, sum);
+    const int a = marked(m, sum);
+    int b = marked(m, sum);
+    for (size_t i = 0; a >= 0 && !sum && rng_chance(&m->ask, 0.7) && i < m->sample.n_objects; i++)   /* equal signs are rare */
+        if ((int)i != a && strcmp(m->objects[i].mark, m->objects[a].mark) == 0) b = (int)i;
     Desc da, db;
     if (a < 0 || b < 0 || a == b || m->objects[a].mark[1] || m->objects[b].mark[1]) return;
     if (!muse_wd_unique(m, 0, a, &da) || !muse_wd_unique(m, 0, b, &db)) return;
@@ -122,12 +125,12 @@ static void draw_mark(Maker *m, const MuseWorldsObject *o, unsigned font, double
     muse_wd_write(m, 0, font, o->mark, o->x - width / 2 + dx, o->y - (box.y0 + box.y1) / 2 + dy, cap, &ink, NULL);
 }
 
-/* 1 sign on most things, 2 or 3 on some; a third copy another thing's */
+/* 1 sign on most things, 2 or 3 on some; half copy another thing's */
 static void draw_marks(Maker *m, MuseWorldsObject *o, double cap, double radius)
 {
     if (rng_chance(&m->lay, 0.12)) return;
     const MuseWorldsObject *other = &m->objects[rng_below(&m->lay, (uint32_t)m->sample.n_objects)];
-    if (rng_chance(&m->lay, 0.35) && *other->mark && !other->mark[1]) memcpy(o->mark, other->mark, sizeof o->mark);
+    if (rng_chance(&m->lay, 0.5) && *other->mark && !other->mark[1]) memcpy(o->mark, other->mark, sizeof o->mark);
     else {
         const bool wide = o->kind == MUSE_WORLDS_CIRCLE || o->kind == MUSE_WORLDS_SQUARE || o->kind == MUSE_WORLDS_HEXAGON;
         const int n = rng_chance(&m->lay, 0.7) || !wide || radius < 2.2 * cap ? 1 : rng_int(&m->lay, 2, 3);
