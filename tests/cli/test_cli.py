@@ -258,6 +258,52 @@ class Lines(unittest.TestCase):
         self.assertIn("line 2", err)
 
 
+class Worlds(unittest.TestCase):
+    def make(self, folder, *args):
+        muse("worlds", "--fonts", "builtin", "--out", folder, *args)
+        return [json.loads(line) for path in sorted(pathlib.Path(folder).glob("*.jsonl")) for line in path.read_text("utf-8").splitlines()]
+
+    def test_data_set(self):
+        worlds = [json.loads(line) for line in muse("worlds", "--list", "--json")[0].splitlines()]
+        self.assertEqual(len(worlds), 12)
+        for world in worlds:
+            with self.subTest(world["world"]), tempfile.TemporaryDirectory() as folder:
+                lines = self.make(folder, "--task", world["world"], "--n", 3, "--seed", 5)
+                self.assertTrue(lines)
+                for line in lines:
+                    self.assertIn(line["task"], world["kinds"])
+                    self.assertEqual("answer" in line, not any(p.get("learn") for p in line["parts"]))
+                    files = [p.get("image") or p.get("audio") for p in line["parts"] if "text" not in p]
+                    self.assertTrue(all((pathlib.Path(folder) / name).stat().st_size > 100 for name in files))
+                    thought = line.get("thought", "").encode()
+                    for view in line.get("views", []):
+                        self.assertRegex(thought[:view["at"]].decode(), r"<look>[^<]*<box>(<x[0-9]+><y[0-9]+>){2}$")
+                first = lines[0]["parts"][0]
+                if "image" in first:
+                    tokens("--image", pathlib.Path(folder) / first["image"])
+                if "audio" in first:
+                    tokens("--audio", pathlib.Path(folder) / first["audio"])
+
+    def test_same_again(self):
+        with tempfile.TemporaryDirectory() as a, tempfile.TemporaryDirectory() as b:
+            self.assertEqual(self.make(a, "--task", "pairs", "--n", 4)[-1], self.make(b, "--task", "pairs", "--n", 2, "--first", 2)[-1])
+            name = "pairs-000003-1.png"
+            self.assertEqual((pathlib.Path(a) / name).read_bytes(), (pathlib.Path(b) / name).read_bytes())
+
+    def test_errors(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = ["--out", folder, "--fonts", "builtin"]
+            for args, code in (([], USAGE), (["--task", "scenes"], USAGE), (["--task", "scenes", "--what", *out], USAGE), (["--task", "nonsense", *out], UNSUPPORTED),
+                               (["--task", "scenes", "--split", "x", *out], USAGE), (["--task", "scenes", "--n", "-1", *out], USAGE), (["--task", "scenes", "--min-side", "5", *out], USAGE),
+                               (["--task", "scenes", "--text", "a", *out], USAGE), (["--task", "print", "--max-side", "64", *out], RESOURCE), (["--task", "scenes", "--n"], USAGE),
+                               (["--task", "scenes", "--fonts", "builtin", "--out", ROOT / "README.md"], INPUT)):
+                with self.subTest(args):
+                    out_text, err = muse("worlds", *args, code=code)
+                    self.assertEqual(out_text, "")
+                    self.assertEqual(err.count("\n"), 1)
+            self.assertEqual(list(pathlib.Path(folder).iterdir()), [])
+
+
 if __name__ == "__main__":
     result = unittest.main(argv=["test_cli"], exit=False, verbosity=1).result
     bad = len(result.failures) + len(result.errors)

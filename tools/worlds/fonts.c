@@ -174,7 +174,7 @@ static int open_system(MuseWorlds *w, const char *dir, MuseError *err)
     for (size_t i = 0; rc == 0 && i < N_FILES; i++) {
         char path[1024];
         if (!find_file(dir, files[i], path, sizeof path))
-            rc = muse_wd_error(err, MUSE_ERR_IO, "the font %s is not in %s: install the Debian packages fonts-dejavu and fonts-liberation, or ask for built-in fonts",
+            rc = muse_wd_error(err, MUSE_ERR_IO, "the font %s is not in %s: install the Debian packages fonts-dejavu-core and fonts-liberation, or ask for built-in fonts",
                                files[i], dir ? dir : "/usr/share/fonts/truetype");
         else if ((rc = take_font(ft, path, &w->fonts[i])) < 0) muse_wd_error(err, rc, "%s: %s", path, muse_status_text(rc));
     }
