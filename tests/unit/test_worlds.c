@@ -5,7 +5,7 @@
 #include <math.h>
 #include <pthread.h>
 
-enum { FULL = 24 };   /* samples a world */
+enum { FULL = 12 };   /* samples a world */
 
 static MuseWorlds *shared;
 
@@ -150,7 +150,7 @@ static void test_form(void **state)
     (void)state;
     MuseWorldsMaker *m = open_maker(shared);
     for (size_t w = 0; muse_worlds_name(w); w++)
-        for (unsigned i = 0; i < 150; i++) {
+        for (unsigned i = 0; i < 100; i++) {
             MuseWorldsOptions o = small(MUSE_WORLDS_TRAIN);
             o.form = (int)(i % 3);
             const MuseWorldsSample *s = make(m, muse_worlds_name(w), i, &o);
@@ -174,8 +174,9 @@ static void test_boxes(void **state)
     MuseWorldsMaker *m = open_maker(shared);
     size_t seen = 0, drawn = 0;
     for (size_t w = 0; muse_worlds_name(w); w++)
-        for (unsigned i = 0; i < 100; i++) {
-            const MuseWorldsSample *s = make(m, muse_worlds_name(w), i, NULL);
+        for (unsigned i = 0; i < 80; i++) {
+            const MuseWorldsOptions options = small(MUSE_WORLDS_TRAIN);
+            const MuseWorldsSample *s = make(m, muse_worlds_name(w), i, &options);
             for (size_t k = 0; k < s->n_objects; k++) {
                 const MuseWorldsObject *o = &s->objects[k];
                 const MuseWorldsImage *p = &s->images[o->image];
@@ -201,8 +202,9 @@ static void test_apart(void **state)
     static const char *const worlds[] = { "scenes", "odd", "pairs", "print", "svg", "tables" };
     MuseWorldsMaker *m = open_maker(shared);
     for (size_t w = 0; w < sizeof worlds / sizeof *worlds; w++)
-        for (unsigned i = 0; i < 100; i++) {
-            const MuseWorldsSample *s = make(m, worlds[w], i, NULL);
+        for (unsigned i = 0; i < 80; i++) {
+            const MuseWorldsOptions o = small(MUSE_WORLDS_TRAIN);
+            const MuseWorldsSample *s = make(m, worlds[w], i, &o);
             for (size_t a = 0; a < s->n_objects; a++)
                 for (size_t b = 0; b < a; b++) {
                     const MuseWorldsObject *p = &s->objects[a], *q = &s->objects[b];
@@ -231,7 +233,7 @@ static void test_splits(void **state)
     MuseWorldsMaker *m = open_maker(shared);
     for (size_t w = 0; muse_worlds_name(w); w++) {
         size_t most = 0;
-        for (unsigned i = 0; i < 400; i++) {
+        for (unsigned i = 0; i < 300; i++) {
             const MuseWorldsOptions o = small(i & 1 ? MUSE_WORLDS_TRAIN : MUSE_WORLDS_TEST);
             const MuseWorldsSample *s = make(m, muse_worlds_name(w), i, &o);
             size_t n = 0;
@@ -296,7 +298,8 @@ static void test_labels(void **state)
     MuseWorldsMaker *m = open_maker(shared);
     MuseWorldsLabel labels[16 * 16];
     for (unsigned i = 0; i < 60; i++) {
-        const MuseWorldsSample *s = make(m, i & 1 ? "scenes" : "print", i, NULL);
+        const MuseWorldsOptions options = small(MUSE_WORLDS_TRAIN);
+        const MuseWorldsSample *s = make(m, i & 1 ? "scenes" : "print", i, &options);
         const double w = s->images[0].width, h = s->images[0].height;
         muse_worlds_labels(s, 0, (MuseRect){ 0, 0, w, h }, 16, 16, labels);
         for (size_t k = 0; k < s->n_objects; k++) {

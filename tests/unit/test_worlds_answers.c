@@ -358,7 +358,7 @@ static void check_drills(const Case *c)
         signs_of(given + strlen("<think>;"), 0, text);
         expect_yes(c, text[0] == text[1]);
     } else {
-        int ax, ay, bx, by;
+        int ax = 0, ay = 0, bx = 0, by = 0;
         const char *first = strstr(given, "<x"), *second = strstr(first + 1, "<x");
         assert_true(sscanf(first, "<x%d><y%d>", &ax, &ay) == 2 && sscanf(second, "<x%d><y%d>", &bx, &by) == 2);
         const MuseWorldsObject a = { .x = ax, .y = ay }, b = { .x = bx, .y = by };
@@ -491,7 +491,9 @@ static void test_spread(void **state)
     for (size_t i = 0; i < sizeof halves / sizeof *halves; i++) {
         size_t n = 0, yes = 0;
         for (unsigned k = 0; k < 150; k++) {
-            const MuseWorldsSample *s = make(m, halves[i], k, NULL);
+            MuseWorldsOptions any;
+            muse_worlds_options_init(&any);
+            const MuseWorldsSample *s = make(m, halves[i], k, &any);
             for (size_t b = 0; b < s->n_branches; b++, n++) yes += strcmp(s->branches[b].answer, "yes") == 0;
         }
         print_message("%s: %zu yes of %zu\n", halves[i], yes, n);
