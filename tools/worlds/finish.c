@@ -157,9 +157,9 @@ static void blur(Maker *m, size_t image)
         memcpy(out + bytes - 3, in + bytes - 3, 3);
     }
     for (size_t y = 1; y + 1 < h; y++) {
-        const uint8_t *in = spare + y * bytes;
+        const uint8_t *in = spare + y * bytes, *above = in - bytes, *below = in + bytes;
         uint8_t *out = rgb + y * bytes;
-        for (size_t i = 0; i < bytes; i++) out[i] = (uint8_t)((in[i - bytes] + 2 * in[i] + in[i + bytes] + 2) >> 2);
+        for (size_t i = 0; i < bytes; i++) out[i] = (uint8_t)((above[i] + 2 * in[i] + below[i] + 2) >> 2);
     }
 }
 
