@@ -8,9 +8,12 @@
 /* before a page's data; 64 bytes, so that the data stays aligned */
 typedef struct PageHead {
     _Alignas(64) atomic_int refs;
-    uint32_t class_of;
+    uint32_t class_of, stamp;  /* stamp: muse_kv_bytes_once() */
     struct PageHead *next;     /* while it lies in the pool */
 } PageHead;
+
+/* Pages that nobody uses are kept for later up to what is in use and this much more; above it they go back to the allocator. */
+static const uint64_t kept_more = UINT64_C(64) << 20;
 
 struct MuseKvPool {
     MuseRuntime    *rt;        /* one reference held */
@@ -111,7 +114,7 @@ static uint8_t *take_page(MuseKvPool *pool, uint32_t class_of)
         pool->kept_bytes -= bytes;
     }
     pthread_mutex_unlock(&pool->lock);
-    if (!h) h = muse_alloc(&pool->rt->alloc, sizeof *h + bytes);
+    if (!h) h = muse_zalloc(&pool->rt->alloc, sizeof *h + bytes);   /* zeros: what rounds heads up is never written, but saved */
     if (!h) return NULL;
     atomic_init(&h->refs, 1);
     h->class_of = class_of;
@@ -128,11 +131,15 @@ static void drop_page(MuseKvPool *pool, uint8_t *page)
     if (atomic_fetch_sub_explicit(&h->refs, 1, memory_order_acq_rel) != 1) return;
     const size_t bytes = pool->layout.page_bytes[h->class_of];
     pthread_mutex_lock(&pool->lock);
-    h->next = pool->kept[h->class_of];
-    pool->kept[h->class_of] = h;
     pool->used_bytes -= bytes;
-    pool->kept_bytes += bytes;
+    const bool keep = pool->kept_bytes + bytes <= pool->used_bytes + kept_more;
+    if (keep) {
+        h->next = pool->kept[h->class_of];
+        pool->kept[h->class_of] = h;
+        pool->kept_bytes += bytes;
+    }
     pthread_mutex_unlock(&pool->lock);
+    if (!keep) muse_free(h);
 }
 
 /* ---- one sequence ---- */
@@ -148,7 +155,7 @@ void muse_kv_clear(MuseKv *kv)
         }
         kv->first[c] = kv->end[c] = 0;
     }
-    kv->length = 0;
+    kv->length = kv->promised = 0;
 }
 
 void muse_kv_close(MuseKv *kv)
@@ -196,10 +203,9 @@ int muse_kv_reserve(MuseKv *kv, size_t n, bool at_once, MuseError *err)
     const size_t pages = (kv->length + n + MUSE_KV_PAGE - 1) / MUSE_KV_PAGE;
     int rc = grow_tables(kv, pages, err);
     for (uint32_t c = 0; rc == 0 && c < kv->pool->layout.n_classes; c++) {
-        const size_t window = kv->pool->layout.window[c];
-        /* a window's pages come back as it moves on: two pages more than it spans are enough */
-        size_t to = window && !at_once && n > window + 2 * MUSE_KV_PAGE ? (kv->length + window) / MUSE_KV_PAGE + 3 : pages;
-        if (to > pages) to = pages;
+        /* a window's pages come back as it moves on: when the page `enough` is written, muse_kv_advance() has let go of page length / 32 */
+        const size_t window = kv->pool->layout.window[c], enough = kv->length / MUSE_KV_PAGE + window / MUSE_KV_PAGE + 3;
+        const size_t to = window && !at_once && enough < pages ? enough : pages;
         for (size_t i = kv->length / MUSE_KV_PAGE; rc == 0 && i < to; i++) {
             rc = own_page(kv, c, i, err);
             if (rc == 0 && i >= kv->end[c]) {
@@ -208,6 +214,7 @@ int muse_kv_reserve(MuseKv *kv, size_t n, bool at_once, MuseError *err)
             }
         }
     }
+    if (rc == 0 && !at_once) kv->promised = kv->length + n;
     return rc;
 }
 
@@ -218,13 +225,20 @@ static size_t first_seen(const MuseKv *kv, uint32_t c, size_t n)
     return window && n >= window ? n - window + 1 : 0;
 }
 
+/* the first page that is there at length n: see the header */
+static size_t first_kept(const MuseKv *kv, uint32_t c, size_t n) { return n > MUSE_KV_PAGE ? first_seen(kv, c, n - MUSE_KV_PAGE) / MUSE_KV_PAGE : 0; }
+
 void muse_kv_advance(MuseKv *kv, size_t n)
 {
     kv->length += n;
     for (uint32_t c = 0; c < kv->pool->layout.n_classes; c++)
-        for (const size_t keep = first_seen(kv, c, kv->length) / MUSE_KV_PAGE; kv->first[c] < keep && kv->first[c] < kv->end[c]; kv->first[c]++) {
-            drop_page(kv->pool, kv->pages[c][kv->first[c]]);
+        for (const size_t keep = first_kept(kv, c, kv->length); kv->first[c] < keep && kv->first[c] < kv->end[c]; kv->first[c]++) {
+            uint8_t *page = kv->pages[c][kv->first[c]];
             kv->pages[c][kv->first[c]] = NULL;
+            /* while steps are promised, our own pages go round here: another sequence could take them out of the pool */
+            if (kv->end[c] * MUSE_KV_PAGE < kv->promised && atomic_load_explicit(&head_of(page)->refs, memory_order_acquire) == 1)
+                kv->pages[c][kv->end[c]++] = page;
+            else drop_page(kv->pool, page);
         }
 }
 
@@ -268,8 +282,10 @@ bool muse_kv_rewind(MuseKv *kv, size_t n)
             drop_page(kv->pool, kv->pages[c][--kv->end[c]]);
             kv->pages[c][kv->end[c]] = NULL;
         }
+        if (kv->end[c] == kv->first[c]) kv->end[c] = kv->first[c] = 0;   /* none is left: the next one is wherever it is written */
     }
     kv->length = n;
+    kv->promised = 0;
     return true;
 }
 
@@ -282,4 +298,15 @@ void muse_kv_bytes(const MuseKv *kv, uint64_t *all, uint64_t *own)
             *all += bytes;
             if (atomic_load_explicit(&head_of(kv->pages[c][i])->refs, memory_order_relaxed) == 1) *own += bytes;
         }
+}
+
+uint64_t muse_kv_bytes_once(const MuseKv *kv, uint32_t stamp)
+{
+    uint64_t bytes = 0;
+    for (uint32_t c = 0; c < kv->pool->layout.n_classes; c++)
+        for (size_t i = kv->first[c]; i < kv->end[c]; i++) {
+            if (head_of(kv->pages[c][i])->stamp != stamp) bytes += kv->pool->layout.page_bytes[c];
+            head_of(kv->pages[c][i])->stamp = stamp;
+        }
+    return bytes;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Keys and values in pages of 32 positions. Forks share pages and copy one when they write to it; a window's old pages are given
- * back. One pool serves a session and its forks, so that pages given back are used again without asking the allocator.
+ * back, but for one page more than is seen: going back by up to 32 positions is always possible. One pool serves a session and its forks, so that pages given back are used again without asking the allocator.
  *
  *   class 0: layers without window      pages[0]: [0..31] [32..63] ...           a page holds, for each layer of its class and
  *   class 1: layers with window W       pages[1]:  NULL   [32..63] ...           each KV head: keys, then values (ops/attend.h)
@@ -42,6 +42,7 @@ void muse_kv_pool_bytes(MuseKvPool *pool, uint64_t *used, uint64_t *kept);
 typedef struct MuseKv {
     MuseKvPool *pool;          /* one reference held */
     size_t      length;        /* positions that are computed */
+    size_t      promised;      /* up to here steps find pages without asking the allocator; 0: nothing was promised */
     size_t      cap;           /* entries of each table */
     uint8_t   **pages[MUSE_KV_CLASSES_MAX];   /* [cap]; NULL: not there */
     size_t      first[MUSE_KV_CLASSES_MAX];   /* the first page that is there */
@@ -51,7 +52,8 @@ typedef struct MuseKv {
 void muse_kv_open(MuseKv *kv, MuseKvPool *pool);
 void muse_kv_close(MuseKv *kv);
 /* Pages of its own for positions length .. length + n - 1, for writing them at once, or (at_once false) one after another: then
- * windowed classes get what they need at a time. After this, nothing is allocated. MUSE_ERR_NOMEM: nothing is lost. */
+ * windowed classes get what they need at a time, and pages that a window leaves are used again. After this, writing those positions
+ * allocates nothing; a fork from this sequence, rewind and clear end that promise. MUSE_ERR_NOMEM: nothing is lost. */
 int  muse_kv_reserve(MuseKv *kv, size_t n, bool at_once, MuseError *err);
 /* n positions were written: length grows, pages that no later query can see are given back. */
 void muse_kv_advance(MuseKv *kv, size_t n);
@@ -63,7 +65,10 @@ bool muse_kv_rewind(MuseKv *kv, size_t n);
 void muse_kv_clear(MuseKv *kv);
 /* True if a query at position n would find all pages it may see. */
 bool muse_kv_holds(const MuseKv *kv, size_t n);
-/* bytes of pages: all it sees, and those nobody else holds */
+/* bytes of pages: all it holds, reserved ones included, and those nobody else holds */
 void muse_kv_bytes(const MuseKv *kv, uint64_t *all, uint64_t *own);
+/* bytes of its pages that were not counted with this stamp before: calls with the same stamp add up to what several hold together.
+ * One thread for all sequences of a pool. */
+uint64_t muse_kv_bytes_once(const MuseKv *kv, uint32_t stamp);
 
 #endif
