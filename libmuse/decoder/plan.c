@@ -238,21 +238,44 @@ static bool lay_out(MuseWorkspace *w, const MuseDecoder *d, size_t n, uint8_t *b
     return ok;
 }
 
+/* Few sizes, so that kept ones fit: powers of two up to a chunk, a picture's chunk, multiples of a chunk */
+static size_t round_rows(const MuseDecoder *d, size_t n)
+{
+    const size_t chunk = muse_config_chunk(&d->model->config);
+    size_t rows = 1;
+    while (rows < n && rows < MUSE_CHUNK_POSITIONS) rows *= 2;
+    if (rows >= n) return rows;
+    if (n <= chunk) return chunk;
+    return n > SIZE_MAX - MUSE_CHUNK_POSITIONS ? n : (n + MUSE_CHUNK_POSITIONS - 1) / MUSE_CHUNK_POSITIONS * MUSE_CHUNK_POSITIONS;
+}
+
+/* A kept one of this size. Beyond a chunk one that is larger serves too, and smaller ones go: else a caller's large chunks would
+ * leave one of each size behind. */
+static MuseWorkspace *take_kept(MuseDecoder *d, size_t rows)
+{
+    const size_t chunk = muse_config_chunk(&d->model->config);
+    MuseWorkspace *found = NULL;
+    pthread_mutex_lock(&d->lock);
+    for (MuseWorkspace **link = &d->kept; *link && !found;) {
+        MuseWorkspace *w = *link;
+        const bool large = rows > chunk && w->n_rows > chunk;
+        if (!large && w->n_rows != rows) {
+            link = &w->next;
+            continue;
+        }
+        *link = w->next;
+        if (w->n_rows >= rows) found = w;
+        else muse_free(w);
+    }
+    pthread_mutex_unlock(&d->lock);
+    return found;
+}
+
 int muse_workspace_take(MuseWorkspace **out, const MuseDecoder *decoder, size_t n_rows, MuseError *err)
 {
     MuseDecoder *d = (MuseDecoder *)decoder;   /* only its list of kept workspaces changes, under the lock */
-    *out = NULL;
-    size_t rows = 1;                           /* few sizes, so that kept ones fit */
-    while (rows < n_rows && rows < MUSE_CHUNK_POSITIONS) rows *= 2;
-    if (rows < n_rows) rows = n_rows > muse_config_chunk(&d->model->config) ? n_rows : muse_config_chunk(&d->model->config);
-    pthread_mutex_lock(&d->lock);
-    for (MuseWorkspace **link = &d->kept; *link; link = &(*link)->next)
-        if ((*link)->n_rows == rows) {
-            *out = *link;
-            *link = (*link)->next;
-            break;
-        }
-    pthread_mutex_unlock(&d->lock);
+    const size_t rows = round_rows(d, n_rows);
+    *out = take_kept(d, rows);
     if (*out) return 0;
     MuseWorkspace measure = { 0 };
     if (!lay_out(&measure, d, rows, NULL)) return muse_fail(err, MUSE_ERR_LIMIT, "scratch for %zu positions at once passes this machine's addresses", rows);
