@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The prefix cache: pages of earlier prompts, found again by the hashes of their beginnings. An entry is a fork of a session's
- * pages with hashes at several lengths ("marks"): every 32 positions outside media, and after each medium. */
+ * pages with hashes at several lengths ("marks"): every 32 positions outside media, and after each medium. Where layers have
+ * windows only the last marks can be gone on from, because older pages were given back; run.c therefore stops after media. */
 #include <string.h>
 
 #include "libmuse/session/session.h"
@@ -13,7 +14,6 @@ typedef struct Entry {
     size_t    n;               /* marks */
     size_t   *at;              /* [n] ascending */
     uint8_t (*hash)[32];       /* [n] */
-    uint64_t  bytes;
 } Entry;
 
 struct MusePrefixCache {
@@ -23,6 +23,7 @@ struct MusePrefixCache {
     pthread_mutex_t lock;      /* of what follows */
     MuseKvPool     *pools[MUSE_KV_TYPES];
     Entry          *entries;
+    uint32_t        stamp;     /* of the last count of bytes */
     MusePrefixCacheInfo info;
 };
 
@@ -73,13 +74,16 @@ void muse_prefix_cache_close(MusePrefixCache **cache)
     muse_model_close(&model);
 }
 
-MuseKvPool *muse_prefix_cache_pool(MusePrefixCache *c, MuseKvType type, MuseError *err)
+int muse_prefix_cache_pool(MusePrefixCache *c, const MuseModel *model, MuseKvType type, MuseKvPool **out, MuseError *err)
 {
+    int rc = 0;
+    *out = NULL;
+    if (c->model != model) return muse_fail(err, MUSE_ERR_ARG, "the prefix cache belongs to another model: %s, not %s", c->model->path, model->path);
     pthread_mutex_lock(&c->lock);
-    if (!c->pools[type]) muse_kv_pool_open(&c->pools[type], c->model, type, err);
-    MuseKvPool *pool = c->pools[type];
+    if (!c->pools[type]) rc = muse_kv_pool_open(&c->pools[type], c->model, type, err);
+    *out = c->pools[type];
     pthread_mutex_unlock(&c->lock);
-    return pool;
+    return rc;
 }
 
 int muse_prefix_cache_info(MusePrefixCache *c, MusePrefixCacheInfo *out)
@@ -183,33 +187,40 @@ void muse_prefix_cache_find(MusePrefixCache *c, MuseSession *s)
     muse_free(hash);
 }
 
+/* what all entries hold; pages that several share count once */
+static uint64_t count_bytes(MusePrefixCache *c)
+{
+    uint64_t bytes = 0;
+    c->stamp++;
+    for (const Entry *e = c->entries; e; e = e->next) bytes += muse_kv_bytes_once(&e->kv, c->stamp);
+    return bytes;
+}
+
 /* the least recently used go until the rest fits */
 static void trim(MusePrefixCache *c)
 {
-    while (c->info.bytes > c->max_bytes && c->entries) {
+    while ((c->info.bytes = count_bytes(c)) > c->max_bytes) {
         Entry **link = &c->entries;
         while ((*link)->next) link = &(*link)->next;
-        Entry *e = *link;
+        entry_close(*link);
         *link = NULL;
-        c->info.bytes -= e->bytes;
         c->info.entries--;
-        entry_close(e);
     }
 }
 
 void muse_prefix_cache_keep(MusePrefixCache *c, const MuseSession *s)
 {
+    if (s->foreign) return;
     Entry *e = muse_zalloc(&s->model->rt->alloc, sizeof *e);
     if (!e) return;
     e->compute = s->params.compute;
     e->mask = s->mask;
     e->n = make_marks(s, s->kv.length, &e->at, &e->hash);
-    uint64_t own;
     if (!e->n || muse_kv_fork(&e->kv, &s->kv, NULL) < 0) {
         entry_close(e);
         return;
     }
-    muse_kv_bytes(&e->kv, &e->bytes, &own);
+    muse_kv_rewind(&e->kv, e->at[e->n - 1]);   /* what no mark reaches; if a window forbids it, it stays */
     pthread_mutex_lock(&c->lock);
     Entry *known = NULL;
     for (Entry *k = c->entries; k && !known; k = k->next)
@@ -220,7 +231,6 @@ void muse_prefix_cache_keep(MusePrefixCache *c, const MuseSession *s)
         e->next = c->entries;
         c->entries = e;
         c->info.entries++;
-        c->info.bytes += e->bytes;
         trim(c);
     }
     pthread_mutex_unlock(&c->lock);

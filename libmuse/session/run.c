@@ -44,10 +44,22 @@ static int check_pending(const MuseSession *s, MuseError *err)
     return 0;
 }
 
-/* Positions of the next chunk: never through a picture whose positions see each other. */
-static size_t next_chunk(const MuseSession *s)
+/* Where what other prompts will begin with may end: behind the last medium. A chunk ends there if somebody keeps prefixes and layers
+ * have windows, because the pages that a prompt needs to go on from there are given back later. 0: nowhere. */
+static size_t worth_keeping(const MuseSession *s)
 {
-    const size_t from = s->kv.length, left = s->seq->length - from;
+    const MuseKvLayout *layout = muse_kv_layout(s->kv.pool);
+    bool windows = false;
+    for (uint32_t c = 0; c < layout->n_classes; c++) windows |= layout->window[c] > 0;
+    for (size_t k = s->cache && windows ? s->seq->n_spans : 0; k-- > 0;)
+        if (s->seq->spans[k].info.modality != MUSE_TEXT) return s->seq->spans[k].info.first + s->seq->spans[k].info.count;
+    return 0;
+}
+
+/* Positions of the next chunk: never through a picture whose positions see each other. */
+static size_t next_chunk(const MuseSession *s, size_t stop)
+{
+    const size_t from = s->kv.length, left = (stop > from ? stop : s->seq->length) - from;
     size_t n = left < s->params.chunk ? left : s->params.chunk, begin, end;
     if (n == left) return n;
     muse_session_block(s, from + n, &begin, &end);
@@ -186,23 +198,33 @@ int muse_session_compute(MuseSession *s, MuseLogitsFn *each, void *user, MuseErr
         muse_session_block(s, s->seq->length - 1, &begin, &end);
         if (!muse_kv_rewind(&s->kv, begin)) muse_kv_clear(&s->kv);
     }
-    if (s->cache && s->kv.length == 0) muse_prefix_cache_find(s->cache, s);
+    if (s->kv.length == 0) {
+        s->foreign = false;
+        s->reused = 0;
+        if (s->cache) muse_prefix_cache_find(s->cache, s);
+    }
+    const size_t keep = worth_keeping(s);
     while (rc == 0 && s->kv.length < s->seq->length) {
         if (muse_session_asks_to_stop(s)) rc = muse_fail(err, MUSE_ERR_CANCELLED, "cancelled after %zu of %zu positions", s->kv.length, s->seq->length);
-        else rc = run_chunk(s, next_chunk(s), each, user, err);
+        else rc = run_chunk(s, next_chunk(s, keep), each, user, err);
+        if (rc == 0 && s->kv.length == keep) muse_prefix_cache_keep(s->cache, s);
         if (rc == 0 && s->params.progress && s->params.progress(s->params.progress_user, s->kv.length, s->seq->length) && s->kv.length < s->seq->length)
             rc = muse_fail(err, MUSE_ERR_CANCELLED, "stopped after %zu of %zu positions", s->kv.length, s->seq->length);
     }
-    if (rc == MUSE_ERR_CANCELLED) atomic_store(&s->cancel, 0);
+    if (rc == MUSE_ERR_CANCELLED) atomic_store(s->stop, 0);
     return rc;
 }
 
 int muse_session_prefill(MuseSession *s, MuseError *err)
 {
     MUSE_REQUIRE(err, s);
+    muse_session_sync(s);
     const bool fresh = s->kv.length < s->seq->length;
-    const int rc = muse_session_compute(s, NULL, NULL, err);
+    const size_t promised = s->kv.promised;
+    int rc = muse_session_compute(s, NULL, NULL, err);
     if (rc == 0 && fresh && s->cache) muse_prefix_cache_keep(s->cache, s);
+    /* steps were promised pages before chunks took them, the cache replaced them or came to share them */
+    if (rc == 0 && promised > s->kv.length) rc = muse_kv_reserve(&s->kv, promised - s->kv.length, false, err);
     return rc;
 }
 

@@ -45,6 +45,7 @@ int muse_session_score(MuseSession *s, const int32_t *ids, size_t n, double *log
     if (rc < 0) return rc;
     Score score = { ids, logprobs, n, s->seq->length, vocab };
     fork->params.stage = NULL;
+    fork->stop = &s->cancel;
     for (size_t i = 0; rc == 0 && i + 1 < n; i++) rc = muse_sequence_push_id(fork->seq, ids[i], err);
     if (rc == 0) rc = muse_session_compute(fork, score_rows, &score, err);
     muse_session_close(&fork);

@@ -47,22 +47,24 @@ static int open_sequence(MuseSession *s, MuseError *err)
     muse_sequence_params_init(&p);
     p.family = &s->model->family;
     p.max_positions = s->params.max_positions;
-    const int rc = muse_model_tokenizer(s->model, &p.tokenizer, err);
-    if (rc < 0 && rc != MUSE_ERR_IO && rc != MUSE_ERR_NOT_FOUND) return rc;
+    MuseError why = { 0 };   /* err is left alone where the call succeeds */
+    const int rc = muse_model_tokenizer(s->model, &p.tokenizer, &why);
+    if (rc < 0 && rc != MUSE_ERR_IO && rc != MUSE_ERR_NOT_FOUND) return muse_fail_copy(err, &why);
     return muse_sequence_open(&s->seq, s->model->rt, &p, err);
 }
 
 static int open_kv(MuseSession *s, MuseError *err)
 {
     MuseKvPool *pool = NULL;
+    const MuseKvType type = kv_type(s->params.kv);
+    int rc;
     if (s->params.cache) {
         s->cache = muse_prefix_cache_ref(s->params.cache);
-        pool = muse_prefix_cache_pool(s->cache, kv_type(s->params.kv), err);
-        if (!pool) return MUSE_ERR_NOMEM;
-        muse_kv_open(&s->kv, pool);
-        return 0;
+        rc = muse_prefix_cache_pool(s->cache, s->model, type, &pool, err);
+        if (rc == 0) muse_kv_open(&s->kv, pool);
+        return rc;
     }
-    const int rc = muse_kv_pool_open(&pool, s->model, kv_type(s->params.kv), err);
+    rc = muse_kv_pool_open(&pool, s->model, type, err);
     if (rc < 0) return rc;
     muse_kv_open(&s->kv, pool);
     muse_kv_pool_close(&pool);
@@ -77,6 +79,7 @@ static MuseSession *new_session(MuseModel *model, const MuseSessionParams *p)
     s->model = muse_model_ref(model);
     s->params = *p;
     atomic_init(&s->cancel, 0);
+    s->stop = &s->cancel;
     s->logits = muse_alloc_array(&model->rt->alloc, model->config.vocab, sizeof *s->logits);
     if (!s->logits) muse_session_close(&s);
     return s;
@@ -130,7 +133,7 @@ void muse_session_cancel(MuseSession *s)
     if (s) atomic_store(&s->cancel, 1);
 }
 
-int muse_session_asks_to_stop(void *session) { return atomic_load_explicit(&((MuseSession *)session)->cancel, memory_order_relaxed); }
+int muse_session_asks_to_stop(void *session) { return atomic_load_explicit(((MuseSession *)session)->stop, memory_order_relaxed); }
 
 void muse_session_sync(MuseSession *s)
 {
@@ -138,6 +141,7 @@ void muse_session_sync(MuseSession *s)
     s->seq->low = SIZE_MAX;
     if (low >= s->kv.length) return;
     s->has_logits = false;
+    if (s->reused > low) s->reused = low;
     if (muse_kv_rewind(&s->kv, low)) return;
     muse_log(&s->model->rt->log, MUSE_LOG_INFO, "rewound to position %zu behind what the windows keep: %zu positions will be computed again", low, low);
     muse_kv_clear(&s->kv);
@@ -153,6 +157,7 @@ int muse_session_fork(MuseSession **out, const MuseSession *from, MuseError *err
     s->decoder = from->decoder;
     s->mask = from->mask;
     s->reused = from->reused;
+    s->foreign = from->foreign;
     s->workspace_bytes = from->workspace_bytes;
     if (from->cache) s->cache = muse_prefix_cache_ref(from->cache);
     int rc = muse_sequence_copy(&s->seq, from->seq, err);

@@ -18,6 +18,8 @@ struct MuseSession {
     float             *logits;     /* [V] */
     bool               has_logits; /* they are those after position kv.length - 1 */
     atomic_int         cancel;
+    atomic_int        *stop;       /* what cancels it: its own cancel, or that of the session whose score it computes */
+    bool               foreign;    /* its pages came from a file: nobody else's session may get them from the cache */
     uint64_t           reused, workspace_bytes;
     uint32_t           batch;      /* step_batch: its mark while it looks for one given twice */
 };
@@ -35,8 +37,8 @@ int  muse_session_compute(MuseSession *s, MuseLogitsFn *each, void *user, MuseEr
 
 /* ---- cache.c ---- */
 MusePrefixCache *muse_prefix_cache_ref(MusePrefixCache *cache);
-/* the pool that sessions with this cache take their pages from; NULL: no memory */
-MuseKvPool *muse_prefix_cache_pool(MusePrefixCache *cache, MuseKvType type, MuseError *err);
+/* The pool that sessions with this cache take their pages from, borrowed. 0; MUSE_ERR_ARG: the cache is another model's; as muse_kv_pool_open(). */
+int muse_prefix_cache_pool(MusePrefixCache *cache, const MuseModel *model, MuseKvType type, MuseKvPool **out, MuseError *err);
 /* An empty session takes over the longest known prefix of its sequence that leaves at least one position to compute. */
 void muse_prefix_cache_find(MusePrefixCache *cache, MuseSession *s);
 /* Keep what the session has computed. A cache that has no memory keeps nothing. */
