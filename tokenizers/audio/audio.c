@@ -46,6 +46,7 @@ static int audio_new(MuseAudio **out, MuseRuntime *rt, MuseError *err)
 static int take_bytes(MuseAudio *a, const void *bytes, size_t size, int borrow, MuseError *err)
 {
     a->bytes = bytes;
+    a->size = size;
     if (borrow || size == 0) return 0;
     a->owned = muse_alloc(&a->rt->alloc, size);
     if (!a->owned) return MUSE_NOMEM(err, size);
@@ -128,6 +129,7 @@ int muse_audio_open_file(MuseAudio **out, MuseRuntime *rt, const char *path, con
     rc = muse_file_open(&a->file, path, p.max_bytes, err);
     if (rc < 0) goto fail;
     a->bytes = a->file.data;
+    a->size = a->file.size;
     rc = inspect(a, a->file.size, p.max_seconds, err);
     if (rc < 0) {
         muse_fail_prefix(err, rc, "%s", path);

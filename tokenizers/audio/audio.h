@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* MuseAudio from the inside. Users: tokenizers/audio/audio.c, frames.c. Read-only after open, but for the count. */
+/* MuseAudio from the inside. Users: tokenizers/audio/audio.c, frames.c; libmuse/session, which saves it. Read-only after open, but for the count. */
 #ifndef TOKENIZERS_AUDIO_AUDIO_H
 #define TOKENIZERS_AUDIO_AUDIO_H
 
@@ -15,6 +15,7 @@ struct MuseAudio {
     MuseAudioInfo  info;
     int            pcm_type;   /* MUSE_PCM_*, 0: a file */
     const uint8_t *bytes;      /* PCM or the file: mapped, owned or the caller's */
+    size_t         size;       /* of those */
     MuseFile       file;
     uint8_t       *owned;
     MuseSound      sound;      /* a file */

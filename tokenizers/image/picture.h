@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* MuseImage from the inside, and its pixels as a stream of rows. Users: picture.c, patches.c. */
+/* MuseImage from the inside, and its pixels as a stream of rows. Users: picture.c, patches.c, stored.c; libmuse/session. */
 #ifndef TOKENIZERS_IMAGE_PICTURE_H
 #define TOKENIZERS_IMAGE_PICTURE_H
 
@@ -25,6 +25,21 @@ struct MuseImage {
 };
 
 static inline const MuseImage *muse_picture_root(const MuseImage *img) { return img->root ? img->root : img; }
+
+/* The kept original as a file may hold it. */
+typedef struct MuseStoredImage {
+    bool     is_pixels;        /* else the bytes of a picture file */
+    MusePictureHead head;
+    uint32_t format;           /* number of MuseImageInfo.format */
+    const uint8_t *bytes;      /* is_pixels: head.height rows of head.width * head.samples bytes, stride apart */
+    size_t   size, stride;     /* size: without what lies between rows */
+} MuseStoredImage;
+
+/* Of img's root; lives as long as img. */
+MuseStoredImage muse_image_store(const MuseImage *img);
+/* The root again; bytes are copied, stride is not read: there are no gaps. 0; MUSE_ERR_FORMAT: fields that contradict each other or the bytes; as
+ * muse_image_open_memory(). */
+int muse_image_from_stored(MuseImage **out, MuseRuntime *rt, const MuseStoredImage *stored, MuseError *err);
 
 /* How rows are wanted. */
 typedef struct MuseRowsSpec {
