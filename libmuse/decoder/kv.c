@@ -47,6 +47,8 @@ static int lay_out(MuseKvLayout *layout, const MuseConfig *c, MuseError *err)
         MuseKvLayer *to = &layout->layers[i];
         to->class_of = (uint8_t)class_of;
         to->offset = layout->page_bytes[class_of];
+        to->heads = l->kv_heads;
+        to->head_width = l->head_width;
         to->head_bytes = muse_kv_head_bytes(layout->type, l->head_width);
         layout->page_bytes[class_of] += 2 * l->kv_heads * to->head_bytes;   /* config.c bounds each factor */
     }
@@ -309,4 +311,38 @@ uint64_t muse_kv_bytes_once(const MuseKv *kv, uint32_t stamp)
             head_of(kv->pages[c][i])->stamp = stamp;
         }
     return bytes;
+}
+
+/* ---- to a file and back ---- */
+
+void muse_kv_read_page(const MuseKv *kv, uint32_t c, size_t i, uint8_t *out)
+{
+    static const float zeros[MUSE_HEAD_WIDTH_MAX];
+    const MuseKvLayout *layout = &kv->pool->layout;
+    memcpy(out, kv->pages[c][i], layout->page_bytes[c]);
+    for (uint32_t n = 0; n < layout->n_layers; n++) {
+        const MuseKvLayer *l = &layout->layers[n];
+        uint8_t *head = out + l->offset;
+        for (uint32_t g = 0; l->class_of == c && g < l->heads; g++, head += 2 * l->head_bytes)
+            for (size_t p = i * MUSE_KV_PAGE > kv->length ? i * MUSE_KV_PAGE : kv->length; p < (i + 1) * MUSE_KV_PAGE; p++)
+                muse_kv_put(layout->type, head, head + l->head_bytes, p % MUSE_KV_PAGE, zeros, zeros, l->head_width);
+    }
+}
+
+int muse_kv_restore(MuseKv *kv, size_t length, const size_t *first, MuseError *err)
+{
+    const size_t end = (length + MUSE_KV_PAGE - 1) / MUSE_KV_PAGE;
+    int rc = grow_tables(kv, end, err);
+    for (uint32_t c = 0; rc == 0 && c < kv->pool->layout.n_classes; c++) {
+        if (first[c] > first_seen(kv, c, length) / MUSE_KV_PAGE || first[c] > end)
+            rc = muse_fail(err, MUSE_ERR_FORMAT, "keys from position %zu on: earlier ones are needed", first[c] * MUSE_KV_PAGE);
+        kv->first[c] = kv->end[c] = rc == 0 ? first[c] : 0;
+        for (size_t i = first[c]; rc == 0 && i < end; i++) {
+            rc = own_page(kv, c, i, err);
+            if (rc == 0) kv->end[c] = i + 1;
+        }
+    }
+    if (rc < 0) muse_kv_clear(kv);
+    else kv->length = length;
+    return rc;
 }

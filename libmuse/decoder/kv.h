@@ -16,6 +16,7 @@ enum { MUSE_KV_CLASSES_MAX = 4 };   /* different windows in one model, "none" be
 
 typedef struct MuseKvLayer {
     uint8_t class_of;
+    uint32_t heads, head_width;
     size_t  offset;            /* of its first head in a page */
     size_t  head_bytes;        /* of one head's keys, and of its values: head g has keys at offset + 2 g head_bytes */
 } MuseKvLayer;
@@ -61,10 +62,15 @@ void muse_kv_advance(MuseKv *kv, size_t n);
 int  muse_kv_fork(MuseKv *to, const MuseKv *from, MuseError *err);
 /* Forget positions from n on. False (and nothing is done) when a window's pages that a query at n would see are gone. */
 bool muse_kv_rewind(MuseKv *kv, size_t n);
+/* An empty kv gets pages of its own, not yet filled, as if length positions had been computed and each class c had given back what
+ * lies before page first[c]. 0; MUSE_ERR_FORMAT: pages that a query would see are missing; MUSE_ERR_NOMEM: it is empty. */
+int  muse_kv_restore(MuseKv *kv, size_t length, const size_t *first, MuseError *err);
 /* Forget everything. */
 void muse_kv_clear(MuseKv *kv);
 /* True if a query at position n would find all pages it may see. */
 bool muse_kv_holds(const MuseKv *kv, size_t n);
+/* Page i of class c into out: positions from length on are zeros, whatever an earlier user left there. */
+void muse_kv_read_page(const MuseKv *kv, uint32_t c, size_t i, uint8_t *out);
 /* bytes of pages: all it holds, reserved ones included, and those nobody else holds */
 void muse_kv_bytes(const MuseKv *kv, uint64_t *all, uint64_t *own);
 /* bytes of its pages that were not counted with this stamp before: calls with the same stamp add up to what several hold together.
