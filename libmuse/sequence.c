@@ -118,7 +118,7 @@ void muse_span_hash_ids(const MuseSpan *span, uint8_t hash[32])
     muse_hash_done(&h, hash);
 }
 
-static int push_ids(MuseSequence *seq, MuseSpan *span, MuseError *err)
+int muse_sequence_push_ids(MuseSequence *seq, MuseSpan *span, MuseError *err)
 {
     span->info.modality = MUSE_TEXT;
     span->soft_id = span->row_end_id = span->end_id = -1;
@@ -138,7 +138,7 @@ int muse_sequence_append_text(MuseSequence *seq, const char *text, size_t n, uns
     rc = muse_text_encode(seq->tokenizer, text, n, flags, &span.ids, &span.n_ids, err);
     if (rc < 0) return rc;
     span.from_text = true;
-    rc = push_ids(seq, &span, err);
+    rc = muse_sequence_push_ids(seq, &span, err);
     if (rc < 0) muse_span_clear(&span);
     else seq->text_begun = true;
     return rc;
@@ -158,7 +158,7 @@ int muse_sequence_append_ids(MuseSequence *seq, const int32_t *ids, size_t n, Mu
         if (!span.ids) return MUSE_NOMEM(err, n * sizeof *ids);
         memcpy(span.ids, ids, n * sizeof *ids);
     }
-    const int rc = push_ids(seq, &span, err);
+    const int rc = muse_sequence_push_ids(seq, &span, err);
     if (rc < 0) muse_span_clear(&span);
     return rc;
 }

@@ -53,6 +53,9 @@ size_t    muse_sequence_span_of(const MuseSequence *seq, size_t i);   /* the spa
 void      muse_span_clear(MuseSpan *span);
 void      muse_span_hash_ids(const MuseSpan *span, uint8_t hash[32]);
 
+/* A span of text from its ids and begin marker, which are taken over; on error the span is the caller's to clear. 0; MUSE_ERR_LIMIT; MUSE_ERR_NOMEM. */
+int       muse_sequence_push_ids(MuseSequence *seq, MuseSpan *span, MuseError *err);
+
 /* muse_sequence_hash() at several lengths, ascending, none inside a medium, in one pass: out[i] of the first at[i] positions */
 void muse_sequence_hashes(const MuseSequence *seq, const size_t *at, size_t n, uint8_t (*out)[32]);
 
