@@ -320,7 +320,7 @@ static int read_all(Loader *l, const MuseSessionParams *params)
 {
     const uint8_t *magic = muse_bytes_take(&l->file, 8);
     const uint32_t version = muse_bytes_u32le(&l->file);
-    if (!magic || memcmp(magic, MUSE_SAVED_MAGIC, 8) != 0) return muse_fail(l->err, MUSE_ERR_FORMAT, "not a saved session");
+    if (!magic || memcmp(magic, MUSE_SAVED_MAGIC, 8) != 0 || l->file.failed) return muse_fail(l->err, MUSE_ERR_FORMAT, "not a saved session");
     if (version != MUSE_SAVED_VERSION) return muse_fail(l->err, MUSE_ERR_UNSUPPORTED, "a saved session of version %u; this library reads %d", version, MUSE_SAVED_VERSION);
     int rc = read_head(l);
     if (rc == 0) rc = open_as_saved(l, params);
