@@ -2,7 +2,6 @@
 #include "libmuse/decoder/rope.h"
 
 #include <math.h>
-#include <string.h>
 
 /* Llama spec, section 2: long waves are stretched, short ones kept, those between blended */
 static double llama3(const MuseRope *r, double f)
@@ -25,11 +24,4 @@ void muse_rope_frequencies(const MuseRope *r, double *f, uint8_t *axis)
         if (r->divisors) f[i] /= (double)r->divisors[i];
         else if (r->factor > 0) f[i] = llama3(r, f[i]);
     }
-}
-
-bool muse_rope_equal(const MuseRope *a, const MuseRope *b)
-{
-    return a->base == b->base && a->width == b->width && a->pairs == b->pairs && !memcmp(a->axes, b->axes, sizeof a->axes)
-        && a->factor == b->factor && a->low_freq == b->low_freq && a->high_freq == b->high_freq
-        && a->original_positions == b->original_positions && a->divisors == b->divisors;
 }

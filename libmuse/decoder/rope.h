@@ -11,6 +11,4 @@ void muse_rope_frequencies(const MuseRope *rope, double *f, uint8_t *axis);
 /* Does it tell time, row and column apart? */
 static inline bool muse_rope_axes(const MuseRope *rope) { return rope->axes[0] || rope->axes[1] || rope->axes[2]; }
 
-bool muse_rope_equal(const MuseRope *a, const MuseRope *b);
-
 #endif

@@ -105,6 +105,9 @@ typedef struct MuseConfig {
     uint32_t top_k;
 } MuseConfig;
 
+/* Do they turn alike? */
+bool muse_rope_equal(const MuseRope *a, const MuseRope *b);
+
 /* "gemma4_unified" and so on; the names of muse_family_find() */
 const char *muse_arch_name(MuseArch arch);
 

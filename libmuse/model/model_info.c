@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an open model says about itself: counts, types, memory, tensors, the family's rules with its numbers. */
+/* What an open model says about itself: counts, types, tensors, the family's rules with its numbers. */
 #include <string.h>
 
 #include "libmuse/model/model.h"
@@ -117,38 +117,4 @@ int muse_model_tensor(const MuseModel *model, size_t i, MuseTensorInfo *out)
         return 0;
     }
     return MUSE_ERR_ARG;
-}
-
-/* ---- memory ---- */
-
-uint32_t muse_config_chunk(const MuseConfig *c)
-{
-    uint32_t chunk = MUSE_CHUNK_POSITIONS;
-    for (uint32_t i = 0; c->image.live && i < MUSE_BUDGETS_MAX; i++)
-        if (c->image.budgets[i] > chunk) chunk = c->image.budgets[i];
-    return chunk;
-}
-
-/* The numbers below stay far under 2^64: config.c bounds each factor. */
-int muse_model_memory(const MuseModel *model, uint64_t positions, MuseModelMemory *out)
-{
-    if (!model || !out || positions > UINT64_C(1) << 30) return MUSE_ERR_ARG;
-    const MuseConfig *c = &model->config;
-    if (positions == 0) positions = c->context;
-    const uint64_t chunk = muse_config_chunk(c), rows = positions < chunk ? positions : chunk;
-    uint64_t values = 0, widest = 0;
-    for (uint32_t n = 0; n < c->n_layers; n++) {
-        const MuseLayerConfig *l = &c->layers[n];
-        const uint64_t q = (uint64_t)l->heads * l->head_width, kv = (uint64_t)l->kv_heads * l->head_width;
-        const uint64_t kept = l->window && l->window + chunk < positions ? l->window + chunk : positions;   /* a window of keys behind the chunk's first query */
-        values += kept * 2 * kv;
-        if (2 * q + 2 * kv > widest) widest = 2 * q + 2 * kv;
-    }
-    uint64_t patch = 0;
-    if (c->image.live) patch = ((uint64_t)c->image.unit * c->image.unit * 3 + c->image.embed) * chunk;
-    *out = (MuseModelMemory){
-        .positions = positions, .weights = model->weights.bytes, .kv_16 = values * 2, .kv_8 = values + (values + 31) / 32 * 2,
-        .workspace = 4 * (rows * (4 * (uint64_t)c->width + widest + 2 * (uint64_t)c->ffn) + patch + c->vocab),
-    };
-    return 0;
 }
