@@ -59,7 +59,7 @@ typedef struct MuseSessionParams {
     uint32_t         image_mask;    ///< MUSE_IMAGE_MASK_*
     uint32_t         chunk;         ///< positions of a prompt that are computed at a time, 1..65536; 0 = 512. A picture is never split where its positions see each other
     uint64_t         max_positions; ///< refuse to grow over this; 0 = the model's context limit
-    MusePrefixCache *cache;         ///< where prefixes are looked for and kept; NULL: none. Kept alive by the session
+    MusePrefixCache *cache;         ///< where prefixes are looked for and kept; of the same model; NULL: none. Kept alive by the session
     MuseProgressFn  *progress;      ///< NULL: none
     void            *progress_user;
     MuseStageSeenFn *stage;         ///< NULL: nobody looks. With it every position's logits are computed
@@ -122,7 +122,10 @@ MUSE_API int muse_session_step(MuseSession *session, int32_t id, MuseError *err)
 MUSE_API int muse_session_step_batch(MuseSession *const *sessions, const int32_t *ids, size_t n, MuseError *err);
 
 /**
- * Make room, so that the next n steps allocate nothing. @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM; MUSE_ERR_LIMIT.
+ * Make room, so that the next n steps of this session allocate nothing, whatever other sessions do with pages and however much is
+ * prefilled before them. A fork of this session, a rewind and a step that failed end the promise; scratch is made anew when more
+ * threads compute with the model at once than before, or for the first batch of a size.
+ * @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM; MUSE_ERR_LIMIT.
  */
 MUSE_API int muse_session_reserve(MuseSession *session, size_t n, MuseError *err);
 
@@ -135,8 +138,8 @@ MUSE_API int muse_session_reserve(MuseSession *session, size_t n, MuseError *err
 MUSE_API int muse_session_fork(MuseSession **out, const MuseSession *session, MuseError *err);
 
 /**
- * Forget all positions from n on. Where a window's keys behind n were given back already, everything is forgotten and computed again
- * at the next prefill or step (said in the log at info level).
+ * Forget all positions from n on. Where a window's keys behind n were given back already (never within the last 32 positions),
+ * everything is forgotten and computed again at the next prefill or step (said in the log at info level).
  * @return 0; as muse_sequence_truncate().
  */
 MUSE_API int muse_session_rewind(MuseSession *session, size_t n, MuseError *err);
@@ -155,7 +158,7 @@ typedef struct MuseSessionInfo {
     uint64_t positions;    ///< in the sequence
     uint64_t computed;     ///< of these
     uint64_t reused;       ///< of these, taken from the prefix cache instead of being computed
-    uint64_t kv_bytes;     ///< keys and values it sees
+    uint64_t kv_bytes;     ///< keys and values it holds, reserved room included
     uint64_t kv_own_bytes; ///< of these, what no other session or cache holds too
     uint64_t workspace_bytes; ///< scratch of the largest step so far; shared with other sessions of the model
     uint32_t compute, kv;  ///< in use
@@ -165,9 +168,10 @@ typedef struct MuseSessionInfo {
 MUSE_API int muse_session_info(const MuseSession *session, MuseSessionInfo *out);
 
 /**
- * Write the session to a file: positions, pictures and sounds with their originals, keys and values. Versioned, with a
- * checksum; whole or not at all. docs/FORMATS.md has the layout.
- * @return 0; MUSE_ERR_ARG; MUSE_ERR_IO; MUSE_ERR_NOMEM; MUSE_ERR_STATE: placeholders can't be saved.
+ * Write the session to a file: positions, pictures and sounds with their originals, keys and values. Versioned, with
+ * checksums; whole or not at all. The file holds what the session was given, unencrypted. docs/FORMATS.md has the layout.
+ * @return 0; MUSE_ERR_ARG; MUSE_ERR_IO; MUSE_ERR_NOMEM; MUSE_ERR_STATE: placeholders can't be saved; MUSE_ERR_LIMIT: an original that is larger than
+ *         the defaults of MuseImageParams and MuseAudioParams allow; MUSE_ERR_UNSUPPORTED: a big-endian machine.
  */
 MUSE_API int muse_session_save(MuseSession *session, const char *path, MuseError *err);
 
@@ -175,14 +179,17 @@ MUSE_API int muse_session_save(MuseSession *session, const char *path, MuseError
  * Open a session from a file of muse_session_save(). The file is treated as hostile.
  * @param model  The model it was saved with: name, geometry and sampled weights are compared.
  * @param params As muse_session_open(); compute, kv and image_mask must be 0 or what it was saved with.
- * @return 0; MUSE_ERR_ARG; MUSE_ERR_IO; MUSE_ERR_FORMAT: damaged; MUSE_ERR_UNSUPPORTED: another model, mode or version; MUSE_ERR_LIMIT; MUSE_ERR_NOMEM.
+ *               With a cache: what was restored is not put into it.
+ * @return 0; MUSE_ERR_ARG; MUSE_ERR_IO; MUSE_ERR_FORMAT: damaged; MUSE_ERR_UNSUPPORTED: another model, mode or version, or an original that gives other
+ *         features on this machine; MUSE_ERR_LIMIT; MUSE_ERR_NOMEM; those of opening its pictures and sounds.
  */
 MUSE_API int muse_session_restore(MuseSession **out, MuseModel *model, const char *path, const MuseSessionParams *params, MuseError *err);
 
 /**
  * A store of computed prefixes, shared by sessions of one model: a prompt that begins like an earlier one, pictures included
  * (by content), starts where they part. Any thread.
- * @param max_bytes Of keys and values kept; the least recently used go first. 0 = 1 GiB.
+ * With windowed layers a prompt can be gone on from where an earlier one ended, or at the end of its last medium, not anywhere between.
+ * @param max_bytes Of keys and values kept, shared ones once; the least recently used go first. 0 = 1 GiB.
  * @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM.
  */
 MUSE_API int muse_prefix_cache_open(MusePrefixCache **out, MuseModel *model, uint64_t max_bytes, MuseError *err);
