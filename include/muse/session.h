@@ -62,7 +62,7 @@ typedef struct MuseSessionParams {
     MusePrefixCache *cache;         ///< where prefixes are looked for and kept; of the same model; NULL: none. Kept alive by the session
     MuseProgressFn  *progress;      ///< NULL: none
     void            *progress_user;
-    MuseStageSeenFn *stage;         ///< NULL: nobody looks. With it every position's logits are computed
+    MuseStageSeenFn *stage;         ///< NULL: nobody looks. With it a prefill computes every position and its logits, whatever a cache knows; steps do not call it
     void            *stage_user;
 } MuseSessionParams;
 

@@ -201,7 +201,7 @@ int muse_session_compute(MuseSession *s, MuseLogitsFn *each, void *user, MuseErr
     if (s->kv.length == 0) {
         s->foreign = false;
         s->reused = 0;
-        if (s->cache) muse_prefix_cache_find(s->cache, s);
+        if (s->cache && !s->params.stage) muse_prefix_cache_find(s->cache, s);   /* who looks at stages sees every position */
     }
     const size_t keep = worth_keeping(s);
     while (rc == 0 && s->kv.length < s->seq->length) {
