@@ -424,19 +424,22 @@ static void no_allocation(Setup *t, MuseSession *s, size_t n, uint32_t seed)
 
 static void reserves(Setup *t)
 {
-    MusePrefixCache *cache = NULL;
-    assert_int_equal(muse_prefix_cache_open(&cache, t->model, 0, &err), 0);
     for (size_t way = 0; way < 4; way++) {   /* with a cache or not; reserved before the prefill or after */
+        MusePrefixCache *cache = NULL;
+        assert_int_equal(muse_prefix_cache_open(&cache, t->model, 0, &err), 0);
         MuseSessionParams p = exact(way % 2 ? 0 : 20);
         p.max_positions = 1000;
         if (way >= 2) p.cache = cache;
-        MuseSession *s = session_open(t->model, &p), *f, *other = session_open(t->model, &p);
+        MuseSession *before = session_open(t->model, &p), *s = session_open(t->model, &p), *f, *other = session_open(t->model, &p);
+        add_prompt(before, 1);
+        prefill(before);   /* with a cache, s takes over its pages */
         add_prompt(s, 1);
         if (way % 2) assert_int_equal(muse_session_reserve(s, 300, &err), 0);
         prefill(s);
         if (way % 2 == 0) assert_int_equal(muse_session_reserve(s, 300, &err), 0);
         add_ids(other, 9, 100);
-        prefill(other);   /* takes pages out of the same pool */
+        prefill(other);
+        assert_int_equal(muse_session_reserve(other, 800, &err), 0);   /* takes what the common pool has */
         no_allocation(t, s, 150, 5);
         assert_int_equal(muse_session_fork(&f, s, &err), 0);
         assert_int_equal(muse_session_reserve(f, 300, &err), 0);
@@ -449,11 +452,12 @@ static void reserves(Setup *t)
         assert_int_equal(muse_session_reserve(s, left + 1, &err), MUSE_ERR_LIMIT);
         assert_int_equal(muse_session_reserve(s, SIZE_MAX, &err), MUSE_ERR_LIMIT);
         assert_int_equal(muse_session_reserve(s, 0, &err), 0);
+        muse_session_close(&before);
         muse_session_close(&s);
         muse_session_close(&f);
         muse_session_close(&other);
+        muse_prefix_cache_close(&cache);
     }
-    muse_prefix_cache_close(&cache);
 }
 
 static void test_reserves(void **state) { (void)state; for_models(reserves); }
