@@ -85,7 +85,7 @@ static MuseSession *restore(MuseModel *m, const char *path)
     return s;
 }
 
-static const char *child_model;
+static const char *child_model, *program;
 static void child(void **state)
 {
     (void)state;
@@ -104,7 +104,7 @@ static void in_new_process(const char *model)
     const pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        execl("/proc/self/exe", "test_session_file", model, folder, (char *)NULL);
+        execl(program, program, model, folder, (char *)NULL);
         _exit(99);
     }
     int status;
@@ -487,6 +487,7 @@ static void test_cache(void **state)
 
 int main(int argc, char **argv)
 {
+    program = argv[0];
     if (argc == 3) {   /* the new process */
         snprintf(folder, sizeof folder, "%s", argv[2]);
         child_model = argv[1];
