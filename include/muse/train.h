@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file train.h
+ * Training a model of the muse family, from zero or from weights: data in, checkpoints out.
+ *
+ * A run is described by one JSON document (docs/train.md lists every key): the model, the optimiser and its schedule, the
+ * data, where checkpoints go. Data comes from JSONL files named there, or from a callback. The same document, data, build,
+ * CPU level and thread count give the same weights bit for bit, also over a stop and a resume.
+ *
+ *   muse_trainer_open(&trainer, rt, json, size, &params, &err);
+ *   while ((rc = muse_trainer_step(trainer, &report, &err)) == 0) { ... }   // MUSE_DONE: the last step is done and saved
+ *   muse_trainer_close(&trainer);
+ */
+#ifndef MUSE_TRAIN_H
+#define MUSE_TRAIN_H
+
+#include "muse/runtime.h"
+#include "muse/sequence.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct MuseTrainer MuseTrainer;
+
+/** A run of positions of one kind inside a sample. */
+typedef struct MuseTrainPart {
+    int32_t        modality;    ///< MUSE_TEXT, MUSE_IMAGE (one picture) or MUSE_AUDIO (one sound)
+    uint32_t       grid_width;  ///< MUSE_IMAGE: patches across
+    uint32_t       grid_height; ///< MUSE_IMAGE: patches down
+    int32_t        alone;       ///< MUSE_IMAGE in a branch: 1 = its patches see the prefix and each other, not the branch before them (a look)
+    size_t         n;           ///< positions: ids, grid_width * grid_height patches, frames
+    const int32_t *ids;         ///< MUSE_TEXT: [n]
+    const float   *weights;     ///< MUSE_TEXT: [n], of the loss on writing ids[i] at its place; NULL = 0. Negative ones push away
+    const uint8_t *rgb;         ///< MUSE_IMAGE: grid_height * patch rows of grid_width * patch RGB pixels, no gaps; NULL: features
+    const float   *features;    ///< MUSE_IMAGE without rgb: [n, patch values]; MUSE_AUDIO: [n, frame values]
+} MuseTrainPart;
+
+/** One continuation of the prefix. It sees the prefix and itself; its positions go on where the prefix ended. */
+typedef struct MuseTrainBranch {
+    const MuseTrainPart *parts;
+    size_t   n_parts;
+    uint32_t task;              ///< number of the task in the configuration's "tasks", for the report; UINT32_MAX = none
+    uint32_t group;             ///< number of the group in "groups": losses are averaged by group; 0 without groups
+} MuseTrainBranch;
+
+/** What a label head shall say at a position; or, a gaze, where one attention head shall look. */
+typedef struct MuseTrainLabel {
+    uint32_t branch;            ///< UINT32_MAX = the prefix
+    uint32_t part, index;       ///< position number index of that part
+    uint32_t head;              ///< number of the head in the configuration's "labels"
+    uint32_t value;             ///< class, below the head's number of classes
+    float    weight;
+} MuseTrainLabel;
+
+/** The attention head named in the configuration's "gaze" shall put its weight at this position on these patches. */
+typedef struct MuseTrainGaze {
+    uint32_t branch, part, index;   ///< as in a label
+    uint32_t target_part;           ///< a part of the prefix
+    const uint32_t *targets;        ///< [n_targets] position numbers in it, ascending
+    size_t   n_targets;
+    float    weight;
+} MuseTrainGaze;
+
+typedef struct MuseTrainSample {
+    const MuseTrainPart   *prefix;
+    size_t                 n_prefix;
+    const MuseTrainBranch *branches;  ///< at least one; more than one share the prefix, which is computed once
+    size_t                 n_branches;
+    const MuseTrainLabel  *labels;
+    size_t                 n_labels;
+    const MuseTrainGaze   *gazes;
+    size_t                 n_gazes;
+    void                  *handle;    ///< the source's own, for release
+} MuseTrainSample;
+
+/** Where samples come from. Calls come from several threads at once, each for another number. */
+typedef struct MuseTrainSource {
+    size_t struct_size;   ///< sizeof(MuseTrainSource)
+    /**
+     * Make sample number `number` (0, 1, 2, ...): the same number, the same sample, or a resumed run differs.
+     * @param out  Zeroed. What it points to must stay valid until release.
+     * @return 0; MUSE_AGAIN: there is no such sample (a broken one was left out), the next number takes its place; MUSE_ERR_*
+     *         ends the run with this error.
+     */
+    int  (*make)(void *user, uint64_t number, MuseTrainSample *out, MuseError *err);
+    void (*release)(void *user, MuseTrainSample *sample);   ///< NULL: nothing to release
+    void  *user;
+} MuseTrainSource;
+
+typedef struct MuseTrainerParams {
+    size_t      struct_size;        ///< set by muse_trainer_params_init()
+    const char *folder;             ///< relative paths in the document start here; NULL = the working directory
+    const char *out;                ///< goes before the document's "out"; NULL: as the document says
+    const MuseTrainSource *source;  ///< goes before the document's "data"; NULL: as the document says. Borrowed until close
+    int         resume;             ///< 1: go on from the newest checkpoint in "out"; MUSE_ERR_NOT_FOUND if there is none
+    uint64_t    steps;              ///< stop after this many steps instead of the document's "steps"; 0 = as there. The schedule stays
+} MuseTrainerParams;
+
+MUSE_API void muse_trainer_params_init(MuseTrainerParams *params);
+
+/**
+ * Open a run. One thread per handle.
+ * @param json Borrowed for the call.
+ * @param rt   NULL = defaults. Its thread count is the run's.
+ * @return 0; MUSE_ERR_ARG; MUSE_ERR_FORMAT: the document, named key; MUSE_ERR_IO; MUSE_ERR_STATE: "out" holds checkpoints and
+ *         resume is not set, or those of another document; MUSE_ERR_NOT_FOUND; MUSE_ERR_NOMEM; those of muse_model_open().
+ */
+MUSE_API int muse_trainer_open(MuseTrainer **out, MuseRuntime *rt, const char *json, size_t size, const MuseTrainerParams *params, MuseError *err);
+
+/** Release; *trainer becomes NULL. NULL and a pointer to NULL are accepted. Nothing is saved. */
+MUSE_API void muse_trainer_close(MuseTrainer **trainer);
+
+/** One step's numbers. */
+typedef struct MuseTrainReport {
+    uint64_t step;          ///< steps done, this one included
+    uint64_t steps;         ///< of the whole run
+    double   loss;          ///< all terms with their weights
+    double   text_loss;     ///< mean cross-entropy of what was to be written, nats
+    double   label_loss;    ///< label heads, weighted
+    double   gaze_loss;
+    double   accuracy;      ///< share of written tokens whose likeliest id was right
+    double   grad_norm;     ///< before clipping
+    double   rate;          ///< factor of the schedule, 0..1
+    double   seconds;       ///< wall time of the step
+    double   wait_seconds;  ///< of these, waiting for data
+    uint64_t positions;     ///< of the step
+    uint64_t total_positions;
+    uint64_t skipped;       ///< samples left out so far as broken (the log names each)
+    int      saved;         ///< 1: a checkpoint was written after this step
+} MuseTrainReport;
+
+/**
+ * Do one step: forward, backward, optimiser; write a checkpoint if one is due.
+ * @param out NULL = not wanted.
+ * @return 0; MUSE_DONE: all steps were done before, nothing was done; MUSE_ERR_STATE: the loss or a gradient is not finite
+ *         (weights are as before the step), or an earlier step failed; MUSE_ERR_NOMEM; MUSE_ERR_IO; MUSE_ERR_LIMIT: a sample longer
+ *         than the document's "positions"; what the source returned.
+ */
+MUSE_API int muse_trainer_step(MuseTrainer *trainer, MuseTrainReport *out, MuseError *err);
+
+/** Write a checkpoint now. @return 0; MUSE_ERR_STATE: the run has no "out"; MUSE_ERR_IO; MUSE_ERR_NOMEM. */
+MUSE_API int muse_trainer_save(MuseTrainer *trainer, MuseError *err);
+
+typedef struct MuseTrainerInfo {
+    uint64_t    step, steps;
+    uint64_t    n_parameters;  ///< of the model, without label heads
+    uint64_t    memory_bytes;  ///< weights, moments, gradients
+    const char *compute;       ///< "bf16" or "f32"; static
+    const char *folder;        ///< the newest checkpoint; NULL: none. Lives until the next step or save
+    size_t      n_tasks;
+} MuseTrainerInfo;
+
+/** @return 0; MUSE_ERR_ARG. */
+MUSE_API int muse_trainer_info(const MuseTrainer *trainer, MuseTrainerInfo *out);
+
+/** A task's name, and its loss and accuracy over the last step that had it (n 0: none yet). */
+typedef struct MuseTrainTask {
+    const char *name;          ///< lives as long as the trainer
+    double      loss, accuracy;
+    uint64_t    n;             ///< written tokens, all steps
+} MuseTrainTask;
+
+/** @return 0; MUSE_ERR_ARG; MUSE_ERR_NOT_FOUND: no more tasks. */
+MUSE_API int muse_trainer_task(const MuseTrainer *trainer, size_t i, MuseTrainTask *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
