@@ -114,13 +114,14 @@ int muse_layout_make(MuseLayout *l, const MuseAllocator *a, const MuseConfig *c,
     l->layers = muse_zalloc_array(a, c->n_layers, sizeof *l->layers);
     if (!l->items || !l->layers) return MUSE_NOMEM(err, l->cap * sizeof *l->items);
     Maker m = { .l = l };
-    l->embed = add(&m, "model.embed_tokens.weight", c->vocab, d, MUSE_PARAM_TABLE, 1);
+    /* With a tied head a row's logit for its own token is deviation * gain * D at the start: the gain makes it 4 */
+    const float deviation = 0.3f;
+    l->embed = add(&m, "model.embed_tokens.weight", c->vocab, d, MUSE_PARAM_TABLE, deviation);
     align(&m);
-    /* logits of standard deviation 2 over rows of length sqrt(d): a flat but not lifeless start */
-    l->norm = add(&m, "model.norm.weight", 1, d, MUSE_PARAM_VECTOR, c->tied == MUSE_YES ? 2 / sqrtf((float)d) : 1);
+    l->norm = add(&m, "model.norm.weight", 1, d, MUSE_PARAM_VECTOR, c->tied == MUSE_YES ? 4 / (deviation * (float)d) : 1);
     align(&m);
     l->head = l->embed;
-    if (c->tied != MUSE_YES) l->head = add(&m, "lm_head.weight", c->vocab, d, MUSE_PARAM_TABLE, 2 / sqrtf((float)d));
+    if (c->tied != MUSE_YES) l->head = add(&m, "lm_head.weight", c->vocab, d, MUSE_PARAM_TABLE, 0.02f);
     for (uint32_t n = 0; n < c->n_layers; n++) make_layer(&m, c, n);
     make_media(&m, c);
     align(&m);
