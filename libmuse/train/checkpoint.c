@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See checkpoint.h. */
+#include "libmuse/train/checkpoint.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/dtype.h"
+#include "base/json.h"
+#include "libmuse/io/safetensors_write.h"
+#include "libmuse/io/weights.h"
+
+/* every file of a checkpoint; removing knows no others, so that nothing of the user's is lost */
+static const char *const files[] = { "config.json", "model.safetensors", "tokenizer.json", "train.safetensors", "train.json", "document.json", "log.csv", "curve.png" };
+enum { FILES = sizeof files / sizeof *files };
+
+static char *join(const MuseAllocator *a, const char *folder, const char *name)
+{
+    const size_t n = strlen(folder), m = strlen(name);
+    char *path = muse_alloc(a, n + m + 2);
+    if (path) snprintf(path, n + m + 2, "%s/%s", folder, name);
+    return path;
+}
+
+/* "step-00000042" -> 42; anything else: false */
+static bool step_of(const char *name, uint64_t *step)
+{
+    unsigned long long v;
+    char again[40];
+    if (sscanf(name, "step-%20llu", &v) != 1) return false;
+    snprintf(again, sizeof again, "step-%08llu", v);
+    *step = v;
+    return strcmp(again, name) == 0;
+}
+
+static void remove_checkpoint(const MuseAllocator *a, const char *folder)
+{
+    for (size_t i = 0; i < FILES; i++) {
+        char *path = join(a, folder, files[i]);
+        if (path) unlink(path);
+        muse_free(path);
+    }
+    rmdir(folder);   /* stays, with what the user put there */
+}
+
+/* newest (or, keep > 0, the steps to remove: called until nothing is left to remove) */
+static bool find_step(const char *out, uint32_t keep, uint64_t *found)
+{
+    DIR *dir = opendir(out);
+    uint64_t newest = 0, oldest = UINT64_MAX, n = 0, step;
+    if (!dir) return false;
+    for (const struct dirent *e; (e = readdir(dir));) {
+        if (!step_of(e->d_name, &step)) continue;
+        n++;
+        if (step >= newest) newest = step;
+        if (step < oldest) oldest = step;
+    }
+    closedir(dir);
+    *found = keep ? oldest : newest;
+    return keep ? n > keep : n > 0;
+}
+
+static char *step_folder(const MuseAllocator *a, const char *out, uint64_t step, const char *suffix)
+{
+    char name[64];
+    snprintf(name, sizeof name, "step-%08" PRIu64 "%s", step, suffix);
+    return join(a, out, name);
+}
+
+int muse_checkpoint_find(const MuseAllocator *a, const char *out, char **folder, MuseError *err)
+{
+    uint64_t step;
+    *folder = NULL;
+    if (!find_step(out, 0, &step)) return muse_fail(err, MUSE_ERR_NOT_FOUND, "%s: no checkpoint", out);
+    *folder = step_folder(a, out, step, "");
+    return *folder ? 0 : MUSE_NOMEM(err, strlen(out));
+}
+
+/* ---- writing ---- */
+
+static int write_bytes(const MuseCheckpoint *c, const char *folder, const char *name, const void *data, size_t n, MuseError *err)
+{
+    char *path = join(c->alloc, folder, name);
+    const int rc = path ? muse_file_write(path, data, n, err) : MUSE_NOMEM(err, strlen(folder));
+    muse_free(path);
+    return rc;
+}
+
+/* linears and the token table in bf16, what is added or multiplied alone in f32 */
+static int write_model(const MuseCheckpoint *c, const char *path, MuseError *err)
+{
+    const MuseLayout *l = &c->net->layout;
+    const float *values = c->optim->ema ? c->optim->ema : c->net->master;
+    MuseSaveTensor *t = muse_zalloc_array(c->alloc, l->n, sizeof *t);
+    size_t n = 0;
+    if (!t) return MUSE_NOMEM(err, l->n * sizeof *t);
+    for (size_t i = 0; i < l->n; i++) {
+        const MuseParam *p = &l->items[i];
+        const bool vector = p->kind == MUSE_PARAM_VECTOR, plain = vector || !c->net->bf16 || (c->net->c->image.live && (p->at == l->rows || p->at == l->cols));
+        if (p->extra) continue;
+        t[n++] = (MuseSaveTensor){ p->name, plain ? MUSE_TENSOR_F32 : MUSE_TENSOR_BF16, vector ? 1 : 2, { vector ? p->cols : p->rows, p->cols }, values + p->at };
+    }
+    const int rc = muse_safetensors_write(path, c->alloc, t, n, err);
+    muse_free(t);
+    return rc;
+}
+
+static int write_arrays(const MuseCheckpoint *c, const char *path, MuseError *err)
+{
+    const uint64_t n = c->net->layout.n_values;
+    const MuseSaveTensor t[] = { { "master", MUSE_TENSOR_F32, 1, { n, 1 }, c->net->master }, { "m", MUSE_TENSOR_F32, 1, { n, 1 }, c->optim->m },
+                                 { "v", MUSE_TENSOR_F32, 1, { n, 1 }, c->optim->v }, { "ema", MUSE_TENSOR_F32, 1, { n, 1 }, c->optim->ema } };
+    return muse_safetensors_write(path, c->alloc, t, c->optim->ema ? 4 : 3, err);
+}
+
+static int write_files(const MuseCheckpoint *c, const char *folder, MuseError *err)
+{
+    char text[256];
+    char *path = join(c->alloc, folder, "model.safetensors");
+    int rc = path ? write_model(c, path, err) : MUSE_NOMEM(err, strlen(folder));
+    muse_free(path);
+    path = rc == 0 ? join(c->alloc, folder, "train.safetensors") : NULL;
+    if (rc == 0) rc = path ? write_arrays(c, path, err) : MUSE_NOMEM(err, strlen(folder));
+    muse_free(path);
+    const int n = snprintf(text, sizeof text, "{\"muse_train\": 1, \"step\": %" PRIu64 ", \"number\": %" PRIu64 ", \"positions\": %" PRIu64 ", \"skipped\": %" PRIu64 "}\n",
+                           c->state.step, c->state.number, c->state.positions, c->state.skipped);
+    if (rc == 0) rc = write_bytes(c, folder, "train.json", text, (size_t)n, err);
+    if (rc == 0) rc = write_bytes(c, folder, "config.json", c->config_json, c->config_bytes, err);
+    if (rc == 0 && c->tokenizer_json) rc = write_bytes(c, folder, "tokenizer.json", c->tokenizer_json, c->tokenizer_bytes, err);
+    if (rc == 0) rc = write_bytes(c, folder, "document.json", c->document, strlen(c->document), err);
+    if (rc == 0) rc = write_bytes(c, folder, "log.csv", c->csv->data, c->csv->len, err);
+    path = rc == 0 ? join(c->alloc, folder, "curve.png") : NULL;
+    if (rc == 0) rc = path ? muse_curve_write(c->alloc, path, c->csv, err) : MUSE_NOMEM(err, strlen(folder));
+    muse_free(path);
+    return rc;
+}
+
+static int make_folder(const char *path, MuseError *err)
+{
+    if (mkdir(path, 0777) == 0 || errno == EEXIST) return 0;
+    return muse_fail(err, MUSE_ERR_IO, "%s: can't make the folder: %s", path, strerror(errno));
+}
+
+int muse_checkpoint_write(const MuseCheckpoint *c, char **folder, MuseError *err)
+{
+    char *making = step_folder(c->alloc, c->out, c->state.step, ".part"), *done = step_folder(c->alloc, c->out, c->state.step, "");
+    int rc = making && done ? make_folder(c->out, err) : MUSE_NOMEM(err, strlen(c->out));
+    if (rc == 0) remove_checkpoint(c->alloc, making);   /* of a run that was stopped while writing */
+    if (rc == 0) rc = make_folder(making, err);
+    if (rc == 0) rc = write_files(c, making, err);
+    if (rc == 0) remove_checkpoint(c->alloc, done);     /* the same step, saved before */
+    if (rc == 0 && rename(making, done) != 0) rc = muse_fail(err, MUSE_ERR_IO, "%s: can't rename to %s: %s", making, done, strerror(errno));
+    uint64_t step;
+    for (uint32_t i = 0; rc == 0 && i < 1000 && find_step(c->out, c->keep, &step) && step < c->state.step; i++) {
+        char *old = step_folder(c->alloc, c->out, step, "");
+        if (old) remove_checkpoint(c->alloc, old);
+        muse_free(old);
+    }
+    muse_free(making);
+    *folder = rc == 0 ? done : NULL;
+    if (rc < 0) muse_free(done);
+    return rc;
+}
+
+/* ---- reading ---- */
+
+static int read_array(const MuseWeightFile *w, const char *name, float *to, size_t n, MuseError *err)
+{
+    const MuseTensor *t = muse_weights_find(w, name);
+    if (!t || t->type != MUSE_TENSOR_F32 || t->rank != 1 || t->shape[0] != n)
+        return muse_fail(err, MUSE_ERR_FORMAT, "\"%s\" is missing or not of %zu values: the checkpoint is of another model or other label heads", name, n);
+    memcpy(to, t->data, n * sizeof *to);
+    return 0;
+}
+
+static int read_arrays(const char *folder, const MuseNet *net, MuseOptim *o, MuseError *err)
+{
+    const MuseAllocator *a = &net->rt->alloc;
+    const size_t n = net->layout.n_values;
+    MuseWeightFile w = { 0 };
+    char *path = join(a, folder, "train.safetensors");
+    if (!path) return MUSE_NOMEM(err, strlen(folder));
+    int rc = muse_weights_open(&w, a, &net->rt->log, path, err);
+    if (rc == 0) {
+        rc = read_array(&w, "master", net->master, n, err);
+        if (rc == 0) rc = read_array(&w, "m", o->m, n, err);
+        if (rc == 0) rc = read_array(&w, "v", o->v, n, err);
+        if (rc == 0 && o->ema) rc = read_array(&w, "ema", o->ema, n, err);
+        if (rc < 0) muse_fail_prefix(err, rc, "%s", path);
+        muse_weights_close(&w);
+    }
+    muse_free(path);
+    return rc;
+}
+
+static int read_file(const MuseAllocator *a, const char *folder, const char *name, MuseFile *f, MuseError *err)
+{
+    char *path = join(a, folder, name);
+    *f = (MuseFile){ .alloc = a };
+    const int rc = path ? muse_file_open(f, path, UINT64_C(1) << 32, err) : MUSE_NOMEM(err, strlen(folder));
+    muse_free(path);
+    return rc;
+}
+
+static int read_state(const MuseAllocator *a, const char *folder, MuseTrainState *s, MuseError *err)
+{
+    static const char *const keys[] = { "step", "number", "positions", "skipped" };
+    uint64_t *const to[] = { &s->step, &s->number, &s->positions, &s->skipped };
+    MuseFile f;
+    MuseJson doc = { 0 };
+    int64_t version = 0;
+    int rc = read_file(a, folder, "train.json", &f, err);
+    if (rc == 0) rc = muse_json_parse(&doc, a, f.data, f.size, err);
+    if (rc == 0 && (!muse_json_read_i64(muse_json_get(doc.root, "muse_train"), 0, &version) || version != 1)) rc = muse_fail(err, MUSE_ERR_UNSUPPORTED, "\"muse_train\" is not 1");
+    for (int i = 0; i < 4 && rc == 0; i++) {
+        int64_t v = -1;
+        if (!muse_json_read_i64(muse_json_get(doc.root, keys[i]), -1, &v) || v < 0) rc = muse_fail(err, MUSE_ERR_FORMAT, "\"%s\" is not a count", keys[i]);
+        *to[i] = (uint64_t)v;
+    }
+    if (rc < 0) muse_fail_prefix(err, rc, "%s/train.json", folder);
+    muse_json_close(&doc);
+    muse_file_close(&f);
+    return rc;
+}
+
+int muse_checkpoint_read(const char *folder, const MuseNet *net, MuseOptim *optim, MuseTrainState *state, MuseBuf *csv, char **document, MuseError *err)
+{
+    const MuseAllocator *a = &net->rt->alloc;
+    MuseFile f;
+    *document = NULL;
+    int rc = read_state(a, folder, state, err);
+    if (rc == 0) rc = read_arrays(folder, net, optim, err);
+    if (rc == 0) rc = read_file(a, folder, "log.csv", &f, err);
+    if (rc < 0) return rc;
+    csv->len = 0;
+    if (muse_buf_append(csv, f.data, f.size) < 0) rc = MUSE_NOMEM(err, f.size);
+    muse_file_close(&f);
+    if (rc == 0) rc = read_file(a, folder, "document.json", &f, err);
+    if (rc < 0) return rc;
+    *document = muse_zalloc(a, f.size + 1);
+    if (*document && f.size) memcpy(*document, f.data, f.size);
+    muse_file_close(&f);
+    return *document ? 0 : MUSE_NOMEM(err, 1);
+}
+
+static int read_values(const MuseTensor *t, const MuseParam *p, float *to, MuseError *err)
+{
+    const size_t n = p->rows * p->cols;
+    uint64_t have;
+    const bool fits = t && muse_tensor_values(t, &have) && have == n && (p->kind == MUSE_PARAM_VECTOR || (t->rank == 2 && t->shape[0] == p->rows));
+    if (!fits) return muse_fail(err, MUSE_ERR_FORMAT, "tensor %s is missing or not [%zu, %zu]", p->name, p->rows, p->cols);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t w = 0;
+        memcpy(&w, t->data + i * (t->bytes / n), (size_t)(t->bytes / n));
+        if (t->type == MUSE_TENSOR_F32) to[i] = muse_bits_f32(w);
+        else if (t->type == MUSE_TENSOR_BF16) to[i] = muse_bf16_f32((MuseBf16)w);
+        else if (t->type == MUSE_TENSOR_F16) to[i] = muse_f16_f32((MuseF16)w);
+        else return muse_fail(err, MUSE_ERR_UNSUPPORTED, "tensor %s is neither F32 nor F16 nor BF16", p->name);
+    }
+    return 0;
+}
+
+int muse_checkpoint_read_model(const char *folder, const MuseNet *net, MuseError *err)
+{
+    MuseWeightFile w = { 0 };
+    int rc = muse_weights_open(&w, &net->rt->alloc, &net->rt->log, folder, err);
+    if (rc < 0) return rc;
+    for (size_t i = 0; i < net->layout.n && rc == 0; i++) {
+        const MuseParam *p = &net->layout.items[i];
+        if (!p->extra) rc = read_values(muse_weights_find(&w, p->name), p, net->master + p->at, err);
+    }
+    if (rc < 0) muse_fail_prefix(err, rc, "%s", folder);
+    muse_weights_close(&w);
+    return rc;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Checkpoints: out/step-NNNNNNNN, a model folder that muse_model_open() takes, with the optimiser's state beside the weights.
+ * A folder is written under another name and renamed when it is whole; older ones than `keep` are removed. docs/FORMATS.md
+ * has the files. Users: trainer.c. */
+#ifndef LIBMUSE_TRAIN_CHECKPOINT_H
+#define LIBMUSE_TRAIN_CHECKPOINT_H
+
+#include "libmuse/train/optim.h"
+
+typedef struct MuseTrainState {
+    uint64_t step, number, positions, skipped;
+} MuseTrainState;
+
+typedef struct MuseCheckpoint {
+    const MuseAllocator *alloc;
+    const char *out;                   /* folder of the run */
+    const MuseNet *net;
+    const MuseOptim *optim;
+    MuseTrainState state;
+    const void *config_json, *tokenizer_json;   /* tokenizer NULL: none */
+    size_t config_bytes, tokenizer_bytes;
+    const char *document;              /* of the run */
+    const MuseBuf *csv;
+    uint32_t keep;
+} MuseCheckpoint;
+
+/* *folder: the new one, muse_free() it. 0; MUSE_ERR_IO; MUSE_ERR_NOMEM: older checkpoints are as they were. */
+int muse_checkpoint_write(const MuseCheckpoint *c, char **folder, MuseError *err);
+
+/* The newest whole one in out; MUSE_ERR_NOT_FOUND: none (out may be missing). muse_free(*folder). */
+int muse_checkpoint_find(const MuseAllocator *a, const char *out, char **folder, MuseError *err);
+
+/* Read weights and moments back. The document it was written for: *document, muse_free() it. 0; MUSE_ERR_IO;
+ * MUSE_ERR_FORMAT: damaged, or of another model; MUSE_ERR_NOMEM. */
+int muse_checkpoint_read(const char *folder, const MuseNet *net, MuseOptim *optim, MuseTrainState *state, MuseBuf *csv, char **document, MuseError *err);
+
+/* Weights by name from a model folder; names that the layout has and the folder lacks are an error, label heads apart. */
+int muse_checkpoint_read_model(const char *folder, const MuseNet *net, MuseError *err);
+
+/* Losses of a log as a picture. */
+int muse_curve_write(const MuseAllocator *a, const char *path, const MuseBuf *csv, MuseError *err);
+
+#endif

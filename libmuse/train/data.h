@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Samples by number: the sources of a training document mixed by their weights, and a loader whose threads make samples ahead.
+ * Sample number n is the same in every run. Users: trainer.c, tests. */
+#ifndef LIBMUSE_TRAIN_DATA_H
+#define LIBMUSE_TRAIN_DATA_H
+
+#include "libmuse/train/train_config.h"
+#include "muse/train.h"
+#include "ops/runtime.h"
+
+/* ---- one JSONL file: docs/train.md, "Data" ---- */
+
+typedef struct MuseJsonl MuseJsonl;
+
+typedef struct MuseJsonlRules {
+    MuseRuntime *rt;
+    const MuseConfig *model;
+    const MuseTextTokenizer *tokenizer;
+    const char *const *tasks;    /* [n_tasks]; n_tasks 0: names are not looked at */
+    uint32_t n_tasks;
+    uint64_t seed;
+    bool shuffle, skip_broken;
+} MuseJsonlRules;
+
+/* 0; MUSE_ERR_IO; MUSE_ERR_FORMAT: no lines; MUSE_ERR_NOMEM. What the rules point to is borrowed until close. */
+int    muse_jsonl_open(MuseJsonl **out, const char *path, const MuseJsonlRules *rules, MuseError *err);
+void   muse_jsonl_close(MuseJsonl **j);
+size_t muse_jsonl_lines(const MuseJsonl *j);
+/* Sample number `number` of endless passes over the file. MUSE_AGAIN: its line is broken and such are skipped (the log says it). */
+int    muse_jsonl_make(MuseJsonl *j, uint64_t number, MuseTrainSample *out, MuseError *err);
+/* One line's text as a sample; folder: where its paths start. For fuzzing too. */
+int    muse_jsonl_sample(const MuseJsonlRules *rules, const char *folder, const char *line, size_t n, MuseTrainSample *out, MuseError *err);
+void   muse_jsonl_release(MuseTrainSample *s);
+
+/* ---- the mixture ---- */
+
+typedef struct MuseData MuseData;
+int  muse_data_open(MuseData **out, MuseRuntime *rt, const MuseTrainConfig *c, const MuseConfig *model, const MuseTextTokenizer *tokenizer, MuseError *err);
+void muse_data_close(MuseData **d);
+MuseTrainSource muse_data_source(MuseData *d);
+
+/* number -> a permutation of 0 .. n - 1, another for each seed; n at least 1 */
+uint64_t muse_shuffle(uint64_t number, uint64_t n, uint64_t seed);
+
+/* ---- the loader ---- */
+
+typedef struct MuseTrainLoader MuseTrainLoader;
+/* threads 0: samples are made in muse_train_loader_next(). first: number of the first sample. ahead: how many may wait. */
+int  muse_train_loader_open(MuseTrainLoader **out, const MuseAllocator *a, const MuseTrainSource *source, uint32_t threads, size_t ahead, uint64_t first, MuseError *err);
+void muse_train_loader_close(MuseTrainLoader **l);
+/* The next sample in order; *skipped grows by those left out. Release it with muse_train_loader_release(). */
+int  muse_train_loader_next(MuseTrainLoader *l, MuseTrainSample *out, uint64_t *skipped, MuseError *err);
+void muse_train_loader_release(MuseTrainLoader *l, MuseTrainSample *s);
+uint64_t muse_train_loader_number(const MuseTrainLoader *l);   /* of the next sample: what a checkpoint keeps */
+
+#endif

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Lines of a data set to samples. Text is encoded, pictures and sounds go through the tokenizers under the model's own rules,
+ * markers are written where libmuse/sequence.c writes them. What the model is to write has weight 1, all else 0. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "libmuse/io/weights.h"
+#include "libmuse/model/model.h"
+#include "libmuse/train/data.h"
+
+struct MuseJsonl {
+    MuseJsonlRules rules;
+    char     *path;
+    MuseFile  file;
+    uint64_t *lines;     /* [n + 1]: where each begins, and the end; empty lines are left out */
+    uint64_t *ends;
+    uint64_t *numbers;   /* as an editor counts */
+    size_t    n;
+};
+
+/* A part whose contents still lie in growing buffers */
+typedef struct PartDraft {
+    MuseTrainPart part;
+    size_t ids_at, features_at;   /* values */
+    bool   weighted;
+} PartDraft;
+
+typedef struct Draft {
+    const MuseJsonlRules *rules;
+    const char *folder;
+    MuseFamily family;
+    MuseError *err;
+    MuseBuf parts, ids, weights, features, branches, firsts;   /* PartDraft, int32_t, float, float, MuseTrainBranch, size_t */
+    MuseImage *images[16];
+    uint32_t n_images, n_numbered;
+} Draft;
+
+typedef struct SampleBlock {     /* what a sample's handle points to */
+    MuseTrainPart *parts;
+    MuseTrainBranch *branches;
+    uint8_t *ids, *weights, *features;
+} SampleBlock;
+
+static size_t count(const MuseBuf *b, size_t item) { return b->len / item; }
+
+static int add_bytes(Draft *d, MuseBuf *b, const void *bytes, size_t n) { return muse_buf_append(b, bytes, n) < 0 ? MUSE_NOMEM(d->err, b->len + n) : 0; }
+
+static int add_ids(Draft *d, const int32_t *ids, size_t n, float weight)
+{
+    PartDraft p = { .part = { .modality = MUSE_TEXT, .n = n }, .ids_at = count(&d->ids, sizeof *ids), .weighted = weight != 0 };
+    int rc = add_bytes(d, &d->ids, ids, n * sizeof *ids);
+    for (size_t i = 0; i < n && rc == 0; i++) rc = add_bytes(d, &d->weights, &weight, sizeof weight);
+    return rc < 0 || n == 0 ? rc : add_bytes(d, &d->parts, &p, sizeof p);
+}
+
+static int add_text(Draft *d, const char *text, size_t n, unsigned flags, float weight)
+{
+    int32_t *ids = NULL;
+    size_t n_ids = 0;
+    int rc = muse_text_encode(d->rules->tokenizer, text, n, flags, &ids, &n_ids, d->err);
+    if (rc == 0) rc = add_ids(d, ids, n_ids, weight);
+    muse_free(ids);
+    return rc;
+}
+
+static int add_marker(Draft *d, const MuseMarker *m, uint32_t number, float weight)
+{
+    char text[64];
+    if (!m->text) return 0;
+    snprintf(text, sizeof text, m->text, number);
+    const int32_t id = muse_text_find(d->rules->tokenizer, text, strlen(text));
+    if (id < 0) return muse_fail(d->err, MUSE_ERR_NOT_FOUND, "the tokenizer has no token %s", text);
+    return add_ids(d, &id, 1, weight);
+}
+
+/* ---- media ---- */
+
+static int add_picture(Draft *d, const MuseImage *image, uint32_t budget, bool alone)
+{
+    MusePatches *patches = NULL;
+    const size_t values = 3 * (size_t)d->rules->model->image.unit * d->rules->model->image.unit;
+    int rc = muse_image_patches(&patches, image, &d->family.image, budget, NULL, NULL, d->err);
+    if (rc == 0) rc = add_marker(d, &d->family.image_begin, ++d->n_numbered, 0);
+    if (rc == 0) {
+        const MuseImagePlan *plan = muse_patches_plan(patches);
+        const PartDraft p = { .part = { .modality = MUSE_IMAGE, .grid_width = plan->grid_width, .grid_height = plan->grid_height, .alone = alone, .n = plan->n_patches },
+                              .features_at = count(&d->features, sizeof(float)) };
+        const size_t bytes = plan->n_patches * values * sizeof(float);
+        if (muse_buf_reserve(&d->features, bytes) < 0) rc = MUSE_NOMEM(d->err, bytes);
+        if (rc == 0) rc = muse_patches_read(patches, 0, plan->n_patches, (float *)(void *)(d->features.data + d->features.len));
+        if (rc == 0) d->features.len += bytes;
+        if (rc == 0) rc = add_bytes(d, &d->parts, &p, sizeof p);
+    }
+    muse_patches_close(&patches);
+    return rc;
+}
+
+static char *path_of(const Draft *d, const MuseJsonValue *v)
+{
+    return muse_json_is(v, MUSE_JSON_STRING) && v->len > 0 && v->len <= 4096 && !memchr(v->u.string, 0, v->len)
+        ? muse_train_path(&d->rules->rt->alloc, d->folder, v->u.string, v->len) : NULL;
+}
+
+static int add_image_file(Draft *d, const MuseJsonValue *v, uint32_t budget)
+{
+    char *path = path_of(d, v);
+    if (!path) return muse_fail(d->err, MUSE_ERR_FORMAT, "\"image\" is not a path");
+    if (d->n_images == sizeof d->images / sizeof *d->images) {
+        muse_free(path);
+        return muse_fail(d->err, MUSE_ERR_LIMIT, "more than %zu pictures", sizeof d->images / sizeof *d->images);
+    }
+    MuseImageParams params;
+    muse_image_params_init(&params);
+    params.keep = MUSE_KEEP_PIXELS;   /* decoded once, for all looks */
+    MuseImage *image = NULL;
+    int rc = muse_image_open_file(&image, d->rules->rt, path, &params, d->err);
+    muse_free(path);
+    if (rc < 0) return rc;
+    d->images[d->n_images++] = image;
+    return add_picture(d, image, budget, false);
+}
+
+static int add_audio_file(Draft *d, const MuseJsonValue *v)
+{
+    char *path = path_of(d, v);
+    if (!path) return muse_fail(d->err, MUSE_ERR_FORMAT, "\"audio\" is not a path");
+    MuseAudio *audio = NULL;
+    MuseFrames *frames = NULL;
+    int rc = muse_audio_open_file(&audio, d->rules->rt, path, NULL, d->err);
+    muse_free(path);
+    if (rc == 0) rc = muse_audio_frames(&frames, audio, &d->family.audio, NULL, NULL, d->err);
+    if (rc == 0) rc = add_marker(d, &d->family.audio_begin, 0, 0);
+    if (rc == 0) {
+        const MuseAudioPlan *plan = muse_frames_plan(frames);
+        const PartDraft p = { .part = { .modality = MUSE_AUDIO, .n = (size_t)plan->n_frames }, .features_at = count(&d->features, sizeof(float)) };
+        rc = add_bytes(d, &d->features, muse_frames_data(frames), p.part.n * plan->frame_width * sizeof(float));
+        if (rc == 0) rc = add_bytes(d, &d->parts, &p, sizeof p);
+        if (rc == 0) rc = add_marker(d, &d->family.audio_end, 0, 0);
+    }
+    muse_frames_close(&frames);
+    muse_audio_close(&audio);
+    return rc;
+}
+
+/* {"image": 1, "box": [x0, y0, x1, y1]}: the rectangle of picture 1, in its own pixels */
+static int add_region(Draft *d, const MuseJsonValue *v, uint32_t budget, bool alone)
+{
+    int64_t image = 0;
+    double box[4] = { 0 };
+    const MuseJsonValue *b = muse_json_get(v, "box");
+    bool good = muse_json_is(v, MUSE_JSON_OBJECT) && muse_json_read_i64(muse_json_get(v, "image"), 1, &image) && image >= 1 && image <= d->n_images
+        && muse_json_is(b, MUSE_JSON_ARRAY) && b->len == 4;
+    const MuseJsonValue *e = good ? b->u.first : NULL;
+    for (int i = 0; i < 4 && good; i++, e = e->next) good = e->type != MUSE_JSON_NULL && muse_json_read_f64(e, 0, &box[i]);
+    if (!good) return muse_fail(d->err, MUSE_ERR_FORMAT, "\"region\" is not {\"image\": a picture before it, \"box\": [x0, y0, x1, y1]}");
+    MuseImage *region = NULL;
+    int rc = muse_image_region(&region, d->images[image - 1], (MuseRect){ box[0], box[1], box[2], box[3] }, d->err);
+    if (rc == 0) rc = add_picture(d, region, budget, alone);
+    muse_image_close(&region);
+    return rc;
+}
+
+/* ---- parts and branches ---- */
+
+static int add_part(Draft *d, const MuseJsonValue *v, bool written)
+{
+    int64_t budget = 0;
+    const MuseJsonValue *text = muse_json_get(v, "text"), *given = muse_json_get(v, "given"), *image = muse_json_get(v, "image"), *audio = muse_json_get(v, "audio");
+    const MuseJsonValue *region = muse_json_get(v, "region");
+    const int kinds = (text != NULL) + (given != NULL) + (image != NULL) + (audio != NULL) + (region != NULL);
+    if (!muse_json_is(v, MUSE_JSON_OBJECT) || kinds != 1) return muse_fail(d->err, MUSE_ERR_FORMAT, "a part is not an object with one of text, given, image, audio, region");
+    if (!muse_json_read_i64(muse_json_get(v, "budget"), 0, &budget) || budget < 0 || budget > UINT32_MAX) return muse_fail(d->err, MUSE_ERR_FORMAT, "\"budget\" is not a number of patches");
+    if (image) return add_image_file(d, image, (uint32_t)budget);
+    if (audio) return add_audio_file(d, audio);
+    if (region) return add_region(d, region, (uint32_t)budget, written);
+    const MuseJsonValue *t = text ? text : given;
+    if (t->type != MUSE_JSON_STRING) return muse_fail(d->err, MUSE_ERR_FORMAT, "\"text\" is not a text");
+    return add_text(d, t->u.string, t->len, written ? MUSE_TEXT_ADDED : 0, written && text ? 1 : 0);
+}
+
+static int add_parts(Draft *d, const MuseJsonValue *list, bool written)
+{
+    int rc = 0;
+    if (!muse_json_is(list, MUSE_JSON_ARRAY)) return muse_fail(d->err, MUSE_ERR_FORMAT, "\"%s\" is not a list", written ? "thought" : "parts");
+    for (const MuseJsonValue *v = list->u.first; v && rc == 0; v = v->next) rc = add_part(d, v, written);
+    return rc;
+}
+
+/* [<think> thought </think>] answer <end> */
+static int add_written(Draft *d, const MuseJsonValue *v)
+{
+    static const MuseMarker think = { "<think>", -1 }, done = { "</think>", -1 };
+    const MuseJsonValue *thought = muse_json_get(v, "thought"), *answer = muse_json_get(v, "answer");
+    int rc = 0;
+    if (!muse_json_is(answer, MUSE_JSON_STRING)) return muse_fail(d->err, MUSE_ERR_FORMAT, "\"answer\" is missing, or no text");
+    if (thought && thought->type != MUSE_JSON_NULL) {
+        rc = add_marker(d, &think, 0, 1);
+        if (rc == 0 && thought->type == MUSE_JSON_STRING) rc = add_text(d, thought->u.string, thought->len, MUSE_TEXT_ADDED, 1);
+        else if (rc == 0) rc = add_parts(d, thought, true);
+        if (rc == 0) rc = add_marker(d, &done, 0, 1);
+    }
+    if (rc == 0) rc = add_text(d, answer->u.string, answer->len, 0, 1);
+    return rc < 0 || d->rules->model->eos.n == 0 ? rc : add_ids(d, d->rules->model->eos.ids, 1, 1);
+}
+
+static int task_of(const Draft *d, const MuseJsonValue *v, uint32_t *task)
+{
+    const MuseJsonValue *name = muse_json_get(v, "task");
+    *task = UINT32_MAX;
+    if (!name || d->rules->n_tasks == 0) return 0;
+    for (uint32_t i = 0; i < d->rules->n_tasks; i++)
+        if (muse_json_equal(name, d->rules->tasks[i])) *task = i;
+    return *task == UINT32_MAX ? muse_fail(d->err, MUSE_ERR_FORMAT, "its task is not among the document's \"tasks\"") : 0;
+}
+
+static int add_branch(Draft *d, const MuseJsonValue *v, const MuseJsonValue *question)
+{
+    MuseTrainBranch b = { .task = UINT32_MAX };
+    int64_t group = 0;
+    const size_t first = count(&d->parts, sizeof(PartDraft));
+    int rc = task_of(d, v, &b.task);
+    if (rc == 0 && (!muse_json_read_i64(muse_json_get(v, "group"), 0, &group) || group < 0 || group >= MUSE_GROUPS_MAX)) rc = muse_fail(d->err, MUSE_ERR_FORMAT, "\"group\" is not a group's number");
+    const uint32_t numbered = d->n_numbered;
+    if (rc == 0 && question) rc = add_parts(d, question, false);
+    if (rc == 0) rc = add_written(d, v);
+    d->n_numbered = numbered;   /* branches do not see each other's pictures */
+    b.group = (uint32_t)group;
+    b.n_parts = count(&d->parts, sizeof(PartDraft)) - first;
+    if (rc == 0) rc = add_bytes(d, &d->firsts, &first, sizeof first);
+    return rc < 0 ? rc : add_bytes(d, &d->branches, &b, sizeof b);
+}
+
+static int add_line(Draft *d, const MuseJsonValue *root, size_t *n_prefix)
+{
+    if (!muse_json_is(root, MUSE_JSON_OBJECT)) return muse_fail(d->err, MUSE_ERR_FORMAT, "not a JSON object");
+    int rc = add_parts(d, muse_json_get(root, "parts"), false);
+    *n_prefix = count(&d->parts, sizeof(PartDraft));
+    const MuseJsonValue *branches = muse_json_get(root, "branches");
+    if (rc < 0 || !branches) return rc < 0 ? rc : add_branch(d, root, NULL);
+    if (branches->type != MUSE_JSON_ARRAY || branches->len == 0) return muse_fail(d->err, MUSE_ERR_FORMAT, "\"branches\" is not a list with an element");
+    for (const MuseJsonValue *v = branches->u.first; v && rc == 0; v = v->next) rc = add_branch(d, v, muse_json_get(v, "parts"));
+    return rc;
+}
+
+/* Buffers stop growing: pointers are set and the sample takes them. */
+static int finish(Draft *d, size_t n_prefix, MuseTrainSample *out)
+{
+    const size_t n = count(&d->parts, sizeof(PartDraft));
+    SampleBlock *s = muse_zalloc(&d->rules->rt->alloc, sizeof *s);
+    if (s && n) s->parts = muse_zalloc_array(&d->rules->rt->alloc, n, sizeof *s->parts);
+    if (!s || (n && !s->parts)) {
+        muse_free(s);
+        return MUSE_NOMEM(d->err, n * sizeof *s->parts);
+    }
+    for (size_t i = 0; i < n; i++) {
+        const PartDraft *p = &((const PartDraft *)(const void *)d->parts.data)[i];
+        s->parts[i] = p->part;
+        if (p->part.modality == MUSE_TEXT) {
+            s->parts[i].ids = (const int32_t *)(const void *)d->ids.data + p->ids_at;
+            if (p->weighted) s->parts[i].weights = (const float *)(const void *)d->weights.data + p->ids_at;
+        } else s->parts[i].features = (const float *)(const void *)d->features.data + p->features_at;
+    }
+    s->branches = (MuseTrainBranch *)(void *)d->branches.data;
+    s->ids = d->ids.data, s->weights = d->weights.data, s->features = d->features.data;
+    d->branches.data = d->ids.data = d->weights.data = d->features.data = NULL;
+    out->n_branches = count(&d->branches, sizeof *s->branches);
+    for (size_t i = 0; i < out->n_branches; i++) s->branches[i].parts = s->parts + ((const size_t *)(const void *)d->firsts.data)[i];
+    out->prefix = s->parts;
+    out->n_prefix = n_prefix;
+    out->branches = s->branches;
+    out->handle = s;
+    return 0;
+}
+
+int muse_jsonl_sample(const MuseJsonlRules *rules, const char *folder, const char *line, size_t n, MuseTrainSample *out, MuseError *err)
+{
+    const MuseAllocator *a = &rules->rt->alloc;
+    Draft d = { .rules = rules, .folder = folder, .err = err };
+    MuseBuf *const buffers[] = { &d.parts, &d.ids, &d.weights, &d.features, &d.branches, &d.firsts };
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) buffers[i]->alloc = a;
+    MuseJson doc = { 0 };
+    size_t n_prefix = 0;
+    memset(out, 0, sizeof *out);
+    muse_family_from_config(&d.family, rules->model);
+    int rc = muse_json_parse(&doc, a, line, n, err);
+    if (rc == 0) rc = add_line(&d, doc.root, &n_prefix);
+    if (rc == 0) rc = finish(&d, n_prefix, out);
+    muse_json_close(&doc);
+    for (uint32_t i = 0; i < d.n_images; i++) muse_image_close(&d.images[i]);
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) muse_buf_clear(buffers[i]);
+    return rc;
+}
+
+void muse_jsonl_release(MuseTrainSample *s)
+{
+    SampleBlock *b = s->handle;
+    if (!b) return;
+    void *const blocks[] = { b->parts, b->branches, b->ids, b->weights, b->features };
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) muse_free(blocks[i]);
+    muse_free(b);
+    memset(s, 0, sizeof *s);
+}
+
+/* ---- the file ---- */
+
+static bool blank(const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (p[i] != ' ' && p[i] != '\t' && p[i] != '\r') return false;
+    return true;
+}
+
+/* counts lines, and, with room for them, notes them */
+static size_t index_lines(MuseJsonl *j)
+{
+    size_t n = 0, number = 1;
+    for (size_t at = 0; at < j->file.size; number++) {
+        const uint8_t *end = memchr(j->file.data + at, '\n', j->file.size - at);
+        const size_t stop = end ? (size_t)(end - j->file.data) : j->file.size;
+        if (!blank(j->file.data + at, stop - at)) {
+            if (j->lines) j->lines[n] = at, j->ends[n] = stop, j->numbers[n] = number;
+            n++;
+        }
+        at = stop + 1;
+    }
+    return n;
+}
+
+int muse_jsonl_open(MuseJsonl **out, const char *path, const MuseJsonlRules *rules, MuseError *err)
+{
+    const MuseAllocator *a = &rules->rt->alloc;
+    MuseJsonl *j = *out = muse_zalloc(a, sizeof *j);
+    if (!j) return MUSE_NOMEM(err, sizeof *j);
+    j->rules = *rules;
+    j->file.alloc = a;
+    j->path = muse_train_path(a, NULL, path, strlen(path));
+    int rc = j->path ? muse_file_open(&j->file, path, UINT64_MAX, err) : MUSE_NOMEM(err, strlen(path));
+    if (rc < 0) goto fail;
+    j->n = index_lines(j);
+    if (j->n == 0) {
+        rc = muse_fail(err, MUSE_ERR_FORMAT, "%s: no lines", path);
+        goto fail;
+    }
+    uint64_t *lines = muse_alloc_array(a, j->n, 3 * sizeof *lines);
+    if (!lines) {
+        rc = MUSE_NOMEM(err, j->n * 24);
+        goto fail;
+    }
+    j->lines = lines, j->ends = lines + j->n, j->numbers = lines + 2 * j->n;
+    index_lines(j);
+    return 0;
+fail:
+    muse_jsonl_close(out);
+    return rc;
+}
+
+void muse_jsonl_close(MuseJsonl **out)
+{
+    MuseJsonl *j = *out;
+    if (!j) return;
+    muse_file_close(&j->file);
+    muse_free(j->lines);
+    muse_free(j->path);
+    muse_free(j);
+    *out = NULL;
+}
+
+size_t muse_jsonl_lines(const MuseJsonl *j) { return j->n; }
+
+int muse_jsonl_make(MuseJsonl *j, uint64_t number, MuseTrainSample *out, MuseError *err)
+{
+    const uint64_t pass = number / j->n, in = number % j->n;
+    const size_t at = (size_t)(j->rules.shuffle ? muse_shuffle(in, j->n, j->rules.seed + pass * UINT64_C(0x9e3779b97f4a7c15)) : in);
+    char *folder = muse_train_path(&j->rules.rt->alloc, NULL, j->path, strlen(j->path));
+    if (!folder) return MUSE_NOMEM(err, strlen(j->path));
+    char *slash = strrchr(folder, '/');
+    if (slash) *slash = 0;
+    MuseError own = { 0 };
+    int rc = muse_jsonl_sample(&j->rules, slash ? folder : NULL, (const char *)j->file.data + j->lines[at], (size_t)(j->ends[at] - j->lines[at]), out, &own);
+    muse_free(folder);
+    if (rc == 0) return 0;
+    muse_fail_prefix(&own, rc, "%s:%llu", j->path, (unsigned long long)j->numbers[at]);
+    if (!j->rules.skip_broken || rc == MUSE_ERR_NOMEM) return muse_fail_copy(err, &own);
+    muse_log(&j->rules.rt->log, MUSE_LOG_WARN, "left out: %s", own.text);
+    return MUSE_AGAIN;
+}

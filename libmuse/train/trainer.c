@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The public trainer: opens what a document names, does steps, saves. The network is net.c, the optimiser optim.c, data data.c. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/bytes.h"
+#include "base/params.h"
+#include "libmuse/io/weights.h"
+#include "libmuse/model/model.h"
+#include "libmuse/train/checkpoint.h"
+#include "libmuse/train/data.h"
+#include "libmuse/train/train_config.h"
+
+struct MuseTrainer {
+    MuseRuntime *rt;
+    MuseTrainConfig config;
+    MuseBatchRules rules;
+    MuseNet   net;
+    MuseOptim optim;
+    MuseTextTokenizer *tokenizer;
+    MuseFile  tokenizer_file;
+    MuseData *data;
+    MuseTrainSource source;
+    MuseTrainLoader *loader;
+    MuseBatch *batches;          /* micro-batches of the step */
+    size_t n_batches, cap_batches;
+    MuseTaskSums last[MUSE_TASKS_MAX], step_tasks[MUSE_TASKS_MAX];
+    uint64_t task_tokens[MUSE_TASKS_MAX];
+    MuseTrainState state;
+    uint64_t limit, saved_at;    /* stop after; step of the newest checkpoint, UINT64_MAX: none */
+    MuseBuf  csv;
+    char    *out, *folder;
+    bool     has_net, has_optim, failed, from_data;
+};
+
+void muse_trainer_params_init(MuseTrainerParams *params) { MUSE_PARAMS_INIT(params); }
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+void muse_trainer_close(MuseTrainer **trainer)
+{
+    if (!trainer || !*trainer) return;
+    MuseTrainer *t = *trainer;
+    *trainer = NULL;
+    muse_train_loader_close(&t->loader);
+    muse_data_close(&t->data);
+    for (size_t i = 0; i < t->cap_batches; i++) muse_batch_clear(&t->batches[i]);
+    muse_free(t->batches);
+    if (t->has_optim) muse_optim_close(&t->optim, &t->net);
+    if (t->has_net) muse_net_close(&t->net);
+    muse_text_close(&t->tokenizer);
+    muse_file_close(&t->tokenizer_file);
+    muse_train_config_clear(&t->config);
+    muse_buf_clear(&t->csv);
+    muse_free(t->out);
+    muse_free(t->folder);
+    MuseRuntime *rt = t->rt;
+    muse_free(t);
+    muse_runtime_close(&rt);
+}
+
+/* ---- opening ---- */
+
+/* "model" is a folder: its config.json is the model's, its weights the start */
+static int read_start_config(MuseTrainer *t, MuseError *err)
+{
+    const MuseAllocator *a = &t->rt->alloc;
+    MuseFile f = { .alloc = a };
+    char *path = muse_path_beside(a, t->config.start, "config.json");
+    if (!path) return MUSE_NOMEM(err, strlen(t->config.start));
+    int rc = muse_file_open(&f, path, 1 << 24, err);
+    t->config.model_json.alloc = a;
+    if (rc == 0 && muse_buf_append(&t->config.model_json, f.data, f.size) < 0) rc = MUSE_NOMEM(err, f.size);
+    if (rc == 0 && (rc = muse_config_from_json(&t->config.model, a, &t->rt->log, f.data, f.size, err)) < 0) muse_fail_prefix(err, rc, "%s", path);
+    if (rc == 0 && t->config.model.arch != MUSE_ARCH_MUSE) rc = muse_fail(err, MUSE_ERR_UNSUPPORTED, "%s: not of family muse, the only one that is trained", path);
+    t->config.has_model = rc == 0;
+    muse_file_close(&f);
+    muse_free(path);
+    return rc < 0 ? rc : muse_train_config_check(&t->config, err);
+}
+
+static int open_tokenizer(MuseTrainer *t, MuseError *err)
+{
+    const MuseAllocator *a = &t->rt->alloc;
+    char *path = NULL;
+    if (t->config.tokenizer) path = muse_train_path(a, NULL, t->config.tokenizer, strlen(t->config.tokenizer));
+    else if (t->config.start) path = muse_path_beside(a, t->config.start, "tokenizer.json");
+    if (!path) return t->config.tokenizer || t->config.start ? MUSE_NOMEM(err, 1) : 0;
+    int rc = 0;
+    t->tokenizer_file.alloc = a;
+    if (t->config.tokenizer || muse_path_exists(path)) {
+        rc = muse_file_open(&t->tokenizer_file, path, UINT64_C(1) << 31, err);
+        if (rc == 0 && (rc = muse_text_open_memory(&t->tokenizer, t->rt, t->tokenizer_file.data, t->tokenizer_file.size, err)) < 0) muse_fail_prefix(err, rc, "%s", path);
+    }
+    MuseTextInfo info;
+    if (rc == 0 && t->tokenizer && muse_text_info(t->tokenizer, &info) == 0 && info.vocab_size > t->config.model.vocab)
+        rc = muse_fail(err, MUSE_ERR_FORMAT, "%s: %u tokens, but the model has %u", path, info.vocab_size, t->config.model.vocab);
+    muse_free(path);
+    return rc;
+}
+
+static void make_rules(MuseTrainer *t)
+{
+    const MuseTrainConfig *c = &t->config;
+    MuseFamily family;
+    muse_family_from_config(&family, &c->model);
+    t->rules = (MuseBatchRules){ .config = &c->model, .scale = family.image.scale, .offset = family.image.offset, .n_tasks = c->n_tasks, .n_groups = c->n_groups,
+                                 .n_heads = c->n_heads, .gaze = c->gaze_weight > 0 };
+    memcpy(t->rules.classes, c->classes, sizeof t->rules.classes);
+    if (c->place_sigma <= 0) return;
+    t->rules.place_first = c->place_first, t->rules.place_count = c->place_count;
+    t->rules.radius = (uint32_t)ceil(3 * c->place_sigma);
+    if (t->rules.radius > MUSE_SOFT_RADIUS_MAX) t->rules.radius = MUSE_SOFT_RADIUS_MAX;
+    for (uint32_t i = 0; i <= 2 * t->rules.radius; i++) {
+        const double x = ((double)i - t->rules.radius) / c->place_sigma;
+        t->rules.bell[i] = (float)exp(-0.5 * x * x);
+    }
+}
+
+static int open_net(MuseTrainer *t, MuseError *err)
+{
+    const MuseTrainConfig *c = &t->config;
+    bool bf16 = c->compute == 2;
+    for (uint32_t n = 1; n < c->model.n_layers; n++)   /* one table of angles serves all layers; the family's configuration has them all alike */
+        if (c->model.layers[n].head_width != c->model.layers[0].head_width) return muse_fail(err, MUSE_ERR_UNSUPPORTED, "layers of different head widths");
+    if (c->compute == 0) {
+        MuseGemm *probe;
+        const int rc = muse_gemm_open(&probe, t->rt, err);
+        if (rc < 0) return rc;
+        bf16 = muse_gemm_has_bf16(probe);
+        muse_gemm_close(&probe);
+    }
+    int rc = muse_net_open(&t->net, t->rt, &c->model, &t->rules, bf16, c->positions, err);
+    if (rc < 0) return rc;
+    t->has_net = true;
+    t->net.tap = c->tap, t->net.gaze_layer = c->gaze_layer, t->net.gaze_head = c->gaze_head;
+    rc = muse_optim_open(&t->optim, &t->net, &c->optim, err);
+    if (rc < 0) return rc;
+    t->has_optim = true;
+    muse_log(&t->rt->log, MUSE_LOG_INFO, "training in %s, %u threads, %zu parameters", bf16 ? "bf16" : "f32", t->rt->team.threads, t->net.layout.n_model);
+    return 0;
+}
+
+static int resume(MuseTrainer *t, MuseError *err)
+{
+    char *document = NULL;
+    if (!t->out) return muse_fail(err, MUSE_ERR_ARG, "nothing to resume: the run has no \"out\"");
+    int rc = muse_checkpoint_find(&t->rt->alloc, t->out, &t->folder, err);
+    if (rc == 0) rc = muse_checkpoint_read(t->folder, &t->net, &t->optim, &t->state, &t->csv, &document, err);
+    if (rc == 0 && strcmp(document, t->config.json) != 0)
+        muse_log(&t->rt->log, MUSE_LOG_WARN, "%s: the training document has changed since; the run goes on under the new one", t->folder);
+    if (rc == 0) t->saved_at = t->state.step;
+    muse_free(document);
+    return rc;
+}
+
+/* the first line of the log, with a column a task */
+static int begin_csv(MuseTrainer *t, MuseError *err)
+{
+    static const char columns[] = "step,positions,loss,text_loss,label_loss,gaze_loss,accuracy,grad_norm,rate,seconds";
+    int rc = muse_buf_append(&t->csv, columns, sizeof columns - 1);
+    for (uint32_t i = 0; i < t->config.n_tasks && rc == 0; i++) {
+        char name[80];
+        size_t n = (size_t)snprintf(name, sizeof name, ",task %s", t->config.tasks[i]);
+        for (size_t k = 1; k < n; k++) name[k] = name[k] == ',' || name[k] == '"' || (unsigned char)name[k] < ' ' ? '_' : name[k];
+        rc = muse_buf_append(&t->csv, name, n);
+    }
+    if (rc == 0) rc = muse_buf_append(&t->csv, "\n", 1);
+    return rc < 0 ? MUSE_NOMEM(err, t->csv.len) : 0;
+}
+
+static int begin_weights(MuseTrainer *t, const MuseTrainerParams *p, MuseError *err)
+{
+    char *found = NULL;
+    int rc;
+    t->csv.alloc = &t->rt->alloc;
+    if (p->resume) {
+        rc = resume(t, err);
+    } else {
+        if (t->out && muse_checkpoint_find(&t->rt->alloc, t->out, &found, NULL) == 0) {
+            rc = muse_fail(err, MUSE_ERR_STATE, "%s: there is a checkpoint already: resume it, or choose another folder", found);
+            muse_free(found);
+            return rc;
+        }
+        muse_layout_begin(&t->net.layout, &t->config.model, t->config.seed, t->net.master);
+        rc = t->config.start ? muse_checkpoint_read_model(t->config.start, &t->net, err) : 0;
+        if (rc == 0) rc = begin_csv(t, err);
+    }
+    if (rc == 0) muse_net_refresh(&t->net);
+    return rc;
+}
+
+static int open_data(MuseTrainer *t, const MuseTrainerParams *p, MuseError *err)
+{
+    int rc = 0;
+    if (p->source) {
+        MUSE_REQUIRE(err, p->source->struct_size >= sizeof(MuseTrainSource) && p->source->make);
+        t->source = *p->source;
+    } else {
+        rc = muse_data_open(&t->data, t->rt, &t->config, &t->config.model, t->tokenizer, err);
+        if (rc == 0) t->source = muse_data_source(t->data);
+        t->from_data = true;
+    }
+    if (rc < 0) return rc;
+    return muse_train_loader_open(&t->loader, &t->rt->alloc, &t->source, t->config.loaders, 2 * (size_t)t->config.samples, t->state.number, err);
+}
+
+static int open_all(MuseTrainer *t, const char *json, size_t size, const MuseTrainerParams *p, MuseError *err)
+{
+    const MuseAllocator *a = &t->rt->alloc;
+    int rc = muse_train_config_read(&t->config, a, &t->rt->log, json, size, p->folder, err);
+    if (rc < 0) return rc;
+    const char *out = p->out ? p->out : t->config.out;
+    if (out && !(t->out = muse_train_path(a, NULL, out, strlen(out)))) return MUSE_NOMEM(err, strlen(out));
+    if (t->config.start && (rc = read_start_config(t, err)) < 0) return rc;
+    if ((rc = open_tokenizer(t, err)) < 0) return rc;
+    make_rules(t);
+    if ((rc = open_net(t, err)) < 0) return rc;
+    if ((rc = begin_weights(t, p, err)) < 0) return rc;
+    t->limit = p->steps && p->steps < t->config.optim.steps ? p->steps : t->config.optim.steps;
+    return open_data(t, p, err);
+}
+
+int muse_trainer_open(MuseTrainer **out, MuseRuntime *rt, const char *json, size_t size, const MuseTrainerParams *params, MuseError *err)
+{
+    MUSE_REQUIRE(err, out);
+    *out = NULL;
+    MUSE_REQUIRE(err, json);
+    MuseTrainerParams p;
+    int rc = MUSE_PARAMS_IMPORT(&p, params, "MuseTrainerParams", err);
+    if (rc < 0) return rc;
+    MuseRuntime *held = muse_runtime_ref(rt);
+    MuseTrainer *t = held ? muse_zalloc(&held->alloc, sizeof *t) : NULL;
+    if (!t) {
+        muse_runtime_close(&held);
+        return MUSE_NOMEM(err, sizeof *t);
+    }
+    t->rt = held;
+    t->saved_at = UINT64_MAX;
+    rc = open_all(t, json, size, &p, err);
+    if (rc < 0) muse_trainer_close(&t);
+    *out = t;
+    return rc;
+}
+
+/* ---- a step ---- */
+
+static MuseBatch *next_batch(MuseTrainer *t, MuseError *err)
+{
+    if (t->n_batches == t->cap_batches) {
+        MuseBatch *more = muse_realloc_array(&t->rt->alloc, t->batches, t->cap_batches + 1, sizeof *more);
+        if (!more) {
+            MUSE_NOMEM(err, (t->cap_batches + 1) * sizeof *more);
+            return NULL;
+        }
+        t->batches = more;
+        more[t->cap_batches++] = (MuseBatch){ .alloc = &t->rt->alloc };
+    }
+    muse_batch_reset(&t->batches[t->n_batches]);
+    return &t->batches[t->n_batches++];
+}
+
+static int add_sample(MuseTrainer *t, const MuseTrainSample *s, MuseError *err)
+{
+    size_t rows = 0;
+    if (!muse_sample_rows(s, &rows) || rows > t->net.rows)
+        return muse_fail(err, MUSE_ERR_LIMIT, "a sample of %zu positions; \"batch\" allows %zu", rows, t->net.rows);
+    MuseBatch *b = t->n_batches ? &t->batches[t->n_batches - 1] : NULL;
+    if (!b || b->n + rows > t->net.rows) b = next_batch(t, err);
+    return b ? muse_batch_add(b, &t->rules, s, err) : MUSE_ERR_NOMEM;
+}
+
+static bool skips_broken(const MuseTrainer *t)
+{
+    bool all = t->from_data;
+    for (uint32_t i = 0; i < t->config.n_data; i++) all = all && (t->config.data[i].kind != MUSE_DATA_JSONL || t->config.data[i].skip_broken);
+    return all;
+}
+
+static int fetch(MuseTrainer *t, MuseError *err)
+{
+    t->n_batches = 0;
+    for (uint32_t taken = 0; taken < t->config.samples;) {
+        MuseTrainSample s;
+        const uint64_t number = muse_train_loader_number(t->loader);
+        int rc = muse_train_loader_next(t->loader, &s, &t->state.skipped, err);
+        if (rc < 0) return rc;
+        rc = rc == MUSE_DONE ? muse_fail(err, MUSE_ERR_STATE, "the source has no more samples") : add_sample(t, &s, err);
+        muse_train_loader_release(t->loader, &s);
+        if (rc == 0) taken++;
+        if (rc == MUSE_ERR_NOMEM || (rc < 0 && !skips_broken(t))) return muse_fail_prefix(err, rc, "sample %" PRIu64, number);
+        if (rc == 0) continue;
+        t->state.skipped++;
+        muse_log(&t->rt->log, MUSE_LOG_WARN, "left out: sample %" PRIu64 ": %s", number, err ? err->text : "");
+        if (t->state.skipped > 1000000) return muse_fail(err, MUSE_ERR_FORMAT, "over a million samples were left out");
+    }
+    t->state.number = muse_train_loader_number(t->loader);
+    return 0;
+}
+
+/* sums of weights -> what a weight is multiplied by */
+static MuseNetScale scales(const MuseTrainer *t)
+{
+    MuseNetScale s = { 0 };
+    for (size_t i = 0; i < t->n_batches; i++) muse_net_scale_add(&s, &t->batches[i]);
+    for (uint32_t i = 0; i < t->config.n_groups; i++) s.group[i] = s.group[i] > 0 ? t->config.group_weight[i] / s.group[i] : 0;
+    for (uint32_t i = 0; i < t->config.n_heads; i++) s.head[i] = s.head[i] > 0 ? t->config.head_weight[i] / s.head[i] : 0;
+    s.gaze = s.gaze > 0 ? t->config.gaze_weight / s.gaze : 0;
+    return s;
+}
+
+static int write_csv(MuseTrainer *t, const MuseTrainReport *r, MuseError *err)
+{
+    char text[320];
+    int n = snprintf(text, sizeof text, "%" PRIu64 ",%" PRIu64 ",%.9g,%.9g,%.9g,%.9g,%.6g,%.6g,%.6g,%.3f", r->step, r->total_positions, r->loss, r->text_loss, r->label_loss,
+                     r->gaze_loss, r->accuracy, r->grad_norm, r->rate, r->seconds);
+    int rc = muse_buf_append(&t->csv, text, (size_t)n);
+    for (uint32_t i = 0; i < t->config.n_tasks && rc == 0; i++) {
+        const MuseTaskSums *s = &t->step_tasks[i];
+        n = s->n ? snprintf(text, sizeof text, ",%.6g", s->loss / (double)s->n) : snprintf(text, sizeof text, ",");
+        rc = muse_buf_append(&t->csv, text, (size_t)n);
+    }
+    if (rc == 0) rc = muse_buf_append(&t->csv, "\n", 1);
+    return rc < 0 ? MUSE_NOMEM(err, t->csv.len) : 0;
+}
+
+/* forward, backward, update; nothing is changed unless loss and gradients are finite */
+static int compute(MuseTrainer *t, MuseTrainReport *r, MuseError *err)
+{
+    const MuseNetScale scale = scales(t);
+    MuseNetTerms terms = { 0 };
+    memset(t->net.grad, 0, t->net.layout.n_values * sizeof *t->net.grad);
+    memset(t->step_tasks, 0, sizeof t->step_tasks);
+    for (size_t i = 0; i < t->n_batches; i++) {
+        muse_net_pass(&t->net, &t->batches[i], &scale, &terms, t->step_tasks);
+        r->positions += t->batches[i].n;
+    }
+    r->text_loss = terms.text, r->label_loss = terms.labels, r->gaze_loss = terms.gaze;
+    r->loss = terms.text + terms.labels + terms.gaze;
+    r->accuracy = terms.n_targets ? (double)terms.n_hits / (double)terms.n_targets : 0;
+    r->grad_norm = muse_optim_norm(&t->optim, &t->net);
+    r->rate = muse_optim_factor(&t->config.optim, t->state.step);
+    if (!isfinite(r->loss) || !isfinite(r->grad_norm)) {
+        t->failed = true;
+        return muse_fail(err, MUSE_ERR_STATE, "step %" PRIu64 ": loss %g, gradient norm %g: not finite; weights are as before this step. A lower rate, or a checkpoint before it, may help",
+                         t->state.step + 1, r->loss, r->grad_norm);
+    }
+    muse_optim_step(&t->optim, &t->net, t->state.step, r->grad_norm);
+    t->state.step++;
+    t->state.positions += r->positions;
+    for (uint32_t i = 0; i < t->config.n_tasks; i++) {
+        if (t->step_tasks[i].n) t->last[i] = t->step_tasks[i];
+        t->task_tokens[i] += t->step_tasks[i].n;
+    }
+    return 0;
+}
+
+int muse_trainer_step(MuseTrainer *t, MuseTrainReport *out, MuseError *err)
+{
+    MUSE_REQUIRE(err, t);
+    if (t->failed) return muse_fail(err, MUSE_ERR_STATE, "an earlier step failed: open the run again");
+    if (t->state.step >= t->limit) return MUSE_DONE;
+    MuseError own = { 0 };
+    const double start = now();
+    MuseTrainReport r = { .steps = t->limit };
+    int rc = fetch(t, &own);
+    r.wait_seconds = now() - start;
+    if (rc == 0) rc = compute(t, &r, &own);
+    r.seconds = now() - start;
+    r.step = t->state.step, r.total_positions = t->state.positions, r.skipped = t->state.skipped;
+    if (rc == 0) rc = write_csv(t, &r, &own);
+    const bool due = t->state.step == t->limit || t->state.step % t->config.every == 0;
+    if (rc == 0 && t->out && due) {
+        rc = muse_trainer_save(t, &own);
+        r.saved = rc == 0;
+    }
+    if (rc < 0) {
+        t->failed = true;
+        return muse_fail_copy(err, &own);
+    }
+    if (out) *out = r;
+    return 0;
+}
+
+int muse_trainer_save(MuseTrainer *t, MuseError *err)
+{
+    MUSE_REQUIRE(err, t);
+    if (!t->out) return muse_fail(err, MUSE_ERR_STATE, "the run has no \"out\"");
+    if (t->saved_at == t->state.step) return 0;
+    const MuseCheckpoint c = { .alloc = &t->rt->alloc, .out = t->out, .net = &t->net, .optim = &t->optim, .state = t->state, .config_json = t->config.model_json.data,
+                               .config_bytes = t->config.model_json.len, .tokenizer_json = t->tokenizer_file.data, .tokenizer_bytes = t->tokenizer_file.size,
+                               .document = t->config.json, .csv = &t->csv, .keep = t->config.keep };
+    char *folder;
+    const int rc = muse_checkpoint_write(&c, &folder, err);
+    if (rc < 0) return rc;
+    muse_free(t->folder);
+    t->folder = folder;
+    t->saved_at = t->state.step;
+    return 0;
+}
+
+/* ---- reading ---- */
+
+int muse_trainer_info(const MuseTrainer *t, MuseTrainerInfo *out)
+{
+    if (!t || !out) return MUSE_ERR_ARG;
+    const uint64_t n = t->net.layout.n_values;
+    *out = (MuseTrainerInfo){ t->state.step, t->limit, t->net.layout.n_model, n * (16 + t->net.act + (t->optim.ema ? 4 : 0)) + t->net.arena.cap, t->net.bf16 ? "bf16" : "f32", t->folder,
+                              t->config.n_tasks };
+    return 0;
+}
+
+int muse_trainer_task(const MuseTrainer *t, size_t i, MuseTrainTask *out)
+{
+    if (!t || !out) return MUSE_ERR_ARG;
+    if (i >= t->config.n_tasks) return MUSE_ERR_NOT_FOUND;
+    const MuseTaskSums *s = &t->last[i];
+    const double n = s->n ? (double)s->n : 1;
+    *out = (MuseTrainTask){ t->config.tasks[i], s->loss / n, (double)s->hits / n, t->task_tokens[i] };
+    return 0;
+}
