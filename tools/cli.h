@@ -71,5 +71,6 @@ int cmd_convert(Cli *cli);
 int cmd_inspect(Cli *cli);
 int cmd_tokens(Cli *cli);
 int cmd_worlds(Cli *cli);
+int cmd_train(Cli *cli);
 
 #endif

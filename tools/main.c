@@ -11,6 +11,7 @@ static const struct { const char *name; int (*run)(Cli *); const char *help; } c
     { "inspect", cmd_inspect, "show what a model file is, and what running it takes" },
     { "tokens", cmd_tokens, "show the sequence that text, pictures and sounds become" },
     { "worlds", cmd_worlds, "draw pictures and sounds with questions and answers, as a data set" },
+    { "train", cmd_train, "train a small model from zero or from weights" },
 };
 
 static void help(FILE *to)

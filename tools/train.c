@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* muse train: a run that a JSON document describes, with progress on stderr; an interrupt saves and stops. */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tools/cli.h"
+
+typedef struct Train {
+    const char *path, *out;
+    bool resume;
+    uint64_t steps;
+    MuseRuntime *rt;
+    MuseTrainer *trainer;
+    MuseTrainReport last;
+    double *speeds;          /* positions/s of each step of this sitting */
+    size_t n, cap;
+    double began, said;
+    bool terminal, cancelled;
+} Train;
+
+static volatile sig_atomic_t interrupts;
+
+static void on_interrupt(int signal_number)
+{
+    (void)signal_number;
+    if (++interrupts > 1) _exit(EXIT_CANCELLED);   /* the second one does not wait for the step */
+}
+
+static void help(FILE *to)
+{
+    fputs("usage: muse train CONFIG.json [OPTION ...]\n"
+          "Trains a model of the muse family as the document says (docs/train.md). Checkpoints are model folders. An interrupt saves\n"
+          "after the step and stops; a second one stops at once.\n\n"
+          "  --resume                  go on from the newest checkpoint\n"
+          "  --out DIR                 instead of the document's \"out\"\n"
+          "  --steps N                 stop after step N; the schedule stays as in the document\n"
+          "  --threads N               size of the thread team; all cores unless told\n"
+          "  --json                    JSON on stdout at the end\n"
+          "  --quiet                   no progress, no warnings\n"
+          "\nexit codes: 0 done, 2 usage, 3 bad input file, 4 unsupported, 5 memory or limit, 6 interrupted, 1 anything else\n", to);
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* median of the steps after two that warm up; what else is there if there are no more */
+static double speed(const Train *o)
+{
+    const size_t skip = o->n > 4 ? 2 : 0, n = o->n - skip;
+    double *sorted = malloc((n + 1) * sizeof *sorted), middle = 0;
+    if (!sorted || n == 0) {
+        free(sorted);
+        return 0;
+    }
+    memcpy(sorted, o->speeds + skip, n * sizeof *sorted);
+    qsort(sorted, n, sizeof *sorted, by_size);
+    middle = n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
+    free(sorted);
+    return middle;
+}
+
+/* ---- progress ---- */
+
+static void print_time(double seconds)
+{
+    const unsigned long s = seconds > 0 && seconds < 1e9 ? (unsigned long)seconds : 0;
+    if (s >= 3600) fprintf(stderr, "%lu:%02lu:%02lu", s / 3600, s / 60 % 60, s % 60);
+    else fprintf(stderr, "%lu:%02lu", s / 60, s % 60);
+}
+
+static void print_tasks(const Train *o)
+{
+    MuseTrainTask task;
+    for (size_t i = 0; muse_trainer_task(o->trainer, i, &task) == 0; i++)
+        if (task.n) fprintf(stderr, "  %s %.3f", task.name, task.loss);
+}
+
+static void progress(Train *o, bool last)
+{
+    enum { BAR = 24 };
+    const MuseTrainReport *r = &o->last;
+    const double t = now(), wait = o->terminal ? 0.2 : 15, left = (double)(r->steps - r->step) * (t - o->began) / (o->n ? (double)o->n : 1);
+    if (!last && o->n > 1 && t - o->said < wait) return;
+    o->said = t;
+    if (o->terminal) {
+        const int done = r->steps ? (int)(BAR * r->step / r->steps) : BAR;
+        fprintf(stderr, "\r\033[K[%.*s%.*s] ", done, "########################", BAR - done, "........................");
+    }
+    fprintf(stderr, "%" PRIu64 "/%" PRIu64 "  loss %.4f  right %.1f %%  %.0f positions/s  left ", r->step, r->steps, r->loss, 100 * r->accuracy, (double)r->positions / r->seconds);
+    print_time(left);
+    print_tasks(o);
+    if (r->saved) fputs("  saved", stderr);
+    if (!o->terminal || last || r->saved) fputc('\n', stderr);
+}
+
+/* ---- the run ---- */
+
+static int note(Train *o)
+{
+    if (o->n == o->cap) {
+        const size_t cap = o->cap ? 2 * o->cap : 1024;
+        double *more = realloc(o->speeds, cap * sizeof *more);
+        if (!more) return MUSE_ERR_NOMEM;
+        o->speeds = more;
+        o->cap = cap;
+    }
+    o->speeds[o->n++] = (double)o->last.positions / o->last.seconds;
+    return 0;
+}
+
+static int run(Train *o, const Cli *cli, MuseError *err)
+{
+    int rc;
+    o->began = o->said = now();
+    while ((rc = muse_trainer_step(o->trainer, &o->last, err)) == 0) {
+        if (note(o) < 0) {
+            *err = (MuseError){ MUSE_ERR_NOMEM, "no memory for the speeds of the steps" };
+            return err->code;
+        }
+        if (!cli->quiet) progress(o, o->last.step == o->last.steps);
+        if (!interrupts || o->last.step == o->last.steps) continue;
+        o->cancelled = true;
+        MuseTrainerInfo info;
+        muse_trainer_info(o->trainer, &info);
+        rc = muse_trainer_save(o->trainer, err);
+        if (rc == MUSE_ERR_STATE) fprintf(stderr, "\nmuse: interrupted; nothing is saved: the run has no \"out\"\n");
+        if (rc == 0 && muse_trainer_info(o->trainer, &info) == 0) fprintf(stderr, "\nmuse: interrupted; saved %s: go on with --resume\n", info.folder);
+        return rc == MUSE_ERR_STATE ? 0 : rc;
+    }
+    return rc == MUSE_DONE ? 0 : rc;
+}
+
+static int print_json(const Train *o)
+{
+    const MuseTrainReport *r = &o->last;
+    MuseTrainerInfo info;
+    MuseTrainTask task;
+    muse_trainer_info(o->trainer, &info);
+    yajl_gen g = yajl_gen_alloc(NULL);
+    yajl_gen_map_open(g);
+    json_integer(g, "step", (long long)info.step);
+    json_integer(g, "steps", (long long)info.steps);
+    json_number(g, "loss", r->loss);
+    json_number(g, "text_loss", r->text_loss);
+    json_number(g, "accuracy", r->accuracy);
+    json_number(g, "positions_per_s", speed(o));
+    json_number(g, "gflops_6n", 6e-9 * (double)info.n_parameters * speed(o));
+    json_integer(g, "parameters", (long long)info.n_parameters);
+    json_integer(g, "memory_bytes", (long long)info.memory_bytes);
+    json_integer(g, "positions", (long long)r->total_positions);
+    json_integer(g, "skipped", (long long)r->skipped);
+    json_number(g, "seconds", now() - o->began);
+    json_text(g, "compute", info.compute);
+    json_bool(g, "interrupted", o->cancelled);
+    if (info.folder) json_text(g, "folder", info.folder);
+    json_key(g, "tasks");
+    yajl_gen_map_open(g);
+    for (size_t i = 0; muse_trainer_task(o->trainer, i, &task) == 0; i++) {
+        json_key(g, task.name);
+        yajl_gen_map_open(g);
+        json_number(g, "loss", task.loss);
+        json_number(g, "accuracy", task.accuracy);
+        json_integer(g, "tokens", (long long)task.n);
+        yajl_gen_map_close(g);
+    }
+    yajl_gen_map_close(g);
+    yajl_gen_map_close(g);
+    const int code = json_print(g);
+    yajl_gen_free(g);
+    return code;
+}
+
+static int read_options(Cli *cli, Train *o)
+{
+    int code = EXIT_OK;
+    const char *option, *value;
+    while ((option = cli_next(cli, &code))) {
+        if (strcmp(option, "--resume") == 0) {
+            o->resume = true;
+        } else if (strcmp(option, "--out") == 0) {
+            o->out = cli_value(cli, option, &code);
+        } else if (strcmp(option, "--steps") == 0) {
+            char *end;
+            value = cli_value(cli, option, &code);
+            errno = 0;
+            const unsigned long long n = value ? strtoull(value, &end, 10) : 1;
+            if (value && (*value < '0' || *value > '9' || *end || errno || n == 0)) code = cli_usage("--steps %s: 1 or more", value);
+            o->steps = n;
+        } else if (strcmp(option, "--help") == 0 || strcmp(option, "-h") == 0) {
+            help(stdout);
+            return -1;
+        } else if (option[0] == '-' && option[1]) {
+            code = cli_usage("train: no such option: %s", option);
+        } else if (o->path) {
+            code = cli_usage("train: one document, not %s and %s", o->path, option);
+        } else {
+            o->path = option;
+        }
+    }
+    if (code == EXIT_OK && cli->n_parts) code = cli_usage("train takes no parts: its data is named in the document");
+    if (code == EXIT_OK && cli->seed) code = cli_usage("train takes its seed from the document");
+    if (code == EXIT_OK && !o->path) code = cli_usage("train: which document? (muse train CONFIG.json)");
+    return code;
+}
+
+static char *read_document(const char *path, size_t *size)
+{
+    FILE *f = fopen(path, "rb");
+    char *text = NULL;
+    *size = 0;
+    for (size_t cap = 0; f;) {
+        if (*size == cap) {
+            char *more = cap < (1u << 26) ? realloc(text, cap = cap ? 2 * cap : 1 << 16) : NULL;
+            if (!more) {
+                errno = ENOMEM;
+                break;
+            }
+            text = more;
+        }
+        const size_t n = fread(text + *size, 1, cap - *size, f);
+        *size += n;
+        if (n) continue;
+        if (ferror(f)) break;
+        fclose(f);
+        return text;
+    }
+    fprintf(stderr, "muse: %s: can't read: %s\n", path, strerror(errno));
+    if (f) fclose(f);
+    free(text);
+    return NULL;
+}
+
+/* paths of a document start where it lies */
+static char *folder_of(const char *path)
+{
+    char *folder = strdup(path), *slash = folder ? strrchr(folder, '/') : NULL;
+    if (slash) slash[slash == folder] = 0;
+    else if (folder) {
+        free(folder);
+        folder = strdup(".");
+    }
+    return folder;
+}
+
+int cmd_train(Cli *cli)
+{
+    Train o = { .terminal = isatty(2) };
+    int code = read_options(cli, &o);
+    if (code != EXIT_OK) return code < 0 ? EXIT_OK : code;
+    size_t size;
+    char *json = read_document(o.path, &size), *folder = json ? folder_of(o.path) : NULL;
+    if (!json || !folder) {
+        free(json);
+        return json ? EXIT_RESOURCE : EXIT_INPUT;
+    }
+    MuseError err = { 0 };
+    MuseTrainerParams p;
+    muse_trainer_params_init(&p);
+    p.folder = folder, p.out = o.out, p.resume = o.resume, p.steps = o.steps;
+    int rc = muse_runtime_open(&o.rt, &cli->runtime, &err);
+    if (rc == 0) rc = muse_trainer_open(&o.trainer, o.rt, json, size, &p, &err);
+    if (rc == 0) {
+        struct sigaction action = { .sa_handler = on_interrupt }, before;
+        sigaction(SIGINT, &action, &before);
+        rc = run(&o, cli, &err);
+        sigaction(SIGINT, &before, NULL);
+    }
+    if (rc < 0) code = cli_fail(&err, o.path);
+    else if (cli->json) code = print_json(&o);
+    if (rc == 0 && code == EXIT_OK && o.cancelled) code = EXIT_CANCELLED;
+    muse_trainer_close(&o.trainer);
+    muse_runtime_close(&o.rt);
+    free(o.speeds);
+    free(json);
+    free(folder);
+    return code;
+}
