@@ -74,7 +74,7 @@ static int read_start_config(MuseTrainer *t, MuseError *err)
 {
     const MuseAllocator *a = &t->rt->alloc;
     MuseFile f = { .alloc = a };
-    char *path = muse_path_beside(a, t->config.start, "config.json");
+    char *path = muse_train_path(a, t->config.start, "config.json", 11);
     if (!path) return MUSE_NOMEM(err, strlen(t->config.start));
     int rc = muse_file_open(&f, path, 1 << 24, err);
     t->config.model_json.alloc = a;
@@ -92,7 +92,7 @@ static int open_tokenizer(MuseTrainer *t, MuseError *err)
     const MuseAllocator *a = &t->rt->alloc;
     char *path = NULL;
     if (t->config.tokenizer) path = muse_train_path(a, NULL, t->config.tokenizer, strlen(t->config.tokenizer));
-    else if (t->config.start) path = muse_path_beside(a, t->config.start, "tokenizer.json");
+    else if (t->config.start) path = muse_train_path(a, t->config.start, "tokenizer.json", 14);
     if (!path) return t->config.tokenizer || t->config.start ? MUSE_NOMEM(err, 1) : 0;
     int rc = 0;
     t->tokenizer_file.alloc = a;
@@ -271,10 +271,10 @@ static MuseBatch *next_batch(MuseTrainer *t, MuseError *err)
 static int add_sample(MuseTrainer *t, const MuseTrainSample *s, MuseError *err)
 {
     size_t rows = 0;
-    if (!muse_sample_rows(s, &rows) || rows > t->net.rows)
-        return muse_fail(err, MUSE_ERR_LIMIT, "a sample of %zu positions; \"batch\" allows %zu", rows, t->net.rows);
+    if (!muse_sample_rows(s, &rows) || rows > t->config.positions)
+        return muse_fail(err, MUSE_ERR_LIMIT, "a sample of %zu positions; \"batch\" allows %u", rows, t->config.positions);
     MuseBatch *b = t->n_batches ? &t->batches[t->n_batches - 1] : NULL;
-    if (!b || b->n + rows > t->net.rows) b = next_batch(t, err);
+    if (!b || b->n + rows > t->config.positions) b = next_batch(t, err);
     return b ? muse_batch_add(b, &t->rules, s, err) : MUSE_ERR_NOMEM;
 }
 
