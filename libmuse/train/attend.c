@@ -140,12 +140,19 @@ static void forward_items(MuseNet *net, const void *job, size_t worker, size_t b
     }
 }
 
+/* of one head of one sample, in values of a row-wise step: a score takes K multiply-adds of a product, some 16 a value */
+static size_t cost_of(const MuseBatch *b, const MuseLayerConfig *c)
+{
+    const size_t rows = b->n_samples ? b->n / b->n_samples : 0;
+    return rows * rows / 2 * (2 + c->head_width / 16);
+}
+
 void muse_attend(MuseNet *net, const MuseBatch *b, uint32_t layer)
 {
     const Attend job = { b, layer, NULL };
     const size_t hk = (size_t)net->c->layers[layer].heads * net->c->layers[layer].head_width;
     memset(muse_act_at(net, net->layers[layer].o, b->n * hk), 0, (muse_round_rows(b->n) - b->n) * hk * net->act);   /* rows that only round up stay zero */
-    muse_net_rows(net, b->n_samples * net->c->layers[layer].heads, forward_items, &job);
+    muse_net_rows(net, b->n_samples * net->c->layers[layer].heads, cost_of(b, &net->c->layers[layer]), forward_items, &job);
 }
 
 /* ---- backward ---- */
@@ -226,5 +233,5 @@ void muse_attend_back(MuseNet *net, const MuseBatch *b, uint32_t layer, const Mu
     const Attend job = { b, layer, scale };
     const size_t width = stride_qkv(&net->c->layers[layer]);
     memset(muse_act_at(net, net->dbig, b->n * width), 0, (muse_round_rows(b->n) - b->n) * width * net->act);
-    muse_net_rows(net, b->n_samples * net->c->layers[layer].kv_heads, backward_items, &job);
+    muse_net_rows(net, b->n_samples * net->c->layers[layer].kv_heads, 3 * cost_of(b, &net->c->layers[layer]), backward_items, &job);
 }

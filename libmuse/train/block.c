@@ -67,14 +67,14 @@ static void activate(MuseNet *net, const void *job, size_t worker, size_t begin,
 void muse_block(MuseNet *net, const MuseBatch *b, uint32_t layer, size_t n)
 {
     const Step s = step_of(net, layer);
-    muse_net_rows(net, n, norm1, &s);
+    muse_net_rows(net, n, s.d, norm1, &s);
     muse_linear(net, &(MuseLinear){ s.p->qkv, n, s.qkv, s.d }, s.a->h1, s.a->qkv);
-    muse_net_rows(net, n, turn, &s);
+    muse_net_rows(net, n, s.qk, turn, &s);
     muse_attend(net, b, layer);
     muse_linear_f32(net, &(MuseLinear){ s.p->wo, n, s.d, s.hk }, s.a->o, net->x, true);
-    muse_net_rows(net, n, norm2, &s);
+    muse_net_rows(net, n, s.d, norm2, &s);
     muse_linear(net, &(MuseLinear){ s.p->up, n, s.gated ? 2 * s.f : s.f, s.d }, s.a->h2, s.a->u);
-    muse_net_rows(net, n, activate, &s);
+    muse_net_rows(net, n, s.f, activate, &s);
     muse_linear_f32(net, &(MuseLinear){ s.p->down, n, s.d, s.f }, s.a->a, net->x, true);
 }
 
@@ -130,26 +130,26 @@ void muse_block_back(MuseNet *net, const MuseBatch *b, uint32_t layer, size_t n,
     const Step s = step_of(net, layer);
     const MuseLinear down = { s.p->down, n, s.d, s.f }, up = { s.p->up, n, s.gated ? 2 * s.f : s.f, s.d };
     const MuseLinear out = { s.p->wo, n, s.d, s.hk }, qkv = { s.p->qkv, n, s.qkv, s.d };
-    muse_net_rows(net, n, store_dx, &s);
+    muse_net_rows(net, n, s.d, store_dx, &s);
     muse_linear_back_w(net, &down, net->dxa, s.a->a);
     muse_linear_back_x(net, &down, net->dxa, net->dmid);
-    muse_net_rows(net, n, activate_back, &s);
+    muse_net_rows(net, n, s.f, activate_back, &s);
     muse_linear_back_w(net, &up, net->dbig, s.a->h2);
     muse_linear_back_x_f32(net, &up, net->dbig, net->dh);
-    muse_net_rows(net, n, norm2_back, &s);
+    muse_net_rows(net, n, s.d, norm2_back, &s);
     muse_net_gather_partial(net, net->grad + s.p->ffn_norm, s.d);
 
-    muse_net_rows(net, n, store_dx, &s);
+    muse_net_rows(net, n, s.d, store_dx, &s);
     muse_linear_back_w(net, &out, net->dxa, s.a->o);
     muse_linear_back_x(net, &out, net->dxa, net->dmid);
     muse_attend_back(net, b, layer, scale);
-    muse_net_rows(net, b->n, turn_back, &s);
+    muse_net_rows(net, b->n, s.qk, turn_back, &s);
     if (s.qk_norm) {
         /* q_norm and k_norm lie side by side */
         muse_net_gather_partial(net, net->grad + s.p->q_norm, 2 * (size_t)s.lc->head_width);
     }
     muse_linear_back_w(net, &qkv, net->dbig, s.a->h1);
     muse_linear_back_x_f32(net, &qkv, net->dbig, net->dh);
-    muse_net_rows(net, n, norm1_back, &s);
+    muse_net_rows(net, n, s.d, norm1_back, &s);
     muse_net_gather_partial(net, net->grad + s.p->attn_norm, s.d);
 }

@@ -70,14 +70,14 @@ static void embed_patches(MuseNet *net, const MuseBatch *b)
     const Media m = { b, b->patch_row, b->n_patches, p, b->patches, net->master + l->image_proj_b, true };
     clear_tail(net, net->patch_n, b->n_patches, p);
     clear_tail(net, net->patch_unit, b->n_patches, p);
-    muse_net_rows(net, n, patch_in, &m);
+    muse_net_rows(net, n, p, patch_in, &m);
     if (mlp) {
         muse_linear(net, &(MuseLinear){ l->hidden, n, mlp, p }, net->patch_n, net->patch_u);
-        muse_net_rows(net, n, hidden, NULL);
+        muse_net_rows(net, n, mlp, hidden, NULL);
         clear_tail(net, net->patch_a, b->n_patches, mlp);
     }
     muse_linear_f32(net, &(MuseLinear){ l->image_proj, n, d, mlp ? mlp : p }, mlp ? net->patch_a : net->patch_n, net->media, false);
-    muse_net_rows(net, n, media_rows, &m);
+    muse_net_rows(net, n, net->c->width, media_rows, &m);
 }
 
 static void embed_frames(MuseNet *net, const MuseBatch *b)
@@ -88,12 +88,12 @@ static void embed_frames(MuseNet *net, const MuseBatch *b)
     clear_tail(net, net->frame, b->n_frames, w);
     net->ops->store(net->frame, b->frames, b->n_frames * w);
     muse_linear_f32(net, &(MuseLinear){ l->audio, n, d, w }, net->frame, net->media, false);
-    muse_net_rows(net, n, media_rows, &m);
+    muse_net_rows(net, n, net->c->width, media_rows, &m);
 }
 
 void muse_embed(MuseNet *net, const MuseBatch *b, size_t n)
 {
-    muse_net_rows(net, n, text_rows, b);
+    muse_net_rows(net, n, net->c->width, text_rows, b);
     if (b->n_patches) embed_patches(net, b);
     if (b->n_frames) embed_frames(net, b);
 }
@@ -149,7 +149,7 @@ static void column_sums(MuseNet *net, const void *job, size_t worker, size_t beg
 static void bias_back(MuseNet *net, size_t at, const void *d, size_t n, size_t width)
 {
     const Sum s = { d, width, false };
-    muse_net_rows(net, n, column_sums, &s);
+    muse_net_rows(net, n, s.width, column_sums, &s);
     muse_net_gather_partial(net, net->grad + at, width);
 }
 
@@ -167,30 +167,30 @@ static void patches_back(MuseNet *net, const MuseBatch *b)
     const size_t d = net->c->width, p = patch_values(net), n = muse_round_rows(b->n_patches), mlp = net->c->image.mlp;
     const Media m = { .b = b, .rows = b->patch_row, .n = b->n_patches };
     const MuseLinear proj = { l->image_proj, n, d, mlp ? mlp : p }, first = { l->hidden, n, mlp, p };
-    muse_net_rows(net, n, collect, &m);
+    muse_net_rows(net, n, net->c->width, collect, &m);
     bias_back(net, l->image_proj_b, net->dxa, n, d);
     muse_linear_back_w(net, &proj, net->dxa, mlp ? net->patch_a : net->patch_n);
     void *dn = net->dmid;
     muse_linear_back_x(net, &proj, net->dxa, mlp ? net->dbig : dn);
     if (mlp) {
-        muse_net_rows(net, n, hidden_back, NULL);
+        muse_net_rows(net, n, mlp, hidden_back, NULL);
         bias_back(net, l->hidden_b, net->dbig, n, mlp);
         muse_linear_back_w(net, &first, net->dbig, net->patch_n);
         muse_linear_back_x(net, &first, net->dbig, dn);
     }
     const Sum s = { dn, p, true };
-    muse_net_rows(net, n, column_sums, &s);
+    muse_net_rows(net, n, s.width, column_sums, &s);
     muse_net_gather_partial(net, net->grad + l->image_norm, 2 * p);   /* the bias lies behind the weight */
 }
 
 void muse_embed_back(MuseNet *net, const MuseBatch *b)
 {
-    muse_net_rows(net, net->c->width, tables_back, b);
+    muse_net_rows(net, net->c->width, b->n, tables_back, b);
     if (b->n_patches) patches_back(net, b);
     if (!b->n_frames) return;
     const size_t n = muse_round_rows(b->n_frames);
     const Media m = { .b = b, .rows = b->frame_row, .n = b->n_frames };
-    muse_net_rows(net, n, collect, &m);
+    muse_net_rows(net, n, net->c->width, collect, &m);
     bias_back(net, net->layout.audio_b, net->dxa, n, net->c->width);
     muse_linear_back_w(net, &(MuseLinear){ net->layout.audio, n, net->c->width, net->c->audio.frame }, net->dxa, net->frame);
 }

@@ -10,6 +10,9 @@ static size_t chunk(size_t left)
     return c;
 }
 
+/* one thread for little work: see muse_net_rows() */
+static size_t lane_of(const MuseGemmArgs *a) { return a->m * a->n * a->k < (size_t)1 << 21 ? MUSE_GEMM_TEAM + 1 : MUSE_GEMM_TEAM; }
+
 static void forward(MuseNet *net, const MuseLinear *l, const void *x, void *y, bool c_bf16, bool add)
 {
     const size_t y_bytes = c_bf16 ? 2 : 4;
@@ -17,7 +20,7 @@ static void forward(MuseNet *net, const MuseLinear *l, const void *x, void *y, b
         n = chunk(l->n - at);
         const MuseGemmArgs args = { n, l->m, l->k, muse_act_at(net, x, at * l->k), muse_act_at(net, net->work, l->w), (uint8_t *)y + at * l->m * y_bytes, l->k, l->k, l->m,
                                     false, true, add, net->bf16, c_bf16 };
-        muse_gemm_run(net->gemm, MUSE_GEMM_TEAM, &args);
+        muse_gemm_run(net->gemm, lane_of(&args), &args);
     }
 }
 
@@ -31,7 +34,7 @@ static void back_x(MuseNet *net, const MuseLinear *l, const void *dy, void *dx, 
         n = chunk(l->n - at);
         const MuseGemmArgs args = { n, l->k, l->m, muse_act_at(net, dy, at * l->m), muse_act_at(net, net->work, l->w), (uint8_t *)dx + at * l->k * x_bytes, l->m, l->k, l->k,
                                     false, false, false, net->bf16, c_bf16 };
-        muse_gemm_run(net->gemm, MUSE_GEMM_TEAM, &args);
+        muse_gemm_run(net->gemm, lane_of(&args), &args);
     }
 }
 
@@ -44,6 +47,6 @@ void muse_linear_back_w(MuseNet *net, const MuseLinear *l, const void *dy, const
         n = chunk(l->n - at);
         const MuseGemmArgs args = { l->m, l->k, n, muse_act_at(net, dy, at * l->m), muse_act_at(net, x, at * l->k), net->grad + l->w, l->m, l->k, l->k,
                                     true, false, true, net->bf16, false };
-        muse_gemm_run(net->gemm, MUSE_GEMM_TEAM, &args);
+        muse_gemm_run(net->gemm, lane_of(&args), &args);
     }
 }

@@ -44,7 +44,7 @@ static void chunk_loss(MuseNet *net, const Head *h)
         else memset(muse_act_at(net, net->head_h, i * d), 0, d * net->act);
     }
     muse_linear_f32(net, &linear, net->head_h, net->logits, false);
-    muse_net_rows(net, h->size, judge, h);
+    muse_net_rows(net, h->size, 4 * h->classes, judge, h);
     muse_linear_back_w(net, &linear, net->dlogits, net->head_h);
     muse_linear_back_x_f32(net, &linear, net->dlogits, net->head_dh);
     if (h->bias) net->ops->bias_back(net->grad + h->bias_at, net->dlogits, h->n, h->classes);

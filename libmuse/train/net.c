@@ -191,9 +191,14 @@ static void worker_rows(void *user, size_t begin, size_t end)
     }
 }
 
-void muse_net_rows(MuseNet *net, size_t n, MuseNetRows *fn, const void *job)
+void muse_net_rows(MuseNet *net, size_t n, size_t cost, MuseNetRows *fn, const void *job)
 {
+    enum { WORTH = 1 << 17 };   /* values; some 50 us of one core */
     Rows r = { net, n, fn, job };
+    if (n * cost < WORTH) {
+        if (n) fn(net, job, 0, 0, n);
+        return;
+    }
     muse_parallel_for(&net->rt->team, net->rt->team.threads, 1, worker_rows, &r);
 }
 
@@ -276,13 +281,13 @@ void muse_net_pass(MuseNet *net, const MuseBatch *b, const MuseNetScale *scale, 
     const uint32_t layers = net->c->n_layers;
     const bool labels = b->n_labels > 0;
     if (b->n == 0) return;
-    muse_net_rows(net, b->n, angles, b);
+    muse_net_rows(net, b->n, 16 * (size_t)net->c->layers[0].head_width, angles, b);
     muse_embed(net, b, n);
     for (uint32_t l = 0; l <= layers; l++) {
-        if (labels && l == net->tap) muse_net_rows(net, n, tap, NULL);
+        if (labels && l == net->tap) muse_net_rows(net, n, d, tap, NULL);
         if (l < layers) muse_block(net, b, l, n);
     }
-    muse_net_rows(net, n, last_norm, NULL);
+    muse_net_rows(net, n, d, last_norm, NULL);
 
     memset(net->dh, 0, n * d * sizeof *net->dh);
     memset(net->dx, 0, n * d * sizeof *net->dx);
@@ -291,11 +296,11 @@ void muse_net_pass(MuseNet *net, const MuseBatch *b, const MuseNetScale *scale, 
         memset(net->dtap, 0, n * d * sizeof *net->dtap);
         muse_loss_labels(net, b, scale, terms);
     }
-    muse_net_rows(net, n, last_norm_back, NULL);
+    muse_net_rows(net, n, d, last_norm_back, NULL);
     muse_net_gather_partial(net, net->grad + net->layout.norm, d);
     for (uint32_t l = layers + 1; l-- > 0;) {
         if (l < layers) muse_block_back(net, b, l, n, scale);
-        if (labels && l == net->tap) muse_net_rows(net, n, tap_back, NULL);
+        if (labels && l == net->tap) muse_net_rows(net, n, d, tap_back, NULL);
     }
     muse_embed_back(net, b);
     for (uint32_t i = 0; i < net->rt->team.threads; i++) {

@@ -100,9 +100,10 @@ void muse_net_pass(MuseNet *net, const MuseBatch *b, const MuseNetScale *scale, 
 
 /* ---- parts of the pass ---- */
 
-/* fn(net, job, worker, begin, end) over rows 0 .. n - 1, one range a thread */
+/* fn(net, job, worker, begin, end) over rows 0 .. n - 1, one range a thread; cost: values that a row touches. Little work is done
+ * by worker 0 alone: on busy cores a region costs far more than it saves (docs/ARCHITECTURE.md, "Threads"). */
 typedef void MuseNetRows(MuseNet *net, const void *job, size_t worker, size_t begin, size_t end);
-void muse_net_rows(MuseNet *net, size_t n, MuseNetRows *fn, const void *job);
+void muse_net_rows(MuseNet *net, size_t n, size_t cost, MuseNetRows *fn, const void *job);
 /* to[i] += sum over workers of partial, in order; partial is cleared */
 float *muse_net_partial(MuseNet *net, size_t worker);
 void muse_net_gather_partial(MuseNet *net, float *to, size_t n);

@@ -80,7 +80,7 @@ static double gather(MuseOptim *o, const MuseNet *net)
 double muse_optim_norm(MuseOptim *o, MuseNet *net)
 {
     const Job job = { .o = o, .from = net->grad };
-    muse_net_rows(net, net->layout.n_values, norm_rows, &job);
+    muse_net_rows(net, net->layout.n_values, 1, norm_rows, &job);
     return sqrt(gather(o, net));
 }
 
@@ -146,9 +146,9 @@ static void muon(MuseOptim *o, MuseNet *net, const MuseParam *p, double factor, 
     const size_t n = p->rows * p->cols;
     const double shape = p->rows > p->cols ? sqrt((double)p->rows / (double)p->cols) : 1, rate = o->rules.rate * factor;
     const Job job = { .o = o, .at = p->at, .x = o->x, .scale = scale, .rate = (float)(rate * shape), .decay = (float)(rate * o->rules.decay) };
-    muse_net_rows(net, n, momentum_rows, &job);
+    muse_net_rows(net, n, 1, momentum_rows, &job);
     muse_optim_orthogonalise(o, net, o->x, p->rows, p->cols, sqrt(gather(o, net)));
-    muse_net_rows(net, n, descend_rows, &job);
+    muse_net_rows(net, n, 1, descend_rows, &job);
 }
 
 void muse_optim_step(MuseOptim *o, MuseNet *net, uint64_t step, double norm)
@@ -165,11 +165,11 @@ void muse_optim_step(MuseOptim *o, MuseNet *net, uint64_t step, double norm)
         const double rate = r->adam_rate * factor;
         const Job job = { .o = o, .at = p->at, .scale = scale, .rate = (float)rate, .decay = p->kind == MUSE_PARAM_VECTOR ? 0 : (float)(rate * r->decay),
                           .c1 = (float)(1 / (1 - pow(r->beta1, t))), .c2 = (float)(1 / (1 - pow(r->beta2, t))) };
-        muse_net_rows(net, p->rows * p->cols, adam_rows, &job);
+        muse_net_rows(net, p->rows * p->cols, 1, adam_rows, &job);
     }
     if (!o->ema) return;
     /* the first steps count less than the share says, so that the beginning does not linger */
     const double keep = r->ema < t / (t + 10) ? r->ema : t / (t + 10);
     const Job job = { .o = o, .keep = step == 0 ? 0 : (float)keep };
-    muse_net_rows(net, net->layout.n_values, average_rows, &job);
+    muse_net_rows(net, net->layout.n_values, 1, average_rows, &job);
 }
