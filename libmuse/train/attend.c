@@ -18,6 +18,7 @@ typedef struct Block {
     uint32_t row, n;             /* first query row, rows */
     Run runs[2];
     int n_runs;
+    size_t cols;                 /* of both runs, and from row to row of scores: without gaps oneDNN has faster kernels */
 } Block;
 
 static uint32_t round_cols(uint32_t n) { return n <= 256 ? (n + 31) / 32 * 32 : (n + 127) / 128 * 128; }
@@ -31,7 +32,7 @@ static void widen(Run *r, uint32_t lo, uint32_t hi)
 }
 
 /* Runs of the block, and what its rows see in columns of it. */
-static uint32_t plan(Block *k)
+static void plan(Block *k)
 {
     const MuseSeen *seen = k->b->seen + k->row;
     Run a = { 0 }, c = { 0 };
@@ -62,46 +63,51 @@ static uint32_t plan(Block *k)
         else v.lo1 = v.hi1 = v.hi0;
         k->w->seen[i] = v;
     }
-    return cols;
+    k->cols = cols;
 }
 
 static size_t stride_qkv(const MuseLayerConfig *c) { return ((size_t)c->heads + 2 * c->kv_heads) * c->head_width; }
-static size_t stride_qk(const MuseLayerConfig *c) { return ((size_t)c->heads + c->kv_heads) * c->head_width; }
+/* plane number `head` of q, k, v, from a row on */
+static void *head_at(const MuseNet *net, size_t layer, size_t head, size_t row)
+{
+    const MuseLayerConfig *c = &net->c->layers[layer];
+    return muse_act_at(net, net->layers[layer].heads, head * muse_plane(net, c) + row * c->head_width);
+}
 
-/* s[64, cols] = rows[64, K] * keys^T over all runs; keys: base + row * stride */
-static void scores(const Block *k, float *s, const void *rows, size_t rows_stride, const void *keys, size_t keys_stride)
+/* s[64, cols] = rows[64, K] * keys^T over all runs; keys: a plane */
+static void scores(const Block *k, float *s, const void *rows, const void *keys)
 {
     const MuseNet *net = k->net;
     const size_t width = net->c->layers[k->layer].head_width;
     size_t col = 0;
     for (int i = 0; i < k->n_runs; col += k->runs[i].cols, i++) {
-        const MuseGemmArgs args = { MUSE_NET_QUERIES, k->runs[i].cols, width, rows, muse_act_at(net, keys, k->runs[i].lo * keys_stride), s + col, rows_stride, keys_stride, net->cols,
+        const MuseGemmArgs args = { MUSE_NET_QUERIES, k->runs[i].cols, width, rows, muse_act_at(net, keys, k->runs[i].lo * width), s + col, width, width, k->cols,
                                     false, true, false, net->bf16, false };
         muse_gemm_run(net->gemm, k->lane, &args);
     }
 }
 
 /* o[64, K] = p[64, cols] * values over all runs */
-static void gather(const Block *k, float *o, const void *p, const void *values, size_t values_stride)
+static void gather(const Block *k, float *o, const void *p, const void *values)
 {
     const MuseNet *net = k->net;
     const size_t width = net->c->layers[k->layer].head_width;
     size_t col = 0;
     for (int i = 0; i < k->n_runs; col += k->runs[i].cols, i++) {
-        const MuseGemmArgs args = { MUSE_NET_QUERIES, width, k->runs[i].cols, muse_act_at(net, p, col), muse_act_at(net, values, k->runs[i].lo * values_stride), o, net->cols,
-                                    values_stride, width, false, false, i > 0, net->bf16, false };
+        const MuseGemmArgs args = { MUSE_NET_QUERIES, width, k->runs[i].cols, muse_act_at(net, p, col), muse_act_at(net, values, k->runs[i].lo * width), o, k->cols,
+                                    width, width, false, false, i > 0, net->bf16, false };
         muse_gemm_run(net->gemm, k->lane, &args);
     }
 }
 
 /* acc[row - first, K] += p[64, cols]^T * rows[64, K] over all runs */
-static void scatter(const Block *k, float *acc, uint32_t first, const void *p, const void *rows, size_t rows_stride)
+static void scatter(const Block *k, float *acc, uint32_t first, const void *p, const void *rows)
 {
     const MuseNet *net = k->net;
     const size_t width = net->c->layers[k->layer].head_width;
     size_t col = 0;
     for (int i = 0; i < k->n_runs; col += k->runs[i].cols, i++) {
-        const MuseGemmArgs args = { k->runs[i].cols, width, MUSE_NET_QUERIES, muse_act_at(net, p, col), rows, acc + (k->runs[i].lo - first) * width, net->cols, rows_stride, width,
+        const MuseGemmArgs args = { k->runs[i].cols, width, MUSE_NET_QUERIES, muse_act_at(net, p, col), rows, acc + (k->runs[i].lo - first) * width, k->cols, width, width,
                                     true, false, true, net->bf16, false };
         muse_gemm_run(net->gemm, k->lane, &args);
     }
@@ -115,13 +121,13 @@ static void forward_head(Block *k, uint32_t end, uint32_t head)
     const MuseLayerConfig *c = &net->c->layers[k->layer];
     MuseLayerActs *a = &net->layers[k->layer];
     const size_t width = c->head_width, kv = head / (c->heads / c->kv_heads), hk = (size_t)c->heads * width;
-    const void *keys = muse_act_at(net, a->qk, hk + kv * width), *values = muse_act_at(net, a->qkv, hk + (c->kv_heads + kv) * width);
+    const void *keys = head_at(net, k->layer, c->heads + kv, 0), *values = head_at(net, k->layer, c->heads + c->kv_heads + kv, 0);
     for (; k->row < end; k->row += k->n) {
         k->n = end - k->row < MUSE_NET_QUERIES ? end - k->row : MUSE_NET_QUERIES;
-        const uint32_t cols = plan(k);
-        scores(k, k->w->s, muse_act_at(net, a->qk, k->row * stride_qk(c) + head * width), stride_qk(c), keys, stride_qk(c));
-        net->ops->weights(k->w->p, k->w->inv_sum, k->w->lse, k->w->s, k->w->seen, MUSE_NET_QUERIES, cols, net->cols, c->scale);
-        gather(k, k->w->o, k->w->p, values, stride_qkv(c));
+        plan(k);
+        scores(k, k->w->s, head_at(net, k->layer, head, k->row), keys);
+        net->ops->weights(k->w->p, k->w->inv_sum, k->w->lse, k->w->s, k->w->seen, MUSE_NET_QUERIES, k->cols, k->cols, c->scale);
+        gather(k, k->w->o, k->w->p, values);
         net->ops->store_scaled(muse_act_at(net, a->o, k->row * hk + head * width), hk, k->w->o, width, k->w->inv_sum, k->n, width);
         memcpy(a->lse + head * net->rows + k->row, k->w->lse, k->n * sizeof *a->lse);
     }
@@ -158,7 +164,7 @@ void muse_attend(MuseNet *net, const MuseBatch *b, uint32_t layer)
 /* ---- backward ---- */
 
 /* gazes of the block's rows into extra; false: there are none */
-static bool gazes(Block *k, uint32_t cols, double scale)
+static bool gazes(Block *k, double scale)
 {
     const MuseBatch *b = k->b;
     const float score_scale = k->net->c->layers[k->layer].scale;
@@ -166,15 +172,15 @@ static bool gazes(Block *k, uint32_t cols, double scale)
     for (size_t i = 0; i < b->n_gazes; i++) {
         const MuseBatchGaze *g = &b->gazes[i];
         if (g->row < k->row || g->row >= k->row + k->n) continue;
-        if (!any) memset(k->w->extra, 0, MUSE_NET_QUERIES * k->net->cols * sizeof(float));
+        if (!any) memset(k->w->extra, 0, MUSE_NET_QUERIES * k->cols * sizeof(float));
         any = true;
         const size_t r = g->row - k->row;
-        float *extra = k->w->extra + r * k->net->cols;
-        const float *s = k->w->s + r * k->net->cols, w = (float)(g->weight * scale);
+        float *extra = k->w->extra + r * k->cols;
+        const float *s = k->w->s + r * k->cols, w = (float)(g->weight * scale);
         double p = 0;
         for (uint32_t t = 0; t < g->n_targets; t++) p += exp((double)(s[b->gaze_rows[g->first_target + t] - k->runs[0].lo] * score_scale - k->w->lse[r]));
         if (p < 1e-30) p = 1e-30;   /* its log and its share stay finite */
-        for (uint32_t col = 0; col < cols; col++) extra[col] += w;
+        for (size_t col = 0; col < k->cols; col++) extra[col] += w;
         for (uint32_t t = 0; t < g->n_targets; t++) extra[b->gaze_rows[g->first_target + t] - k->runs[0].lo] -= w / (float)p;
         k->w->gaze_loss -= log(p) * (double)w;
     }
@@ -186,24 +192,25 @@ static void backward_head(Block *k, uint32_t first, uint32_t end, uint32_t head,
     MuseNet *net = k->net;
     const MuseLayerConfig *c = &net->c->layers[k->layer];
     MuseLayerActs *a = &net->layers[k->layer];
-    const size_t width = c->head_width, kv = head / (c->heads / c->kv_heads), hk = (size_t)c->heads * width, sq = stride_qk(c);
-    const void *keys = muse_act_at(net, a->qk, hk + kv * width), *values = muse_act_at(net, a->qkv, hk + (c->kv_heads + kv) * width);
+    const size_t width = c->head_width, kv = head / (c->heads / c->kv_heads), hk = (size_t)c->heads * width;
+    const void *keys = head_at(net, k->layer, c->heads + kv, 0), *values = head_at(net, k->layer, c->heads + c->kv_heads + kv, 0);
     const bool gaze = scale->gaze != 0 && k->layer == net->gaze_layer && head == net->gaze_head && k->b->n_gazes;
     for (k->row = first; k->row < end; k->row += k->n) {
         k->n = end - k->row < MUSE_NET_QUERIES ? end - k->row : MUSE_NET_QUERIES;
-        const uint32_t cols = plan(k);
-        const void *q = muse_act_at(net, a->qk, k->row * sq + head * width), *dout = muse_act_at(net, net->dmid, k->row * hk + head * width);
+        plan(k);
+        const void *q = head_at(net, k->layer, head, k->row), *dout = k->w->dout;
+        for (size_t r = 0; r < MUSE_NET_QUERIES; r++) memcpy(muse_act_at(net, dout, r * width), muse_act_at(net, net->dmid, (k->row + r) * hk + head * width), width * net->act);
         memset(k->w->lse, 0, MUSE_NET_QUERIES * sizeof(float));
         memcpy(k->w->lse, a->lse + head * net->rows + k->row, k->n * sizeof(float));
-        net->ops->dots(k->w->delta, dout, hk, muse_act_at(net, a->o, k->row * hk + head * width), hk, k->n, width);
-        scores(k, k->w->s, q, sq, keys, sq);
-        scores(k, k->w->dp, dout, hk, values, stride_qkv(c));
-        const bool more = gaze && gazes(k, cols, scale->gaze);
-        net->ops->weights_back(k->w->p, k->w->ds, k->w->s, k->w->dp, k->w->lse, k->w->delta, more ? k->w->extra : NULL, k->w->seen, MUSE_NET_QUERIES, cols, net->cols, c->scale);
-        gather(k, k->w->o, k->w->ds, keys, sq);
+        net->ops->dots(k->w->delta, dout, width, muse_act_at(net, a->o, k->row * hk + head * width), hk, k->n, width);
+        scores(k, k->w->s, q, keys);
+        scores(k, k->w->dp, dout, values);
+        const bool more = gaze && gazes(k, scale->gaze);
+        net->ops->weights_back(k->w->p, k->w->ds, k->w->s, k->w->dp, k->w->lse, k->w->delta, more ? k->w->extra : NULL, k->w->seen, MUSE_NET_QUERIES, k->cols, k->cols, c->scale);
+        gather(k, k->w->o, k->w->ds, keys);
         for (uint32_t r = 0; r < k->n; r++) net->ops->store(muse_act_at(net, net->dbig, (k->row + r) * stride_qkv(c) + head * width), k->w->o + r * width, width);
-        scatter(k, k->w->dk, first, k->w->ds, q, sq);
-        scatter(k, k->w->dv, first, k->w->p, dout, hk);
+        scatter(k, k->w->dk, first, k->w->ds, q);
+        scatter(k, k->w->dv, first, k->w->p, dout);
     }
 }
 

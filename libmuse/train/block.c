@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One block, forward and backward side by side:
- *   h1 = norm(x)   qkv = h1 Wqkv^T   qk = turn(norm(q)), turn(norm(k))   o = attend   x += o Wo^T
+ *   h1 = norm(x)   qkv = h1 Wqkv^T   heads = turn(norm(q)), turn(norm(k)), v   o = attend   x += o Wo^T
  *   h2 = norm(x)   u = h2 Wup^T      a = relu(u)^2, or silu(gate) up                  x += a Wdown^T
  * Attention itself: attend.c. */
+#include <string.h>
+
 #include "libmuse/train/net.h"
 
 typedef struct Step {
@@ -11,7 +13,7 @@ typedef struct Step {
     const MuseLayerConfig *lc;
     const MuseLayerPlaces *p;
     const MuseTrainOps *ops;
-    size_t d, hk, gk, qkv, qk, f;   /* widths of rows */
+    size_t d, hk, qkv, f;           /* widths of rows */
     bool gated, qk_norm;
 } Step;
 
@@ -19,7 +21,7 @@ static Step step_of(const MuseNet *net, uint32_t layer)
 {
     const MuseLayerConfig *lc = &net->c->layers[layer];
     const size_t hk = (size_t)lc->heads * lc->head_width, gk = (size_t)lc->kv_heads * lc->head_width;
-    return (Step){ layer, &net->layers[layer], lc, &net->layout.layers[layer], net->ops, net->c->width, hk, gk, hk + 2 * gk, hk + gk, net->c->ffn,
+    return (Step){ layer, &net->layers[layer], lc, &net->layout.layers[layer], net->ops, net->c->width, hk, hk + 2 * gk, net->c->ffn,
                    net->c->act == MUSE_ACT_SILU_GATED, net->c->qk_norm != MUSE_QKNORM_NONE };
 }
 
@@ -41,18 +43,21 @@ static void norm2(MuseNet *net, const void *job, size_t worker, size_t begin, si
                  net->master + s->p->ffn_norm, end - begin, s->d, net->c->norm_eps);
 }
 
+/* rows to heads: q and k normalised and turned, v as it is */
 static void turn(MuseNet *net, const void *job, size_t worker, size_t begin, size_t end)
 {
     (void)worker;
     const Step *s = job;
-    const size_t half = s->lc->head_width / 2, n = end - begin, width = s->lc->head_width;
-    const float *cos = net->cos + begin * half, *sin = net->sin + begin * half;
-    const float *wq = s->qk_norm ? net->master + s->p->q_norm : NULL, *wk = s->qk_norm ? net->master + s->p->k_norm : NULL;
-    const void *from = muse_act_at(net, s->a->qkv, begin * s->qkv);
-    void *to = muse_act_at(net, s->a->qk, begin * s->qk);
-    s->ops->turn(to, s->qk, s->a->q_rstd + begin * s->lc->heads, from, s->qkv, wq, cos, sin, n, s->lc->heads, width, net->c->norm_eps);
-    s->ops->turn(muse_act_at(net, to, s->hk), s->qk, s->a->k_rstd + begin * s->lc->kv_heads, muse_act_at(net, from, s->hk), s->qkv, wk, cos, sin, n, s->lc->kv_heads, width,
-                 net->c->norm_eps);
+    const size_t width = s->lc->head_width, half = width / 2, n = end - begin, n_turned = (size_t)s->lc->heads + s->lc->kv_heads, plane = muse_plane(net, s->lc);
+    for (size_t h = 0; h < n_turned + s->lc->kv_heads; h++) {
+        const void *from = muse_act_at(net, s->a->qkv, begin * s->qkv + h * width);
+        void *to = muse_act_at(net, s->a->heads, h * plane + begin * width);
+        const float *w = s->qk_norm ? net->master + (h < s->lc->heads ? s->p->q_norm : s->p->k_norm) : NULL;
+        if (h < n_turned)
+            s->ops->turn(to, width, s->a->qk_rstd + h * net->rows + begin, from, s->qkv, w, net->cos + begin * half, net->sin + begin * half, n, 1, width, net->c->norm_eps);
+        else
+            for (size_t r = 0; r < n; r++) memcpy(muse_act_at(net, to, r * width), muse_act_at(net, from, r * s->qkv), width * net->act);
+    }
 }
 
 static void activate(MuseNet *net, const void *job, size_t worker, size_t begin, size_t end)
@@ -69,7 +74,7 @@ void muse_block(MuseNet *net, const MuseBatch *b, uint32_t layer, size_t n)
     const Step s = step_of(net, layer);
     muse_net_rows(net, n, s.d, norm1, &s);
     muse_linear(net, &(MuseLinear){ s.p->qkv, n, s.qkv, s.d }, s.a->h1, s.a->qkv);
-    muse_net_rows(net, n, s.qk, turn, &s);
+    muse_net_rows(net, n, s.qkv, turn, &s);
     muse_attend(net, b, layer);
     muse_linear_f32(net, &(MuseLinear){ s.p->wo, n, s.d, s.hk }, s.a->o, net->x, true);
     muse_net_rows(net, n, s.d, norm2, &s);
@@ -114,15 +119,15 @@ static void norm2_back(MuseNet *net, const void *job, size_t worker, size_t begi
 static void turn_back(MuseNet *net, const void *job, size_t worker, size_t begin, size_t end)
 {
     const Step *s = job;
-    const size_t half = s->lc->head_width / 2, n = end - begin, width = s->lc->head_width;
-    const float *cos = net->cos + begin * half, *sin = net->sin + begin * half;
-    const float *wq = s->qk_norm ? net->master + s->p->q_norm : NULL, *wk = s->qk_norm ? net->master + s->p->k_norm : NULL;
-    float *dw = muse_net_partial(net, worker);
-    void *d = muse_act_at(net, net->dbig, begin * s->qkv);
-    const void *x = muse_act_at(net, s->a->qkv, begin * s->qkv);
-    s->ops->turn_back(d, s->qkv, dw, d, s->qkv, x, s->qkv, s->a->q_rstd + begin * s->lc->heads, wq, cos, sin, n, s->lc->heads, width);
-    s->ops->turn_back(muse_act_at(net, d, s->hk), s->qkv, dw + width, muse_act_at(net, d, s->hk), s->qkv, muse_act_at(net, x, s->hk), s->qkv,
-                      s->a->k_rstd + begin * s->lc->kv_heads, wk, cos, sin, n, s->lc->kv_heads, width);
+    const size_t width = s->lc->head_width, half = width / 2;
+    for (size_t h = 0; h < (size_t)s->lc->heads + s->lc->kv_heads; h++) {
+        const bool q = h < s->lc->heads;
+        const float *w = s->qk_norm ? net->master + (q ? s->p->q_norm : s->p->k_norm) : NULL;
+        float *dw = muse_net_partial(net, worker) + (q ? 0 : width);
+        void *d = muse_act_at(net, net->dbig, begin * s->qkv + h * width);
+        s->ops->turn_back(d, s->qkv, dw, d, s->qkv, muse_act_at(net, s->a->qkv, begin * s->qkv + h * width), s->qkv, s->a->qk_rstd + h * net->rows + begin, w,
+                          net->cos + begin * half, net->sin + begin * half, end - begin, 1, width);
+    }
 }
 
 void muse_block_back(MuseNet *net, const MuseBatch *b, uint32_t layer, size_t n, const MuseNetScale *scale)
@@ -143,7 +148,7 @@ void muse_block_back(MuseNet *net, const MuseBatch *b, uint32_t layer, size_t n,
     muse_linear_back_w(net, &out, net->dxa, s.a->o);
     muse_linear_back_x(net, &out, net->dxa, net->dmid);
     muse_attend_back(net, b, layer, scale);
-    muse_net_rows(net, b->n, s.qk, turn_back, &s);
+    muse_net_rows(net, b->n, s.qkv, turn_back, &s);
     if (s.qk_norm) {
         /* q_norm and k_norm lie side by side */
         muse_net_gather_partial(net, net->grad + s.p->q_norm, 2 * (size_t)s.lc->head_width);

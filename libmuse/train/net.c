@@ -42,9 +42,9 @@ static void take_layers(MuseNet *net, Taker *t, size_t rows)
         const MuseLayerConfig *c = &net->c->layers[n];
         const size_t hk = (size_t)c->heads * c->head_width, gk = (size_t)c->kv_heads * c->head_width;
         const MuseLayerActs a = {
-            .unit1 = take(t, rows, d, act), .h1 = take(t, rows, d, act), .qkv = take(t, rows, hk + 2 * gk, act), .qk = take(t, rows, hk + gk, act), .o = take(t, rows, hk, act),
+            .unit1 = take(t, rows, d, act), .h1 = take(t, rows, d, act), .qkv = take(t, rows, hk + 2 * gk, act), .heads = take(t, rows, hk + 2 * gk, act), .o = take(t, rows, hk, act),
             .unit2 = take(t, rows, d, act), .h2 = take(t, rows, d, act), .u = take(t, rows, gates * f, act), .a = take(t, rows, f, act), .rstd1 = take(t, rows, 1, 4),
-            .rstd2 = take(t, rows, 1, 4), .q_rstd = take(t, rows, c->heads, 4), .k_rstd = take(t, rows, c->kv_heads, 4), .lse = take(t, rows, c->heads, 4),
+            .rstd2 = take(t, rows, 1, 4), .qk_rstd = take(t, rows, (size_t)c->heads + c->kv_heads, 4), .lse = take(t, rows, c->heads, 4),
         };
         if (t->arena) net->layers[n] = a;
     }
@@ -72,7 +72,7 @@ static void take_scratch(MuseNet *net, Taker *t, size_t rows)
     for (uint32_t i = 0; i < net->rt->team.threads; i++) {
         const MuseAttendScratch s = {
             .s = take(t, q, net->cols, 4), .dp = take(t, q, net->cols, 4), .extra = take(t, net->rules->gaze ? q : 1, net->cols, 4), .p = take(t, q, net->cols, act),
-            .ds = take(t, q, net->cols, act), .o = take(t, q, width, 4), .dk = take(t, rows, width, 4), .dv = take(t, rows, width, 4), .inv_sum = take(t, q, 1, 4),
+            .ds = take(t, q, net->cols, act), .dout = take(t, q, width, act), .o = take(t, q, width, 4), .dk = take(t, rows, width, 4), .dv = take(t, rows, width, 4), .inv_sum = take(t, q, 1, 4),
             .lse = take(t, q, 1, 4), .delta = take(t, q, 1, 4), .seen = take(t, q, 1, sizeof(MuseSeen)),
         };
         if (t->arena) net->scratch[i] = s;

@@ -22,14 +22,15 @@ enum {
 };
 
 typedef struct MuseLayerActs {
-    void  *unit1, *h1, *qkv, *qk, *o, *unit2, *h2, *u, *a;   /* act; [n, D], [n, D], [n, (H+2G) K], [n, (H+G) K], [n, H K], [n, D] twice, [n, F or 2 F], [n, F] */
-    float *rstd1, *rstd2, *q_rstd, *k_rstd, *lse;            /* [n], [n], [n, H], [n, G], [H, n] */
+    void  *unit1, *h1, *qkv, *o, *unit2, *h2, *u, *a;   /* act; [n, D], [n, D], [n, (H+2G) K], [n, H K], [n, D] twice, [n, F or 2 F], [n, F] */
+    void  *heads;                                       /* act; what attention works on, a plane [n, K] a head: q turned, k turned, v */
+    float *rstd1, *rstd2, *qk_rstd, *lse;               /* [n], [n], [H+G, n], [H, n] */
 } MuseLayerActs;
 
 /* One thread's scratch for attention */
 typedef struct MuseAttendScratch {
     float *s, *dp, *extra;       /* [QUERIES, cols] */
-    void  *p, *ds;               /* act, the same shape */
+    void  *p, *ds, *dout;        /* act, the same shape; [QUERIES, K] */
     float *o, *dk, *dv;          /* [QUERIES, K]; [rows + SLACK, K] */
     float *inv_sum, *lse, *delta;
     MuseSeen *seen;
@@ -122,7 +123,7 @@ void muse_embed(MuseNet *net, const MuseBatch *b, size_t n);
 void muse_embed_back(MuseNet *net, const MuseBatch *b);
 void muse_block(MuseNet *net, const MuseBatch *b, uint32_t layer, size_t n);
 void muse_block_back(MuseNet *net, const MuseBatch *b, uint32_t layer, size_t n, const MuseNetScale *scale);
-/* o from qk and v; and dqkv (turned) from dO in net->dmid to net->dbig */
+/* o from heads; and dqkv (turned) from dO in net->dmid to net->dbig */
 void muse_attend(MuseNet *net, const MuseBatch *b, uint32_t layer);
 void muse_attend_back(MuseNet *net, const MuseBatch *b, uint32_t layer, const MuseNetScale *scale);
 /* losses; leave d(last norm's output) in net->dh and label gradients in net->dtap */
@@ -130,6 +131,9 @@ void muse_loss_text(MuseNet *net, const MuseBatch *b, const MuseNetScale *scale,
 void muse_loss_labels(MuseNet *net, const MuseBatch *b, const MuseNetScale *scale, MuseNetTerms *terms);
 
 static inline void *muse_act_at(const MuseNet *net, const void *p, size_t i) { return (uint8_t *)(uintptr_t)p + i * net->act; }
+/* Values of a plane of heads: rows that products may read behind the last one belong to it. Without gaps between rows, which is
+ * where oneDNN has its faster kernels. */
+static inline size_t muse_plane(const MuseNet *net, const MuseLayerConfig *c) { return (net->rows + MUSE_NET_SLACK) * c->head_width; }
 static inline size_t muse_round_rows(size_t n) { return (n + MUSE_BATCH_ROUND - 1) / MUSE_BATCH_ROUND * MUSE_BATCH_ROUND; }
 
 #endif
