@@ -302,6 +302,70 @@ class Worlds(unittest.TestCase):
                     self.assertEqual(out_text, "")
                     self.assertEqual(err.count("\n"), 1)
             self.assertEqual(list(pathlib.Path(folder).iterdir()), [])
+class Train(unittest.TestCase):
+    """A toy run from zero: it learns, it survives kill -9 and an interrupt with the same curve, its folder opens."""
+    def setUp(self):
+        self.dir = tempfile.TemporaryDirectory()
+        self.at = pathlib.Path(self.dir.name)
+        subprocess.run([sys.executable, ROOT / "tools/configs/make_toy.py", self.at / "toy", "60"], check=True)
+        doc = json.loads((ROOT / "tools/configs/toy.json").read_text())
+        doc["tokenizer"] = str(ROOT / "models/muse-nano/tokenizer.json")
+        doc["steps"], doc["batch"]["samples"], doc["checkpoint"]["every"] = 24, 4, 3
+        (self.at / "toy.json").write_text(json.dumps(doc))
+
+    def tearDown(self):
+        self.dir.cleanup()
+
+    def run_toy(self, out, *args, **kw):
+        return muse("train", self.at / "toy.json", "--threads", "1", "--out", self.at / out, *args, **kw)
+
+    def curve(self, out):
+        rows = (self.at / out / "step-00000024/log.csv").read_text().splitlines()[1:]
+        return [row.split(",")[:9] for row in rows]   # all but the seconds
+
+    def test_learns_and_opens(self):
+        out, err = self.run_toy("plain", "--json")
+        done = json.loads(out)
+        self.assertEqual((done["step"], done["interrupted"], done["skipped"]), (24, False, 0))
+        self.assertGreater(done["positions_per_s"], 0)
+        self.assertIn("24/24", err)
+        curve = [float(row[2]) for row in self.curve("plain")]
+        self.assertEqual(len(curve), 24)
+        self.assertLess(curve[-1], curve[0] / 2)
+        info = json.loads(muse("inspect", "--json", done["folder"])[0])
+        self.assertEqual((info["family"], info["modalities"], info["unused_tensors"]), ("muse", ["text", "image"], 0))
+        self.assertEqual(sorted(p.name for p in (self.at / "plain").iterdir()), ["step-00000021", "step-00000024"])
+        _, err = self.run_toy("plain", code=1)
+        self.assertIn("resume", err)
+        self.run_toy("plain", "--resume")   # nothing left to do
+
+    def test_killed_and_interrupted(self):
+        self.run_toy("whole", "--quiet")
+        import random, signal, time
+        rng = random.Random(5)
+        command = [MUSE, "train", self.at / "toy.json", "--threads", "1", "--out", self.at / "cut", "--quiet"]
+        for i in range(4):
+            resume = ["--resume"] if list(self.at.glob("cut/step-????????")) else []
+            run = subprocess.Popen([str(c) for c in command + resume], stderr=subprocess.DEVNULL)
+            time.sleep(0.05 + rng.random() * 0.4)
+            run.send_signal(signal.SIGKILL if i < 3 else signal.SIGINT)
+            run.wait(timeout=120)
+        resume = ["--resume"] if list(self.at.glob("cut/step-????????")) else []
+        self.run_toy("cut", "--quiet", *resume)
+        self.assertEqual(self.curve("whole"), self.curve("cut"))
+        for name in ("model.safetensors", "train.safetensors"):
+            self.assertEqual((self.at / "whole/step-00000024" / name).read_bytes(), (self.at / "cut/step-00000024" / name).read_bytes())
+
+    def test_refusals(self):
+        for args in ([], ["a.json", "b.json"], ["a.json", "--steps", "0"], ["a.json", "--nonsense"], ["a.json", "--seed", "3"], ["a.json", "--text", "x"]):
+            muse("train", *args, code=USAGE)
+        muse("train", self.at / "none.json", code=INPUT)
+        (self.at / "bad.json").write_text('{"steps": 3, "modle": {}}')
+        _, err = muse("train", self.at / "bad.json", code=INPUT)
+        self.assertIn("modle", err)
+        (self.at / "toy/train.jsonl").write_text("broken\n")
+        _, err = self.run_toy("broken", code=INPUT)
+        self.assertIn("train.jsonl:1", err)
 
 
 if __name__ == "__main__":
