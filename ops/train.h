@@ -65,9 +65,9 @@ typedef struct MuseTrainOps {
     void (*bias_back)(float *db, const void *dx, size_t n, size_t d);
 
     /* Scores of a block to weights: p = exp(scale s - max) for what the row sees, else 0, not yet divided by its sum; inv_sum, and
-     * lse = max + log(sum). A row that sees nothing: inv_sum 0, lse 0. s is overwritten. cols: width of the block.
+     * lse = max + log(sum). A row that sees nothing: inv_sum 0, lse 0. cols: width of the block.
      * Back: p = exp(scale s - lse), ds = p (dp - delta) scale. extra: NULL, or [n, cols]: added to dp - delta before the product */
-    void (*weights)(void *p, float *inv_sum, float *lse, float *s, const MuseSeen *seen, size_t n, size_t cols, size_t stride, float scale);
+    void (*weights)(void *p, float *inv_sum, float *lse, const float *s, const MuseSeen *seen, size_t n, size_t cols, size_t stride, float scale);
     void (*weights_back)(void *p, void *ds, const float *s, const float *dp, const float *lse, const float *delta, const float *extra, const MuseSeen *seen,
                          size_t n, size_t cols, size_t stride, float scale);
     /* delta[t] = sum_i x[t,i] y[t,i]; rows x_stride and y_stride apart */

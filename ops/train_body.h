@@ -34,6 +34,24 @@ static inline float exp_poly(float x)
     return x < -87.0f ? 0 : x != x ? x : e;
 }
 
+/* largest of x[i] (+ b[i]), -infinity for none; in lanes, because compilers do not agree on reductions to a maximum. NaN is passed over:
+ * it shows in the sums that follow */
+static float largest_of(const float *x, const float *b, size_t n)
+{
+    enum { LANES = 16 };
+    float lane[LANES], max = -INFINITY;
+    size_t i = 0;
+    for (int j = 0; j < LANES; j++) lane[j] = -INFINITY;
+    for (; !b && i + LANES <= n; i += LANES)
+        for (int j = 0; j < LANES; j++) lane[j] = x[i + (size_t)j] > lane[j] ? x[i + (size_t)j] : lane[j];
+    for (; i < n; i++) {
+        const float v = b ? x[i] + b[i] : x[i];
+        max = v > max ? v : max;
+    }
+    for (int j = 0; j < LANES; j++) max = lane[j] > max ? lane[j] : max;
+    return max;
+}
+
 static inline float tanh_poly(float x) { return 1 - 2 / (exp_poly(2 * x) + 1); }
 #endif
 
@@ -277,22 +295,16 @@ static void FN(bias_back)(float *db, const void *dx_, size_t n, size_t d)
 
 /* ---- attention ---- */
 
-static void FN(weights_range)(ACT *restrict p, float *restrict s, float *max, float *sum_out, size_t lo, size_t hi, int pass, float scale)
+static float FN(weights_range)(ACT *restrict p, const float *restrict s, float max, size_t lo, size_t hi, float scale)
 {
-    float m = *max, sum = 0;
-    if (pass == 0) {
-        SUM_OF("omp simd reduction(max:m)")
-        for (size_t i = lo; i < hi; i++) m = s[i] > m ? s[i] : m;
-        *max = m;
-        return;
-    }
+    float sum = 0;
     SUM_OF("omp simd reduction(+:sum)")
     for (size_t i = lo; i < hi; i++) {
-        const float e = exp_poly((s[i] - m) * scale);
+        const float e = exp_poly((s[i] - max) * scale);
         ST(p, i, e);
         sum += e;
     }
-    *sum_out += sum;
+    return sum;
 }
 
 static void FN(clear)(ACT *p, size_t lo, size_t hi)
@@ -300,19 +312,17 @@ static void FN(clear)(ACT *p, size_t lo, size_t hi)
     for (size_t i = lo; i < hi; i++) p[i] = 0;
 }
 
-static void FN(weights)(void *p_, float *inv_sum, float *lse, float *s_, const MuseSeen *seen, size_t n, size_t cols, size_t stride, float scale)
+static void FN(weights)(void *p_, float *inv_sum, float *lse, const float *s_, const MuseSeen *seen, size_t n, size_t cols, size_t stride, float scale)
 {
     for (size_t t = 0; t < n; t++) {
         ACT *p = (ACT *)p_ + t * stride;
-        float *s = s_ + t * stride;
+        const float *s = s_ + t * stride;
         const MuseSeen v = seen[t];
-        float max = -INFINITY, sum = 0;
-        FN(weights_range)(p, s, &max, &sum, v.lo0, v.hi0, 0, scale);
-        FN(weights_range)(p, s, &max, &sum, v.lo1, v.hi1, 0, scale);
+        const float max0 = largest_of(s + v.lo0, NULL, v.hi0 - v.lo0), max1 = largest_of(s + v.lo1, NULL, v.hi1 - v.lo1), max = max0 > max1 ? max0 : max1;
         FN(clear)(p, 0, v.lo0);
-        FN(weights_range)(p, s, &max, &sum, v.lo0, v.hi0, 1, scale);
+        float sum = FN(weights_range)(p, s, max, v.lo0, v.hi0, scale);
         FN(clear)(p, v.hi0, v.lo1);
-        FN(weights_range)(p, s, &max, &sum, v.lo1, v.hi1, 1, scale);
+        sum += FN(weights_range)(p, s, max, v.lo1, v.hi1, scale);
         FN(clear)(p, v.hi1, cols);
         const bool some = v.hi0 > v.lo0 || v.hi1 > v.lo1;
         inv_sum[t] = some ? 1 / sum : 0;
@@ -382,7 +392,7 @@ static void FN(cross_entropy)(void *dlogits, float *loss, uint8_t *hit, const fl
         ACT *restrict dl = (ACT *)dlogits + t * vocab;
         const float *restrict z = logits + t * vocab;
         const MuseSoftTarget g = target[t];
-        float max = -INFINITY, sum = 0, mean = 0;
+        float max, sum = 0, mean = 0;
         loss[t] = 0;
         hit[t] = 0;
         if (g.n == 0) {
@@ -390,14 +400,12 @@ static void FN(cross_entropy)(void *dlogits, float *loss, uint8_t *hit, const fl
             continue;
         }
         const bool plain = !bias && cap == 0;
+        max = largest_of(z, bias, vocab);   /* the cap keeps the order */
+        if (cap > 0) max = cap * tanh_poly(max / cap);
         if (plain) {
-            SUM_OF("omp simd reduction(max:max)")
-            for (size_t i = 0; i < vocab; i++) max = z[i] > max ? z[i] : max;
             SUM_OF("omp simd reduction(+:sum)")
             for (size_t i = 0; i < vocab; i++) sum += exp_poly(z[i] - max);
         } else {
-            SUM_OF("omp simd reduction(max:max)")
-            for (size_t i = 0; i < vocab; i++) max = FN(logit)(z, bias, i, cap) > max ? FN(logit)(z, bias, i, cap) : max;
             SUM_OF("omp simd reduction(+:sum)")
             for (size_t i = 0; i < vocab; i++) sum += exp_poly(FN(logit)(z, bias, i, cap) - max);
         }
