@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,8 +14,8 @@
 #include "base/bytes.h"
 #include "base/dtype.h"
 #include "base/json.h"
-#include "libmuse/io/safetensors_write.h"
 #include "libmuse/io/weights.h"
+#include "libmuse/io/weights_write.h"
 
 /* every file of a checkpoint; removing knows no others, so that nothing of the user's is lost */
 static const char *const files[] = { "config.json", "model.safetensors", "tokenizer.json", "train.safetensors", "train.json", "document.json", "log.csv", "curve.png" };
@@ -47,6 +48,20 @@ static void remove_checkpoint(const MuseAllocator *a, const char *folder)
         muse_free(path);
     }
     rmdir(folder);   /* stays, with what the user put there */
+}
+
+/* an unfinished folder with all it holds: temporary files have names of their own */
+static void remove_part(const MuseAllocator *a, const char *folder)
+{
+    DIR *dir = opendir(folder);
+    if (!dir) return;
+    for (const struct dirent *e; (e = readdir(dir));) {
+        char *path = join(a, folder, e->d_name);
+        if (path && e->d_name[0] != '.') unlink(path);
+        muse_free(path);
+    }
+    closedir(dir);
+    rmdir(folder);
 }
 
 /* newest (or, keep > 0, the steps to remove: called until nothing is left to remove) */
@@ -92,42 +107,97 @@ static int write_bytes(const MuseCheckpoint *c, const char *folder, const char *
     return rc;
 }
 
+/* One file of f32 values, some rounded to bf16. The writer's own name for it is model.safetensors; `name` is what it becomes. */
+typedef struct Saved { const char *name; uint32_t type, rank; uint64_t rows, cols; const float *values; } Saved;
+
+static int write_values(MuseWeightWriter *w, const Saved *s, MuseError *err)
+{
+    const uint64_t n = s->rows * s->cols;
+    MuseBf16 block[4096];
+    int rc = 0;
+    for (uint64_t at = 0, m; at < n && rc == 0; at += m) {
+        m = n - at < 4096 ? n - at : 4096;
+        for (uint64_t i = 0; s->type == MUSE_TENSOR_BF16 && i < m; i++) block[i] = muse_f32_bf16(s->values[at + i]);
+        rc = s->type == MUSE_TENSOR_BF16 ? muse_writer_data(w, block, (size_t)m * 2, err) : muse_writer_data(w, s->values + at, (size_t)m * 4, err);
+    }
+    return rc;
+}
+
+static int write_tensors(const MuseCheckpoint *c, const char *folder, const char *name, const Saved *list, size_t n, MuseError *err)
+{
+    MuseTensors plan = { .alloc = c->alloc };
+    MuseWeightWriter w = { 0 };
+    int rc = muse_tensors_reserve(&plan, n, err);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        const bool flat = list[i].rank == 1;
+        const MuseTensor t = { .type = list[i].type, .rank = list[i].rank, .shape = { flat ? list[i].cols : list[i].rows, flat ? 1 : list[i].cols, 1, 1 } };
+        rc = muse_tensors_add(&plan, &t, list[i].name, strlen(list[i].name), err);
+    }
+    if (rc == 0) rc = muse_writer_safetensors(&w, c->alloc, folder, &plan, 0, err);
+    for (size_t i = 0; i < n && rc == 0; i++) rc = write_values(&w, &list[i], err);
+    if (rc == 0) rc = muse_writer_commit(&w, err);
+    muse_writer_close(&w);
+    muse_tensors_clear(&plan);
+    char *from = join(c->alloc, folder, "model.safetensors"), *to = join(c->alloc, folder, name);
+    if (rc == 0 && (!from || !to)) rc = MUSE_NOMEM(err, strlen(folder));
+    if (rc == 0 && rename(from, to) != 0) rc = muse_fail(err, MUSE_ERR_IO, "%s: can't rename to %s: %s", from, to, strerror(errno));
+    muse_free(from);
+    muse_free(to);
+    return rc;
+}
+
 /* linears and the token table in bf16, what is added or multiplied alone in f32 */
-static int write_model(const MuseCheckpoint *c, const char *path, MuseError *err)
+static int write_model(const MuseCheckpoint *c, const char *folder, MuseError *err)
 {
     const MuseLayout *l = &c->net->layout;
     const float *values = c->optim->ema ? c->optim->ema : c->net->master;
-    MuseSaveTensor *t = muse_zalloc_array(c->alloc, l->n, sizeof *t);
+    Saved *t = muse_zalloc_array(c->alloc, l->n, sizeof *t);
     size_t n = 0;
     if (!t) return MUSE_NOMEM(err, l->n * sizeof *t);
     for (size_t i = 0; i < l->n; i++) {
         const MuseParam *p = &l->items[i];
         const bool vector = p->kind == MUSE_PARAM_VECTOR, plain = vector || !c->net->bf16 || (c->net->c->image.live && (p->at == l->rows || p->at == l->cols));
-        if (p->extra) continue;
-        t[n++] = (MuseSaveTensor){ p->name, plain ? MUSE_TENSOR_F32 : MUSE_TENSOR_BF16, vector ? 1 : 2, { vector ? p->cols : p->rows, p->cols }, values + p->at };
+        if (!p->extra) t[n++] = (Saved){ p->name, plain ? MUSE_TENSOR_F32 : MUSE_TENSOR_BF16, vector ? 1 : 2, p->rows, p->cols, values + p->at };
     }
-    const int rc = muse_safetensors_write(path, c->alloc, t, n, err);
+    const int rc = write_tensors(c, folder, "model.safetensors", t, n, err);
     muse_free(t);
     return rc;
 }
 
-static int write_arrays(const MuseCheckpoint *c, const char *path, MuseError *err)
+static int write_arrays(const MuseCheckpoint *c, const char *folder, MuseError *err)
 {
     const uint64_t n = c->net->layout.n_values;
-    const MuseSaveTensor t[] = { { "master", MUSE_TENSOR_F32, 1, { n, 1 }, c->net->master }, { "m", MUSE_TENSOR_F32, 1, { n, 1 }, c->optim->m },
-                                 { "v", MUSE_TENSOR_F32, 1, { n, 1 }, c->optim->v }, { "ema", MUSE_TENSOR_F32, 1, { n, 1 }, c->optim->ema } };
-    return muse_safetensors_write(path, c->alloc, t, c->optim->ema ? 4 : 3, err);
+    const Saved t[] = { { "master", MUSE_TENSOR_F32, 1, 1, n, c->net->master }, { "m", MUSE_TENSOR_F32, 1, 1, n, c->optim->m }, { "v", MUSE_TENSOR_F32, 1, 1, n, c->optim->v },
+                        { "ema", MUSE_TENSOR_F32, 1, 1, n, c->optim->ema } };
+    return write_tensors(c, folder, "train.safetensors", t, c->optim->ema ? 4 : 3, err);
+}
+
+/* to the disk, so that a power cut after the rename finds whole files */
+static int sync_path(const char *path, MuseError *err)
+{
+    const int fd = open(path, O_RDONLY);
+    const bool done = fd >= 0 && fsync(fd) == 0;
+    const int rc = done ? 0 : muse_fail(err, MUSE_ERR_IO, "%s: can't flush: %s", path, strerror(errno));
+    if (fd >= 0) close(fd);
+    return rc;
+}
+
+static int sync_files(const MuseCheckpoint *c, const char *folder, MuseError *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < FILES && rc == 0; i++) {
+        char *path = join(c->alloc, folder, files[i]);
+        rc = !path ? MUSE_NOMEM(err, strlen(folder)) : access(path, F_OK) == 0 ? sync_path(path, err) : 0;
+        muse_free(path);
+    }
+    return rc < 0 ? rc : sync_path(folder, err);
 }
 
 static int write_files(const MuseCheckpoint *c, const char *folder, MuseError *err)
 {
     char text[256];
-    char *path = join(c->alloc, folder, "model.safetensors");
-    int rc = path ? write_model(c, path, err) : MUSE_NOMEM(err, strlen(folder));
-    muse_free(path);
-    path = rc == 0 ? join(c->alloc, folder, "train.safetensors") : NULL;
-    if (rc == 0) rc = path ? write_arrays(c, path, err) : MUSE_NOMEM(err, strlen(folder));
-    muse_free(path);
+    int rc = write_arrays(c, folder, err);
+    if (rc == 0) rc = write_model(c, folder, err);
     const int n = snprintf(text, sizeof text, "{\"muse_train\": 1, \"step\": %" PRIu64 ", \"number\": %" PRIu64 ", \"positions\": %" PRIu64 ", \"skipped\": %" PRIu64 "}\n",
                            c->state.step, c->state.number, c->state.positions, c->state.skipped);
     if (rc == 0) rc = write_bytes(c, folder, "train.json", text, (size_t)n, err);
@@ -135,10 +205,10 @@ static int write_files(const MuseCheckpoint *c, const char *folder, MuseError *e
     if (rc == 0 && c->tokenizer_json) rc = write_bytes(c, folder, "tokenizer.json", c->tokenizer_json, c->tokenizer_bytes, err);
     if (rc == 0) rc = write_bytes(c, folder, "document.json", c->document, strlen(c->document), err);
     if (rc == 0) rc = write_bytes(c, folder, "log.csv", c->csv->data, c->csv->len, err);
-    path = rc == 0 ? join(c->alloc, folder, "curve.png") : NULL;
+    char *path = rc == 0 ? join(c->alloc, folder, "curve.png") : NULL;
     if (rc == 0) rc = path ? muse_curve_write(c->alloc, path, c->csv, err) : MUSE_NOMEM(err, strlen(folder));
     muse_free(path);
-    return rc;
+    return rc < 0 ? rc : sync_files(c, folder, err);
 }
 
 static int make_folder(const char *path, MuseError *err)
@@ -151,7 +221,7 @@ int muse_checkpoint_write(const MuseCheckpoint *c, char **folder, MuseError *err
 {
     char *making = step_folder(c->alloc, c->out, c->state.step, ".part"), *done = step_folder(c->alloc, c->out, c->state.step, "");
     int rc = making && done ? make_folder(c->out, err) : MUSE_NOMEM(err, strlen(c->out));
-    if (rc == 0) remove_checkpoint(c->alloc, making);   /* of a run that was stopped while writing */
+    if (rc == 0) remove_part(c->alloc, making);         /* of a run that was stopped while writing */
     if (rc == 0) rc = make_folder(making, err);
     if (rc == 0) rc = write_files(c, making, err);
     if (rc == 0) remove_checkpoint(c->alloc, done);     /* the same step, saved before */
@@ -249,7 +319,7 @@ int muse_checkpoint_read(const char *folder, const MuseNet *net, MuseOptim *opti
     return *document ? 0 : MUSE_NOMEM(err, 1);
 }
 
-static int read_values(const MuseTensor *t, const MuseParam *p, float *to, MuseError *err)
+static int load_values(const MuseTensor *t, const MuseParam *p, float *to, MuseError *err)
 {
     const size_t n = p->rows * p->cols;
     uint64_t have;
@@ -273,7 +343,7 @@ int muse_checkpoint_read_model(const char *folder, const MuseNet *net, MuseError
     if (rc < 0) return rc;
     for (size_t i = 0; i < net->layout.n && rc == 0; i++) {
         const MuseParam *p = &net->layout.items[i];
-        if (!p->extra) rc = read_values(muse_weights_find(&w, p->name), p, net->master + p->at, err);
+        if (!p->extra) rc = load_values(muse_weights_find(&w, p->name), p, net->master + p->at, err);
     }
     if (rc < 0) muse_fail_prefix(err, rc, "%s", folder);
     muse_weights_close(&w);
