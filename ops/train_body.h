@@ -4,6 +4,10 @@
 
 #include "base/dtype.h"
 
+#if defined(__clang__)
+#pragma clang diagnostic ignored "-Wpass-failed"   /* under sanitizers it does not vectorise, and says so of each loop that asks for it */
+#endif
+
 #undef ACT
 #undef LD
 #undef ST
