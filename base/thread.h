@@ -1,20 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The thread team: OpenMP, one setting per runtime. Users: ops, tokenizers, decoder. */
+/* The thread team of a runtime: workers that wait between regions, first spinning (a decoder step is a hundred regions, each
+ * soon after the last), then asleep. Users: ops, tokenizers, libmuse. */
 #ifndef BASE_THREAD_H
 #define BASE_THREAD_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "muse/runtime.h"
+
+typedef struct MusePool MusePool;
+
 typedef struct MuseTeam {
-    uint32_t threads;   /* 1..1024 */
+    uint32_t  threads;   /* 1..1024 */
+    MusePool *pool;      /* NULL: everything runs on the caller's thread, in as many ranges */
 } MuseTeam;
 
 /* Cores this process may run on (affinity mask), at least 1. */
 uint32_t muse_cpu_count(void);
 
-/* fn(user, begin, end) over disjoint ranges that cover 0..n, on at most team->threads threads, the caller's among them;
- * returns when all are done. Ranges are at least `grain` long (but for the last). With one range it is a plain call. */
+/* A pool for a team of this size; its workers start with the first region. NULL: no memory, or one thread. */
+MusePool *muse_pool_open(const MuseAllocator *a, uint32_t threads);
+void muse_pool_close(MusePool **pool);
+
+/* fn(user, begin, end) over disjoint ranges that cover 0..n, at most team->threads of them; returns when all are done. Ranges are at
+ * least `grain` long (but for the last). With one range it is a plain call. Ranges that no worker has begun, the caller does itself,
+ * so a team on a busy machine is hardly slower than one thread. Several callers may share a team: one gets the workers, the others
+ * work alone; so does a region inside a region. */
 typedef void MuseRangeFn(void *user, size_t begin, size_t end);
 void muse_parallel_for(const MuseTeam *team, size_t n, size_t grain, MuseRangeFn *fn, void *user);
 

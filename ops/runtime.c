@@ -45,6 +45,7 @@ int muse_runtime_open(MuseRuntime **out, const MuseRuntimeParams *params, MuseEr
     if (rt->team.threads > THREADS_MAX) rt->team.threads = THREADS_MAX;
     atomic_init(&rt->refs, 1);
     rc = choose_cpu(rt, p.cpu_level, err);
+    if (rc == 0 && rt->team.threads > 1 && !(rt->team.pool = muse_pool_open(&rt->alloc, rt->team.threads))) rc = MUSE_NOMEM(err, rt->team.threads * sizeof(void *));
     if (rc < 0) {
         muse_runtime_close(&rt);
         return rc;
@@ -69,7 +70,10 @@ MuseRuntime *muse_runtime_ref(MuseRuntime *rt)
 void muse_runtime_close(MuseRuntime **rt)
 {
     if (!rt || !*rt) return;
-    if (atomic_fetch_sub_explicit(&(*rt)->refs, 1, memory_order_acq_rel) == 1) muse_free(*rt);
+    if (atomic_fetch_sub_explicit(&(*rt)->refs, 1, memory_order_acq_rel) == 1) {
+        muse_pool_close(&(*rt)->team.pool);
+        muse_free(*rt);
+    }
     *rt = NULL;
 }
 

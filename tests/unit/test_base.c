@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <pthread.h>
+#include <time.h>
 
 #include "base/alloc.h"
 #include "base/arena.h"
@@ -411,21 +413,51 @@ static void test_params(void **state)
     assert_int_equal(dst.struct_size, sizeof dst);
 }
 
-typedef struct Marks { uint8_t *at; } Marks;
-static void mark(void *user, size_t begin, size_t end) { for (size_t i = begin; i < end; i++) ((Marks *)user)->at[i]++; }
+typedef struct Marks { uint8_t *at; const MuseTeam *team; int depth; } Marks;
+
+static void mark(void *user, size_t begin, size_t end)
+{
+    const Marks *m = user;
+    if (m->depth) {   /* a region inside a region */
+        Marks inner = { m->at + begin, m->team, m->depth - 1 };
+        muse_parallel_for(m->team, end - begin, 1, mark, &inner);
+        return;
+    }
+    for (size_t i = begin; i < end; i++) m->at[i]++;
+}
+
+static void check_team(const MuseTeam *team)
+{
+    uint8_t marks[1000];
+    for (size_t n = 0; n <= 1000; n += 37) {
+        memset(marks, 0, sizeof marks);
+        muse_parallel_for(team, n, 1 + n % 7, mark, &(Marks){ marks, team, n % 3 == 0 });
+        for (size_t i = 0; i < sizeof marks; i++)
+            if (marks[i] != (i < n)) fail_msg("%u threads, n = %zu: %zu was done %u times", team->threads, n, i, marks[i]);
+    }
+}
+
+static void *check_team_often(void *team)
+{
+    for (int i = 0; i < 50; i++) check_team(team);
+    return NULL;
+}
 
 static void test_threads(void **state)
 {
     (void)state;
     assert_true(muse_cpu_count() >= 1);
-    static uint8_t marks[1000];
     for (uint32_t threads = 1; threads <= 5; threads++) {
-        const MuseTeam team = { threads };
-        for (size_t n = 0; n <= 1000; n += 37) {
-            memset(marks, 0, sizeof marks);
-            muse_parallel_for(&team, n, 1 + n % 7, mark, &(Marks){ marks });
-            for (size_t i = 0; i < sizeof marks; i++) assert_int_equal(marks[i], i < n);
-        }
+        MuseTeam team = { threads, muse_pool_open(NULL, threads) };
+        assert_int_equal(team.pool != NULL, threads > 1);
+        check_team(&team);
+        nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);   /* workers are asleep now, most likely */
+        pthread_t other;
+        assert_int_equal(pthread_create(&other, NULL, check_team_often, &team), 0);   /* two callers share a team */
+        check_team_often(&team);
+        pthread_join(other, NULL);
+        muse_pool_close(&team.pool);
+        check_team(&team);
     }
 }
 
