@@ -73,14 +73,15 @@ MUSE_API int muse_text_encode(const MuseTextTokenizer *tok, const char *text, si
                               int32_t **ids, size_t *n_ids, MuseError *err);
 
 enum {
-    MUSE_TEXT_SKIP_SPECIAL = 1 ///< leave out added tokens marked special
+    MUSE_TEXT_SKIP_SPECIAL = 1, ///< leave out added tokens marked special
+    MUSE_TEXT_CONTINUE     = 2  ///< the ids go on with a text: no space that only begins a text is taken from the first of them
 };
 
 /**
  * Ids to text, all at once. Any thread. Equals what a MuseTextDecoder gives over the same ids, bytes that never
  * became a character included, as they are.
  *
- * @param flags MUSE_TEXT_SKIP_SPECIAL, or 0.
+ * @param flags MUSE_TEXT_SKIP_SPECIAL, MUSE_TEXT_CONTINUE, or 0.
  * @param text  Receives the bytes and one NUL after them; release with muse_free().
  * @param n     Receives their number without the NUL.
  * @return 0; MUSE_ERR_ARG; MUSE_ERR_NOT_FOUND: an id outside the vocabulary (named); MUSE_ERR_NOMEM.
@@ -107,7 +108,7 @@ MUSE_API int32_t muse_text_find(const MuseTextTokenizer *tok, const char *text, 
 /**
  * A streaming decoder: give ids one by one, get text that never ends inside a character. One thread. The tokenizer must
  * outlive it. Errors: MUSE_ERR_ARG; MUSE_ERR_NOMEM.
- * @param flags MUSE_TEXT_SKIP_SPECIAL, or 0.
+ * @param flags MUSE_TEXT_SKIP_SPECIAL, MUSE_TEXT_CONTINUE, or 0.
  */
 MUSE_API int muse_text_decoder_open(MuseTextDecoder **out, const MuseTextTokenizer *tok, unsigned flags, MuseError *err);
 

@@ -9,6 +9,10 @@ typedef struct Progress {
     uint32_t strip;   /* spaces still left out; 0 after the first other byte */
 } Progress;
 
+static const unsigned DECODE_FLAGS = MUSE_TEXT_SKIP_SPECIAL | MUSE_TEXT_CONTINUE;
+
+static uint32_t first_strip(const MuseTextTokenizer *tok, unsigned flags) { return flags & MUSE_TEXT_CONTINUE ? 0 : tok->strip; }
+
 static int token(const MuseTextTokenizer *tok, int32_t id, const uint8_t **bytes, size_t *n, MuseError *err)
 {
     if (id < 0 || (uint32_t)id >= tok->vocab.n || !(tok->vocab.flags[id] & MUSE_TOKEN_PRESENT))
@@ -43,9 +47,9 @@ int muse_text_decode(const MuseTextTokenizer *tok, const int32_t *ids, size_t n_
     MUSE_REQUIRE(err, text && n);
     *text = NULL;
     *n = 0;
-    MUSE_REQUIRE(err, tok && (ids || n_ids == 0) && !(flags & ~(unsigned)MUSE_TEXT_SKIP_SPECIAL));
+    MUSE_REQUIRE(err, tok && (ids || n_ids == 0) && !(flags & ~DECODE_FLAGS));
     MuseBuf out = { .alloc = &tok->rt->alloc };
-    Progress progress = { tok->strip };
+    Progress progress = { first_strip(tok, flags) };
     int rc = 0;
     for (size_t i = 0; i < n_ids && rc == 0; i++) rc = append(tok, &progress, flags, ids[i], &out, err);
     if (rc == 0 && muse_buf_append(&out, "", 1) < 0) rc = MUSE_NOMEM(err, 1);
@@ -95,12 +99,12 @@ int muse_text_decoder_open(MuseTextDecoder **out, const MuseTextTokenizer *tok, 
 {
     MUSE_REQUIRE(err, out);
     *out = NULL;
-    MUSE_REQUIRE(err, tok && !(flags & ~(unsigned)MUSE_TEXT_SKIP_SPECIAL));
+    MUSE_REQUIRE(err, tok && !(flags & ~DECODE_FLAGS));
     MuseTextDecoder *dec = muse_zalloc(&tok->rt->alloc, sizeof *dec);
     if (!dec) return MUSE_NOMEM(err, sizeof *dec);
     dec->tok = tok;
     dec->flags = flags;
-    dec->progress.strip = tok->strip;
+    dec->progress.strip = first_strip(tok, flags);
     dec->buf.alloc = &tok->rt->alloc;
     if (muse_buf_reserve(&dec->buf, 64) < 0) {   /* so that flush never needs memory */
         muse_text_decoder_close(&dec);
@@ -153,6 +157,6 @@ int muse_text_decoder_flush(MuseTextDecoder *dec, const char **text, size_t *n, 
     memcpy(dec->buf.data, dec->held, hold);
     dec->buf.len = hold;
     hand_out(dec, 0, text, n);
-    dec->progress.strip = dec->tok->strip;
+    dec->progress.strip = first_strip(dec->tok, dec->flags);
     return 0;
 }
