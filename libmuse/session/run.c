@@ -230,14 +230,13 @@ int muse_session_prefill(MuseSession *s, MuseError *err)
 
 /* ---- steps ---- */
 
-static int check_batch(MuseSession *const *sessions, const int32_t *ids, size_t n, MuseError *err)
+int muse_session_check_batch(MuseSession *const *sessions, size_t n, MuseError *err)
 {
     for (size_t i = 0; i < n; i++) {
         MuseSession *s = sessions[i];
         MUSE_REQUIRE(err, s);
         if (s->decoder != sessions[0]->decoder || s->params.kv != sessions[0]->params.kv)
             return muse_fail(err, MUSE_ERR_ARG, "sessions 0 and %zu are of different models or modes", i);
-        if (ids[i] < 0 || (uint32_t)ids[i] >= s->model->config.vocab) return muse_fail(err, MUSE_ERR_ARG, "id %d is not among the model's %u tokens", ids[i], s->model->config.vocab);
         s->batch = (uint32_t)i;
     }
     for (size_t i = 0; i < n; i++)
@@ -300,11 +299,9 @@ static int run_steps(MuseSession *const *sessions, size_t n, MuseWorkspace *ws, 
     return 0;
 }
 
-int muse_session_step_batch(MuseSession *const *sessions, const int32_t *ids, size_t n, MuseError *err)
+int muse_session_advance(MuseSession *const *sessions, const int32_t *ids, size_t n, MuseError *err)
 {
-    MUSE_REQUIRE(err, sessions && ids && n > 0 && n <= UINT32_MAX);
-    int rc = check_batch(sessions, ids, n, err);
-    if (rc < 0) return rc;
+    int rc = 0;
     size_t ready = 0;
     while (rc == 0 && ready < n) {
         rc = prepare_step(sessions[ready], ids[ready], err);
@@ -318,8 +315,19 @@ int muse_session_step_batch(MuseSession *const *sessions, const int32_t *ids, si
     for (size_t i = 0; i < ready; i++) {   /* the ids are taken back */
         muse_sequence_truncate(sessions[i]->seq, sessions[i]->seq->length - 1, NULL);
         sessions[i]->seq->low = SIZE_MAX;
-        if (rc == MUSE_ERR_CANCELLED) atomic_store(&sessions[i]->cancel, 0);
     }
+    return rc;
+}
+
+int muse_session_step_batch(MuseSession *const *sessions, const int32_t *ids, size_t n, MuseError *err)
+{
+    MUSE_REQUIRE(err, sessions && ids && n > 0 && n <= UINT32_MAX);
+    int rc = muse_session_check_batch(sessions, n, err);
+    const uint32_t vocab = rc == 0 ? sessions[0]->model->config.vocab : 0;
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        if (ids[i] < 0 || (uint32_t)ids[i] >= vocab) rc = muse_fail(err, MUSE_ERR_ARG, "id %d is not among the model's %u tokens", ids[i], vocab);
+    if (rc == 0) rc = muse_session_advance(sessions, ids, n, err);
+    for (size_t i = 0; rc == MUSE_ERR_CANCELLED && i < n; i++) atomic_store(&sessions[i]->cancel, 0);
     return rc;
 }
 

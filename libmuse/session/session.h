@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* MuseSession from the inside. Users: this folder. */
+/* MuseSession from the inside. Users: this folder, libmuse/generate. */
 #ifndef LIBMUSE_SESSION_SESSION_H
 #define LIBMUSE_SESSION_SESSION_H
 
@@ -34,6 +34,11 @@ int  muse_session_asks_to_stop(void *session);
 typedef int MuseLogitsFn(void *user, size_t first, const float *logits, size_t rows, MuseError *err);
 /* Compute what is pending, s->logits for the last position; each: called for every position's logits, or NULL. */
 int  muse_session_compute(MuseSession *s, MuseLogitsFn *each, void *user, MuseError *err);
+
+/* Sessions of one model and mode, none given twice. */
+int  muse_session_check_batch(MuseSession *const *sessions, size_t n, MuseError *err);
+/* muse_session_step_batch() of sessions and ids that were checked. After MUSE_ERR_CANCELLED the sessions that asked for it still do. */
+int  muse_session_advance(MuseSession *const *sessions, const int32_t *ids, size_t n, MuseError *err);
 
 /* ---- cache.c ---- */
 MusePrefixCache *muse_prefix_cache_ref(MusePrefixCache *cache);
