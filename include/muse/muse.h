@@ -22,6 +22,7 @@
 #include "muse/convert.h"
 #include "muse/grammar.h"
 #include "muse/sample.h"
+#include "muse/generate.h"
 #include "muse/train.h"
 
 #ifdef __cplusplus
