@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "tools/cli.h"
 
@@ -34,13 +33,6 @@ static void help(FILE *to)
     cli_common_help(to);
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static int ascending(const void *a, const void *b) { return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b); }
 
 static double median(double *x, size_t n)
@@ -59,14 +51,14 @@ static int one_run(Bench *b, uint32_t run, MuseError *err)
     p.max_positions = (uint64_t)b->prompt + b->n_new + 1;
     int rc = muse_session_open(&b->sessions[0], b->model, &p, err);
     if (rc == 0) rc = muse_sequence_append_ids(muse_session_sequence(b->sessions[0]), b->ids, b->prompt, err);
-    double t = now();
+    double t = cli_now();
     if (rc == 0) rc = muse_session_prefill(b->sessions[0], err);
-    b->prefill[run] = b->prompt / (now() - t);
+    b->prefill[run] = b->prompt / (cli_now() - t);
     for (uint32_t i = 1; rc == 0 && i < b->batch; i++) rc = muse_session_fork(&b->sessions[i], b->sessions[0], err);
     for (uint32_t i = 0; rc == 0 && i < b->batch; i++) rc = muse_session_reserve(b->sessions[i], b->n_new, err);
-    t = now();
+    t = cli_now();
     for (uint32_t n = 0; rc == 0 && n < b->n_new; n++) rc = muse_session_step_batch(b->sessions, b->ids, b->batch, err);
-    b->decode[run] = b->n_new * (double)b->batch / (now() - t);
+    b->decode[run] = b->n_new * (double)b->batch / (cli_now() - t);
     b->kv_bytes = b->kv_own_bytes = 0;
     for (uint32_t i = 0; rc == 0 && i < b->batch; i++) {
         muse_session_info(b->sessions[i], &info);
@@ -83,9 +75,9 @@ static int load(Bench *b, MuseError *err)
     MuseModelInfo info;
     muse_model_params_init(&p);
     p.mmproj = b->mmproj;
-    const double t = now();
+    const double t = cli_now();
     int rc = muse_model_open(&b->model, b->rt, b->path, &p, err);
-    b->load_s = now() - t;
+    b->load_s = cli_now() - t;
     if (rc < 0) return rc;
     muse_model_info(b->model, &info);
     const size_t n = b->prompt > b->batch ? b->prompt : b->batch;
@@ -102,7 +94,7 @@ static int load(Bench *b, MuseError *err)
     b->n_new = 0;
     b->batch = 1;
     rc = one_run(b, 0, err);
-    b->first_token_s = now() - t;
+    b->first_token_s = cli_now() - t;
     b->prompt = prompt;
     b->n_new = n_new;
     b->batch = batch;
@@ -144,25 +136,8 @@ static int report(Bench *b, const Cli *cli)
     return EXIT_OK;
 }
 
-static int mode(const char *const *names, size_t n, const char *name)
-{
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(names[i], name) == 0) return (int)i;
-    return -1;
-}
-
-static bool number(const char *text, uint32_t least, uint32_t most, uint32_t *out)
-{
-    char *end;
-    const unsigned long v = strtoul(text, &end, 10);
-    if (*end || end == text || v < least || v > most) return false;
-    *out = (uint32_t)v;
-    return true;
-}
-
 static int parse(Bench *b, Cli *cli)
 {
-    static const char *const computes[] = { "auto", "f32", "bf16", "int8" }, *const kvs[] = { "auto", "f32", "bf16", "q8" };
     const struct { const char *name; uint32_t *to, least, most; } numbers[] = {
         { "--prompt", &b->prompt, 1, 1 << 24 }, { "--new", &b->n_new, 0, 1 << 24 }, { "--batch", &b->batch, 1, 4096 }, { "--runs", &b->runs, 1, RUNS_MAX } };
     int code = EXIT_OK;
@@ -171,25 +146,22 @@ static int parse(Bench *b, Cli *cli)
             help(stdout);
             return -1;
         }
+        const bool compute = strcmp(o, "--compute") == 0;
+        if (compute || strcmp(o, "--kv") == 0) {
+            if ((code = cli_choice(cli, o, compute ? cli_computes : cli_kvs, compute ? &b->compute : &b->kv)) != EXIT_OK) return code;
+            continue;
+        }
         const char *v = cli_value(cli, o, &code);
         if (!v) return code;
         if (strcmp(o, "--model") == 0) {
             b->path = v;
         } else if (strcmp(o, "--mmproj") == 0) {
             b->mmproj = v;
-        } else if (strcmp(o, "--compute") == 0) {
-            const int i = mode(computes, 4, v);
-            if (i < 0) return cli_usage("--compute is auto, f32, bf16 or int8, not %s", v);
-            b->compute = (uint32_t)i;
-        } else if (strcmp(o, "--kv") == 0) {
-            const int i = mode(kvs, 4, v);
-            if (i < 0) return cli_usage("--kv is auto, f32, bf16 or q8, not %s", v);
-            b->kv = (uint32_t)i;
         } else {
             size_t i = 0;
             while (i < 4 && strcmp(o, numbers[i].name) != 0) i++;
             if (i == 4) return cli_usage("muse bench has no option %s", o);
-            if (!number(v, numbers[i].least, numbers[i].most, numbers[i].to)) return cli_usage("%s takes a number from %u to %u, not %s", o, numbers[i].least, numbers[i].most, v);
+            if (!cli_number(v, numbers[i].least, numbers[i].most, numbers[i].to)) return cli_usage("%s takes a number from %u to %u, not %s", o, numbers[i].least, numbers[i].most, v);
         }
     }
     return code != EXIT_OK ? code : b->path ? EXIT_OK : cli_usage("muse bench needs --model PATH");

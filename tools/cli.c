@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 int cli_exit_code(int status)
@@ -49,7 +50,7 @@ void cli_common_help(FILE *to)
           "  --ids N,N,...             token ids as they are\n"
           "  --image-size WxH          a picture of this size, counted without one\n"
           "  --audio-length S[@RATE]   a sound of S seconds, counted without one (rate 16000 unless told)\n"
-          "  --image-budget N|auto     patches for the pictures after it\n"
+          "  --image-budget N|auto     patches for the pictures after it (after the last: for all)\n"
           "\ncommon:\n"
           "  --json                    JSON on stdout\n"
           "  --quiet                   no warnings\n"
@@ -81,6 +82,39 @@ static bool read_u32(const char *text, const char *stop, uint32_t *out)
     if (*text < '0' || *text > '9' || (stop ? end != stop : *end != 0) || errno || v > UINT32_MAX) return false;
     *out = (uint32_t)v;
     return true;
+}
+
+bool cli_number(const char *text, uint32_t least, uint32_t most, uint32_t *out)
+{
+    uint32_t v;
+    if (!read_u32(text, NULL, &v) || v < least || v > most) return false;
+    *out = v;
+    return true;
+}
+
+const char *const cli_computes[] = { "auto", "f32", "bf16", "int8", NULL }, *const cli_kvs[] = { "auto", "f32", "bf16", "q8", NULL };
+
+int cli_choice(Cli *cli, const char *option, const char *const *names, uint32_t *out)
+{
+    int code = EXIT_OK;
+    const char *v = cli_value(cli, option, &code);
+    if (!v) return code;
+    for (uint32_t i = 0; names[i]; i++)
+        if (strcmp(names[i], v) == 0) {
+            *out = i;
+            return EXIT_OK;
+        }
+    fprintf(stderr, "muse: %s %s: one of", option, v);
+    for (uint32_t i = 0; names[i]; i++) fprintf(stderr, "%s %s", i ? "," : "", names[i]);
+    fputc('\n', stderr);
+    return EXIT_USAGE;
+}
+
+double cli_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static int take_budget(Cli *cli, const char *value)
@@ -130,17 +164,25 @@ static bool take_common(Cli *cli, const char *option, int *exit_code)
     return true;
 }
 
+static bool is_picture(const Part *p) { return p->kind == PART_IMAGE || p->kind == PART_IMAGE_SIZE; }
+
 /* what only shows when all parts are known */
-static int check_parts(const Cli *cli)
+static int check_parts(Cli *cli)
 {
-    size_t pipes = 0, pictures_after_budget = 0;
+    size_t pipes = 0, pictures = 0, pictures_after_budget = 0;
     for (size_t i = 0; i < cli->n_parts; i++) {
         const Part *p = &cli->parts[i];
         pipes += (p->kind == PART_IMAGE || p->kind == PART_AUDIO) && strcmp(p->value, "-") == 0;
-        pictures_after_budget += (p->kind == PART_IMAGE || p->kind == PART_IMAGE_SIZE) && p->budget == cli->budget;
+        pictures += is_picture(p);
+        pictures_after_budget += is_picture(p) && p->budget == cli->budget;
     }
     if (pipes > 1) return cli_usage("only one part can come from standard input (-)");
-    if (cli->budget && pictures_after_budget == 0) return cli_usage("--image-budget is for the pictures after it, and none follows");
+    if (cli->budget && pictures == 0) return cli_usage("--image-budget is for pictures, and there is none");
+    for (size_t i = 0; i < cli->n_parts && pictures_after_budget == 0; i++) {   /* after the last picture: for those before it */
+        if (!is_picture(&cli->parts[i])) continue;
+        if (cli->parts[i].budget) return cli_usage("--image-budget is for the pictures after it, and none follows");
+        cli->parts[i].budget = cli->budget;
+    }
     return EXIT_OK;
 }
 

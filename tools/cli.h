@@ -41,6 +41,11 @@ typedef struct Cli {
  * *exit_code is set to a usage error, else left alone. */
 const char *cli_next(Cli *cli, int *exit_code);
 const char *cli_value(Cli *cli, const char *option, int *exit_code);   /* the value of the option just seen; NULL = usage error */
+bool cli_number(const char *text, uint32_t least, uint32_t most, uint32_t *out);   /* digits only */
+/* The value of the option just seen as its place in names, which NULL ends; the first stands for what is done unless told. Exit code. */
+int cli_choice(Cli *cli, const char *option, const char *const *names, uint32_t *out);
+extern const char *const cli_computes[], *const cli_kvs[];   /* in the order of MUSE_COMPUTE_ and MUSE_KV_ */
+double cli_now(void);   /* seconds, from some moment on */
 void cli_common_help(FILE *to);
 
 /* A file, or standard input for "-", as an open picture or sound. */
@@ -64,11 +69,13 @@ void json_bool(yajl_gen g, const char *key, int value);
 void json_hash(yajl_gen g, const char *key, const uint8_t hash[32]);
 void json_rect(yajl_gen g, const char *key, MuseRect r);
 void json_ids(yajl_gen g, const char *key, const int32_t *ids, size_t n);
+void json_numbers(yajl_gen g, const char *key, const float *values, size_t n);
 int  json_print(yajl_gen g);     /* one line to stdout, then clears; EXIT_OK or EXIT_OTHER */
 
 int cmd_bench(Cli *cli);
 int cmd_convert(Cli *cli);
 int cmd_inspect(Cli *cli);
+int cmd_run(Cli *cli);
 int cmd_tokens(Cli *cli);
 int cmd_worlds(Cli *cli);
 int cmd_train(Cli *cli);

@@ -94,6 +94,14 @@ void json_ids(yajl_gen g, const char *key, const int32_t *ids, size_t n)
     yajl_gen_array_close(g);
 }
 
+void json_numbers(yajl_gen g, const char *key, const float *values, size_t n)
+{
+    json_key(g, key);
+    yajl_gen_array_open(g);
+    for (size_t i = 0; i < n; i++) number(g, (double)values[i]);
+    yajl_gen_array_close(g);
+}
+
 int json_print(yajl_gen g)
 {
     const unsigned char *text;
