@@ -9,6 +9,7 @@ static const struct { const char *name; int (*run)(Cli *); const char *help; } c
     { "bench", cmd_bench, "measure how fast a model runs here" },
     { "convert", cmd_convert, "write a model in another container or number type" },
     { "inspect", cmd_inspect, "show what a model file is, and what running it takes" },
+    { "run", cmd_run, "let a model go on from text, pictures and sounds" },
     { "tokens", cmd_tokens, "show the sequence that text, pictures and sounds become" },
     { "worlds", cmd_worlds, "draw pictures and sounds with questions and answers, as a data set" },
     { "train", cmd_train, "train a small model from zero or from weights" },

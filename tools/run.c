@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* muse run: a model goes on from parts. Text to stdout as it comes, status to stderr. Options: run_options.c. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tools/dump.h"
+#include "tools/run.h"
+
+enum { END_IDS_MAX = 64, SCHEMA_BYTES_MAX = 1 << 24 };
+
+typedef struct Run {
+    Cli          *cli;
+    RunOptions    o;
+    char         *shipped;     /* path of muse-nano when no model was named */
+    MuseRuntime  *rt;
+    MuseModel    *model;
+    MuseSession  *s;
+    MuseGrammar  *grammar;
+    const char   *format;      /* chat format in use, NULL: none */
+    Dump          dump;
+    int32_t      *prompt;      /* ids of the prompt's positions */
+    size_t        n_prompt;
+    MuseGenerateResult result;
+    double        prompt_s, new_s;
+    bool          progress;    /* a line of progress stands on the terminal */
+} Run;
+
+/* ---- interruption ---- */
+
+static volatile sig_atomic_t interrupted;
+static MuseSession *volatile running;
+
+static void interrupt(int number)
+{
+    (void)number;
+    interrupted = 1;
+    if (running) muse_session_cancel(running);   /* one atomic store */
+}
+
+static void catch_interrupts(void)
+{
+    struct sigaction a = { .sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND };   /* a second one ends the program */
+    sigemptyset(&a.sa_mask);
+    sigaction(SIGINT, &a, NULL);
+}
+
+static int stop_asked(void *user)
+{
+    (void)user;
+    return interrupted;
+}
+
+/* ---- what is shown while it works ---- */
+
+static int show_progress(void *user, uint64_t done, uint64_t total)
+{
+    Run *r = user;
+    if (!r->cli->quiet && isatty(STDERR_FILENO) && done < total) {
+        fprintf(stderr, "\rprompt: %llu of %llu positions", (unsigned long long)done, (unsigned long long)total);
+        r->progress = true;
+    }
+    return r->dump.err.code;
+}
+
+static int show_token(void *user, const MuseGenerated *token)
+{
+    (void)user;
+    return fwrite(token->text, 1, token->n_text, stdout) != token->n_text || fflush(stdout) != 0;
+}
+
+/* ---- opening ---- */
+
+static int open_session(Run *r, MuseError *err)
+{
+    MuseSessionParams p;
+    muse_session_params_init(&p);
+    p.compute = r->o.compute;
+    p.kv = r->o.kv;
+    p.image_mask = r->o.image_mask;
+    p.chunk = r->o.chunk;
+    p.progress = show_progress;
+    p.progress_user = r;
+    int rc = 0;
+    if (r->o.dump) {
+        rc = dump_open(&r->dump, r->o.dump, err);
+        p.stage = dump_stage;
+        p.stage_user = &r->dump;
+    }
+    return rc == 0 ? muse_session_open(&r->s, r->model, &p, err) : rc;
+}
+
+static const char *model_path(Run *r)
+{
+    if (!r->o.model) r->o.model = r->shipped = cli_find_shipped("muse-nano");
+    return r->o.model;
+}
+
+static int open_all(Run *r)
+{
+    MuseError err;
+    MuseModelParams p;
+    muse_model_params_init(&p);
+    p.mmproj = r->o.mmproj;
+    if (!model_path(r)) return cli_usage("run: there is no muse-nano beside this program: name a --model");
+    if (muse_runtime_open(&r->rt, &r->cli->runtime, &err) < 0) return cli_fail(&err, NULL);
+    if (muse_model_open(&r->model, r->rt, r->o.model, &p, &err) < 0) return cli_fail(&err, r->o.model);
+    return open_session(r, &err) < 0 ? cli_fail(&err, r->o.model) : EXIT_OK;
+}
+
+/* ---- grammar ---- */
+
+/* a file's contents, terminated; free() them */
+static char *read_text(const char *path, size_t *n)
+{
+    FILE *f = fopen(path, "rb");
+    char *text = f ? malloc(SCHEMA_BYTES_MAX + 1) : NULL;
+    *n = text ? fread(text, 1, SCHEMA_BYTES_MAX + 1, f) : 0;
+    const bool ok = text && !ferror(f) && *n <= SCHEMA_BYTES_MAX;
+    if (!ok) fprintf(stderr, "muse: %s: can't read: %s\n", path, text && *n > SCHEMA_BYTES_MAX ? "over 16 MiB" : strerror(errno));
+    if (f) fclose(f);
+    if (ok) return text;
+    free(text);
+    return NULL;
+}
+
+/* what ends a text of this model, to end the grammar's text too */
+static size_t end_ids(const Run *r, const MuseTextTokenizer *tok, int32_t *ids)
+{
+    MuseModelInfo info;
+    MuseTextInfo text;
+    size_t more = 0, n = 0;
+    muse_model_info(r->model, &info);
+    for (; n < info.n_eos && n < END_IDS_MAX / 2; n++) ids[n] = info.eos[n];
+    if (n == 0 && muse_text_info(tok, &text) == 0 && text.eos >= 0) ids[n++] = text.eos;
+    if (r->format && muse_chat_stop_ids(r->format, tok, ids + n, END_IDS_MAX - n, &more, NULL) == 0) n += more;
+    return n;
+}
+
+static int open_grammar(Run *r)
+{
+    const MuseTextTokenizer *tok = muse_session_tokenizer(r->s);
+    MuseGrammarParams p;
+    MuseError err;
+    int32_t ids[END_IDS_MAX];
+    if (!r->o.schema && !r->o.regex) return EXIT_OK;
+    if (!tok) {
+        fprintf(stderr, "muse: %s: without a tokenizer there is no text that a grammar could be of\n", r->o.model);
+        return EXIT_UNSUPPORTED;
+    }
+    muse_grammar_params_init(&p);
+    p.n_end = end_ids(r, tok, ids);
+    p.end_ids = p.n_end ? ids : NULL;
+    int rc;
+    if (r->o.regex) {
+        rc = muse_grammar_open_regex(&r->grammar, r->rt, tok, r->o.regex, strlen(r->o.regex), &p, &err);
+    } else {
+        const char *inside = r->o.schema + strspn(r->o.schema, " \t\r\n");
+        size_t n = strlen(r->o.schema);
+        char *file = *inside == '{' ? NULL : read_text(r->o.schema, &n);
+        if (*inside != '{' && !file) return EXIT_INPUT;
+        rc = muse_grammar_open_schema(&r->grammar, r->rt, tok, file ? file : r->o.schema, n, &p, &err);
+        free(file);
+    }
+    r->o.sample.grammar = r->grammar;
+    return rc < 0 ? cli_fail(&err, r->o.regex ? "--regex" : "--json-schema") : EXIT_OK;
+}
+
+/* ---- prompt ---- */
+
+static int append_raw(Run *r, unsigned text_flags)
+{
+    MuseError err;
+    for (size_t i = 0; i < r->cli->n_parts; i++) {
+        const Part *part = &r->cli->parts[i];
+        if (cli_append_part(muse_session_sequence(r->s), r->rt, part, text_flags, &err) < 0) return cli_fail(&err, part->kind == PART_TEXT || part->kind == PART_IDS ? NULL : part->value);
+    }
+    return EXIT_OK;
+}
+
+static int add_part(MuseChat *chat, MuseRuntime *rt, const Part *part, MuseError *err)
+{
+    MuseImage *image = NULL;
+    MuseAudio *audio = NULL;
+    MuseImageOptions options;
+    muse_image_options_init(&options);
+    options.budget = part->budget;
+    if (part->kind == PART_TEXT) return muse_chat_add_text(chat, part->value, strlen(part->value), err);
+    int rc = part->kind == PART_IMAGE ? cli_open_image(&image, rt, part->value, err) : cli_open_audio(&audio, rt, part->value, err);
+    if (rc == 0) rc = image ? muse_chat_add_image(chat, image, &options, err) : muse_chat_add_audio(chat, audio, err);
+    muse_image_close(&image);
+    muse_audio_close(&audio);
+    return rc;
+}
+
+/* all parts in order inside one user message */
+static int append_chat(Run *r)
+{
+    MuseError err;
+    MuseChat *chat = NULL;
+    MuseChatParams p;
+    muse_chat_params_init(&p);
+    p.format = r->format;
+    p.thinking = (int)r->o.think;
+    const char *what = NULL;
+    int rc = muse_chat_open(&chat, r->rt, &p, &err);
+    if (rc == 0 && r->o.system) {
+        rc = muse_chat_add(chat, MUSE_ROLE_SYSTEM, &err);
+        if (rc == 0) rc = muse_chat_add_text(chat, r->o.system, strlen(r->o.system), &err);
+    }
+    if (rc == 0) rc = muse_chat_add(chat, MUSE_ROLE_USER, &err);
+    for (size_t i = 0; rc == 0 && i < r->cli->n_parts; i++) {
+        what = r->cli->parts[i].kind == PART_TEXT ? NULL : r->cli->parts[i].value;
+        rc = add_part(chat, r->rt, &r->cli->parts[i], &err);
+    }
+    if (rc == 0) {
+        what = NULL;
+        rc = muse_chat_append(chat, muse_session_sequence(r->s), 0, &err);
+    }
+    muse_chat_close(&chat);
+    return rc < 0 ? cli_fail(&err, what) : EXIT_OK;
+}
+
+static int append_prompt(Run *r)
+{
+    MuseModelInfo info;
+    MuseError err;
+    if (r->o.raw) return append_raw(r, MUSE_TEXT_ADDED);
+    muse_model_info(r->model, &info);
+    const MuseTextTokenizer *tok = muse_session_tokenizer(r->s);
+    if (tok && muse_chat_format_of(info.family, tok, &r->format, &err) == 0) return append_chat(r);
+    r->format = NULL;
+    if (r->o.system || r->o.think) return cli_usage("run: this model has no chat format that --system and --think could be written in");
+    if (!r->cli->quiet) fprintf(stderr, "muse: no chat format is known for this model (%s): the parts go in as they are, after BOS\n", info.family);
+    return append_raw(r, MUSE_TEXT_BOS);
+}
+
+/* ---- running ---- */
+
+static int keep_prompt_ids(Run *r)
+{
+    const MuseSequence *seq = muse_session_sequence(r->s);
+    MusePosition p;
+    r->n_prompt = muse_sequence_length(seq);
+    r->prompt = malloc((r->n_prompt + 1) * sizeof *r->prompt);
+    if (!r->prompt) return EXIT_RESOURCE;
+    for (size_t i = 0; i < r->n_prompt; i++) r->prompt[i] = muse_sequence_position(seq, i, &p) == 0 ? p.id : -1;
+    return EXIT_OK;
+}
+
+static int compute_prompt(Run *r)
+{
+    MuseError err;
+    MuseModelInfo info;
+    if (interrupted) muse_session_cancel(r->s);
+    const double t = cli_now();
+    int rc = muse_session_prefill(r->s, &err);
+    r->prompt_s = cli_now() - t;
+    if (r->progress) fputs("\r\033[K", stderr);
+    if (r->o.dump && rc == 0) {
+        muse_model_info(r->model, &info);
+        dump_ids(&r->dump, "input_ids", r->prompt, r->n_prompt);
+        dump_row(&r->dump, "logits_last", muse_session_logits(r->s), info.vocab);
+    }
+    MuseError dump_err;
+    if (r->o.dump && dump_close(&r->dump, &dump_err) < 0) return cli_fail(&dump_err, NULL);
+    return rc < 0 ? cli_fail(&err, NULL) : EXIT_OK;
+}
+
+static int generate(Run *r)
+{
+    MuseError err;
+    MuseGenerateParams p;
+    muse_generate_params_init(&p);
+    p.sample = &r->o.sample;
+    p.max_tokens = r->o.max_tokens;
+    p.chat_format = r->format;
+    p.stop = r->o.stop;
+    p.n_stop = r->o.n_stop;
+    p.cancel = stop_asked;
+    if (!r->cli->json) p.token = show_token;
+    const double t = cli_now();
+    const int rc = muse_generate(r->s, &p, &r->result, &err);
+    r->new_s = cli_now() - t;
+    return rc < 0 ? cli_fail(&err, NULL) : EXIT_OK;
+}
+
+/* ---- results ---- */
+
+static int print_json(const Run *r)
+{
+    yajl_gen g = yajl_gen_alloc(NULL);
+    if (!g) return EXIT_RESOURCE;
+    const MuseGenerateResult *x = &r->result;
+    yajl_gen_map_open(g);
+    json_ids(g, "ids", x->ids, x->n);
+    json_key(g, "text");
+    json_string(g, x->text ? x->text : "", x->n_text);
+    json_ids(g, "prompt_ids", r->prompt, r->n_prompt);
+    json_text(g, "finish", muse_finish_name(r->o.max_tokens ? x->finish : MUSE_FINISH_LENGTH));
+    if (x->finish == MUSE_FINISH_STRING) json_text(g, "stop", r->o.stop[x->stop]);
+    json_number(g, "seconds", r->prompt_s + r->new_s);
+    json_number(g, "prompt_seconds", r->prompt_s);
+    if (r->o.logprobs) json_numbers(g, "logprobs", x->logprobs, x->n);
+    yajl_gen_map_close(g);
+    const int code = json_print(g);
+    yajl_gen_free(g);
+    return code;
+}
+
+static int report(const Run *r)
+{
+    const MuseGenerateResult *x = &r->result;
+    if (r->cli->json) return print_json(r);
+    if (isatty(STDOUT_FILENO) && x->n_text && x->text[x->n_text - 1] != '\n') putchar('\n');
+    if (!r->cli->quiet) {
+        fprintf(stderr, "muse: prompt of %zu positions in %.3f s (%.1f/s)", r->n_prompt, r->prompt_s, (double)r->n_prompt / r->prompt_s);
+        if (r->o.max_tokens) fprintf(stderr, "; %zu tokens in %.3f s (%.1f/s); ended by %s", x->n, r->new_s, (double)x->n / r->new_s, muse_finish_name(x->finish));
+        fputc('\n', stderr);
+    }
+    return ferror(stdout) ? EXIT_OTHER : EXIT_OK;
+}
+
+static int run(Run *r)
+{
+    int code = open_all(r);
+    if (code == EXIT_OK) {
+        running = r->s;
+        code = append_prompt(r);
+    }
+    if (code == EXIT_OK) code = open_grammar(r);
+    if (code == EXIT_OK) code = keep_prompt_ids(r);
+    if (code == EXIT_OK) code = compute_prompt(r);
+    if (code == EXIT_OK && r->o.max_tokens) code = generate(r);
+    if (code == EXIT_OK) code = report(r);
+    return code == EXIT_OK && r->result.finish == MUSE_FINISH_CANCELLED ? EXIT_CANCELLED : code;
+}
+
+int cmd_run(Cli *cli)
+{
+    Run r = { .cli = cli };
+    int code = run_read_options(&r.o, cli);
+    if (code == EXIT_OK && !r.o.help) {
+        catch_interrupts();
+        code = run(&r);
+        running = NULL;
+    }
+    MuseError ignored;
+    if (r.o.dump) dump_close(&r.dump, &ignored);   /* an error before the prompt was computed has been said */
+    muse_generate_result_clear(&r.result);
+    free(r.prompt);
+    muse_session_close(&r.s);
+    muse_grammar_close(&r.grammar);
+    muse_model_close(&r.model);
+    muse_runtime_close(&r.rt);
+    free(r.shipped);
+    free(r.o.stop);
+    return code;
+}
