@@ -10,17 +10,7 @@ import sys
 import tempfile
 import unittest
 
-MUSE, ROOT = sys.argv[1], pathlib.Path(sys.argv[2])
-MEDIA, DATA = ROOT / "examples/media", ROOT / "tests/data"
-OK, USAGE, INPUT, UNSUPPORTED, RESOURCE = 0, 2, 3, 4, 5
-
-
-def muse(*args, code=OK, stdin=b""):
-    run = subprocess.run([MUSE, *map(str, args)], input=stdin, capture_output=True, timeout=300)
-    out, err = run.stdout.decode("utf-8"), run.stderr.decode("utf-8", "replace")
-    if run.returncode != code:
-        raise AssertionError(f"muse {' '.join(map(str, args))}: exit code {run.returncode}, not {code}\n{out[-500:]}{err[-500:]}")
-    return out, err
+from cli_help import DATA, INPUT, MEDIA, MUSE, OK, RESOURCE, ROOT, UNSUPPORTED, USAGE, main, muse
 
 
 def tokens(*args, **kw):
@@ -369,7 +359,4 @@ class Train(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    result = unittest.main(argv=["test_cli"], exit=False, verbosity=1).result
-    bad = len(result.failures) + len(result.errors)
-    print(f"{result.testsRun - bad} passed, {bad} failed")
-    sys.exit(bool(bad) or result.testsRun == 0)
+    main()
