@@ -280,6 +280,35 @@ static void test_stream(void **state)
     }
 }
 
+/* text/unigram.json takes one space from the beginning of a text */
+static void test_stream_goes_on(void **state)
+{
+    (void)state;
+    MuseTextTokenizer *tok = open_data("text/unigram.json");
+    size_t n_ids;
+    int32_t *ids = encode(tok, "ab", 2, 0, &n_ids);
+    for (unsigned flags = 0; flags <= MUSE_TEXT_CONTINUE; flags += MUSE_TEXT_CONTINUE) {
+        MuseTextDecoder *dec;
+        char *whole, streamed[64];
+        const char *text;
+        size_t n, at = 0;
+        assert_int_equal(muse_text_decoder_open(&dec, tok, flags, NULL), 0);
+        for (size_t i = 0; i < n_ids; i++) {
+            assert_int_equal(muse_text_decoder_push(dec, ids[i], &text, &n, NULL), 0);
+            memcpy(streamed + at, text, n);
+            at += n;
+        }
+        assert_int_equal(muse_text_decode(tok, ids, n_ids, flags, &whole, &n, NULL), 0);
+        assert_int_equal(at, n);
+        assert_memory_equal(streamed, whole, n);
+        assert_int_equal(whole[0] == ' ', flags == MUSE_TEXT_CONTINUE);
+        muse_free(whole);
+        muse_text_decoder_close(&dec);
+    }
+    muse_free(ids);
+    muse_text_close(&tok);
+}
+
 static void test_stream_characters(void **state)
 {
     (void)state;
@@ -597,7 +626,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vectors), cmocka_unit_test(test_info), cmocka_unit_test(test_flags), cmocka_unit_test(test_find),
-        cmocka_unit_test(test_any_bytes), cmocka_unit_test(test_literal_entries), cmocka_unit_test(test_utf8), cmocka_unit_test(test_stream), cmocka_unit_test(test_stream_characters),
+        cmocka_unit_test(test_any_bytes), cmocka_unit_test(test_literal_entries), cmocka_unit_test(test_utf8), cmocka_unit_test(test_stream), cmocka_unit_test(test_stream_goes_on), cmocka_unit_test(test_stream_characters),
         cmocka_unit_test(test_added_conditions), cmocka_unit_test(test_no_token), cmocka_unit_test(test_metaspace), cmocka_unit_test(test_metaspace_old),
         cmocka_unit_test(test_long_word), cmocka_unit_test(test_heap_agrees), cmocka_unit_test(test_normalize),
         cmocka_unit_test(test_threads), cmocka_unit_test(test_no_memory),
