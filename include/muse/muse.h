@@ -23,6 +23,7 @@
 #include "muse/grammar.h"
 #include "muse/sample.h"
 #include "muse/generate.h"
+#include "muse/limits.h"
 #include "muse/train.h"
 
 #ifdef __cplusplus
