@@ -10,14 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 #include "base/alloc.h"
 #include "base/thread.h"
 #include "config.h"
 #include "muse/muse.h"
+#include "ops/peak.h"
 #include "ops/matmul_plan.h"
 #include "ops/runtime.h"
 #if MUSE_HAVE_ONEDNN
@@ -57,40 +55,12 @@ static double middle(const double *v, int n, int sign)
 /* ---- limits ---- */
 
 static volatile uint64_t sink;
-
-#if defined(__x86_64__)
-__attribute__((target("avx512f"))) static void read_512(const uint8_t *p, size_t n)
-{
-    __m512i s[4] = { _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512() };
-    for (size_t i = 0; i + 256 <= n; i += 256)
-        for (int u = 0; u < 4; u++) {
-            _mm_prefetch((const char *)p + i + 64 * u + 8192, _MM_HINT_T0);
-            s[u] = _mm512_xor_si512(s[u], _mm512_loadu_si512(p + i + 64 * u));
-        }
-    sink += (uint64_t)_mm512_reduce_add_epi64(_mm512_xor_si512(_mm512_xor_si512(s[0], s[1]), _mm512_xor_si512(s[2], s[3])));
-}
-#endif
-
-static void read_words(const uint8_t *p, size_t n)
-{
-    uint64_t s = 0, v;
-    for (size_t i = 0; i + 8 <= n; i += 8) {
-        memcpy(&v, p + i, 8);
-        s ^= v;
-    }
-    sink += s;
-}
+static MusePeakOps peak_ops;
 
 static void read_range(void *user, size_t begin, size_t end)
 {
     (void)user;
-#if defined(__x86_64__)
-    if (muse_cpu_detect() & MUSE_X86_AVX512) {
-        read_512(pool + pool_at + begin, end - begin);
-        return;
-    }
-#endif
-    read_words(pool + pool_at + begin, end - begin);
+    sink = peak_ops.read(pool + pool_at + begin, end - begin);
 }
 
 static size_t next_part(size_t bytes)
@@ -114,35 +84,17 @@ static double read_bandwidth(void)   /* GB/s */
     return fastest;
 }
 
-/* twelve independent chains: enough for two instructions a cycle with a latency of six */
-#if defined(__x86_64__)
-#define ONE(ins, r) ins " %%zmm15, %%zmm15, %%zmm" #r "\n\t"
-#define PEAK(name, ins) \
-    static void name(void *user, size_t begin, size_t end) \
-    { \
-        (void)user; \
-        long n = 400000 * (long)(end - begin); \
-        __asm__ volatile("1:\n\t" ONE(ins, 0) ONE(ins, 1) ONE(ins, 2) ONE(ins, 3) ONE(ins, 4) ONE(ins, 5) ONE(ins, 6) ONE(ins, 7) ONE(ins, 8) \
-            ONE(ins, 9) ONE(ins, 10) ONE(ins, 11) "dec %0\n\tjnz 1b" : "+r"(n) : : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", \
-            "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm15", "cc"); \
-    }
-PEAK(peak_f32, "vfmadd231ps")
-PEAK(peak_bf16, "vdpbf16ps")
-PEAK(peak_q8, "vpdpbusd")
-#endif
+enum { PEAK_ROUNDS = 400000 };
+
+static void peak_range(void *user, size_t begin, size_t end) { ((const MusePeak *)user)->fn(PEAK_ROUNDS * (uint64_t)(end - begin)); }
 
 static double peak(MuseMatmulForm form)   /* Gop/s, 0 if the instruction is missing */
 {
-#if defined(__x86_64__)
-    static const unsigned need[] = { MUSE_X86_AVX512, MUSE_X86_BF16, MUSE_X86_VNNI };
-    static MuseRangeFn *const fn[] = { peak_f32, peak_bf16, peak_q8 };
-    if (!(muse_cpu_detect() & need[form])) return 0;
+    MusePeak *const peaks[] = { &peak_ops.fma_f32, &peak_ops.dot_bf16, &peak_ops.dot_int8 };
+    if (!peaks[form]->fn) return 0;
     const double t = now();
-    muse_parallel_for(&rt->team, rt->team.threads, 1, fn[form], NULL);
-    return 12.0 * 400000 * rt->team.threads * (form == MUSE_FORM_F32 ? 32 : form == MUSE_FORM_BF16 ? 64 : 128) / (now() - t) * 1e-9;
-#else
-    return form ? 0 : 0;
-#endif
+    muse_parallel_for(&rt->team, rt->team.threads, 1, peak_range, peaks[form]);
+    return (double)PEAK_ROUNDS * rt->team.threads * peaks[form]->ops / (now() - t) * 1e-9;
 }
 
 /* ---- plans ---- */
@@ -301,6 +253,7 @@ int main(int argc, char **argv)
     }
     if (rounds < 1 || rounds > ROUNDS_MAX) rounds = 15;
     if (muse_runtime_open(&rt, &p, NULL) < 0 || !(pool = muse_alloc(NULL, POOL))) return 1;
+    muse_peak_ops_init(&peak_ops, muse_cpu_detect());
     for (size_t i = 0; i < POOL; i++) pool[i] = (uint8_t)(0x2c + (i * 2654435761u >> 13) % 11);   /* moderate numbers in every type */
     const bool all = !strcmp(what, "all");
     if (all || !strcmp(what, "decode")) run(1, 4, 3);
