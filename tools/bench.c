@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* muse bench: how fast a model's prompt and steps are computed here. */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
 #include "tools/cli.h"
 
-enum { RUNS_MAX = 101 };
+enum { RUNS_MAX = 101, LIMITS = 6 };
 
 typedef struct Bench {
     const char *path, *mmproj;
@@ -16,8 +17,18 @@ typedef struct Bench {
     MuseSession **sessions;     /* [batch]; the first holds the prompt, the others are its forks */
     int32_t *ids;               /* [max(prompt, batch)] */
     double   load_s, first_token_s, prefill[RUNS_MAX], decode[RUNS_MAX];
-    uint64_t kv_bytes, kv_own_bytes;
+    uint64_t kv_bytes, kv_own_bytes, peak_rss;
+    bool     limits;
+    double   limit[LIMITS][RUNS_MAX];
 } Bench;
+
+static const struct { const char *key, *name, *unit; size_t at; } limit_rows[LIMITS] = {
+    { "read_bandwidth_gbs", "reading memory", "GB/s", offsetof(MuseLimits, read_gbs) },
+    { "fma_f32_gflops", "f32 multiply-add", "Gflop/s", offsetof(MuseLimits, fma_f32_gflops) },
+    { "dot_bf16_gflops", "bf16 dot product", "Gflop/s", offsetof(MuseLimits, dot_bf16_gflops) },
+    { "dot_int8_gops", "int8 dot product", "Gop/s", offsetof(MuseLimits, dot_int8_gops) },
+    { "amx_bf16_gflops", "AMX bf16", "Gflop/s", offsetof(MuseLimits, amx_bf16_gflops) },
+    { "amx_int8_gops", "AMX int8", "Gop/s", offsetof(MuseLimits, amx_int8_gops) } };
 
 static void help(FILE *to)
 {
@@ -28,6 +39,8 @@ static void help(FILE *to)
           "  --new N                   steps after it; 64 unless told\n"
           "  --batch N                 sequences that step together, forks of the prompt; 1 unless told\n"
           "  --runs N                  1 to 101; 5 unless told\n"
+          "  --limits                  after each run, measure what the machine can do at most: reading memory, multiplying and\n"
+          "                            adding on all threads; 0 where it lacks the instruction\n"
           "  --compute MODE            auto, f32, bf16 or int8\n"
           "  --kv TYPE                 auto, f32, bf16 or q8: how keys and values are kept\n", to);
     cli_common_help(to);
@@ -107,11 +120,44 @@ static uint64_t peak_rss(void)
     return getrusage(RUSAGE_SELF, &u) == 0 ? (uint64_t)u.ru_maxrss * 1024 : 0;
 }
 
+static int measure_limits(Bench *b, uint32_t run, MuseError *err)
+{
+    MuseLimits limits;
+    if (run == 0) b->peak_rss = peak_rss();   /* of the model: measuring takes memory of its own */
+    const int rc = muse_measure_limits(b->rt, &limits, err);
+    for (size_t i = 0; rc == 0 && i < LIMITS; i++) memcpy(&b->limit[i][run], (const char *)&limits + limit_rows[i].at, sizeof(double));
+    return rc;
+}
+
+/* Bytes that a step reads: all weights but an input embedding of its own, of which it reads a few rows; keys and values at the end. */
+static uint64_t step_bytes(const Bench *b, const MuseModelInfo *info)
+{
+    static const char *const embeddings[] = { "token_embd.weight", "embed_tokens.weight", "word_embeddings.weight" };
+    uint64_t bytes = info->weights_bytes + b->kv_bytes;
+    MuseTensorInfo t;
+    for (size_t i = 0; !info->tied && muse_model_tensor(b->model, i, &t) == 0; i++)
+        for (size_t k = 0; k < sizeof embeddings / sizeof *embeddings; k++) {
+            const char *found = strstr(t.name, embeddings[k]);
+            if (found && strcmp(found, embeddings[k]) == 0 && t.shape[0] == info->vocab && bytes > t.bytes) bytes -= t.bytes;
+        }
+    return bytes;
+}
+
+/* medians; the share of the read bandwidth that decoding uses */
+static double read_limits(Bench *b, const MuseModelInfo *info, double decode, double limit[LIMITS])
+{
+    for (size_t i = 0; i < LIMITS; i++) limit[i] = median(b->limit[i], b->runs);
+    return limit[0] > 0 ? 1e-9 * decode / b->batch * (double)step_bytes(b, info) / limit[0] : 0;
+}
+
 static int report(Bench *b, const Cli *cli)
 {
     MuseModelInfo info;
     muse_model_info(b->model, &info);
     const double prefill = median(b->prefill, b->runs), decode = b->n_new ? median(b->decode, b->runs) : 0;
+    double limit[LIMITS] = { 0 };
+    const double share = b->limits ? read_limits(b, &info, decode, limit) : 0;
+    if (!b->limits) b->peak_rss = peak_rss();
     if (cli->json) {
         yajl_gen g = yajl_gen_alloc(NULL);
         if (!g) return EXIT_RESOURCE;
@@ -120,10 +166,12 @@ static int report(Bench *b, const Cli *cli)
         json_number(g, "decode_tps", decode);
         json_number(g, "load_s", b->load_s);
         json_number(g, "first_token_s", b->first_token_s);
-        json_integer(g, "peak_rss_bytes", (long long)peak_rss());
+        json_integer(g, "peak_rss_bytes", (long long)b->peak_rss);
         json_integer(g, "weights_bytes", (long long)info.weights_bytes);
         json_integer(g, "kv_bytes", (long long)b->kv_bytes);
         json_integer(g, "batch", b->batch);
+        for (size_t i = 0; b->limits && i < LIMITS; i++) json_number(g, limit_rows[i].key, limit[i]);
+        if (b->limits) json_number(g, "decode_read_share", share);
         yajl_gen_map_close(g);
         const int code = json_print(g);
         yajl_gen_free(g);
@@ -132,7 +180,10 @@ static int report(Bench *b, const Cli *cli)
     printf("prefill   %10.1f tokens/s   (%u positions, median of %u)\n", prefill, b->prompt, b->runs);
     if (b->n_new) printf("decode    %10.1f tokens/s   (%u step%s, %u sequence%s)\n", decode, b->n_new, b->n_new == 1 ? "" : "s", b->batch, b->batch == 1 ? "" : "s");
     printf("load      %10.3f s to open, %.3f s to the first token of 16\n", b->load_s, b->first_token_s);
-    printf("memory    %10.1f MiB resident at most; weights %.1f MiB, keys and values %.1f MiB\n", (double)peak_rss() / 1048576, (double)info.weights_bytes / 1048576, (double)b->kv_bytes / 1048576);
+    printf("memory    %10.1f MiB resident at most; weights %.1f MiB, keys and values %.1f MiB\n", (double)b->peak_rss / 1048576, (double)info.weights_bytes / 1048576, (double)b->kv_bytes / 1048576);
+    for (size_t i = 0; b->limits && i < LIMITS; i++)
+        if (limit[i] > 0) printf("limit     %10.1f %s %s\n", limit[i], limit_rows[i].unit, limit_rows[i].name);
+    if (b->limits && b->n_new) printf("decode    %10.1f %% of the memory bandwidth (%.1f MiB a step)\n", 100 * share, (double)step_bytes(b, &info) / 1048576);
     return EXIT_OK;
 }
 
@@ -145,6 +196,10 @@ static int parse(Bench *b, Cli *cli)
         if (strcmp(o, "--help") == 0) {
             help(stdout);
             return -1;
+        }
+        if (strcmp(o, "--limits") == 0) {
+            b->limits = true;
+            continue;
         }
         const bool compute = strcmp(o, "--compute") == 0;
         if (compute || strcmp(o, "--kv") == 0) {
@@ -175,7 +230,10 @@ int cmd_bench(Cli *cli)
     if (code != EXIT_OK) return code < 0 ? EXIT_OK : code;
     int rc = muse_runtime_open(&b.rt, &cli->runtime, &err);
     if (rc == 0) rc = load(&b, &err);
-    for (uint32_t run = 0; rc == 0 && run < b.runs; run++) rc = one_run(&b, run, &err);
+    for (uint32_t run = 0; rc == 0 && run < b.runs; run++) {
+        rc = one_run(&b, run, &err);
+        if (rc == 0 && b.limits) rc = measure_limits(&b, run, &err);
+    }
     code = rc < 0 ? cli_fail(&err, b.path) : report(&b, cli);
     free(b.ids);
     free(b.sessions);

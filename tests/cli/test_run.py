@@ -206,6 +206,26 @@ class Chat(unittest.TestCase):
         muse("run", "--model", LLAMA, "--text", "hi", "--think", "on", code=UNSUPPORTED)
 
 
+class Bench(unittest.TestCase):
+    KEYS = {"prefill_tps", "decode_tps", "load_s", "peak_rss_bytes", "weights_bytes", "kv_bytes"}
+    LIMITS = {"read_bandwidth_gbs", "amx_bf16_gflops", "amx_int8_gops", "fma_f32_gflops", "dot_bf16_gflops", "dot_int8_gops", "decode_read_share"}
+
+    def test_keys(self):
+        args = ["bench", "--model", LLAMA, "--prompt", 8, "--new", 2, "--runs", 1, "--json"]
+        plain = json.loads(muse(*args)[0])
+        self.assertLessEqual(self.KEYS, set(plain))
+        self.assertFalse(self.LIMITS & set(plain))
+        got = json.loads(muse(*args, "--limits")[0])
+        self.assertLessEqual(self.KEYS | self.LIMITS, set(got))
+        self.assertGreater(got["read_bandwidth_gbs"], 0)
+        self.assertEqual(json.loads(muse(*args, "--limits", "--cpu-level", "c")[0])["fma_f32_gflops"], 0)
+        self.assertIn("memory bandwidth", muse(*args[:-1], "--limits")[0])
+
+    def test_usage(self):
+        for args in (["--compute", "f64"], ["--runs", "0"], ["--prompt", "-1"], ["--what", "1"]):
+            self.assertEqual(muse("bench", "--model", LLAMA, *args, code=USAGE)[0], "")
+
+
 class ExitCodes(unittest.TestCase):
     def test_usage(self):
         for args in ([], ["--text", "a", "--temp", "x"], ["--text", "a", "--temp", "-1"], ["--text", "a", "--top-p", "2"], ["--text", "a", "--max-tokens", "-1"], ["--text", "a", "--what"],
