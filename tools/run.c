@@ -89,7 +89,8 @@ static int open_session(Run *r, MuseError *err)
         p.stage = dump_stage;
         p.stage_user = &r->dump;
     }
-    return rc == 0 ? muse_session_open(&r->s, r->model, &p, err) : rc;
+    if (rc < 0) return rc;
+    return r->o.restore ? muse_session_restore(&r->s, r->model, r->o.restore, &p, err) : muse_session_open(&r->s, r->model, &p, err);
 }
 
 static const char *model_path(Run *r)
@@ -107,7 +108,7 @@ static int open_all(Run *r)
     if (!model_path(r)) return cli_usage("run: there is no muse-nano beside this program: name a --model");
     if (muse_runtime_open(&r->rt, &r->cli->runtime, &err) < 0) return cli_fail(&err, NULL);
     if (muse_model_open(&r->model, r->rt, r->o.model, &p, &err) < 0) return cli_fail(&err, r->o.model);
-    return open_session(r, &err) < 0 ? cli_fail(&err, r->o.model) : EXIT_OK;
+    return open_session(r, &err) < 0 ? cli_fail(&err, r->o.restore ? r->o.restore : r->o.model) : EXIT_OK;
 }
 
 /* ---- grammar ---- */
@@ -310,6 +311,12 @@ static int print_json(const Run *r)
     return code;
 }
 
+static int save(Run *r)
+{
+    MuseError err;
+    return muse_session_save(r->s, r->o.save, &err) < 0 ? cli_fail(&err, r->o.save) : EXIT_OK;
+}
+
 static int report(const Run *r)
 {
     const MuseGenerateResult *x = &r->result;
@@ -334,6 +341,7 @@ static int run(Run *r)
     if (code == EXIT_OK) code = keep_prompt_ids(r);
     if (code == EXIT_OK) code = compute_prompt(r);
     if (code == EXIT_OK && r->o.max_tokens) code = generate(r);
+    if (code == EXIT_OK && r->o.save) code = save(r);
     if (code == EXIT_OK) code = report(r);
     return code == EXIT_OK && r->result.finish == MUSE_FINISH_CANCELLED ? EXIT_CANCELLED : code;
 }

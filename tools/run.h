@@ -6,7 +6,7 @@
 #include "tools/cli.h"
 
 typedef struct RunOptions {
-    const char *model, *mmproj, *system, *schema, *regex, *dump;
+    const char *model, *mmproj, *system, *schema, *regex, *dump, *save, *restore;
     bool        raw, logprobs, help;
     uint32_t    max_tokens, compute, kv, image_mask, chunk, think;
     MuseSampleParams sample;

@@ -30,6 +30,8 @@ static void help(FILE *to)
           "  --image-mask A|B          a picture's patches see each other in layers with a window (A) or in all (B)\n"
           "  --chunk N                 positions of the prompt computed at a time; 512 unless told\n"
           "  --logprobs                with --json: the logarithm of each token's probability\n"
+          "  --save FILE               the session afterwards: positions, pictures, sounds, keys and values\n"
+          "  --restore FILE            go on from a saved session; with --raw, and parts may be missing\n"
           "  --dump DIR                stages of the prompt's computation as .npy files: embeddings, layers.K, final_norm,\n"
           "                            logits, imageN.*, audioN.*\n"
           "  With --json: ids (new ones), text, prompt_ids, finish, seconds.\n", to);
@@ -41,7 +43,8 @@ static bool take_text(RunOptions *o, Cli *cli, const char *option, int *code)
 {
     const struct { const char *name, **to; } texts[] = {
         { "--model", &o->model }, { "--mmproj", &o->mmproj }, { "--system", &o->system }, { "--json-schema", &o->schema }, { "--regex", &o->regex },
-        { "--dump", &o->dump } };
+        { "--dump", &o->dump },
+        { "--save", &o->save }, { "--restore", &o->restore } };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         if (strcmp(option, texts[i].name) != 0) continue;
         *texts[i].to = cli_value(cli, option, code);
@@ -104,7 +107,9 @@ static int take_stop(RunOptions *o, Cli *cli, int *code)
 /* what only shows when all options are known */
 static int check(const RunOptions *o, const Cli *cli)
 {
-    if (cli->n_parts == 0) return cli_usage("run: nothing to go on from: give --text, --image, --audio or --ids");
+    if (o->restore && !o->raw) return cli_usage("run: with --restore the parts go in as they are: say --raw");
+    if (o->restore && o->dump) return cli_usage("run: --dump shows the computation of a whole prompt, --restore has computed most of it");
+    if (cli->n_parts == 0 && !o->restore) return cli_usage("run: nothing to go on from: give --text, --image, --audio or --ids");
     for (size_t i = 0; i < cli->n_parts; i++) {
         const PartKind kind = cli->parts[i].kind;
         if (kind == PART_IMAGE_SIZE || kind == PART_AUDIO_LENGTH) return cli_usage("run: a size alone can be counted (muse tokens), not computed");

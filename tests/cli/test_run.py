@@ -177,6 +177,27 @@ class Text(unittest.TestCase):
         self.assertNotIn("logprobs", run(LLAMA, "--raw", "--text", "a", "--max-tokens", 1))
 
 
+class Saved(unittest.TestCase):
+    def test_goes_on(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder) / "session"
+            for model, prompt in ((LLAMA, ["--text", "Some words"]), (GEMMA, ["--text", "Look: ", "--image", MEDIA / "cat.jpg", "--text", " and"])):
+                whole = run(model, "--raw", *prompt, "--max-tokens", 12)["ids"]
+                first = run(model, "--raw", *prompt, "--max-tokens", 5, "--save", file)
+                rest = run(model, "--raw", "--restore", file, "--max-tokens", 7)
+                self.assertEqual(first["ids"] + rest["ids"], whole)
+                self.assertEqual(rest["prompt_ids"], first["prompt_ids"] + first["ids"])
+                more = run(model, "--raw", "--restore", file, "--text", " more", "--max-tokens", 3)
+                self.assertGreater(len(more["prompt_ids"]), len(rest["prompt_ids"]))
+            muse("run", "--model", LLAMA, "--raw", "--restore", file, code=UNSUPPORTED)   # another model's
+            muse("run", "--model", GEMMA, "--restore", file, code=USAGE)
+            muse("run", "--model", GEMMA, "--raw", "--restore", file, "--dump", folder, code=USAGE)
+            file.write_bytes(file.read_bytes()[:-1])
+            muse("run", "--model", GEMMA, "--raw", "--restore", file, code=INPUT)
+        muse("run", "--model", GEMMA, "--raw", "--restore", "no-such", code=INPUT)
+        muse("run", "--model", GEMMA, "--raw", "--text", "a", "--max-tokens", 1, "--save", "/dev/null/x", code=INPUT)
+
+
 class Chat(unittest.TestCase):
     def test_parts_become_one_message(self):
         got = run(GEMMA, "--text", "What is ", "--image", MEDIA / "cat.jpg", "--text", " this?", "--max-tokens", 2)
