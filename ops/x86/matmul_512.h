@@ -93,13 +93,45 @@ INLINE void put_tile(const MuseTileArgs *a, const __m512 s[ROWS], size_t row, si
               a->bias ? a->bias + row : NULL, a->add);
 }
 
-/* 16 rows of 16 tokens */
+/* 16 vectors of 16 words turned: word w of vector v becomes word v of vector w. Pairs, pairs of pairs, then 128-bit lanes twice. */
+INLINE void turn_words(__m512i r[16])
+{
+    __m512i s[16];
+    UNROLL for (int t = 0; t < 16; t += 2) {
+        s[t] = _mm512_unpacklo_epi32(r[t], r[t + 1]);
+        s[t + 1] = _mm512_unpackhi_epi32(r[t], r[t + 1]);
+    }
+    UNROLL for (int t = 0; t < 16; t += 4)   /* r[t + i], lane L: word 4 L + i of vectors t .. t + 3 */
+        UNROLL for (int i = 0; i < 2; i++) {
+            r[t + 2 * i] = _mm512_unpacklo_epi64(s[t + i], s[t + 2 + i]);
+            r[t + 2 * i + 1] = _mm512_unpackhi_epi64(s[t + i], s[t + 2 + i]);
+        }
+    UNROLL for (int i = 0; i < 4; i++) {
+        const __m512i a = _mm512_shuffle_i32x4(r[i], r[4 + i], 0x44), b = _mm512_shuffle_i32x4(r[i], r[4 + i], 0xee);
+        const __m512i c = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0x44), d = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0xee);
+        s[i] = _mm512_shuffle_i32x4(a, c, 0x88);
+        s[4 + i] = _mm512_shuffle_i32x4(a, c, 0xdd);
+        s[8 + i] = _mm512_shuffle_i32x4(b, d, 0x88);
+        s[12 + i] = _mm512_shuffle_i32x4(b, d, 0xdd);
+    }
+    UNROLL for (int w = 0; w < 16; w++) r[w] = s[w];
+}
+
+/* Sums of rows row .. row + 15, 16 tokens each, turned and written: a token's sums fill a line of y */
 INLINE void put_square(const MuseTileArgs *a, const float (*from)[LANES], size_t row, size_t token)
 {
-    for (size_t half = 0; half < 2 && row + ROWS * half < a->m; half++) {
-        __m512 s[ROWS];
-        UNROLL for (size_t r = 0; r < ROWS; r++) s[r] = _mm512_loadu_ps(from[ROWS * half + r]);
-        put_tile(a, s, row + ROWS * half, token);
+    const size_t rows = a->m - row, left = a->n - token, tokens = left < LANES ? left : LANES;
+    const __mmask16 k = (__mmask16)(rows < 16 ? (1u << rows) - 1 : 0xffff);
+    const __m512 bias = a->bias ? _mm512_maskz_loadu_ps(k, a->bias + row) : _mm512_setzero_ps();
+    float *y = a->y + token * a->y_stride + row;
+    __m512i s[16];
+    UNROLL for (int r = 0; r < 16; r++) s[r] = _mm512_loadu_si512(from[r]);
+    turn_words(s);
+    UNROLL for (size_t t = 0; t < 16; t++, y += a->y_stride) {
+        if (t >= tokens) break;
+        __m512 v = _mm512_add_ps(_mm512_castsi512_ps(s[t]), bias);
+        if (a->add) v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(k, y));
+        _mm512_mask_storeu_ps(y, k, v);
     }
 }
 

@@ -60,33 +60,17 @@ void muse_rows_f32_avx512(const MuseRowsArgs *a) { rows_f(a, MUSE_WEIGHT_F32); }
 void muse_rows_f16_avx512(const MuseRowsArgs *a) { rows_f(a, MUSE_WEIGHT_F16); }
 void muse_rows_bf16_avx512(const MuseRowsArgs *a) { rows_f(a, MUSE_WEIGHT_BF16); }
 
-/* 16 rows x 16 words turned in registers: pairs, then pairs of pairs, then 128-bit lanes twice. Rows past n are zeros. */
+/* 16 rows x 16 words at a time. Rows past n are zeros. */
 void muse_matmul_pack_avx512(uint32_t *panel, const void *rows, size_t stride, size_t words, size_t n)
 {
     for (size_t at = 0; at < words; at += 16) {
         const size_t left = words - at < 16 ? words - at : 16;
         const __mmask16 k = (__mmask16)((1u << left) - 1);
-        __m512i r[16], s[16];
+        __m512i r[16];
         UNROLL for (size_t t = 0; t < 16; t++)
             r[t] = t < n ? _mm512_maskz_loadu_epi32(k, (const uint8_t *)rows + t * stride + 4 * at) : _mm512_setzero_si512();
-        UNROLL for (int t = 0; t < 16; t += 2) {
-            s[t] = _mm512_unpacklo_epi32(r[t], r[t + 1]);
-            s[t + 1] = _mm512_unpackhi_epi32(r[t], r[t + 1]);
-        }
-        UNROLL for (int t = 0; t < 16; t += 4)   /* r[t + i], lane L: word 4 L + i of rows t .. t + 3 */
-            UNROLL for (int i = 0; i < 2; i++) {
-                r[t + 2 * i] = _mm512_unpacklo_epi64(s[t + i], s[t + 2 + i]);
-                r[t + 2 * i + 1] = _mm512_unpackhi_epi64(s[t + i], s[t + 2 + i]);
-            }
-        UNROLL for (int i = 0; i < 4; i++) {
-            const __m512i a = _mm512_shuffle_i32x4(r[i], r[4 + i], 0x44), b = _mm512_shuffle_i32x4(r[i], r[4 + i], 0xee);
-            const __m512i c = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0x44), d = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0xee);
-            s[i] = _mm512_shuffle_i32x4(a, c, 0x88);
-            s[4 + i] = _mm512_shuffle_i32x4(a, c, 0xdd);
-            s[8 + i] = _mm512_shuffle_i32x4(b, d, 0x88);
-            s[12 + i] = _mm512_shuffle_i32x4(b, d, 0xdd);
-        }
+        turn_words(r);
         UNROLL for (size_t w = 0; w < 16; w++)
-            if (w < left) _mm512_storeu_si512(panel + (at + w) * 16, s[w]);
+            if (w < left) _mm512_storeu_si512(panel + (at + w) * 16, r[w]);
     }
 }
