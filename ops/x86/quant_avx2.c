@@ -52,6 +52,28 @@ static inline float quant_q8_block(int8_t *out, const float *x)
     return d;
 }
 
+/* Four blocks of a 128-bit lane are turned together, four bytes at a time. */
+static inline void quant_q8_group(MuseQ8Group *g, const float *x)
+{
+    int8_t q[MUSE_Q8_GROUP];
+    for (size_t b = 0; b < MUSE_Q8_GROUP / MUSE_QUANT_BLOCK; b++)
+        g->d[muse_q8_lane(b)] = quant_q8_block(q + MUSE_QUANT_BLOCK * b, x + MUSE_QUANT_BLOCK * b);
+    for (size_t l = 0; l < 4; l++) {
+        __m128i minus = _mm_setzero_si128();
+        for (size_t half = 0; half < 2; half++) {
+            const __m128i *from = (const __m128i *)(const void *)(q + 32 * l + 16 * half);   /* the next is four blocks on */
+            const __m128i a = _mm_loadu_si128(from), b = _mm_loadu_si128(from + 8), c = _mm_loadu_si128(from + 16), d = _mm_loadu_si128(from + 24);
+            const __m128i ab0 = _mm_unpacklo_epi32(a, b), ab1 = _mm_unpackhi_epi32(a, b), cd0 = _mm_unpacklo_epi32(c, d), cd1 = _mm_unpackhi_epi32(c, d);
+            const __m128i turned[4] = { _mm_unpacklo_epi64(ab0, cd0), _mm_unpackhi_epi64(ab0, cd0), _mm_unpacklo_epi64(ab1, cd1), _mm_unpackhi_epi64(ab1, cd1) };
+            for (size_t j = 0; j < 4; j++) {
+                _mm_storeu_si128((__m128i *)(void *)(g->q[4 * half + j] + 16 * l), turned[j]);
+                minus = _mm_sub_epi32(minus, _mm_madd_epi16(_mm_maddubs_epi16(_mm_set1_epi8(1), turned[j]), _mm_set1_epi16(1)));
+            }
+            _mm_storeu_si128((__m128i *)(void *)((half ? g->minus_sum : g->minus_low) + 4 * l), minus);
+        }
+    }
+}
+
 #include "ops/x86/quant_body.h"
 
 void muse_dequant_f16_avx2(float *y, const void *x, size_t n)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The scale of a block of 8-bit activations: the same steps as the C version. Users: quant_avx2.c, quant_avx512.c. */
+/* The scale of a block of 8-bit activations: the same steps as the C version. User: quant_avx2.c. */
 #ifndef OPS_X86_QUANT_Q8_H
 #define OPS_X86_QUANT_Q8_H
 
