@@ -15,7 +15,7 @@
 #include "ops/runtime.h"
 
 enum {
-    BLOCK_ROWS = 64,        /* rows fetched at a time: with BLOCK_K bf16 they take a quarter of a 1 MiB L2, panels the rest */
+    BLOCK_ROWS = 64,        /* rows fetched at a time: with BLOCK_K bf16 they take a quarter of a 1 MiB L2, panels the rest; of bytes twice as many */
     BLOCK_K = 2048,         /* of bf16 or bytes; half as many f32 */
     ROW_PAD = 64,           /* bytes between fetched rows: a power-of-two stride would put all of them in one cache set */
     UNIT = 8,               /* rows that are given to threads together */
@@ -35,11 +35,21 @@ static size_t form_row(unsigned form, size_t k)
     return round_up(k, MUSE_Q8_GROUP) / MUSE_Q8_GROUP * sizeof(MuseQ8Group);
 }
 
+static size_t block_rows(unsigned form) { return form == MUSE_FORM_Q8 ? 2 * BLOCK_ROWS : BLOCK_ROWS; }
+
+static size_t block_stride(unsigned form) { return (form == MUSE_FORM_F32 ? 4 : form == MUSE_FORM_BF16 ? 2 : 1) * block_k(form) + ROW_PAD; }
+
 /* bytes of a thread's fetched block: weights, then scales */
 static size_t fetch_bytes(unsigned form)
 {
-    const size_t item = form == MUSE_FORM_F32 ? 4 : form == MUSE_FORM_BF16 ? 2 : 1;
-    return BLOCK_ROWS * (item * block_k(form) + ROW_PAD) + (form == MUSE_FORM_Q8 ? BLOCK_ROWS * (BLOCK_K / 32) * sizeof(float) : 0);
+    return block_rows(form) * (block_stride(form) + (form == MUSE_FORM_Q8 ? BLOCK_K / 32 * sizeof(float) : 0));
+}
+
+/* the largest of all forms */
+static size_t fetch_room(void)
+{
+    const size_t f32 = fetch_bytes(MUSE_FORM_F32), q8 = fetch_bytes(MUSE_FORM_Q8);
+    return round_up(f32 > q8 ? f32 : q8, MUSE_ALIGN);
 }
 
 /* room for each thread: a panel's tokens in bf16 or 8-bit groups on the way to it, or a decoded row of weights */
@@ -56,7 +66,7 @@ bool muse_matmul_workspace(const MuseMatmulPlan *plan, size_t n_max, size_t *byt
     if (k > SIZE_MAX / 4096) return false;
     /* the widest form: f32 of whole groups */
     const size_t row = form_row(MUSE_FORM_F32, round_up(k, MUSE_Q8_GROUP));
-    return muse_mul_size(row, tokens, &x) && muse_add_size(scratch_bytes(k), fetch_bytes(MUSE_FORM_F32) + MUSE_ALIGN, &each)
+    return muse_mul_size(row, tokens, &x) && muse_add_size(scratch_bytes(k), fetch_room(), &each)
         && muse_mul_size(each, plan->rt->team.threads, &all) && muse_add_size(x, all, bytes);
 }
 
@@ -298,9 +308,9 @@ static const uint8_t *weights_at(const MuseMatmulPlan *p, size_t row, size_t col
 static void fetch_block(const MuseMatmulPlan *p, MuseTileArgs *a, uint8_t *block, size_t row, size_t at, size_t k)
 {
     const size_t item = p->tile_form == MUSE_FORM_F32 ? 4 : p->tile_form == MUSE_FORM_BF16 ? 2 : 1;
-    a->w_stride = item * block_k(p->tile_form) + ROW_PAD;
+    a->w_stride = block_stride(p->tile_form);
     a->scale_stride = BLOCK_K / 32;
-    float *scales = (float *)(void *)(block + BLOCK_ROWS * a->w_stride);
+    float *scales = (float *)(void *)(block + block_rows(p->tile_form) * a->w_stride);
     const uint8_t *from = weights_at(p, row, at);
     for (size_t i = 0; i < round_up(a->m, MUSE_MATMUL_TILE_ROWS); i++, from += p->row_bytes, block += a->w_stride, scales += a->scale_stride) {
         if (i + 2 < a->m) ask_for(from + 2 * p->row_bytes, bytes_of(p, k));
@@ -329,25 +339,25 @@ static void fetch_block(const MuseMatmulPlan *p, MuseTileArgs *a, uint8_t *block
 static void run_tiles(const Run *r, const MuseMatmulJob *job, size_t begin, size_t end, uint8_t *slot)
 {
     const MuseMatmulPlan *p = job->plan;
-    const size_t step = block_k(p->tile_form), y_stride = job->y_stride ? job->y_stride : p->weight.m;
+    const size_t step = block_k(p->tile_form), rows = block_rows(p->tile_form), y_stride = job->y_stride ? job->y_stride : p->weight.m;
     /* bytes of a panel from one group of 512 columns to the next */
     const size_t group = MUSE_MATMUL_PANEL * form_row(p->tile_form, MUSE_Q8_GROUP);
     uint8_t *block = slot + scratch_bytes(r->k);
-    for (size_t i = begin; i < end; i += BLOCK_ROWS)
+    for (size_t i = begin; i < end; i += rows)
         for (size_t at = 0; at < r->k; at += step) {
             const size_t k = r->k - at < step ? r->k - at : step;
-            MuseTileArgs a = { .y = job->y + r->first * y_stride + i, .y_stride = y_stride, .m = end - i < BLOCK_ROWS ? end - i : BLOCK_ROWS,
+            MuseTileArgs a = { .y = job->y + r->first * y_stride + i, .y_stride = y_stride, .m = end - i < rows ? end - i : rows,
                 .n = r->n, .k = p->tile_form == MUSE_FORM_BF16 ? round_up(k, 2) : k, .x = r->prepared + at / MUSE_Q8_GROUP * group, .x_panel = r->x_stride,
                 .bias = job->bias && !at ? job->bias + i : NULL, .add = at > 0, .w = block };
             fetch_block(p, &a, block, i, at, k);
             const bool last = at + step >= r->k;   /* what comes next: more columns of these rows, or the rows below */
-            const size_t next_row = last ? i + BLOCK_ROWS : i, next_at = last ? 0 : at + step, left = r->k - next_at;
+            const size_t next_row = last ? i + rows : i, next_at = last ? 0 : at + step, left = r->k - next_at;
             if (next_row < end) {
                 a.ahead = weights_at(p, next_row, next_at);
                 a.ahead_stride = p->row_bytes;
                 a.ahead_bytes = bytes_of(p, left < step ? left : step);
             }
-            a.w_scale = (const float *)(const void *)(block + BLOCK_ROWS * a.w_stride);
+            a.w_scale = (const float *)(const void *)(block + rows * a.w_stride);
             p->tile(&a);
         }
 }
@@ -397,7 +407,7 @@ void muse_matmul_run(const MuseMatmulJob *jobs, size_t n_jobs, const float *x, s
     const size_t row = form_row(MUSE_FORM_F32, round_up(p->weight.k, MUSE_Q8_GROUP));
     Run r = { .rt = p->rt, .jobs = jobs, .n_jobs = n_jobs, .total = n, .k = p->weight.k, .prepared = workspace,
         .slots = (uint8_t *)workspace + row * round_up(chunk, MUSE_MATMUL_PANEL),
-        .slot_bytes = scratch_bytes(p->weight.k) + round_up(fetch_bytes(MUSE_FORM_F32), MUSE_ALIGN) };
+        .slot_bytes = scratch_bytes(p->weight.k) + fetch_room() };
     for (r.first = 0; r.first < n; r.first += chunk) {
         r.x = x + r.first * r.k;
         r.n = n - r.first < chunk ? n - r.first : chunk;
