@@ -225,9 +225,9 @@ static void pack(Check *c, const Case *at, int form, const uint8_t *rows, size_t
 static void check_tile(Check *c, CheckFn *any, int form, size_t step)
 {
     MuseMatmulTile *fn = (MuseMatmulTile *)any;
-    static const size_t widths[] = { 1, 2, 3, 4, 10, 32, 33, 64, 96, 128, 160, 200, 256, 384 };
+    static const size_t widths[] = { 1, 2, 3, 4, 10, 32, 33, 64, 96, 128, 160, 200, 256, 384, 544, 1056 };
     static const size_t tokens[] = { 1, 2, 15, 16, 17, 31, 32, 33, 47, 48, 49, 64, 65, 97 };
-    static const size_t outs[] = { 1, 2, 3, 4, 5, 7, 8, 9, 12, 16, 17, 23, 33, 51 };
+    static const size_t outs[] = { 1, 2, 3, 4, 5, 7, 8, 9, 12, 16, 17, 23, 33, 51, 139 };
     for (size_t i = 0; i < CHECK_COUNT(widths); i++)
         for (size_t s = 0; s < CHECK_COUNT(tokens); s++)
             for (int kind = 0; kind < CHECK_KINDS; kind++) {
