@@ -25,6 +25,7 @@
 #include "muse/generate.h"
 #include "muse/limits.h"
 #include "muse/train.h"
+#include "muse/trace.h"
 
 #ifdef __cplusplus
 extern "C" {

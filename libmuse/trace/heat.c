@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Heat maps: grid cells to pixels (bilinear between the middles of cells), and colour over a picture. Computes no attention.
+ * Called by trace_draw.c, trace_html.c and programs. */
+#include <math.h>
+
+#include "libmuse/trace/trace.h"
+
+double muse_heat_top(const MuseTraceHeat *h)
+{
+    double top = 0;
+    for (size_t i = 0; i < (size_t)h->width * h->height; i++) top = fmax(top, (double)h->values[i]);
+    return top;
+}
+
+static double cell(const MuseTraceHeat *h, double x, double y)
+{
+    const double cx = fmin(fmax(x, 0), h->width - 1.0), cy = fmin(fmax(y, 0), h->height - 1.0);
+    return (double)h->values[(size_t)cy * h->width + (size_t)cx];
+}
+
+double muse_heat_at(const MuseTraceHeat *h, double top, double x, double y)
+{
+    if (!(top > 0) || x < h->rect.x0 || x > h->rect.x1 || y < h->rect.y0 || y > h->rect.y1) return 0;
+    const double u = (x - h->rect.x0) / (h->rect.x1 - h->rect.x0) * h->width - 0.5, v = (y - h->rect.y0) / (h->rect.y1 - h->rect.y0) * h->height - 0.5;
+    const double i = floor(u), j = floor(v), a = u - i, b = v - j;
+    return ((cell(h, i, j) * (1 - a) + cell(h, i + 1, j) * a) * (1 - b) + (cell(h, i, j + 1) * (1 - a) + cell(h, i + 1, j + 1) * a) * b) / top;
+}
+
+/* Dark violet, red, orange, pale yellow: brightness grows with the value, so it reads in grey and without red or green too. Own choice. */
+static void heat_colour(double v, double rgb[3])
+{
+    static const double stops[][3] = { { 40, 10, 90 }, { 150, 20, 110 }, { 230, 60, 50 }, { 255, 160, 20 }, { 255, 245, 170 } };
+    const double at = fmin(fmax(v, 0), 1) * 4;
+    const int i = at >= 4 ? 3 : (int)at;
+    for (int k = 0; k < 3; k++) rgb[k] = stops[i][k] + (stops[i + 1][k] - stops[i][k]) * (at - i);
+}
+
+int muse_heat_overlay(const MuseTraceHeat *h, MuseRect rect, uint8_t *rgb, uint32_t width, uint32_t height, double opacity, MuseError *err)
+{
+    MUSE_REQUIRE(err, h && h->values && h->width > 0 && h->height > 0 && rgb && width > 0 && height > 0 && opacity >= 0 && opacity <= 1);
+    MUSE_REQUIRE(err, rect.x1 > rect.x0 && rect.y1 > rect.y0 && h->rect.x1 > h->rect.x0 && h->rect.y1 > h->rect.y0);
+    const double top = muse_heat_top(h);
+    for (uint32_t j = 0; j < height; j++)
+        for (uint32_t i = 0; i < width; i++) {
+            const double x = rect.x0 + (rect.x1 - rect.x0) * (i + 0.5) / width, y = rect.y0 + (rect.y1 - rect.y0) * (j + 0.5) / height;
+            const double v = muse_heat_at(h, top, x, y), share = opacity * sqrt(v);   /* the root: small weights stay visible */
+            double colour[3];
+            heat_colour(v, colour);
+            uint8_t *at = rgb + ((size_t)j * width + i) * 3;
+            for (int k = 0; k < 3; k++) at[k] = (uint8_t)(at[k] * (1 - share) + colour[k] * share + 0.5);
+        }
+    return 0;
+}
