@@ -35,6 +35,14 @@ static void heat_colour(double v, double rgb[3])
     for (int k = 0; k < 3; k++) rgb[k] = stops[i][k] + (stops[i + 1][k] - stops[i][k]) * (at - i);
 }
 
+void muse_heat_colour(double v, uint8_t rgba[4])
+{
+    double rgb[3];
+    heat_colour(v, rgb);
+    for (int k = 0; k < 3; k++) rgba[k] = (uint8_t)(rgb[k] + 0.5);
+    rgba[3] = (uint8_t)(0.8 * 255 * sqrt(v) + 0.5);
+}
+
 int muse_heat_overlay(const MuseTraceHeat *h, MuseRect rect, uint8_t *rgb, uint32_t width, uint32_t height, double opacity, MuseError *err)
 {
     MUSE_REQUIRE(err, h && h->values && h->width > 0 && h->height > 0 && rgb && width > 0 && height > 0 && opacity >= 0 && opacity <= 1);

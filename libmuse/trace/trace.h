@@ -73,6 +73,8 @@ int  muse_trace_pixels(MuseRuntime *rt, const MuseImage *image, uint32_t width, 
 
 /* Heat at (x, y) of the picture's pixels, 0..1 of the largest value; bilinear between the middles of cells, 0 outside. top: the largest value */
 double muse_heat_at(const MuseTraceHeat *h, double top, double x, double y);
+/* colour and cover of a value 0..1 */
+void muse_heat_colour(double v, uint8_t rgba[4]);
 double muse_heat_top(const MuseTraceHeat *h);
 
 #endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Style and script of a trace's page: constants, nothing of a trace goes into them. The script only sets classes on what is there. */
+#include "libmuse/trace/trace_page.h"
+
+/* The policy lets nothing be fetched, sent or framed, whatever a text might smuggle in. */
+const char muse_page_head[] =
+    "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">"
+    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\">";
+
+const char muse_page_buttons[] =
+    "<nav aria-label=\"Steps\"><button type=\"button\" id=\"prev\" aria-label=\"Previous step\">&#8592;</button><output id=\"pos\" aria-live=\"polite\">all steps</output>"
+    "<button type=\"button\" id=\"next\" aria-label=\"Next step\">&#8594;</button><button type=\"button\" id=\"all\">Show all</button></nav>"
+    "<p class=\"hint\">Arrow keys step, Escape shows all.</p>";
+
+const char muse_page_style[] =
+    ":root{--bg:#f6f7f9;--card:#fff;--ink:#12161c;--dim:#525c6a;--edge:#d5dae2;--on:#e8f0fe;--acc:#0b5fd0}"
+    "@media(prefers-color-scheme:dark){:root{--bg:#101318;--card:#191e25;--ink:#e8ebf0;--dim:#a3adba;--edge:#38414d;--on:#1d2f4a;--acc:#7db4ff}}"
+    "*{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--ink);font:16px/1.45 system-ui,sans-serif}"
+    "header{display:flex;flex-wrap:wrap;gap:.4rem 1.5rem;align-items:center;padding:1rem 1.5rem .5rem}h1{font-size:1.35rem;margin:0;flex:1 1 24rem;overflow-wrap:anywhere}"
+    "nav{display:flex;gap:.5rem;align-items:center}output{min-width:6.5rem;text-align:center;font-variant-numeric:tabular-nums}.hint{margin:0;color:var(--dim);font-size:.85rem}"
+    "button{font:inherit;color:inherit;background:var(--card);border:1px solid var(--edge);border-radius:.5rem;padding:.25rem .7rem;cursor:pointer}"
+    "button:hover{border-color:var(--acc)}:focus-visible{outline:3px solid var(--acc);outline-offset:1px}"
+    "main{display:grid;grid-template-columns:minmax(0,3fr) minmax(20rem,2fr);gap:1.5rem;padding:.5rem 1.5rem 1.5rem;align-items:start}"
+    "@media(max-width:900px){main{grid-template-columns:minmax(0,1fr)}.pics{position:static!important}}"
+    ".pics{position:sticky;top:.5rem;display:grid;grid-template-columns:repeat(auto-fit,minmax(min(20rem,100%),1fr));gap:1rem;max-height:calc(100vh - 1rem);overflow:auto}"
+    "figure{margin:0}.pic{display:block;width:100%;max-height:82vh;border-radius:.4rem;background:var(--edge)}figcaption{color:var(--dim);font-size:.85rem;margin-top:.3rem;overflow-wrap:anywhere}"
+    ".none{fill:#8b95a3}.m *{vector-effect:non-scaling-stroke}.m .line{fill:none;stroke:var(--c);stroke-width:3}.m .rim{fill:none;stroke:#0b0e14;stroke-width:6;stroke-opacity:.85}"
+    ".m circle.line{fill:var(--c)}.look .line{stroke-dasharray:10 6}"
+    ".m text{fill:var(--c);stroke:#0b0e14;stroke-width:4px;paint-order:stroke;font-family:system-ui,sans-serif;font-weight:700}"
+    ".heat{opacity:0;pointer-events:none}.stepping .m{opacity:0}.stepping .m.past{opacity:.3}.stepping .m.now{opacity:1}.stepping .heat.now{opacity:1}"
+    ".stepping .m.now .line{stroke-width:5}.stepping .m.now .rim{stroke-width:9}.m,.heat{transition:opacity .15s}@media(prefers-reduced-motion:reduce){.m,.heat{transition:none}}"
+    "ol{list-style:none;margin:0;padding:0;display:grid;gap:.5rem}li[hidden]{display:none}"
+    "li>button{display:grid;grid-template-columns:auto 1fr auto;gap:.15rem .6rem;width:100%;text-align:start;padding:.55rem .7rem;align-items:baseline}"
+    ".n{background:var(--c);border-radius:.35rem;padding:0 .45rem;font-variant-numeric:tabular-nums}.k,.c,.at{color:var(--dim);font-size:.85rem}.c{grid-column:3}"
+    ".t{grid-column:2/4;white-space:pre-wrap;overflow-wrap:anywhere}.t:empty{display:none}.at{grid-column:2/4;font-variant-numeric:tabular-nums}"
+    ".crops{grid-column:2/4;display:flex;flex-wrap:wrap;gap:.5rem}.crop{max-width:100%;height:auto;border-radius:.35rem;margin-top:.3rem;background:var(--edge)}"
+    "li.now>button{background:var(--on);border-color:var(--acc)}.tabs{display:flex;flex-wrap:wrap;gap:.4rem;margin-bottom:.7rem}.tabs [aria-pressed=true]{background:var(--on);border-color:var(--acc)}"
+    ".sum{margin-top:1rem;background:var(--card);border:1px solid var(--edge);border-radius:.6rem;padding:.7rem 1rem}h2{font-size:.9rem;margin:0;color:var(--dim);font-weight:600}"
+    ".ans{font-size:1.3rem;margin:.2rem 0;white-space:pre-wrap;overflow-wrap:anywhere}.sum .k{margin:.2rem 0 0}";
+
+const char muse_page_script[] =
+    "(function(){'use strict';var d=document,b=d.body,L=[].slice.call(d.querySelectorAll('ol>li')),M=[].slice.call(d.querySelectorAll('.m,.heat')),now=0,agent='';"
+    "function seen(l){return agent===''||l.dataset.a==='0'||l.dataset.a===agent}"
+    "function show(n,move){now=n;b.classList.toggle('stepping',n>0||agent!=='');"
+    "L.forEach(function(l){var on=+l.dataset.s===n;l.classList.toggle('now',on);l.hidden=!seen(l);var t=l.firstChild;if(on){t.setAttribute('aria-current','step');"
+    "if(move){t.focus({preventScroll:true});l.scrollIntoView({block:'nearest'})}}else t.removeAttribute('aria-current')});"
+    "M.forEach(function(m){var s=+m.dataset.s,ok=seen(L[s-1]);m.classList.toggle('now',ok&&(s===n||(n===0&&!m.classList.contains('heat'))));m.classList.toggle('past',ok&&s<n)});"
+    "d.getElementById('pos').textContent=n?'step '+n+' of '+L.length:'all steps'}"
+    "function step(by){var n=now;do{n+=by}while(n>0&&n<=L.length&&!seen(L[n-1]));if(n>=0&&n<=L.length)show(n,true)}"
+    "L.forEach(function(l){l.firstChild.addEventListener('click',function(){show(+l.dataset.s===now?0:+l.dataset.s)})});"
+    "d.getElementById('prev').onclick=function(){step(-1)};d.getElementById('next').onclick=function(){step(1)};d.getElementById('all').onclick=function(){show(0)};"
+    "d.querySelectorAll('.tabs button').forEach(function(t,i,T){t.onclick=function(){agent=t.dataset.t;T.forEach(function(x){x.setAttribute('aria-pressed',x===t)});show(0)}});"
+    "d.addEventListener('keydown',function(e){if(e.altKey||e.ctrlKey||e.metaKey)return;var k=e.key;"
+    "if(k==='ArrowRight'||k==='ArrowDown'){step(1);e.preventDefault()}else if(k==='ArrowLeft'||k==='ArrowUp'){step(-1);e.preventDefault()}else if(k==='Escape')show(0)});"
+    "if(/^#step[0-9]+$/.test(location.hash)){var n=+location.hash.slice(5);if(n<=L.length)show(n)}})();";
