@@ -26,6 +26,7 @@
 #include "muse/limits.h"
 #include "muse/train.h"
 #include "muse/trace.h"
+#include "muse/attention.h"
 
 #ifdef __cplusplus
 extern "C" {

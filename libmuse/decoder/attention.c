@@ -45,14 +45,39 @@ static void add_rows(const Attention *a, Group *g, size_t t, size_t head)
     }
 }
 
-/* rows from .. to of g over pages first .. end - 1 of kv */
-static void run(const Attention *a, Group *g, size_t from, size_t to, const MuseKv *kv, size_t kv_head, size_t first, size_t end, bool start, bool finish, void *scratch)
+/* rows from .. to of g on kv */
+static MuseAttendArgs args_of(const Attention *a, Group *g, size_t from, size_t to, const MuseKv *kv, size_t kv_head)
 {
     const size_t k_offset = a->at->offset + 2 * kv_head * a->at->head_bytes;
-    const MuseAttendArgs args = { .rows = to - from, .width = a->l->head_width, .q = g->q + from, .o = g->o + from, .max = g->max + from, .sum = g->sum + from,
-        .lo = g->lo + from, .hi = g->hi + from, .scale = a->l->scale, .pages = (const uint8_t *const *)kv->pages[a->at->class_of], .first_page = first,
-        .n_pages = end > first ? end - first : 0, .k_offset = k_offset, .v_offset = k_offset + a->at->head_bytes, .start = start, .finish = finish, .scratch = scratch };
+    return (MuseAttendArgs){ .rows = to - from, .width = a->l->head_width, .q = g->q + from, .o = g->o + from, .max = g->max + from, .sum = g->sum + from,
+        .lo = g->lo + from, .hi = g->hi + from, .scale = a->l->scale, .pages = (const uint8_t *const *)kv->pages[a->at->class_of],
+        .k_offset = k_offset, .v_offset = k_offset + a->at->head_bytes };
+}
+
+/* the same over pages first .. end - 1 */
+static void run(const Attention *a, Group *g, size_t from, size_t to, const MuseKv *kv, size_t kv_head, size_t first, size_t end, bool start, bool finish, void *scratch)
+{
+    MuseAttendArgs args = args_of(a, g, from, to, kv, kv_head);
+    args.first_page = first;
+    args.n_pages = end > first ? end - first : 0;
+    args.start = start;
+    args.finish = finish;
+    args.scratch = scratch;
     a->kernel(&args);
+}
+
+/* A position's rows are done (a->group of them, from row `from` of g, query heads from `head` on): their weights for who watches it.
+ * Items differ in their heads, so threads write to different places. */
+static void watch(const Attention *a, Group *g, size_t from, const MuseSlot *slot, size_t kv_head, size_t head)
+{
+    const MuseWatch *w = slot->watch;
+    const int32_t layer = w->layer_at[a->l - a->d->model->config.layers];
+    if (layer < 0) return;
+    const MuseAttendArgs args = args_of(a, g, from, from + a->group, slot->kv, kv_head);
+    for (size_t i = 0; i < a->group; i++) {
+        const int32_t at = w->head_at[head + i];
+        if (at >= 0) muse_attend_weights(a->layout->type, &args, i, w->first, w->n, w->weights + ((size_t)layer * w->n_heads + (size_t)at) * w->n);
+    }
 }
 
 static void span_of_rows(const Group *g, size_t from, size_t to, size_t *first, size_t *end)
@@ -81,6 +106,7 @@ static void run_tile(const Attention *a, size_t slot_index, size_t tile, size_t 
     size_t first, stop;
     span_of_rows(&g, 0, g.rows, &first, &stop);
     run(a, &g, 0, g.rows, slot->kv, kv_head, first, stop, true, true, scratch);
+    if (slot->watch && end == slot->n) watch(a, &g, g.rows - a->group, slot, kv_head, head);
 }
 
 /* ---- several sequences, one position each ---- */
@@ -117,6 +143,7 @@ static void run_slots(const Attention *a, size_t begin, size_t end, size_t kv_he
         size_t own_first, own_stop;
         span_of_rows(&g, from, to, &own_first, &own_stop);
         run(a, &g, from, to, a->batch->slots[i].kv, kv_head, some ? common : own_first, own_stop, !some, true, scratch);
+        if (a->batch->slots[i].watch) watch(a, &g, from, &a->batch->slots[i], kv_head, head);
     }
 }
 

@@ -9,6 +9,7 @@
 #define LIBMUSE_DECODER_DECODER_H
 
 #include "libmuse/decoder/kv.h"
+#include "libmuse/decoder/watch.h"
 #include "libmuse/embed/embed.h"
 #include "libmuse/model/model.h"
 #include "ops/matmul_plan.h"
@@ -27,6 +28,7 @@ typedef struct MuseRowPlace {
 typedef struct MuseSlot {
     MuseKv *kv;
     size_t  first, n;
+    MuseWatch *watch;                  /* gets the weights of the last position; NULL: nobody watches */
 } MuseSlot;
 
 typedef struct MuseBatch {

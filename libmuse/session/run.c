@@ -175,7 +175,7 @@ static int run_chunk(MuseSession *s, size_t n, MuseLogitsFn *each, void *user, M
         Seen seen = { s, s->kv.length, NULL, 0 };
         const MuseStages stages = { s->params.stage ? saw : NULL, &seen };
         if (stages.fn) saw(&seen, "embeddings", muse_workspace_rows(ws), n, s->model->config.width);
-        const MuseSlot slot = { &s->kv, 0, n };
+        const MuseSlot slot = { &s->kv, 0, n, last ? muse_session_watch_of(s) : NULL };
         const MuseBatch batch = { .slots = &slot, .n_slots = 1, .n_rows = n, .places = muse_workspace_places(ws), .mask = s->mask,
             .first_wanted = all ? 0 : last ? n - 1 : n, .stages = &stages, .cancel = muse_session_asks_to_stop, .cancel_user = s };
         rc = muse_decoder_forward(s->decoder, ws, &batch, err);
@@ -184,6 +184,7 @@ static int run_chunk(MuseSession *s, size_t n, MuseLogitsFn *each, void *user, M
     else if (rc == 0 && last) muse_decoder_head(s->decoder, ws, n - 1, 1, s->logits);
     muse_workspace_give(s->decoder, &ws);
     s->has_logits = rc == 0 && last;
+    if (s->has_logits) muse_session_saw(s);
     return rc;
 }
 
@@ -280,7 +281,7 @@ static int run_steps(MuseSession *const *sessions, size_t n, MuseWorkspace *ws, 
         const MuseSpan *span = &s->seq->spans[s->seq->n_spans - 1];
         const MusePlace p = muse_span_place(span, span->info.count - 1);
         places[i] = row_place(s, s->seq->length - 1, p);
-        slots[i] = (MuseSlot){ &s->kv, i, 1 };
+        slots[i] = (MuseSlot){ &s->kv, i, 1, muse_session_watch_of(s) };
         muse_embed_tokens(muse_decoder_embed(d), rows + i * width, &p.id, 1);
         if (muse_workspace_bytes(ws) > s->workspace_bytes) s->workspace_bytes = muse_workspace_bytes(ws);
     }
@@ -295,7 +296,10 @@ static int run_steps(MuseSession *const *sessions, size_t n, MuseWorkspace *ws, 
         if (j == 0) muse_decoder_head(d, ws, i, left < MUSE_HEAD_ROWS ? left : MUSE_HEAD_ROWS, logits);
         memcpy(sessions[i]->logits, logits + j * vocab, vocab * sizeof *logits);
     }
-    for (size_t i = 0; i < n; i++) sessions[i]->has_logits = true;
+    for (size_t i = 0; i < n; i++) {
+        sessions[i]->has_logits = true;
+        muse_session_saw(sessions[i]);
+    }
     return 0;
 }
 

@@ -114,6 +114,7 @@ void muse_session_close(MuseSession **session)
     if (!session || !*session) return;
     MuseSession *s = *session;
     *session = NULL;
+    muse_session_watch_close(s);
     muse_kv_close(&s->kv);
     muse_prefix_cache_close(&s->cache);
     muse_sequence_close(&s->seq);

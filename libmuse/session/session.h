@@ -21,6 +21,7 @@ struct MuseSession {
     atomic_int        *stop;       /* what cancels it: its own cancel, or that of the session whose score it computes */
     bool               foreign;    /* its pages came from a file: nobody else's session may get them from the cache */
     uint64_t           reused, workspace_bytes;
+    struct MuseSessionWatch *watch; /* NULL: nobody watches */
     uint32_t           batch;      /* step_batch: its mark while it looks for one given twice */
 };
 
@@ -39,6 +40,10 @@ int  muse_session_compute(MuseSession *s, MuseLogitsFn *each, void *user, MuseEr
 int  muse_session_check_batch(MuseSession *const *sessions, size_t n, MuseError *err);
 /* muse_session_step_batch() of sessions and ids that were checked. After MUSE_ERR_CANCELLED the sessions that asked for it still do. */
 int  muse_session_advance(MuseSession *const *sessions, const int32_t *ids, size_t n, MuseError *err);
+/* ---- watch.c ---- */
+MuseWatch *muse_session_watch_of(const MuseSession *s);   /* NULL: nobody watches */
+void muse_session_saw(MuseSession *s);                    /* the newest position is computed: add its weights up */
+void muse_session_watch_close(MuseSession *s);
 
 /* ---- cache.c ---- */
 MusePrefixCache *muse_prefix_cache_ref(MusePrefixCache *cache);
