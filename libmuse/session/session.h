@@ -40,8 +40,10 @@ int  muse_session_compute(MuseSession *s, MuseLogitsFn *each, void *user, MuseEr
 int  muse_session_check_batch(MuseSession *const *sessions, size_t n, MuseError *err);
 /* muse_session_step_batch() of sessions and ids that were checked. After MUSE_ERR_CANCELLED the sessions that asked for it still do. */
 int  muse_session_advance(MuseSession *const *sessions, const int32_t *ids, size_t n, MuseError *err);
+
 /* ---- watch.c ---- */
-MuseWatch *muse_session_watch_of(const MuseSession *s);   /* NULL: nobody watches */
+/* for a batch, which writes over what was seen; NULL: nobody watches */
+MuseWatch *muse_session_watch_of(const MuseSession *s);
 void muse_session_saw(MuseSession *s);                    /* the newest position is computed: add its weights up */
 void muse_session_watch_close(MuseSession *s);
 
