@@ -29,7 +29,7 @@ typedef struct Page {
     MuseCanvas c;
     double  y, text, margin;
     Tile    tiles[PICTURES_MAX];
-    size_t  n_tiles, not_drawn;
+    size_t  n_tiles, not_drawn, no_room;   /* no_room: labels */
     MuseError *err;
 } Page;
 
@@ -144,34 +144,30 @@ static int draw_picture(Page *g, const Tile *tile)
     return 0;
 }
 
-static void tile_heading(const Page *g, const Tile *tile, size_t left_out, char *out, size_t cap)
+/* the longest form that fits over the picture */
+static void tile_heading(const Page *g, const Tile *tile, double x, double y, double height, double room)
 {
     const MusePictureKept *k = muse_trace_picture(g->t, tile->image - 1);
-    char more[64] = "";
-    if (left_out) snprintf(more, sizeof more, ", %zu labels not drawn: no room", left_out);
-    snprintf(out, cap, "Picture %u   %.200s%s%.0f x %.0f px, drawn at %.3g %%%s%s", tile->image, k->name, *k->name ? "   " : "", k->rect.x1 - k->rect.x0, k->rect.y1 - k->rect.y0,
-             100 * tile->scale, k->image ? "" : ", no pixels", more);
+    const char *none = k->image ? "" : ", no pixels";
+    char text[400];
+    const double percent = 100 * tile->scale;
+    snprintf(text, sizeof text, "Picture %u   %.200s%s%.0f x %.0f px, drawn at %.*f %%%s", tile->image, k->name, *k->name ? "   " : "", k->rect.x1 - k->rect.x0, k->rect.y1 - k->rect.y0,
+             percent < 10 ? 2 : 0, percent, none);
+    if (muse_canvas_type_width(height, text, strlen(text)) > room) snprintf(text, sizeof text, "%u: %.*f %%%s", tile->image, percent < 10 ? 2 : 0, percent, none);
+    muse_canvas_type(&g->c, x, y, height, text, strlen(text), grey, 0, 0);
 }
 
 static int draw_tile(Page *g, Tile *tile, double x, double y, double w, double h)
 {
-    char text[400];
     size_t left_out = 0;
     const double small = fmax(13, g->text * 0.75);
     tile->at = (MuseRect){ floor(x), floor(y), floor(x) + w, floor(y) + h };
-    if (g->c.rgb) {
-        int rc = draw_picture(g, tile);
-        /* a label is a twenty-fourth of the shorter side, but readable */
-        const double height = fmin(fmax(fmin(fmax(w, h) / 52, h / 7), 13), 30);
-        if (rc == 0) rc = muse_trace_draw_marks(g->t, &g->p, &g->c, tile->image, tile->at, height, &left_out, g->err);
-        if (rc < 0) return rc;
-    }
-    tile_heading(g, tile, left_out, text, sizeof text);
-    size_t fits = (size_t)fmax(1, (g->c.width - g->margin - x) / muse_canvas_type_width(small, " ", 1));
-    if (g->n_tiles > 1) fits = (size_t)fmax(1, w / muse_canvas_type_width(small, " ", 1));
-    const size_t length = line_length(text, strlen(text), fits);
-    muse_canvas_type(&g->c, x, y - small * 1.5, small, text, length, grey, 0, 0);
-    return 0;
+    int rc = g->c.rgb ? draw_picture(g, tile) : 0;
+    const double height = fmin(fmax(fmin(fmax(w, h) / 52, h / 7), 13), 30);   /* labels follow the picture, but stay readable */
+    if (rc == 0) rc = muse_trace_draw_marks(g->t, &g->p, &g->c, tile->image, tile->at, height, &left_out, g->err);
+    g->no_room += left_out;
+    tile_heading(g, tile, x, y - small * 1.5, small, g->n_tiles > 1 ? w : g->c.width - g->margin - x);
+    return rc;
 }
 
 static int pictures(Page *g)
@@ -190,11 +186,17 @@ static int pictures(Page *g)
         }
         g->y += heading + tallest + g->margin * 0.7;
     }
-    if (!g->not_drawn) return 0;
     char text[80];
-    snprintf(text, sizeof text, "and %zu more pictures, not drawn", g->not_drawn);
-    line(g, g->margin, g->text, grey, text);
-    g->y += g->text * 1.6;
+    if (g->no_room) {
+        snprintf(text, sizeof text, "no room for %zu of the labels", g->no_room);
+        line(g, g->margin, g->text, grey, text);
+        g->y += g->text * 1.6;
+    }
+    if (g->not_drawn) {
+        snprintf(text, sizeof text, "and %zu more pictures, not drawn", g->not_drawn);
+        line(g, g->margin, g->text, grey, text);
+        g->y += g->text * 1.6;
+    }
     return 0;
 }
 
@@ -268,6 +270,7 @@ static int draw_page(Page *g)
     const int w = g->c.width, h = g->c.height;
     muse_canvas_fill(&g->c, 0, 0, w, h, paper);
     g->y = g->margin;
+    g->no_room = 0;
     if (*g->t->question) {
         paragraph(g, g->margin, g->c.width - g->margin, g->text * 1.35, g->t->question, strlen(g->t->question), ink);
         g->y += g->text * 0.3;
