@@ -27,6 +27,7 @@
 #include "muse/train.h"
 #include "muse/trace.h"
 #include "muse/attention.h"
+#include "muse/tools.h"
 
 #ifdef __cplusplus
 extern "C" {
