@@ -27,7 +27,7 @@
 #include "muse/train.h"
 #include "muse/trace.h"
 #include "muse/attention.h"
-#include "muse/tools.h"
+#include "muse/reason.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -56,7 +56,7 @@ enum {
     MUSE_STEP_BAD     = 9  ///< something was written that has no meaning; text says what
 };
 
-enum { MUSE_STEP_NONE = 0xffffffff };
+#define MUSE_STEP_NONE 0xffffffffu
 
 /** One step. Texts live as long as the agent. */
 typedef struct MuseStep {
@@ -115,14 +115,14 @@ typedef struct MuseAgentParams {
     const char      *system;         ///< NULL = none
     int              thinking;       ///< MUSE_THINKING_*
     uint32_t         thought_tokens; ///< tokens a thought may have; then it is closed as the format closes thoughts. 0 = 512
-    uint32_t         answer_tokens;  ///< 0 = 256
+    uint32_t         answer_tokens;  ///< tokens outside of thoughts, calls included; 0 = 256
     const char      *close_words;    ///< said at the end of a thought that is closed; NULL = nothing
     int              no_look;        ///< 1: no looks: the token is never picked, the tool not offered
     uint32_t         looks;          ///< looks an agent may have, forced ones included; 0 = 8
     uint32_t         look_positions; ///< positions that they may take together; 0 = as many as there are
     uint32_t         look_budget;    ///< MuseImageOptions.budget of a cut; 0 = MUSE_BUDGET_AUTO: it is not scaled down while the family allows that
     int              free_places;    ///< 1: ids behind `<box>` and `<point>` are not held to places
-    uint32_t         calls;          ///< tool calls an agent may make, looks not counted; 0 = 16
+    uint32_t         calls;          ///< tool calls an agent may make, looks not counted; 0 = 16. One over it gets an error to read; after calls + looks turns with calls the agent ends
     MuseTools       *tools;          ///< offered to the model; NULL = none. Borrowed until the agent and its forks are closed
     const MuseSampleParams  *sample; ///< NULL = greedy. A grammar in it holds for the answer only. Its grammar is borrowed like tools
     const MuseSessionParams *session; ///< NULL = defaults
@@ -184,7 +184,7 @@ typedef struct MuseAgentInfo {
     int         finish;         ///< MUSE_AGENT_*
     const char *thought;        ///< terminated, never NULL; these live until the next call on the agent
     size_t      n_thought;
-    const char *answer;         ///< without white space at both ends
+    const char *answer;         ///< without white space at both ends; n_answer bytes, not terminated
     size_t      n_answer;
     uint64_t    prompt_tokens;  ///< positions of the prompt
     uint64_t    thought_tokens; ///< written by the model in thoughts

@@ -90,6 +90,10 @@ struct MuseChat {
     size_t       n_messages, cap_messages;
 };
 
+/* A second conversation with the same content. 0; as the calls for building */
+int  muse_chat_copy(MuseChat **out, const MuseChat *from, MuseError *err);
+/* what comes next belongs to a thought */
+bool muse_chat_parser_in_thought(const MuseChatParser *p);
 /* takes the newest message back */
 void muse_chat_drop_newest(MuseChat *chat);
 /* true: 1..256 of the characters that a tool's name may have */

@@ -288,6 +288,8 @@ void muse_chat_parser_close(MuseChatParser **p)
     *p = NULL;
 }
 
+bool muse_chat_parser_in_thought(const MuseChatParser *p) { return (p->state == IN_CALL ? p->around : p->state) == IN_THOUGHT; }
+
 static int may_feed(const MuseChatParser *p, int what, MuseError *err)
 {
     if (p->broken) return muse_fail(err, MUSE_ERR_STATE, "an earlier call failed; the parser can only be closed");

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* MuseAgent from the inside. Users: this folder, tests.
+ *
+ *   prompt | t t t <look> .. <box> x y x y | cut | t t </think> | answer
+ *            take() reads each id: parser (thought, answer, calls), chain (places), counters, steps
+ *            settle() follows when it is computed: shows what was asked for, ends the turn */
+#ifndef LIBMUSE_REASON_AGENT_H
+#define LIBMUSE_REASON_AGENT_H
+
+#include "libmuse/chat/chat.h"
+#include "libmuse/reason/chain.h"
+#include "libmuse/reason/text.h"
+#include "libmuse/session/session.h"
+#include "muse/reason.h"
+
+enum { MUSE_STOP_IDS_MAX = 64, MUSE_EXACT_MAX = 4 };
+
+/* What forks have in common; read-only after open but for the scratch, and they belong to one thread */
+typedef struct MuseAgentShared {
+    atomic_int      refs;
+    MuseRuntime    *rt;
+    MuseModel      *model;
+    MuseAgentParams p;              /* 0 resolved; what was borrowed for open only is NULL */
+    MuseProgressFn *progress;       /* the caller's own, of prompts */
+    void           *progress_user;
+    MuseSampleParams sample;        /* grammar taken out */
+    const MuseGrammar *grammar;     /* of the answer */
+    MuseChat       *chat;           /* the prompt */
+    const char     *format;
+    MuseWords       words;
+    bool            chains, offers_look;
+    int32_t         stop[MUSE_STOP_IDS_MAX];
+    size_t          n_stop;
+    int32_t        *close;          /* what ends a thought; NULL: the format has none */
+    size_t          n_close;
+    uint32_t        vocab;
+    uint32_t        n_given;        /* pictures among the parts */
+    float          *masked;         /* [vocab] */
+} MuseAgentShared;
+
+typedef struct MusePicture {
+    MuseImage *image;
+    uint32_t   origin;              /* number among those given, from 1; 0: a tool's */
+} MusePicture;
+
+/* Where events of a run go */
+typedef struct MuseRun {
+    int      stage;
+    uint64_t tokens;
+    size_t   done, agents;
+    bool     stop;                  /* the event function wants to */
+    void   (*ended)(void *user, MuseAgent *agent);   /* NULL: nobody asks */
+    void    *user;
+} MuseRun;
+
+typedef struct MuseAskedCall {
+    char  *name, *arguments;        /* terminated; a call that can't be read: its text, and arguments NULL */
+    size_t n_arguments;
+    char  *error;                   /* why it can't be read */
+} MuseAskedCall;
+
+struct MuseAgent {
+    MuseAgentShared *shared;        /* one reference held */
+    uint32_t         number;
+    uint64_t         seed;
+    float            temperature;
+    MuseSession     *s;
+    MuseChat        *chat;          /* its own once it differs from shared->chat; NULL */
+    MuseChatParser  *parser;        /* of this turn */
+    MuseSampler     *sampler, *answerer;   /* answerer: with a grammar; NULL */
+    MuseChain        chain;
+    MusePicture     *pictures;      /* in the order of the sequence's numbers */
+    size_t           n_pictures, cap_pictures;
+    MuseStep        *steps;
+    size_t           n_steps, cap_steps;
+    MuseBuf          ids;           /* int32_t: all that was written */
+    MuseBuf          forced, script;/* int32_t: what is written next, for it; what tests let it pick */
+    size_t           forced_at, script_at;
+    MuseFocus        exact[MUSE_EXACT_MAX];   /* rectangles of forced looks that are to come */
+    size_t           n_exact;
+    MuseBuf          thought, answer;
+    MuseAskedCall   *calls;         /* of this turn */
+    size_t           n_calls, cap_calls;
+    size_t           turn_first;    /* ids[turn_first] began this turn */
+    size_t           text_from;     /* ids behind the last step */
+    uint64_t         prompt, thought_tokens, answer_tokens, forced_tokens, view_positions, thought_max;
+    uint32_t         looks, refused, bad, calls_made, asked;   /* asked: turns that ended in calls */
+    double           answer_logprob;/* sum over n_answer_ids */
+    size_t           n_answer_ids;
+    size_t           answer_id, answer_position;     /* where the answer begins; SIZE_MAX: it did not yet */
+    size_t           thought_id, thought_position;   /* of the token that ended the thought; SIZE_MAX */
+    MuseChain        chain_then;    /* before that token */
+    MuseFocus        cited;         /* the region named last; image 0: none. Pixels of the original */
+    bool             closing;       /* what ends the thought is being written */
+    bool             pending;       /* the last id is not computed yet */
+    bool             look_due;      /* show `due` when it is */
+    MuseStep         due;
+    int              ending;        /* MUSE_AGENT_* when it is; 0: goes on */
+    bool             calls_due;     /* the turn waits for results */
+    bool             broken;        /* an error in the middle of something: close is all that is left */
+    int              finish;
+    MuseRun         *run;           /* NULL: not running */
+};
+
+/* Lets it pick these ids instead of its own choice, as long as they reach and the masks allow them. For tests */
+int muse_agent_script(MuseAgent *a, const int32_t *ids, size_t n);
+
+/* ---- agent.c ---- */
+int  muse_agent_start_turn(MuseAgent *a, MuseError *err);                 /* a new parser */
+int  muse_agent_force(MuseAgent *a, const int32_t *ids, size_t n, MuseError *err);
+int  muse_agent_add_picture(MuseAgent *a, MuseImage *image, uint32_t origin, MuseError *err);
+/* keeps a step with what was written since the one before (text NULL) or with this text; tells of it */
+int  muse_agent_add_step(MuseAgent *a, MuseStep step, const char *text, const char *reason, MuseError *err);
+int  muse_agent_bad(MuseAgent *a, const char *what, MuseError *err);
+void muse_agent_tell(MuseAgent *a, MuseReasonEvent e);
+const MuseChat *muse_agent_chat(const MuseAgent *a);
+uint64_t muse_agent_room(const MuseAgent *a);
+/* of these, what is kept for ending a thought and for an answer: 32 positions, less if it may not have so many */
+uint64_t muse_agent_reserve(const MuseAgent *a);
+static inline size_t muse_agent_count(const MuseAgent *a) { return a->ids.len / sizeof(int32_t); }
+static inline const int32_t *muse_agent_id(const MuseAgent *a, size_t i) { return (const int32_t *)(const void *)a->ids.data + i; }
+void muse_agent_calls_clear(MuseAgent *a);
+int  muse_agent_drain(MuseAgent *a, bool *end, int *reason, MuseError *err);   /* what the parser has read */
+
+/* ---- look.c ---- */
+/* Why this picture may not be shown now, or NULL; *cut: it, n: its positions. 0 or an error that is not the model's */
+int  muse_agent_cut(MuseAgent *a, const MusePicture *from, MuseRect rect, MuseImage **cut, MuseRect *view, uint64_t *n, const char **why, MuseError *err);
+int  muse_agent_show(MuseAgent *a, MuseError *err);                        /* a->due, at the end of the sequence */
+MuseRect muse_agent_to_original(const MuseImage *image, MuseRect r);
+/* the place of a chain in pixels of its picture, or false */
+bool muse_agent_place(const MuseAgent *a, int kind, MuseRect *out);
+
+/* ---- call.c ---- */
+int  muse_agents_answer_calls(MuseAgent *const *agents, size_t n, MuseError *err);   /* of those that wait */
+int  muse_agent_call_ids(MuseAgent *a, uint32_t image, MuseRect rect, MuseError *err);   /* a look as a call: forced */
+int  muse_agent_offer_look(MuseChat *chat, MuseError *err);
+
+/* ---- run.c ---- */
+int  muse_agents_run(MuseAgent *const *agents, size_t n, MuseRun *run, MuseError *err);
+bool muse_agent_cancelled(const MuseAgent *a);
+void muse_agent_finish(MuseAgent *a, int how);
+
+/* ---- vote.c ---- */
+void muse_reason_trim(const char **text, size_t *n);
+bool muse_reason_same(const char *a, size_t n_a, const char *b, size_t n_b);
+
+#endif

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The modes: one agent, or several over one computed prompt with a vote; and the coordinator. Drives agents, touches no logits.
+ *
+ *   prompt --prefill--> fork 0..N-1 --one batch, early stop--> answers --score each under the others--> vote
+ *                                                                    \--check the leading ones----------/   \--(one more agent merges) */
+#include <math.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/params.h"
+#include "libmuse/reason/agent.h"
+
+enum { AGENTS = 8 };
+
+void muse_reason_params_init(MuseReasonParams *params) { MUSE_PARAMS_INIT(params); }
+
+void muse_reason_result_clear(MuseReasonResult *r)
+{
+    if (!r) return;
+    for (size_t i = 0; i < r->n_agents; i++) muse_agent_close(&r->agents[i]);
+    muse_free(r->agents);
+    muse_free(r->candidates);
+    muse_free(r->answer);
+    memset(r, 0, sizeof *r);
+}
+
+/* One call of muse_reason() or muse_coordinate() */
+typedef struct Reason {
+    MuseModel        *model;
+    const MuseAllocator *alloc;
+    const MuseReasonPart *parts;
+    size_t            n_parts;
+    MuseReasonParams  p;
+    MuseAgentParams   agent;      /* of each */
+    MuseSampleParams  sample;
+    MuseReasonResult *out;
+    size_t            cap_agents;
+    MuseRun           run;
+    MuseVote         *votes;      /* [n_agents] of those that answered */
+    size_t           *voters;     /* index into agents */
+    double           *cross;      /* [n_votes, n_votes] */
+    size_t            n_votes;
+} Reason;
+
+/* ---- seeds and temperatures ---- */
+
+/* Steele, Lea, Flood 2014: the finaliser of SplitMix64. Agent 0 has the seed itself, so that it is what one agent alone would be. */
+static uint64_t seed_of(uint64_t seed, uint32_t i)
+{
+    if (i == 0) return seed;
+    uint64_t z = seed + i * 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+/* of i alone, not of how many there are: 0, +1, -1, +1/2, -1/2, +1/4 ... */
+static float temperature_of(const Reason *r, uint32_t i)
+{
+    const uint32_t halvings = i ? (i - 1) / 2 : 0;
+    const float off = i == 0 ? 0 : ldexpf(r->p.spread, -(int)halvings);
+    return r->sample.temperature + (i % 2 ? off : -off);
+}
+
+/* ---- life ---- */
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static int import_params(Reason *r, const MuseReasonParams *params, MuseError *err)
+{
+    int rc = MUSE_PARAMS_IMPORT(&r->p, params, "MuseReasonParams", err);
+    if (rc == 0) rc = MUSE_PARAMS_IMPORT(&r->agent, r->p.agent, "MuseAgentParams", err);
+    if (rc == 0) rc = MUSE_PARAMS_IMPORT(&r->sample, r->agent.sample, "MuseSampleParams", err);
+    if (rc < 0) return rc;
+    MuseReasonParams *p = &r->p;
+    const bool many = p->mode == MUSE_MODE_CONTEMPLATING;
+    MUSE_REQUIRE(err, p->mode >= MUSE_MODE_INSTANT && p->mode <= MUSE_MODE_CONTEMPLATING && p->agents <= MUSE_AGENTS_MAX);
+    MUSE_REQUIRE(err, (p->focus || !p->n_focus) && (p->calibration || !p->n_calibration) && p->synthesis >= 0 && p->synthesis <= MUSE_SYNTHESIS_GENERATE);
+    if (!p->agents) p->agents = AGENTS;
+    if (!many) p->agents = 1;
+    if (p->temperature != 0) r->sample.temperature = p->temperature;
+    if (many && r->sample.temperature == 0) r->sample.temperature = 1;
+    MUSE_REQUIRE(err, isfinite(p->spread) && p->spread >= 0 && (p->spread == 0 || p->spread < r->sample.temperature));
+    if (p->seed) r->sample.seed = p->seed;
+    r->sample.struct_size = sizeof r->sample;
+    r->agent.struct_size = sizeof r->agent;
+    r->agent.sample = &r->sample;
+    r->agent.thinking = p->mode == MUSE_MODE_INSTANT ? MUSE_THINKING_OFF : MUSE_THINKING_DEFAULT;
+    if (p->mode != MUSE_MODE_INSTANT && !r->agent.format) r->agent.thinking = MUSE_THINKING_ON;
+    return 0;
+}
+
+/* room for one more agent in the result */
+static int grow(Reason *r, MuseError *err)
+{
+    return muse_reason_grow(r->alloc, (void **)&r->out->agents, r->out->n_agents, &r->cap_agents, sizeof *r->out->agents) < 0 ? MUSE_NOMEM(err, sizeof(MuseAgent *)) : 0;
+}
+
+static int open_agent(Reason *r, const MuseReasonPart *parts, size_t n, MuseAgent **out, MuseError *err)
+{
+    const int rc = muse_agent_open(out, r->model, parts, n, &r->agent, err);
+    if (rc != MUSE_ERR_UNSUPPORTED || r->agent.thinking != MUSE_THINKING_ON) return rc;
+    r->agent.thinking = MUSE_THINKING_DEFAULT;   /* a format without thoughts: it thinks aloud, or not at all */
+    return muse_agent_open(out, r->model, parts, n, &r->agent, err);
+}
+
+static void stage(Reason *r, int which)
+{
+    r->run.stage = which;
+    const MuseReasonEvent e = { .kind = MUSE_EVENT_STAGE, .stage = which, .tokens = r->run.tokens, .done = r->run.done, .agents = r->run.agents };
+    if (r->agent.event && r->agent.event(r->agent.event_user, &e)) r->run.stop = true;
+}
+
+static int check_cancel(const Reason *r, MuseError *err)
+{
+    if (!r->run.stop && !(r->agent.cancel && r->agent.cancel(r->agent.cancel_user))) return 0;
+    return muse_fail(err, MUSE_ERR_CANCELLED, "cancelled after %llu tokens", (unsigned long long)r->run.tokens);
+}
+
+static int run_agents(Reason *r, size_t first, size_t n, MuseError *err)
+{
+    r->run.done = 0;
+    return n ? muse_agents_run(r->out->agents + first, n, &r->run, err) : 0;
+}
+
+/* ---- votes ---- */
+
+static bool answered(const MuseAgent *a, MuseAgentInfo *info)
+{
+    muse_agent_info(a, info);
+    return (info->finish == MUSE_AGENT_ANSWERED || info->finish == MUSE_AGENT_LENGTH || info->finish == MUSE_AGENT_FULL) && info->n_answer > 0 && a->answer_id != SIZE_MAX;
+}
+
+/* Counts of the agents that have answered: the first two, and all */
+static void tally(const Reason *r, size_t n, size_t *lead, size_t *second, size_t *all)
+{
+    MuseAgentInfo a, b;
+    *lead = *second = *all = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!answered(r->out->agents[i], &a)) continue;
+        size_t same = 0;
+        bool first = true;
+        for (size_t k = 0; k < n; k++) {
+            if (!answered(r->out->agents[k], &b) || !muse_reason_same(a.answer, a.n_answer, b.answer, b.n_answer)) continue;
+            if (k < i) first = false;
+            same++;
+        }
+        ++*all;
+        if (!first) continue;
+        if (same > *lead) {
+            *second = *lead;
+            *lead = same;
+        } else if (same > *second) *second = same;
+    }
+}
+
+/* an agent ended: stop the others when their answers can't change the count, or enough agree */
+static void on_ended(void *user, MuseAgent *agent)
+{
+    Reason *r = user;
+    const size_t n = r->out->n_forks;
+    size_t lead, second, all, running = 0;
+    (void)agent;
+    for (size_t i = 0; i < n; i++) running += r->out->agents[i]->finish == MUSE_AGENT_RUNNING;
+    if (running == 0) return;
+    tally(r, n, &lead, &second, &all);
+    const bool agree = r->p.agree > 1 && all >= r->p.agree && lead == all;
+    if (!agree && lead <= second + running) return;
+    for (size_t i = 0; i < n; i++) muse_agent_stop(r->out->agents[i]);
+    r->out->stopped_early = 1;
+}
+
+static int collect_votes(Reason *r, size_t n, MuseError *err)
+{
+    MuseAgentInfo info;
+    muse_free(r->votes);
+    muse_free(r->voters);
+    r->votes = muse_zalloc_array(r->alloc, n, sizeof *r->votes);
+    r->voters = muse_zalloc_array(r->alloc, n, sizeof *r->voters);
+    r->n_votes = 0;
+    if (!r->votes || !r->voters) return MUSE_NOMEM(err, n * sizeof *r->votes);
+    for (size_t i = 0; i < n; i++) {
+        if (!answered(r->out->agents[i], &info)) continue;
+        r->voters[r->n_votes] = i;
+        r->votes[r->n_votes++] = (MuseVote){ info.answer, info.n_answer, info.confidence, NULL };
+    }
+    return 0;
+}
+
+/* every answer under every agent that answered; equal texts may be different ids, so each vote is scored */
+static int score_votes(Reason *r, MuseError *err)
+{
+    size_t cells;
+    const size_t n = r->n_votes;
+    muse_free(r->cross);
+    r->cross = muse_mul_size(n, n, &cells) ? muse_alloc_array(r->alloc, cells, sizeof *r->cross) : NULL;
+    if (!r->cross) return MUSE_NOMEM(err, n * n * sizeof *r->cross);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < n; k++) {
+            int rc = check_cancel(r, err);
+            if (rc == 0) rc = muse_agent_score(r->out->agents[r->voters[i]], r->out->agents[r->voters[k]], &r->cross[i * n + k], err);
+            if (rc < 0) return rc;
+        }
+        r->votes[i].cross = r->cross + i * n;
+    }
+    return 0;
+}
+
+static int vote(Reason *r, size_t n, MuseError *err)
+{
+    MuseReasonResult *out = r->out;
+    int rc = collect_votes(r, n, err);
+    if (rc < 0 || r->n_votes == 0) return rc;
+    if (!r->p.no_cross && r->n_votes > 1) {
+        stage(r, MUSE_STAGE_SCORE);
+        rc = score_votes(r, err);
+    }
+    if (rc < 0) return rc;
+    muse_free(out->candidates);
+    out->candidates = muse_alloc_array(r->alloc, r->n_votes, sizeof *out->candidates);
+    if (!out->candidates) return MUSE_NOMEM(err, r->n_votes * sizeof *out->candidates);
+    rc = muse_vote(r->votes, r->n_votes, out->candidates, &out->n_candidates, err);
+    for (size_t k = 0; k < out->n_candidates && rc == 0; k++) out->candidates[k].vote = r->voters[out->candidates[k].vote];
+    return rc;
+}
+
+/* a check of the best agent of each of the leading candidates; then everything is counted anew, checks included */
+static int verify(Reason *r, MuseError *err)
+{
+    MuseReasonResult *out = r->out;
+    const size_t first = out->n_agents;
+    int rc = 0;
+    for (size_t k = 0; k < out->n_candidates && k < r->p.verify && rc == 0; k++) {
+        MuseError why;
+        rc = grow(r, err);
+        if (rc < 0) break;
+        rc = muse_agent_verify(&out->agents[out->n_agents], out->agents[out->candidates[k].vote], (uint32_t)out->n_agents, 0, &why);
+        if (rc == 0) out->n_agents++;
+        else if (rc == MUSE_ERR_NOT_FOUND || rc == MUSE_ERR_STATE || rc == MUSE_ERR_LIMIT || rc == MUSE_ERR_UNSUPPORTED) rc = 0;   /* nothing to look at, or no look left */
+        else muse_fail_copy(err, &why);
+    }
+    if (rc < 0 || out->n_agents == first) return rc;
+    stage(r, MUSE_STAGE_VERIFY);
+    rc = run_agents(r, first, out->n_agents - first, err);
+    return rc == 0 ? vote(r, out->n_agents, err) : rc;
+}
+
+/* ---- merging by one more agent ---- */
+
+/* the parts and one text more */
+static int run_merger(Reason *r, const MuseBuf *text, MuseError *err)
+{
+    MuseReasonResult *out = r->out;
+    MuseReasonPart *parts = muse_alloc_array(r->alloc, r->n_parts + 1, sizeof *parts);
+    int rc = parts ? grow(r, err) : MUSE_NOMEM(err, (r->n_parts + 1) * sizeof *parts);
+    if (rc == 0) {
+        if (r->n_parts) memcpy(parts, r->parts, r->n_parts * sizeof *parts);
+        parts[r->n_parts] = (MuseReasonPart){ .modality = MUSE_TEXT, .text = (const char *)text->data, .n = text->len };
+        rc = open_agent(r, parts, r->n_parts + 1, &out->agents[out->n_agents], err);
+    }
+    muse_free(parts);
+    if (rc < 0) return rc;
+    out->agents[out->n_agents]->number = (uint32_t)out->n_agents;
+    out->n_agents++;
+    stage(r, MUSE_STAGE_SYNTHESIS);
+    return run_agents(r, out->n_agents - 1, 1, err);
+}
+
+static int append(MuseBuf *b, const char *text, size_t n) { return muse_buf_append(b, text, n); }
+
+/* Conclusions only, without thoughts, said to be possibly wrong: PaCoRe (arXiv 2601.05593). */
+static int synthesise(Reason *r, MuseError *err)
+{
+    MuseBuf b = { .alloc = r->alloc };
+    MuseAgentInfo info;
+    char line[64];
+    static const char head[] = "\nAnswers of others, which may be wrong:";
+    int rc = append(&b, head, sizeof head - 1);
+    for (size_t k = 0; k < r->out->n_candidates && rc == 0; k++) {
+        const MuseCandidate *c = &r->out->candidates[k];
+        muse_agent_info(r->out->agents[c->vote], &info);
+        const int n = snprintf(line, sizeof line, " (%u of %zu)", c->count, r->n_votes);
+        rc = append(&b, k ? "; " : " ", k ? 2 : 1);
+        if (rc == 0) rc = append(&b, info.answer, info.n_answer);
+        if (rc == 0) rc = append(&b, line, (size_t)n);
+    }
+    rc = rc == 0 ? run_merger(r, &b, err) : MUSE_NOMEM(err, b.len);
+    muse_buf_clear(&b);
+    return rc;
+}
+
+/* ---- the result ---- */
+
+static int set_answer(Reason *r, const MuseAgent *by, MuseError *err)
+{
+    MuseAgentInfo info;
+    if (!answered(by, &info)) return 0;
+    muse_free(r->out->answer);
+    r->out->answer = muse_reason_copy(r->alloc, info.answer, info.n_answer);
+    r->out->n_answer = info.n_answer;
+    return r->out->answer ? 0 : MUSE_NOMEM(err, info.n_answer);
+}
+
+static void sum_tokens(Reason *r)
+{
+    MuseReasonResult *out = r->out;
+    MuseAgentInfo info;
+    for (size_t i = 0; i < out->n_agents; i++) {
+        muse_agent_info(out->agents[i], &info);
+        if (i == 0) out->prompt_tokens = info.prompt_tokens;
+        out->thought_tokens += info.thought_tokens;
+        out->answer_tokens += info.answer_tokens;
+    }
+}
+
+/* ---- stages together ---- */
+
+static int fork_all(Reason *r, MuseError *err)
+{
+    MuseReasonResult *out = r->out;
+    MuseAgent *base = NULL;
+    int rc = open_agent(r, r->parts, r->n_parts, &base, err);
+    if (rc == 0) stage(r, MUSE_STAGE_PREFILL);
+    if (rc == 0) rc = check_cancel(r, err);
+    if (rc == 0) rc = muse_agent_prefill(base, err);
+    for (uint32_t i = 0; i < r->p.agents && rc == 0; i++) {
+        rc = grow(r, err);
+        if (rc == 0) rc = muse_agent_fork(&out->agents[out->n_agents], base, i, seed_of(r->sample.seed, i), temperature_of(r, i), err);
+        if (rc < 0) break;
+        out->n_forks = ++out->n_agents;
+        if (i > 0 && i <= r->p.n_focus) rc = muse_look(out->agents[i], r->p.focus[i - 1].image, r->p.focus[i - 1].rect, err);
+    }
+    muse_agent_close(&base);
+    return rc;
+}
+
+static int contemplate(Reason *r, MuseError *err)
+{
+    MuseReasonResult *out = r->out;
+    size_t lead, second, all;
+    if (!r->p.no_stop) {
+        r->run.ended = on_ended;
+        r->run.user = r;
+    }
+    int rc = run_agents(r, 0, out->n_forks, err);
+    r->run.ended = NULL;
+    if (rc == 0) rc = vote(r, out->n_forks, err);
+    tally(r, out->n_forks, &lead, &second, &all);
+    out->agreement = all ? (double)lead / (double)all : 0;
+    out->confidence = all ? muse_calibrate(r->p.calibration, r->p.n_calibration, out->agreement) : 0;
+    if (rc == 0 && r->p.verify) rc = verify(r, err);
+    if (out->n_candidates && rc == 0) rc = set_answer(r, out->agents[out->candidates[0].vote], err);
+    if (rc == 0 && r->p.synthesis == MUSE_SYNTHESIS_GENERATE && out->n_candidates > 1) {
+        rc = synthesise(r, err);
+        if (rc == 0) rc = set_answer(r, out->agents[out->n_agents - 1], err);
+    }
+    return rc;
+}
+
+static int alone(Reason *r, MuseError *err)
+{
+    MuseAgentInfo info;
+    const int rc = run_agents(r, 0, 1, err);
+    if (rc < 0) return rc;
+    muse_agent_info(r->out->agents[0], &info);
+    r->out->agreement = 1;
+    r->out->confidence = info.confidence;
+    return set_answer(r, r->out->agents[0], err);
+}
+
+static int begin(Reason *r, MuseModel *model, const MuseReasonPart *parts, size_t n_parts, const MuseReasonParams *params, MuseReasonResult *out, MuseError *err)
+{
+    *r = (Reason){ .model = model, .alloc = &model->rt->alloc, .parts = parts, .n_parts = n_parts, .out = out };
+    return import_params(r, params, err);
+}
+
+static int end(Reason *r, double start, int rc)
+{
+    sum_tokens(r);
+    r->out->seconds = now() - start;
+    muse_free(r->votes);
+    muse_free(r->voters);
+    muse_free(r->cross);
+    return rc;
+}
+
+int muse_reason(MuseModel *model, const MuseReasonPart *parts, size_t n_parts, const MuseReasonParams *params, MuseReasonResult *out, MuseError *err)
+{
+    MUSE_REQUIRE(err, out);
+    memset(out, 0, sizeof *out);
+    MUSE_REQUIRE(err, model && parts && n_parts > 0);
+    Reason r;
+    const double start = now();
+    int rc = begin(&r, model, parts, n_parts, params, out, err);
+    if (rc == 0) rc = fork_all(&r, err);
+    if (rc == 0) {
+        stage(&r, MUSE_STAGE_THINK);
+        rc = r.p.mode == MUSE_MODE_CONTEMPLATING ? contemplate(&r, err) : alone(&r, err);
+    }
+    return end(&r, start, rc);
+}
+
+/* ---- the coordinator ---- */
+
+static int open_questions(Reason *r, const char *const *questions, size_t n, MuseError *err)
+{
+    MuseReasonPart *parts = muse_alloc_array(r->alloc, r->n_parts + 1, sizeof *parts);
+    int rc = parts ? 0 : MUSE_NOMEM(err, (r->n_parts + 1) * sizeof *parts);
+    if (rc == 0 && r->n_parts) memcpy(parts, r->parts, r->n_parts * sizeof *parts);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        parts[r->n_parts] = (MuseReasonPart){ .modality = MUSE_TEXT, .text = questions[i] };
+        rc = grow(r, err);
+        if (rc == 0) rc = open_agent(r, parts, r->n_parts + 1, &r->out->agents[i], err);
+        if (rc < 0) break;
+        r->out->agents[i]->number = (uint32_t)i;
+        r->out->n_forks = ++r->out->n_agents;
+        if (i == 0) stage(r, MUSE_STAGE_PREFILL);
+        rc = check_cancel(r, err);
+        if (rc == 0) rc = muse_agent_prefill(r->out->agents[i], err);   /* with a cache the pictures are computed once */
+    }
+    muse_free(parts);
+    return rc;
+}
+
+static int merge_answers(Reason *r, const char *const *questions, size_t n, const char *question, MuseError *err)
+{
+    MuseBuf b = { .alloc = r->alloc };
+    MuseAgentInfo info;
+    int rc = 0;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        const bool has = answered(r->out->agents[i], &info);
+        rc = append(&b, questions[i], strlen(questions[i]));
+        if (rc == 0) rc = append(&b, " ", 1);
+        if (rc == 0) rc = has ? append(&b, info.answer, info.n_answer) : append(&b, "(no answer)", 11);
+        if (rc == 0) rc = append(&b, "\n", 1);
+    }
+    if (rc == 0) rc = append(&b, question, strlen(question));
+    rc = rc == 0 ? run_merger(r, &b, err) : MUSE_NOMEM(err, b.len);
+    muse_buf_clear(&b);
+    return rc;
+}
+
+int muse_coordinate(MuseModel *model, const MuseReasonPart *parts, size_t n_parts, const char *const *questions, size_t n, const char *question,
+                    const MuseReasonParams *params, MuseReasonResult *out, MuseError *err)
+{
+    MUSE_REQUIRE(err, out);
+    memset(out, 0, sizeof *out);
+    MUSE_REQUIRE(err, model && (parts || !n_parts) && questions && n > 0 && n < MUSE_AGENTS_MAX && question);
+    for (size_t i = 0; i < n; i++) MUSE_REQUIRE(err, questions[i]);
+    Reason r;
+    MuseSessionParams sp;
+    MusePrefixCache *cache = NULL;
+    const double start = now();
+    int rc = begin(&r, model, parts, n_parts, params, out, err);
+    if (rc == 0 && r.p.mode == MUSE_MODE_CONTEMPLATING) rc = muse_fail(err, MUSE_ERR_ARG, "a coordinator's agents are instant or thinking");
+    if (rc == 0) rc = MUSE_PARAMS_IMPORT(&sp, r.agent.session, "MuseSessionParams", err);
+    if (rc == 0 && !sp.cache) rc = muse_prefix_cache_open(&cache, model, 0, err);
+    if (rc == 0) {
+        sp.struct_size = sizeof sp;
+        if (cache) sp.cache = cache;
+        r.agent.session = &sp;
+        rc = open_questions(&r, questions, n, err);
+    }
+    if (rc == 0) {
+        stage(&r, MUSE_STAGE_THINK);
+        rc = run_agents(&r, 0, n, err);
+    }
+    if (rc == 0) rc = merge_answers(&r, questions, n, question, err);
+    if (rc == 0) rc = set_answer(&r, out->agents[n], err);
+    if (rc == 0) {
+        MuseAgentInfo info;
+        muse_agent_info(out->agents[n], &info);
+        out->agreement = 1;
+        out->confidence = info.confidence;
+    }
+    muse_prefix_cache_close(&cache);
+    return end(&r, start, rc);
+}
