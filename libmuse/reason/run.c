@@ -40,14 +40,10 @@ static int keep_budgets(MuseAgent *a, MuseError *err)
 {
     const MuseAgentShared *sh = a->shared;
     const uint64_t room = muse_agent_room(a);
-    if (room == 0) muse_agent_finish(a, MUSE_AGENT_FULL);
-    if (a->finish || is_forced(a)) return 0;
-    if (!in_thought(a)) {
-        if (a->answer_tokens >= sh->p.answer_tokens) muse_agent_finish(a, MUSE_AGENT_LENGTH);
-        return 0;
-    }
-    const bool spent = a->thought_tokens >= a->thought_max;
-    if (!spent && room > muse_agent_reserve(a)) return 0;
+    const bool thinks = in_thought(a), spent = a->thought_tokens >= a->thought_max;
+    if (!is_forced(a) && !thinks && a->answer_tokens >= sh->p.answer_tokens) muse_agent_finish(a, MUSE_AGENT_LENGTH);
+    else if (room == 0) muse_agent_finish(a, MUSE_AGENT_FULL);
+    if (a->finish || is_forced(a) || !thinks || (!spent && room > muse_agent_reserve(a))) return 0;
     if (!a->closing && sh->n_close) return close_thought(a, spent ? "the tokens of the thought are spent" : "the sequence is nearly full", err);
     muse_agent_finish(a, MUSE_AGENT_LENGTH);   /* a thought that can't be closed */
     return 0;
