@@ -315,6 +315,7 @@ static int copy_thought(MuseAgent *a, const MuseAgent *from, MuseError *err)
     if (rc == 0 && n && muse_buf_append(&a->ids, from->ids.data, n * sizeof(int32_t)) < 0) rc = MUSE_NOMEM(err, n * sizeof(int32_t));
     if (rc == 0 && n) rc = muse_sampler_observe(a->sampler, muse_agent_id(a, 0), n, err);
     a->chain = from->chain_then;
+    muse_chain_end(&a->chain);   /* what was unfinished there is recorded already */
     a->text_from = n;
     return rc;
 }
