@@ -21,10 +21,10 @@ static int copy_part(MuseChat *to, const MusePart *p, MuseError *err)
 static int copy_message(MuseChat *to, const MuseMessage *m, MuseError *err)
 {
     int rc = m->role == MUSE_ROLE_TOOL ? muse_chat_add_result(to, NULL, m->name, err) : muse_chat_add(to, m->role, err);
+    if (rc == 0 && m->json.bytes) rc = muse_chat_add_json(to, m->json.bytes, m->json.n, err);
     for (size_t i = 0; i < m->n_parts && rc == 0; i++) rc = copy_part(to, &m->parts[i], err);
     for (size_t i = 0; i < m->n_calls && rc == 0; i++)
         rc = muse_chat_add_call(to, m->calls[i].id, m->calls[i].name, m->calls[i].arguments.bytes, m->calls[i].arguments.n, err);
-    if (rc == 0 && m->json.bytes) rc = muse_chat_add_json(to, m->json.bytes, m->json.n, err);
     return rc;
 }
 
