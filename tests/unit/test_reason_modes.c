@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* libmuse/reason, modes: votes and calibration against sums by hand, early stop, seeds, focus, checks, synthesis, the coordinator,
+ * memory of forks, cancelling at every stage. Answers are held to a few words by a grammar, so that a random model gives some. */
+#include <math.h>
+
+#include "tests/unit/test_reason_data.h"
+
+/* ---- votes ---- */
+
+static void votes_by_hand(void **state)
+{
+    (void)state;
+    const double by0[] = { -1, -2, -1 }, by1[] = { -3, -1, -3 };
+    const MuseVote v[] = { { "Seven", 5, 0.2, by0 }, { "eight", 5, 0.9, by1 }, { " seven\n", 7, 0.4, NULL } };
+    MuseCandidate c[3];
+    size_t n;
+    ok(muse_vote(v, 3, c, &n, &err));
+    assert_int_equal(n, 2);
+    /* weights 0.6 and 0.9 of 1.5; by0 gives seven e^-1 / (e^-1 + e^-2), by1 e^-3 / (e^-3 + e^-1) */
+    const double seven = (exp(-1) / (exp(-1) + exp(-2)) + exp(-3) / (exp(-3) + exp(-1))) / 2, score = (0.4 + seven) / 2;
+    const MuseCandidate *s = c[0].vote == 2 ? &c[0] : &c[1], *e = s == &c[0] ? &c[1] : &c[0];
+    assert_int_equal(s->vote, 2);            /* the heavier of the two */
+    assert_int_equal(s->count, 2);
+    assert_true(fabs(s->weight - 0.4) < 1e-12 && fabs(s->cross - seven) < 1e-12 && fabs(s->score - score) < 1e-12);
+    assert_true(fabs(e->score - (0.6 + 1 - seven) / 2) < 1e-12);
+    assert_true(c[0].score >= c[1].score);
+
+    const MuseVote plain[] = { { "a", 1, 0.5, NULL }, { "b", 1, 0.25, NULL }, { "b", 1, 0.25, NULL }, { "c", 1, 0, NULL } };
+    ok(muse_vote(plain, 4, (MuseCandidate[4]){ { 0 } }, &n, &err));
+    MuseCandidate p[4];
+    ok(muse_vote(plain, 4, p, &n, &err));
+    assert_int_equal(n, 3);
+    assert_int_equal(p[0].vote, 1);          /* equal scores: more votes */
+    assert_true(p[0].score == 0.5 && p[1].score == 0.5 && p[2].score == 0);
+    const MuseVote zero[] = { { "a", 1, 0, NULL }, { "b", 1, 0, NULL }, { "A", 1, 0, NULL } };
+    ok(muse_vote(zero, 3, p, &n, &err));
+    assert_true(p[0].vote == 0 && fabs(p[0].weight - 2 / 3.0) < 1e-12);   /* no weights: counts */
+    const MuseVote bad = { "a", 1, -1, NULL }, nan = { "a", 1, (double)NAN, NULL };
+    assert_int_equal(muse_vote(&bad, 1, p, &n, &err), MUSE_ERR_ARG);
+    assert_int_equal(muse_vote(&nan, 1, p, &n, &err), MUSE_ERR_ARG);
+    assert_int_equal(muse_vote(&bad, 0, p, &n, &err), MUSE_ERR_ARG);
+}
+
+static void calibration(void **state)
+{
+    (void)state;
+    static const MuseCalibration own[] = { { 0.25, 0.1 }, { 1, 0.7 } };
+    static const double in[] = { 0, 0.375, 0.5, 0.625, 0.75, 0.875, 1 }, want[] = { 0.39, 0.39, 0.57, 0.57, 0.67, 0.67, 0.948 };
+    for (size_t i = 0; i < 7; i++) assert_true(muse_calibrate(NULL, 0, in[i]) == want[i]);
+    assert_true(muse_calibrate(own, 2, 0.2) == 0 && muse_calibrate(own, 2, 0.9) == 0.1 && muse_calibrate(own, 2, 1) == 0.7);
+}
+
+/* ---- modes ---- */
+
+typedef struct Setup {
+    MuseModel        *m;
+    MuseImage        *picture;
+    MuseTextTokenizer *tok;
+    MuseGrammar      *grammar;
+    MuseSampleParams  sample;
+    MuseSessionParams session;
+    MuseAgentParams   agent;
+    MuseReasonParams  p;
+    MuseReasonPart    parts[2];
+} Setup;
+
+static void set_up(Setup *s, const char *pattern)
+{
+    static const int32_t eos = 2;
+    MuseGrammarParams g;
+    s->m = muse_model();
+    s->picture = make_picture(128, 96);
+    ok(muse_model_open_tokenizer(s->m, &s->tok, &err));
+    muse_grammar_params_init(&g);
+    g.end_ids = &eos;
+    g.n_end = 1;
+    ok(muse_grammar_open_regex(&s->grammar, NULL, s->tok, pattern, strlen(pattern), &g, &err));
+    muse_sample_params_init(&s->sample);
+    muse_session_params_init(&s->session);
+    muse_agent_params_init(&s->agent);
+    muse_reason_params_init(&s->p);
+    s->sample.grammar = s->grammar;
+    s->session.compute = MUSE_COMPUTE_F32;
+    s->agent.sample = &s->sample;
+    s->agent.session = &s->session;
+    s->agent.thought_tokens = 9;
+    s->p.agent = &s->agent;
+    s->p.mode = MUSE_MODE_CONTEMPLATING;
+    s->p.seed = 3;
+    s->parts[0] = (MuseReasonPart){ .modality = MUSE_IMAGE, .image = s->picture };
+    s->parts[1] = (MuseReasonPart){ .modality = MUSE_TEXT, .text = "How many?" };
+}
+
+static void tear_down(Setup *s)
+{
+    muse_grammar_close(&s->grammar);
+    muse_text_close(&s->tok);
+    muse_image_close(&s->picture);
+    muse_model_close(&s->m);
+}
+
+static void instant_and_thinking(void **state)
+{
+    (void)state;
+    Setup s;
+    MuseReasonResult r;
+    set_up(&s, "four");
+    for (int mode = MUSE_MODE_INSTANT; mode <= MUSE_MODE_THINKING; mode++) {
+        s.p.mode = mode;
+        ok(muse_reason(s.m, s.parts, 2, &s.p, &r, &err));
+        assert_string_equal(r.answer, "four");
+        assert_int_equal(r.n_agents, 1);
+        assert_int_equal(r.thought_tokens, mode == MUSE_MODE_INSTANT ? 0 : 9);
+        assert_true(r.agreement == 1 && r.confidence == info_of(r.agents[0]).confidence && r.confidence > 0 && r.confidence <= 1);
+        muse_reason_result_clear(&r);
+        muse_reason_result_clear(&r);
+    }
+    tear_down(&s);
+}
+
+/* all agree: five of eight settle it, the other three are stopped; with agree, two do */
+static void early_stop(void **state)
+{
+    (void)state;
+    Setup s;
+    MuseReasonResult r;
+    set_up(&s, "yes");
+    for (int k = 0; k < 3; k++) {
+        s.p.agree = k == 1 ? 2 : 0;
+        s.p.no_stop = k == 2;
+        ok(muse_reason(s.m, s.parts, 2, &s.p, &r, &err));
+        size_t answered = 0;
+        for (size_t i = 0; i < r.n_agents; i++) answered += info_of(r.agents[i]).finish == MUSE_AGENT_ANSWERED;
+        assert_int_equal(answered, k == 0 ? 5 : k == 1 ? 2 : 8);
+        assert_int_equal(r.stopped_early, k < 2);
+        assert_true(r.agreement == 1 && r.confidence == 0.948);
+        assert_int_equal(r.n_candidates, 1);
+        assert_int_equal(r.candidates[0].count, answered);
+        muse_reason_result_clear(&r);
+    }
+    tear_down(&s);
+}
+
+static void same_ids(const MuseAgent *a, const MuseAgent *b)
+{
+    const int32_t *x, *y;
+    const size_t n = muse_agent_ids(a, &x);
+    assert_int_equal(muse_agent_ids(b, &y), n);
+    assert_memory_equal(x, y, n * sizeof *x);
+}
+
+/* Agent i is the same beside two, seven or no others, and in a second run; different agents differ. */
+static void seeds(void **state)
+{
+    (void)state;
+    Setup s;
+    MuseReasonResult few, many, again, one;
+    set_up(&s, "[a-z]{1,3}");
+    s.p.no_stop = 1;
+    s.p.spread = 0.5f;
+    s.p.agents = 3;
+    ok(muse_reason(s.m, s.parts, 2, &s.p, &few, &err));
+    s.p.agents = 8;
+    ok(muse_reason(s.m, s.parts, 2, &s.p, &many, &err));
+    ok(muse_reason(s.m, s.parts, 2, &s.p, &again, &err));
+    for (size_t i = 0; i < 3; i++) same_ids(few.agents[i], many.agents[i]);
+    for (size_t i = 0; i < 8; i++) same_ids(again.agents[i], many.agents[i]);
+    assert_string_equal(many.answer, again.answer);
+    assert_true(info_of(many.agents[1]).temperature == 1.5f && info_of(many.agents[2]).temperature == 0.5f && info_of(many.agents[3]).temperature == 1.25f);
+    const int32_t *x, *y;
+    muse_agent_ids(many.agents[0], &x);
+    muse_agent_ids(many.agents[3], &y);
+    assert_memory_not_equal(x, y, 9 * sizeof *x);
+    s.p.mode = MUSE_MODE_THINKING;
+    s.p.temperature = 1;
+    ok(muse_reason(s.m, s.parts, 2, &s.p, &one, &err));
+    same_ids(one.agents[0], many.agents[0]);
+    muse_reason_result_clear(&few);
+    muse_reason_result_clear(&many);
+    muse_reason_result_clear(&again);
+    muse_reason_result_clear(&one);
+    tear_down(&s);
+}
+
+/* forced looks at different regions, checks, cross scores, synthesis: all in one */
+static void all_stages(void **state)
+{
+    (void)state;
+    Setup s;
+    MuseReasonResult r;
+    const MuseFocus focus[] = { { 1, { 0, 0, 20, 20 } }, { 1, { 100, 60, 120, 90 } } };
+    set_up(&s, "(yes|no)");
+    s.p.focus = focus;
+    s.p.n_focus = 2;
+    s.p.no_stop = 1;
+    s.p.verify = 2;
+    s.p.synthesis = MUSE_SYNTHESIS_GENERATE;
+    ok(muse_reason(s.m, s.parts, 2, &s.p, &r, &err));
+    assert_int_equal(r.n_forks, 8);
+    assert_int_equal(step_at(r.agents[1], 0).kind, MUSE_STEP_LOOK);
+    assert_rect(step_at(r.agents[1], 0).view, 0, 0, 64, 64);
+    assert_rect(step_at(r.agents[2], 0).view, 64, 32, 128, 96);
+    uint32_t votes = 0;
+    double cross = 0, weight = 0;
+    for (size_t k = 0; k < r.n_candidates; k++) {
+        const MuseCandidate *c = &r.candidates[k];
+        votes += c->count;
+        cross += c->cross;
+        weight += c->weight;
+        assert_true(fabs(c->score - (c->weight + c->cross) / 2) < 1e-12);
+        assert_true(c->vote < r.n_agents);
+    }
+    assert_int_equal(r.n_candidates, 2);
+    assert_true(fabs(cross - 1) < 1e-9 && fabs(weight - 1) < 1e-9);
+    const size_t checks = r.n_agents - 8 - 1;      /* the last one merged */
+    assert_true(checks <= 2 && votes == 8 + checks);
+    assert_true(strcmp(r.answer, "yes") == 0 || strcmp(r.answer, "no") == 0);
+    size_t yes = 0;
+    for (size_t i = 0; i < 8; i++) yes += info_of(r.agents[i]).n_answer == 3;
+    assert_true(r.agreement == (double)(yes > 4 ? yes : 8 - yes) / 8);
+    assert_true(r.confidence == muse_calibrate(NULL, 0, r.agreement));
+    double before = 0, after = 0;                  /* scoring leaves an agent as it is */
+    ok(muse_agent_score(r.agents[0], r.agents[1], &before, &err));
+    ok(muse_agent_score(r.agents[0], r.agents[1], &after, &err));
+    assert_true(before == after && before < 0);
+    /* an agent's score of its own answer is what it was written with */
+    double own;
+    ok(muse_agent_score(r.agents[0], r.agents[0], &own, &err));
+    assert_true(isfinite(own));
+    muse_reason_result_clear(&r);
+    tear_down(&s);
+}
+
+static void coordinator(void **state)
+{
+    (void)state;
+    static const char *const questions[] = { "Which colour?", "Which shape?" };
+    Setup s;
+    MuseReasonResult r;
+    set_up(&s, "(red|blue)");
+    s.p.mode = MUSE_MODE_THINKING;
+    s.p.temperature = 1;
+    ok(muse_coordinate(s.m, s.parts, 1, questions, 2, "What is it?", &s.p, &r, &err));
+    assert_int_equal(r.n_agents, 3);
+    assert_non_null(r.answer);
+    char want[128], got[1024];
+    snprintf(want, sizeof want, "Which colour? %.*s\nWhich shape? %.*s\nWhat is it?", (int)info_of(r.agents[0]).n_answer, info_of(r.agents[0]).answer,
+             (int)info_of(r.agents[1]).n_answer, info_of(r.agents[1]).answer);
+    const MuseSequence *seq = muse_session_sequence(muse_agent_session(r.agents[2]));
+    size_t n = 0;
+    for (size_t i = 0; i < info_of(r.agents[2]).prompt_tokens; i++) {
+        MusePosition p;
+        ok(muse_sequence_position(seq, i, &p));
+        if (p.modality != MUSE_TEXT) continue;
+        memcpy(got + n, p.bytes, p.n_bytes);
+        n += p.n_bytes;
+    }
+    got[n] = 0;
+    if (!strstr(got, want)) fail_msg("%s, wanted %s", got, want);
+    MuseSessionInfo info;
+    ok(muse_session_info(muse_agent_session(r.agents[1]), &info));
+    assert_true(info.reused >= 12);                /* the picture is computed once */
+    muse_reason_result_clear(&r);
+    s.p.mode = MUSE_MODE_CONTEMPLATING;
+    assert_int_equal(muse_coordinate(s.m, s.parts, 1, questions, 2, "What is it?", &s.p, &r, &err), MUSE_ERR_ARG);
+    muse_reason_result_clear(&r);
+    tear_down(&s);
+}
+
+/* forks own their suffixes only */
+static void memory_of_forks(void **state)
+{
+    (void)state;
+    Setup s;
+    MuseReasonResult r;
+    set_up(&s, "(yes|no)");
+    s.parts[1].text = "How many are there, and how many were there before, and how many will there be? Count them all, one after the other, then answer in a word.";
+    ok(muse_reason(s.m, s.parts, 2, &s.p, &r, &err));
+    for (size_t i = 0; i < r.n_forks; i++) {
+        MuseSessionInfo info;
+        ok(muse_session_info(muse_agent_session(r.agents[i]), &info));
+        assert_true(info.kv_own_bytes <= info.kv_bytes / 2);   /* 160 positions of prompt are shared, pages of 32 are not split */
+    }
+    muse_reason_result_clear(&r);
+    tear_down(&s);
+}
+
+static int countdown(void *user) { return (*(int *)user)-- <= 0; }
+
+static int stop_at_event(void *user, const MuseReasonEvent *e)
+{
+    (void)e;
+    return countdown(user);
+}
+
+static void cancelled_anywhere(void **state)
+{
+    (void)state;
+    Setup s;
+    MuseReasonResult r;
+    int rc = MUSE_ERR_CANCELLED, left, n = 0;
+    set_up(&s, "(yes|no)");
+    s.p.agents = 3;
+    s.p.verify = 1;
+    s.agent.cancel_user = s.agent.event_user = &left;
+    for (int by_event = 0; by_event < 2; by_event++) {
+        s.agent.cancel = by_event ? NULL : countdown;
+        s.agent.event = by_event ? stop_at_event : NULL;
+        for (n = 0; n < 2000; n++) {
+            left = n;
+            rc = muse_reason(s.m, s.parts, 2, &s.p, &r, &err);
+            if (rc == 0) break;
+            assert_int_equal(rc, MUSE_ERR_CANCELLED);
+            assert_null(r.answer);
+            if (n % 7 == 0 && r.n_agents == 3 && !by_event) {   /* the agents are usable still */
+                left = 1 << 20;
+                ok(muse_agent_run(r.agents, r.n_agents, &err));
+            }
+            muse_reason_result_clear(&r);
+        }
+        assert_int_equal(rc, 0);
+        assert_true(n > 10);
+        muse_reason_result_clear(&r);
+    }
+    tear_down(&s);
+}
+
+static void refused(void **state)
+{
+    (void)state;
+    Setup s;
+    MuseReasonResult r;
+    set_up(&s, "yes");
+    const MuseReasonParams good = s.p;
+    MuseReasonParams bad[6];
+    for (int i = 0; i < 6; i++) bad[i] = good;
+    bad[0].mode = 3;
+    bad[1].agents = MUSE_AGENTS_MAX + 1;
+    bad[2].spread = 1;
+    bad[3].n_focus = 1;
+    bad[4].synthesis = 2;
+    bad[5].struct_size = 0;
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(muse_reason(s.m, s.parts, 2, &bad[i], &r, &err), MUSE_ERR_ARG);
+        muse_reason_result_clear(&r);
+    }
+    assert_int_equal(muse_reason(s.m, s.parts, 0, &good, &r, &err), MUSE_ERR_ARG);
+    s.parts[1].modality = 9;
+    assert_int_equal(muse_reason(s.m, s.parts, 2, &good, &r, &err), MUSE_ERR_ARG);
+    muse_reason_result_clear(&r);
+    tear_down(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(votes_by_hand), cmocka_unit_test(calibration), cmocka_unit_test(instant_and_thinking), cmocka_unit_test(early_stop), cmocka_unit_test(seeds),
+        cmocka_unit_test(all_stages), cmocka_unit_test(coordinator), cmocka_unit_test(memory_of_forks), cmocka_unit_test(cancelled_anywhere), cmocka_unit_test(refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
