@@ -45,27 +45,27 @@ typedef struct MuseReasonPart {
 
 /** What happened in a chain. */
 enum {
-    MUSE_STEP_POINT   = 1, ///< a place was named
-    MUSE_STEP_BOX     = 2, ///< a rectangle was named
-    MUSE_STEP_LOOK    = 3, ///< a rectangle was asked for and shown, or refused
-    MUSE_STEP_COMPARE = 4, ///< a comparison begins: the steps with this one as `group` belong to it
-    MUSE_STEP_VERIFY  = 5, ///< a check begins; as COMPARE
-    MUSE_STEP_IMAGE   = 6, ///< the chain turns to this picture
-    MUSE_STEP_CALL    = 7, ///< a tool was called; text is its name and arguments
-    MUSE_STEP_CLOSED  = 8, ///< the thought was ended: text says which budget was spent
-    MUSE_STEP_BAD     = 9  ///< something was written that has no meaning; text says what
+    MUSE_REASON_POINT   = 1, ///< a place was named
+    MUSE_REASON_BOX     = 2, ///< a rectangle was named
+    MUSE_REASON_LOOK    = 3, ///< a rectangle was asked for and shown, or refused
+    MUSE_REASON_COMPARE = 4, ///< a comparison begins: the steps with this one as `group` belong to it
+    MUSE_REASON_VERIFY  = 5, ///< a check begins; as COMPARE
+    MUSE_REASON_IMAGE   = 6, ///< the chain turns to this picture
+    MUSE_REASON_CALL    = 7, ///< a tool was called; text is its name and arguments
+    MUSE_REASON_CLOSED  = 8, ///< the thought was ended: text says which budget was spent
+    MUSE_REASON_BAD     = 9  ///< something was written that has no meaning; text says what
 };
 
-#define MUSE_STEP_NONE 0xffffffffu
+#define MUSE_REASON_NONE 0xffffffffu
 
 /** One step. Texts live as long as the agent. */
-typedef struct MuseStep {
-    int         kind;     ///< MUSE_STEP_*
+typedef struct MuseReasonStep {
+    int         kind;     ///< MUSE_REASON_*
     int         refused;  ///< LOOK, CALL: 1: nothing was shown; reason says why
     int         forced;   ///< 1: the caller asked for it, not the model
     uint32_t    image;    ///< number of the picture among those given, from 1; 0: none
     uint32_t    shown;    ///< LOOK: the number that the cut has in the sequence, from 1
-    uint32_t    group;    ///< index of the COMPARE or VERIFY step it belongs to; MUSE_STEP_NONE
+    uint32_t    group;    ///< index of the COMPARE or VERIFY step it belongs to; MUSE_REASON_NONE
     MuseRect    rect;     ///< POINT: the cell that was named; BOX, LOOK: the rectangle
     MuseRect    view;     ///< LOOK: what was shown
     size_t      token;    ///< tokens written by then, this one included
@@ -73,7 +73,7 @@ typedef struct MuseStep {
     const char *text;     ///< what was written since the step before, such as the name of what is pointed at; terminated, never NULL
     size_t      n_text;
     const char *reason;   ///< why it was refused; "" otherwise
-} MuseStep;
+} MuseReasonStep;
 
 /** How an agent ended. */
 enum {
@@ -100,7 +100,7 @@ typedef struct MuseReasonEvent {
     int             stage;   ///< MUSE_STAGE_*; 0 outside muse_reason()
     uint32_t        agent;   ///< MuseAgentInfo.number
     int32_t         id;      ///< TOKEN
-    const MuseStep *step;    ///< STEP
+    const MuseReasonStep *step;    ///< STEP
     size_t          index;   ///< STEP: its number in the agent
     uint64_t        tokens;  ///< of all agents of this run, so far
     size_t          done, agents; ///< agents that have ended, and all of this run
@@ -191,7 +191,7 @@ typedef struct MuseAgentInfo {
     uint64_t    answer_tokens;  ///< written by the model outside of them, what ends the turn included
     uint64_t    forced_tokens;  ///< written for it
     uint64_t    view_positions; ///< of looks
-    uint32_t    looks, refused, bad, calls; ///< looks shown; looks and calls refused; MUSE_STEP_BAD; calls carried out
+    uint32_t    looks, refused, bad, calls; ///< looks shown; looks and calls refused; MUSE_REASON_BAD; calls carried out
     size_t      n_steps;
     double      confidence;     ///< geometric mean of the probabilities of the answer's tokens; 0 without answer
     uint64_t    seed;
@@ -200,7 +200,7 @@ typedef struct MuseAgentInfo {
 
 MUSE_API int muse_agent_info(const MuseAgent *agent, MuseAgentInfo *out);
 /** Step i. @return 0; MUSE_ERR_ARG. */
-MUSE_API int muse_agent_step(const MuseAgent *agent, size_t i, MuseStep *out);
+MUSE_API int muse_agent_step(const MuseAgent *agent, size_t i, MuseReasonStep *out);
 /** The ids it wrote, forced ones included, pictures not. Live until the next call on the agent. @param ids May be NULL. @return their number */
 MUSE_API size_t muse_agent_ids(const MuseAgent *agent, const int32_t **ids);
 /** Its session: to read. Lives as long as the agent; NULL if agent is NULL. */

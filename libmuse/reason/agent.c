@@ -405,7 +405,7 @@ void muse_agent_tell(MuseAgent *a, MuseReasonEvent e)
     if (p->event(p->event_user, &e)) a->run->stop = true;
 }
 
-int muse_agent_add_step(MuseAgent *a, MuseStep step, const char *text, const char *reason, MuseError *err)
+int muse_agent_add_step(MuseAgent *a, MuseReasonStep step, const char *text, const char *reason, MuseError *err)
 {
     const MuseAllocator *alloc = &a->shared->rt->alloc;
     char *written = NULL;
@@ -433,7 +433,7 @@ int muse_agent_add_step(MuseAgent *a, MuseStep step, const char *text, const cha
 int muse_agent_bad(MuseAgent *a, const char *what, MuseError *err)
 {
     a->bad++;
-    return muse_agent_add_step(a, (MuseStep){ .kind = MUSE_STEP_BAD, .group = a->chain.group, .token = muse_agent_count(a), .position = a->s->seq->length }, what, NULL, err);
+    return muse_agent_add_step(a, (MuseReasonStep){ .kind = MUSE_REASON_BAD, .group = a->chain.group, .token = muse_agent_count(a), .position = a->s->seq->length }, what, NULL, err);
 }
 
 void muse_agent_stop(MuseAgent *a)
@@ -456,7 +456,7 @@ int muse_agent_info(const MuseAgent *a, MuseAgentInfo *out)
     return 0;
 }
 
-int muse_agent_step(const MuseAgent *a, size_t i, MuseStep *out)
+int muse_agent_step(const MuseAgent *a, size_t i, MuseReasonStep *out)
 {
     if (!a || !out || i >= a->n_steps) return MUSE_ERR_ARG;
     *out = a->steps[i];

@@ -71,7 +71,7 @@ struct MuseAgent {
     MuseChain        chain;
     MusePicture     *pictures;      /* in the order of the sequence's numbers */
     size_t           n_pictures, cap_pictures;
-    MuseStep        *steps;
+    MuseReasonStep        *steps;
     size_t           n_steps, cap_steps;
     MuseBuf          ids;           /* int32_t: all that was written */
     MuseBuf          forced, script;/* int32_t: what is written next, for it; what tests let it pick */
@@ -94,7 +94,7 @@ struct MuseAgent {
     bool             closing;       /* what ends the thought is being written */
     bool             pending;       /* the last id is not computed yet */
     bool             look_due;      /* show `due` when it is */
-    MuseStep         due;
+    MuseReasonStep         due;
     int              ending;        /* MUSE_AGENT_* when it is; 0: goes on */
     bool             calls_due;     /* the turn waits for results */
     bool             broken;        /* an error in the middle of something: close is all that is left */
@@ -110,7 +110,7 @@ int  muse_agent_start_turn(MuseAgent *a, MuseError *err);                 /* a n
 int  muse_agent_force(MuseAgent *a, const int32_t *ids, size_t n, MuseError *err);
 int  muse_agent_add_picture(MuseAgent *a, MuseImage *image, uint32_t origin, MuseError *err);
 /* keeps a step with what was written since the one before (text NULL) or with this text; tells of it */
-int  muse_agent_add_step(MuseAgent *a, MuseStep step, const char *text, const char *reason, MuseError *err);
+int  muse_agent_add_step(MuseAgent *a, MuseReasonStep step, const char *text, const char *reason, MuseError *err);
 int  muse_agent_bad(MuseAgent *a, const char *what, MuseError *err);
 void muse_agent_tell(MuseAgent *a, MuseReasonEvent e);
 const MuseChat *muse_agent_chat(const MuseAgent *a);

@@ -69,7 +69,7 @@ typedef struct Result {
     MuseToolReply *reply;    /* of a tool */
     MuseImage     *image;    /* of a look */
     uint32_t       origin;
-    MuseStep       step;
+    MuseReasonStep       step;
     char           error[256];   /* "" = none */
     bool           waits;    /* for muse_tools_run() */
 } Result;
@@ -103,7 +103,7 @@ static int look(MuseAgent *a, const MuseAskedCall *c, Result *r, MuseError *err)
     uint64_t n;
     const char *why;
     MuseImageInfo info;
-    r->step.kind = MUSE_STEP_LOOK;
+    r->step.kind = MUSE_REASON_LOOK;
     if (!read_look(a, c, &number, place, r->error)) return 0;
     const MusePicture from = a->pictures[number - 1];
     MuseRect rect;
@@ -140,7 +140,7 @@ static int prepare(MuseAgent *a, Result *results, MuseError *err)
     for (size_t i = 0; i < a->n_calls && rc == 0; i++) {
         const MuseAskedCall *c = &a->calls[i];
         Result *r = &results[i];
-        r->step = (MuseStep){ .kind = MUSE_STEP_CALL, .group = MUSE_STEP_NONE, .token = muse_agent_count(a), .position = a->s->seq->length };
+        r->step = (MuseReasonStep){ .kind = MUSE_REASON_CALL, .group = MUSE_REASON_NONE, .token = muse_agent_count(a), .position = a->s->seq->length };
         if (c->error) continue;
         if (a->shared->offers_look && strcmp(c->name, look_name) == 0) rc = look(a, c, r, err);
         else if (a->calls_made >= a->shared->p.calls) snprintf(r->error, sizeof r->error, "no more calls are allowed: answer now");

@@ -39,7 +39,7 @@ void muse_words_find(MuseWords *w, const MuseTextTokenizer *tok)
 
 bool muse_words_have_boxes(const MuseWords *w) { return w->box >= 0 && w->n_places > 0; }
 
-void muse_chain_begin(MuseChain *c) { *c = (MuseChain){ .image = 1, .group = MUSE_STEP_NONE }; }
+void muse_chain_begin(MuseChain *c) { *c = (MuseChain){ .image = 1, .group = MUSE_REASON_NONE }; }
 
 /* axis and value of a place token; false: it is none */
 static bool place_of(const MuseWords *w, int32_t id, uint32_t *axis, uint32_t *value)
@@ -65,17 +65,17 @@ static const char *give_up(MuseChain *c)
     c->state = MUSE_CHAIN_TEXT;
     if (!open) return NULL;
     c->look = false;
-    return c->kind == MUSE_STEP_BOX ? "a box that is not finished" : "a point that is not finished";
+    return c->kind == MUSE_REASON_BOX ? "a box that is not finished" : "a point that is not finished";
 }
 
 /* the last place came */
 static MuseChainEvent complete(MuseChain *c)
 {
-    MuseChainEvent e = { .kind = c->kind ? c->kind : MUSE_STEP_POINT };
+    MuseChainEvent e = { .kind = c->kind ? c->kind : MUSE_REASON_POINT };
     c->state = MUSE_CHAIN_TEXT;
     if (c->want < 4) return e;
     if (c->v[2] < c->v[0] || c->v[3] < c->v[1]) e = (MuseChainEvent){ .bad = "a box that ends before it begins" };
-    else if (c->look) e.kind = MUSE_STEP_LOOK;
+    else if (c->look) e.kind = MUSE_REASON_LOOK;
     c->look = false;
     return e;
 }
@@ -88,12 +88,12 @@ static MuseChainEvent control(MuseChain *c, const MuseWords *w, int32_t id)
         c->look = true;
         c->words = 0;
     }
-    else if (id == w->box) await(c, MUSE_STEP_BOX, 4);
-    else if (id == w->point) await(c, MUSE_STEP_POINT, 2);
-    else if (id == w->compare) e.kind = MUSE_STEP_COMPARE;
-    else if (id == w->verify) e.kind = MUSE_STEP_VERIFY;
+    else if (id == w->box) await(c, MUSE_REASON_BOX, 4);
+    else if (id == w->point) await(c, MUSE_REASON_POINT, 2);
+    else if (id == w->compare) e.kind = MUSE_REASON_COMPARE;
+    else if (id == w->verify) e.kind = MUSE_REASON_VERIFY;
     for (uint32_t i = 0; i < MUSE_NAMED_IMAGES; i++)
-        if (id == w->image[i]) e = (MuseChainEvent){ .kind = MUSE_STEP_IMAGE, .image = i + 1 };
+        if (id == w->image[i]) e = (MuseChainEvent){ .kind = MUSE_REASON_IMAGE, .image = i + 1 };
     return e;
 }
 
@@ -125,7 +125,7 @@ const char *muse_chain_end(MuseChain *c)
     const char *bad = give_up(c);
     if (!bad && c->look) bad = "a look without a box";
     c->look = false;
-    c->group = MUSE_STEP_NONE;
+    c->group = MUSE_REASON_NONE;
     return bad;
 }
 

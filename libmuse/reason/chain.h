@@ -24,13 +24,13 @@ bool muse_words_have_boxes(const MuseWords *w);
 /* Where a chain stands. Zeroed is not the beginning: muse_chain_begin(). */
 typedef struct MuseChain {
     enum { MUSE_CHAIN_TEXT, MUSE_CHAIN_PLACE } state;
-    int      kind;        /* PLACE: MUSE_STEP_POINT or MUSE_STEP_BOX; 0: an x token that may become a point */
+    int      kind;        /* PLACE: MUSE_REASON_POINT or MUSE_REASON_BOX; 0: an x token that may become a point */
     uint32_t n, want;     /* places read and to be read: 2 or 4 */
     uint32_t v[4];
     bool     look;        /* <look> came, its box did not yet */
     uint32_t words;       /* tokens since then */
     uint32_t image;       /* the picture in the sequence that places mean, from 1 */
-    uint32_t group;       /* step of the comparison or check that is open; MUSE_STEP_NONE */
+    uint32_t group;       /* step of the comparison or check that is open; MUSE_REASON_NONE */
 } MuseChain;
 
 void muse_chain_begin(MuseChain *c);
@@ -38,7 +38,7 @@ void muse_chain_begin(MuseChain *c);
 /* What a token completed. bad goes first; then kind, if any. */
 typedef struct MuseChainEvent {
     const char *bad;      /* NULL, or what was written wrongly until here */
-    int      kind;        /* 0: nothing; MUSE_STEP_POINT .. MUSE_STEP_IMAGE */
+    int      kind;        /* 0: nothing; MUSE_REASON_POINT .. MUSE_REASON_IMAGE */
     uint32_t image;       /* IMAGE: the number that was written */
 } MuseChainEvent;
 

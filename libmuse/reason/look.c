@@ -21,7 +21,7 @@ static MuseRect from_original(const MuseImage *image, MuseRect r)
 bool muse_agent_place(const MuseAgent *a, int kind, MuseRect *out)
 {
     const MuseChain *c = &a->chain;
-    const int second = kind == MUSE_STEP_POINT ? 0 : 2;
+    const int second = kind == MUSE_REASON_POINT ? 0 : 2;
     const double place[4] = { c->v[0], c->v[1], c->v[second], c->v[second + 1] };
     const MusePlaceFrame frame = { .range = a->shared->words.n_places, .cells = 1 };
     MuseImageInfo info;
@@ -62,7 +62,7 @@ int muse_agent_cut(MuseAgent *a, const MusePicture *from, MuseRect rect, MuseIma
 
 int muse_agent_show(MuseAgent *a, MuseError *err)
 {
-    MuseStep s = a->due;
+    MuseReasonStep s = a->due;
     const MusePicture from = a->pictures[s.shown];
     MuseImageOptions options;
     MuseImage *cut;

@@ -32,7 +32,7 @@ static int close_thought(MuseAgent *a, const char *why, MuseError *err)
     const char *bad = muse_chain_end(&a->chain);
     a->closing = true;
     int rc = bad ? muse_agent_bad(a, bad, err) : 0;
-    if (rc == 0) rc = muse_agent_add_step(a, (MuseStep){ .kind = MUSE_STEP_CLOSED, .group = MUSE_STEP_NONE, .token = muse_agent_count(a), .position = a->s->seq->length }, why, NULL, err);
+    if (rc == 0) rc = muse_agent_add_step(a, (MuseReasonStep){ .kind = MUSE_REASON_CLOSED, .group = MUSE_REASON_NONE, .token = muse_agent_count(a), .position = a->s->seq->length }, why, NULL, err);
     return rc == 0 ? muse_agent_force(a, sh->close, sh->n_close, err) : rc;
 }
 
@@ -139,31 +139,31 @@ int muse_agent_drain(MuseAgent *a, bool *end, int *reason, MuseError *err)
 /* A step of the machine: a place becomes pixels, a comparison or check opens a group */
 static int on_event(MuseAgent *a, const MuseChainEvent *e, bool forced, MuseError *err)
 {
-    MuseStep s = { .kind = e->kind, .forced = forced, .group = a->chain.group, .token = muse_agent_count(a), .position = a->s->seq->length + 1 };
-    const uint32_t number = e->kind == MUSE_STEP_IMAGE ? e->image : a->chain.image;
+    MuseReasonStep s = { .kind = e->kind, .forced = forced, .group = a->chain.group, .token = muse_agent_count(a), .position = a->s->seq->length + 1 };
+    const uint32_t number = e->kind == MUSE_REASON_IMAGE ? e->image : a->chain.image;
     int rc = e->bad ? muse_agent_bad(a, e->bad, err) : 0;
     if (rc < 0 || !e->kind) return rc;
-    if (e->kind == MUSE_STEP_COMPARE || e->kind == MUSE_STEP_VERIFY) {
-        s.group = MUSE_STEP_NONE;
+    if (e->kind == MUSE_REASON_COMPARE || e->kind == MUSE_REASON_VERIFY) {
+        s.group = MUSE_REASON_NONE;
         a->chain.group = (uint32_t)a->n_steps;
         return muse_agent_add_step(a, s, NULL, NULL, err);
     }
     if (number < 1 || number > a->n_pictures) return muse_agent_bad(a, "a place in a picture that is not there", err);
     const MusePicture *p = &a->pictures[number - 1];
     s.image = p->origin;
-    if (e->kind == MUSE_STEP_IMAGE) {
+    if (e->kind == MUSE_REASON_IMAGE) {
         a->chain.image = number;
         return muse_agent_add_step(a, s, NULL, NULL, err);
     }
-    if (forced && e->kind == MUSE_STEP_LOOK && a->n_exact) {   /* the caller's own rectangle instead of the places' */
+    if (forced && e->kind == MUSE_REASON_LOOK && a->n_exact) {   /* the caller's own rectangle instead of the places' */
         for (uint32_t i = 0; i < a->n_pictures; i++)
             if (a->pictures[i].origin == a->exact[0].image) p = &a->pictures[i], s.image = p->origin, i = (uint32_t)a->n_pictures;
         s.rect = a->exact[0].rect;
         memmove(a->exact, a->exact + 1, --a->n_exact * sizeof *a->exact);
     } else if (muse_agent_place(a, e->kind, &s.rect)) s.rect = muse_agent_to_original(p->image, s.rect);
     else return muse_agent_bad(a, "a place outside of the picture", err);
-    if (e->kind != MUSE_STEP_POINT || !a->cited.image) a->cited = (MuseFocus){ s.image, s.rect };
-    if (e->kind != MUSE_STEP_LOOK) return muse_agent_add_step(a, s, NULL, NULL, err);
+    if (e->kind != MUSE_REASON_POINT || !a->cited.image) a->cited = (MuseFocus){ s.image, s.rect };
+    if (e->kind != MUSE_REASON_LOOK) return muse_agent_add_step(a, s, NULL, NULL, err);
     a->look_due = true;
     a->due = s;
     a->due.shown = (uint32_t)(p - a->pictures);   /* until it is shown: where it is cut from */

@@ -92,7 +92,7 @@ static void machine(void **state)
         for (size_t j = 0; j < n; j++) {
             const MuseChainEvent e = muse_chain_push(&c, &w, ids[j]);
             if (e.bad) got[k++] = '!';
-            if (e.kind == MUSE_STEP_IMAGE) got[k++] = (char)('0' + e.image);
+            if (e.kind == MUSE_REASON_IMAGE) got[k++] = (char)('0' + e.image);
             else if (e.kind) got[k++] = " pblcv"[e.kind];
         }
         muse_free(ids);
@@ -119,8 +119,8 @@ static void look_shows_the_rectangle(void **state)
     assert_int_equal(info.looks, 1);
     assert_int_equal(info.bad, 0);
     assert_int_equal(info.n_steps, 1);
-    const MuseStep s = step_at(a, 0);
-    assert_int_equal(s.kind, MUSE_STEP_LOOK);
+    const MuseReasonStep s = step_at(a, 0);
+    assert_int_equal(s.kind, MUSE_REASON_LOOK);
     assert_int_equal(s.image, 1);
     assert_int_equal(s.shown, 2);
     assert_false(s.refused);
@@ -200,11 +200,11 @@ static void nested(void **state)
     ok(run_one(a));
     assert_int_equal(info_of(a).n_steps, 6);
     assert_int_equal(info_of(a).looks, 2);
-    MuseStep s = step_at(a, 0);
+    MuseReasonStep s = step_at(a, 0);
     assert_rect(s.rect, 64, 32, 320, 160);            /* half of the region, in the whole picture's pixels */
     assert_rect(s.view, 64, 32, 64 + 295, 32 + 256);  /* 1.15 * 256 = 294.4, the region is 256 high */
     s = step_at(a, 1);
-    assert_int_equal(s.kind, MUSE_STEP_IMAGE);
+    assert_int_equal(s.kind, MUSE_REASON_IMAGE);
     assert_int_equal(s.image, 1);                     /* <image 3> is a cut of the first */
     s = step_at(a, 2);
     assert_rect(s.rect, 64, 32, 64 + 295 / 64.0, 36);
@@ -212,7 +212,7 @@ static void nested(void **state)
     assert_int_equal(s.shown, 4);
     assert_rect(s.rect, 64 + 32 * 295 / 64.0, 32 + 128, 64 + 33 * 295 / 64.0, 32 + 132);
     s = step_at(a, 5);
-    assert_int_equal(s.kind, MUSE_STEP_POINT);
+    assert_int_equal(s.kind, MUSE_REASON_POINT);
     assert_int_equal(s.image, 2);
     assert_rect(s.rect, 100, 100, 100 + 200 / 64.0, 106.25);
     muse_agent_close(&a);
@@ -232,8 +232,8 @@ static void groups(void **state)
     script(a, "<x1><y1><compare><image 1><x2><y2> red<image 2><x3><y3> moved<verify> yes<x4><y4></think><x5><y5><eos>");
     ok(run_one(a));
     static const struct { int kind; uint32_t group; } want[] = {
-        { MUSE_STEP_POINT, MUSE_STEP_NONE }, { MUSE_STEP_COMPARE, MUSE_STEP_NONE }, { MUSE_STEP_IMAGE, 1 }, { MUSE_STEP_POINT, 1 }, { MUSE_STEP_IMAGE, 1 },
-        { MUSE_STEP_POINT, 1 }, { MUSE_STEP_VERIFY, MUSE_STEP_NONE }, { MUSE_STEP_POINT, 6 }, { MUSE_STEP_POINT, MUSE_STEP_NONE },
+        { MUSE_REASON_POINT, MUSE_REASON_NONE }, { MUSE_REASON_COMPARE, MUSE_REASON_NONE }, { MUSE_REASON_IMAGE, 1 }, { MUSE_REASON_POINT, 1 }, { MUSE_REASON_IMAGE, 1 },
+        { MUSE_REASON_POINT, 1 }, { MUSE_REASON_VERIFY, MUSE_REASON_NONE }, { MUSE_REASON_POINT, 6 }, { MUSE_REASON_POINT, MUSE_REASON_NONE },
     };
     assert_int_equal(info_of(a).n_steps, sizeof want / sizeof *want);
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
@@ -259,8 +259,8 @@ static void boxes_are_constrained(void **state)
         MuseAgent *a = open_agent(m, &picture, 1, &p);
         script(a, "<box><x40><y50> wrong<x39><x41><y49><eos><y51></think> x<eos>");   /* allowed: x40 y50 x41 y51 */
         ok(run_one(a));
-        const MuseStep s = step_at(a, 0);
-        assert_int_equal(s.kind, free_places ? MUSE_STEP_BAD : MUSE_STEP_BOX);
+        const MuseReasonStep s = step_at(a, 0);
+        assert_int_equal(s.kind, free_places ? MUSE_REASON_BAD : MUSE_REASON_BOX);
         if (!free_places) assert_rect(s.rect, 80, 100, 84, 104);
         muse_agent_close(&a);
     }
@@ -277,8 +277,8 @@ static void boxes_are_constrained(void **state)
         MuseAgent *a = open_agent(m, &picture, 1, &p);
         script(a, "<box>");
         ok(run_one(a));
-        const MuseStep s = step_at(a, 0);
-        assert_int_equal(s.kind, MUSE_STEP_BOX);
+        const MuseReasonStep s = step_at(a, 0);
+        assert_int_equal(s.kind, MUSE_REASON_BOX);
         assert_true(s.rect.x1 > s.rect.x0 && s.rect.y1 > s.rect.y0);
         muse_agent_close(&a);
     }
@@ -308,7 +308,7 @@ static void thought_budget(void **state)
         assert_int_equal(info.finish, MUSE_AGENT_LENGTH);
         assert_int_equal(info.bad, budget >= 3 && budget < 7);   /* in the middle of the box */
         size_t closed = 0;
-        while (step_at(a, closed).kind != MUSE_STEP_CLOSED) closed++;
+        while (step_at(a, closed).kind != MUSE_REASON_CLOSED) closed++;
         assert_int_equal(step_at(a, closed).token, budget);
         muse_agent_close(&a);
     }
@@ -330,7 +330,7 @@ static void look_budgets(void **state)
     ok(run_one(a));   /* the second <look> can't be picked: what follows is a box */
     assert_int_equal(info_of(a).looks, 1);
     assert_int_equal(info_of(a).refused, 0);
-    assert_int_equal(step_at(a, 1).kind, MUSE_STEP_BOX);
+    assert_int_equal(step_at(a, 1).kind, MUSE_REASON_BOX);
     const uint64_t each = info_of(a).view_positions;
     muse_agent_close(&a);
 
@@ -345,8 +345,8 @@ static void look_budgets(void **state)
         assert_int_equal(info.view_positions, room < each ? 0 : each);
         assert_true(info.view_positions <= room);
         assert_int_equal(info.finish, MUSE_AGENT_ANSWERED);
-        const MuseStep s = step_at(a, info.n_steps - 1);
-        assert_int_equal(s.kind, MUSE_STEP_LOOK);
+        const MuseReasonStep s = step_at(a, info.n_steps - 1);
+        assert_int_equal(s.kind, MUSE_REASON_LOOK);
         assert_true(s.refused && strstr(s.reason, "positions"));
         muse_agent_close(&a);
     }
@@ -417,8 +417,8 @@ static void forced_look(void **state)
     ok(muse_look(a, 1, (MuseRect){ 163, 161, 177, 168 }, &err));
     script(a, "x</think> y<eos>");
     ok(run_one(a));
-    const MuseStep s = step_at(a, 0);
-    assert_int_equal(s.kind, MUSE_STEP_LOOK);
+    const MuseReasonStep s = step_at(a, 0);
+    assert_int_equal(s.kind, MUSE_REASON_LOOK);
     assert_true(s.forced);
     assert_rect(s.rect, 163, 161, 177, 168);          /* the caller's own */
     assert_rect(s.view, 138, 132, 202, 196);
@@ -451,12 +451,12 @@ static void forced_comparison(void **state)
     script(a, "<x32><y32> moved</think> y<eos>");
     ok(run_one(a));
     assert_int_equal(info_of(a).looks, 2);
-    const MuseStep s = step_at(a, 3);
-    assert_int_equal(step_at(a, 1).kind, MUSE_STEP_LOOK);
-    assert_int_equal(s.kind, MUSE_STEP_LOOK);
+    const MuseReasonStep s = step_at(a, 3);
+    assert_int_equal(step_at(a, 1).kind, MUSE_REASON_LOOK);
+    assert_int_equal(s.kind, MUSE_REASON_LOOK);
     assert_int_equal(s.image, 2);
     assert_rect(s.view, 173, 64, 237, 128);
-    assert_int_equal(step_at(a, 4).kind, MUSE_STEP_COMPARE);
+    assert_int_equal(step_at(a, 4).kind, MUSE_REASON_COMPARE);
     assert_int_equal(step_at(a, 5).group, 4);
     assert_rect(step_at(a, 5).rect, 128, 64, 132, 66);   /* places mean the second picture now */
     muse_agent_close(&a);
@@ -484,9 +484,9 @@ static void verify_pass(void **state)
     assert_string_equal(info.thought, " star<box><x16><y32><x17><y33> 7<look><box><x16><y32><x17><y33><verify> no 8");
     assert_memory_equal(info.answer, "eight", 5);
     assert_int_equal(info.looks, 1);
-    assert_int_equal(step_at(v, 0).kind, MUSE_STEP_BOX);
+    assert_int_equal(step_at(v, 0).kind, MUSE_REASON_BOX);
     assert_rect(step_at(v, 1).view, 138, 133, 202, 197);
-    assert_int_equal(step_at(v, 2).kind, MUSE_STEP_VERIFY);
+    assert_int_equal(step_at(v, 2).kind, MUSE_REASON_VERIFY);
     assert_int_equal(muse_sequence_length(muse_session_sequence(a->s)), length);   /* the other is as it was */
     assert_memory_equal(info_of(a).answer, "seven", 5);
     muse_agent_close(&v);

@@ -72,9 +72,9 @@ static inline MuseAgent *open_agent(MuseModel *m, MuseImage *const *pictures, si
     return a;
 }
 
-static inline MuseStep step_at(const MuseAgent *a, size_t i)
+static inline MuseReasonStep step_at(const MuseAgent *a, size_t i)
 {
-    MuseStep s;
+    MuseReasonStep s;
     ok(muse_agent_step(a, i, &s));
     return s;
 }

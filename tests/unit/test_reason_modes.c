@@ -197,7 +197,7 @@ static void all_stages(void **state)
     s.p.synthesis = MUSE_SYNTHESIS_GENERATE;
     ok(muse_reason(s.m, s.parts, 2, &s.p, &r, &err));
     assert_int_equal(r.n_forks, 8);
-    assert_int_equal(step_at(r.agents[1], 0).kind, MUSE_STEP_LOOK);
+    assert_int_equal(step_at(r.agents[1], 0).kind, MUSE_REASON_LOOK);
     assert_rect(step_at(r.agents[1], 0).view, 0, 0, 64, 64);
     assert_rect(step_at(r.agents[2], 0).view, 64, 32, 128, 96);
     uint32_t votes = 0;

@@ -208,8 +208,8 @@ static void look_is_a_tool(void **state)
     assert_int_equal(info.finish, MUSE_AGENT_ANSWERED);
     assert_memory_equal(info.answer, "It is red.", 10);
     assert_int_equal(info.looks, 1);
-    const MuseStep s = step_at(a, 0);
-    assert_int_equal(s.kind, MUSE_STEP_LOOK);
+    const MuseReasonStep s = step_at(a, 0);
+    assert_int_equal(s.kind, MUSE_REASON_LOOK);
     assert_int_equal(s.shown, 2);
     assert_rect(s.rect, 200, 50, 220, 60);
     assert_rect(s.view, 178, 23, 242, 87);
@@ -339,7 +339,7 @@ static void tools_in_a_turn(void **state)
     assert_non_null(strstr(text, "response:hangs{error:<|\"|>hangs gave no result within 0.02 seconds<|\"|>}<tool_response|>"));
     assert_int_equal(info_of(a).calls, 4);
     assert_int_equal(info_of(a).refused, 2);
-    assert_int_equal(step_at(a, 0).kind, MUSE_STEP_CALL);
+    assert_int_equal(step_at(a, 0).kind, MUSE_REASON_CALL);
     assert_string_equal(step_at(a, 0).text, "echo{\"a\":1}");
     muse_agent_close(&a);
 
