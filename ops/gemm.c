@@ -53,6 +53,13 @@ fail:
 #endif
 }
 
+/* clang warns where it can't follow, as under sanitizers, and warnings are errors */
+#if defined(__GNUC__) && !defined(__clang__)
+#define VECTORISE(how) _Pragma(#how)
+#else
+#define VECTORISE(how)
+#endif
+
 static float load(const void *p, size_t i, bool bf16) { return bf16 ? muse_bf16_f32(((const MuseBf16 *)p)[i]) : ((const float *)p)[i]; }
 
 /* f32 in the two orders that vectorise: rows of B added up, or dot products with them. false: not of this kind */
@@ -66,12 +73,12 @@ static bool plain_f32(const MuseGemmArgs *g, size_t begin, size_t end)
         for (size_t j = 0; !g->add && j < g->n; j++) c[j] = 0;
         for (size_t p = 0; !g->turn_b && p < g->k; p++) {
             const float v = a[p * a_step];
-#pragma omp simd
+            VECTORISE(omp simd)
             for (size_t j = 0; j < g->n; j++) c[j] += v * b[p * g->ldb + j];
         }
         for (size_t j = 0; g->turn_b && j < g->n; j++) {
             float sum = 0;
-#pragma omp simd reduction(+:sum)
+            VECTORISE(omp simd reduction(+:sum))
             for (size_t p = 0; p < g->k; p++) sum += a[p] * b[j * g->ldb + p];
             c[j] += sum;
         }
