@@ -28,7 +28,8 @@ typedef struct MuseCand {
     uint32_t id;
 } MuseCand;
 
-/* All x >= floor and > -inf, in order of ids; blocks whose maximum is below floor are not looked at. At most cap, the return value is their number. */
+/* All x >= floor and > -inf, in order of ids; blocks whose maximum is below floor are not looked at. c: room for V;
+ * the return value is their number. */
 size_t muse_cand_gather(MuseCand *c, const float *x, size_t V, const float *maxima, float floor);
 
 /* p = exp(scale (x - top)); returns the sum */

@@ -234,8 +234,7 @@ int muse_grammar_info(const MuseGrammar *g, MuseGrammarInfo *out)
     const MuseTokenTrie *t = &g->trie;
     const void *const blocks[] = { m->of_state, m->bits, m->about, m->outs, g->automaton.next, g->automaton.states, t->byte, t->depth,
                                    t->end, t->ids_at, t->ids, t->text, t->text_at, g->end_ids, m, g };
-    const unsigned used = atomic_load(&m->used);
-    *out = (MuseGrammarInfo){ .n_states = g->automaton.n_states - 1, .n_rules = g->n_rules, .n_masks = used < m->n ? used : m->n, .masks_max = m->n };
+    *out = (MuseGrammarInfo){ .n_states = g->automaton.n_states - 1, .n_rules = g->n_rules, .n_masks = atomic_load(&m->used), .masks_max = m->n };
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) out->memory_bytes += muse_alloc_size(blocks[i]);
     return 0;
 }

@@ -72,25 +72,30 @@ static void walk(const MuseGrammar *g, MuseWalk *w, MusePlaces *s, MusePlace sta
     }
 }
 
+/* n places of cap, for one thread alone. Never given back, since others may have taken theirs behind them meanwhile. */
+static bool take(atomic_uint *used, uint32_t n, uint32_t cap, uint32_t *at)
+{
+    unsigned now = atomic_load(used);
+    do
+        if (n > cap - now) return false;
+    while (!atomic_compare_exchange_weak(used, &now, now + n));
+    *at = now;
+    return true;
+}
+
 /* work out a state and keep it; false if there is no room */
 static bool keep(const MuseGrammar *g, uint32_t state, MuseWalk *w, uint32_t *out)
 {
     MuseMasks *m = g->masks;
-    const uint32_t at = atomic_load(&m->used) < m->n ? atomic_fetch_add(&m->used, 1) : m->n;
-    if (at >= m->n) return false;
+    uint32_t at, outs_at = 0;
+    if (!take(&m->used, 1, m->n, &at)) return false;
     uint64_t *bits = m->bits + (size_t)at * m->words;
     MusePlaces s = { .pushed = w->pushed, .open = g->automaton.chain > 0 };
     Found found = { .bits = bits, .outs = w->outs };
     memset(bits, 0, m->words * sizeof *bits);
     walk(g, w, &s, (MusePlace){ .state = state }, 0, g->trie.n_nodes, &found);
-    uint32_t outs_at = 0;
     if (found.n_outs) {
-        if (found.n_outs > MUSE_OUTS_MAX || found.n_outs > m->outs_cap) return false;
-        outs_at = atomic_fetch_add(&m->outs_used, found.n_outs);
-        if (outs_at > m->outs_cap - found.n_outs) {
-            atomic_fetch_sub(&m->outs_used, found.n_outs);   /* so that it can not wrap around */
-            return false;
-        }
+        if (found.n_outs > MUSE_OUTS_MAX || !take(&m->outs_used, found.n_outs, m->outs_cap, &outs_at)) return false;
         memcpy(m->outs + outs_at, w->outs, found.n_outs * sizeof *m->outs);
     }
     m->about[at] = (MuseMask){ outs_at, found.n_outs, found.deepest + g->need_max };
