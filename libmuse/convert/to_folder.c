@@ -78,8 +78,9 @@ static bool is_copied(const char *name)
 
 typedef struct Patch {
     MuseText    out;
-    const char *at;               /* input copied so far */
+    const char *at, *end;         /* input copied so far; its end */
     const char *type;
+    bool        is_escaped;       /* a note that is no slice of the input */
 } Patch;
 
 /* every note of the number type, in whatever object, says the new one; the rest of the text stays */
@@ -90,7 +91,9 @@ static void patch_types(Patch *p, const MuseJsonValue *v)
         const bool note = c->key && c->type == MUSE_JSON_STRING && ((c->key_len == 5 && memcmp(c->key, "dtype", 5) == 0) || (c->key_len == 11 && memcmp(c->key, "torch_dtype", 11) == 0));
         if (!note) {
             patch_types(p, c);
-        } else if (p->out.rc == 0 && c->u.string >= p->at) {
+        } else if ((uintptr_t)c->u.string < (uintptr_t)p->at || (uintptr_t)c->u.string > (uintptr_t)p->end) {
+            p->is_escaped = true;
+        } else if (p->out.rc == 0) {
             p->out.rc = muse_buf_append(&p->out.b, p->at, (size_t)(c->u.string - p->at));
             muse_text_put(&p->out, "%s", p->type);
             p->at = c->u.string + c->len;
@@ -106,10 +109,13 @@ static int put_config(Folder *f, const MuseFile *file)
     MuseJson doc;
     int rc = muse_json_parse(&doc, a, file->data, file->size, f->job->err);
     if (rc < 0) return rc;
-    Patch p = { .out = { .b = { .alloc = a } }, .at = (const char *)file->data, .type = type_note(f->job->type) };
+    const char *text = (const char *)file->data;
+    Patch p = { .out = { .b = { .alloc = a } }, .at = text, .end = text + file->size, .type = type_note(f->job->type) };
     patch_types(&p, doc.root);
-    if (p.out.rc == 0) p.out.rc = muse_buf_append(&p.out.b, p.at, file->size - (size_t)(p.at - (const char *)file->data));
-    rc = p.out.rc < 0 ? MUSE_NOMEM(f->job->err, file->size) : put_file(f, "config.json", p.out.b.data, p.out.b.len);
+    if (p.out.rc == 0) p.out.rc = muse_buf_append(&p.out.b, p.at, (size_t)(p.end - p.at));
+    if (p.is_escaped) rc = muse_fail(f->job->err, MUSE_ERR_UNSUPPORTED, "%s: config.json: a dtype that is written with escapes", f->job->in);
+    else if (p.out.rc < 0) rc = MUSE_NOMEM(f->job->err, file->size);
+    else rc = put_file(f, "config.json", p.out.b.data, p.out.b.len);
     muse_buf_clear(&p.out.b);
     muse_json_close(&doc);
     return rc;

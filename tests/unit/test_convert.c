@@ -568,6 +568,13 @@ static void muse_family(void **state)
     assert_true(f.size == strlen(want) && memcmp(f.data, want, f.size) == 0);
     muse_file_close(&f);
     assert_int_equal(count_files(out("half"), false), 3);
+    char escaped[sizeof muse_config + 8];
+    const char *last = strstr(muse_config, "[{") + strlen("[{\"dtype\": \"");   /* of the second note */
+    snprintf(escaped, sizeof escaped, "%.*s\\u0066%s", (int)(last - muse_config), muse_config, last + 1);
+    put("muse/config.json", escaped);
+    assert_int_equal(convert_with(NULL, out("muse"), out("no"), "f16", (MuseConvertParams){ 0 }, NULL), MUSE_ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "escapes"));
+    assert_int_equal(access(out("no"), F_OK), -1);
 }
 
 /* a copy of a golden folder with one file changed: `from` in it becomes `to`; from NULL: the file is left out */
