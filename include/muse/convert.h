@@ -55,7 +55,8 @@ typedef struct MuseConvertInfo {
  * @param params  Borrowed for the call.
  * @param info    Optional; filled on success.
  * @param err     Optional; names the file, and the tensor or key.
- * @return 0; MUSE_ERR_ARG: no such type, or out is a folder that is not empty, or the input itself; MUSE_ERR_IO; MUSE_ERR_FORMAT;
+ * @return 0; MUSE_ERR_ARG: no such type, out is a folder that is not empty, or a file to write is an input or both of the two files to write;
+ *         MUSE_ERR_IO; MUSE_ERR_FORMAT;
  *         MUSE_ERR_UNSUPPORTED: what the target can't hold (a family without GGUF form: muse, fuyu; a quantised type in
  *         safetensors; a tokenizer or value with no counterpart); MUSE_ERR_CANCELLED; MUSE_ERR_NOMEM; MUSE_ERR_LIMIT.
  * @source docs/FORMATS.md, "What is written".

@@ -40,15 +40,14 @@ static int find_type(MuseJob *job)
     return muse_fail(job->err, MUSE_ERR_ARG, "type \"%.60s\": f32, bf16, f16, q8_0, q4_0, q4_k, q5_k or q6_k", name);
 }
 
-/* the output is not a file that is read: the input is mapped while it is written */
-static int check_paths(const MuseJob *job)
+int muse_job_check_output(const MuseJob *job, const char *path)
 {
     const MuseModel *m = job->model;
     struct stat in, out;
-    const bool is_there = stat(job->out, &out) == 0;
+    const bool is_there = stat(path, &out) == 0;
     for (size_t f = 0; is_there && f < m->n_files; f++)
         for (size_t i = 0; i < m->files[f].n_parts; i++)
-            if (stat(m->files[f].parts[i].path, &in) == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino) return muse_fail(job->err, MUSE_ERR_ARG, "%s: is the input itself", job->out);
+            if (stat(m->files[f].parts[i].path, &in) == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino) return muse_fail(job->err, MUSE_ERR_ARG, "%s: is the input itself", path);
     return 0;
 }
 
@@ -58,7 +57,7 @@ static int run(MuseJob *job)
     if (job->to_gguf && (arch == MUSE_ARCH_MUSE || arch == MUSE_ARCH_FUYU)) return muse_fail(job->err, MUSE_ERR_UNSUPPORTED, "%s: family %s has no GGUF form", job->in, muse_arch_name(arch));
     if (!job->to_gguf && muse_weight_type_info(job->type)->block > 1)
         return muse_fail(job->err, MUSE_ERR_UNSUPPORTED, "%s: a folder of safetensors can't hold %s (f32, bf16 or f16; a name that ends in .gguf makes a GGUF file)", job->out, muse_weight_type_info(job->type)->name);
-    const int rc = check_paths(job);
+    const int rc = muse_job_check_output(job, job->out);
     if (rc < 0) return rc;
     return job->to_gguf ? muse_job_to_gguf(job) : muse_job_to_folder(job);
 }

@@ -53,6 +53,8 @@ int muse_plan_by_role(MuseJob *job, MusePlan *p, MusePlan *media);
 /* stream.c: all tensors of the plan through the writer */
 int muse_plan_stream(MuseJob *job, const MusePlan *p, MuseWeightWriter *w);
 
+/* convert.c: MUSE_ERR_ARG if path is a file that is read, since the input is mapped while the output is written */
+int muse_job_check_output(const MuseJob *job, const char *path);
 /* to_gguf.c, to_folder.c */
 int muse_job_to_gguf(MuseJob *job);
 int muse_job_to_folder(MuseJob *job);

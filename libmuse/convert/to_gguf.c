@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A model into a GGUF file, and Gemma's media into a projector file beside it. Called by convert.c. */
 #include <string.h>
+#include <sys/stat.h>
 
 #include "libmuse/convert/convert.h"
 
@@ -59,6 +60,29 @@ static char *projector_path(const MuseJob *job)
     return path;
 }
 
+/* The projector file is neither an input nor the model's file: same name in the same folder, wherever links lead. */
+static int check_projector(const MuseJob *job, const char *projector)
+{
+    const MuseAllocator *a = &job->rt->alloc;
+    const char *const paths[2] = { job->out, projector };
+    const char *base[2];
+    char *folder[2];
+    struct stat st[2];
+    for (size_t i = 0; i < 2; i++) {
+        const char *slash = strrchr(paths[i], '/');
+        base[i] = slash ? slash + 1 : paths[i];
+        folder[i] = muse_path_beside(a, paths[i], ".");
+    }
+    int rc = folder[0] && folder[1] ? muse_job_check_output(job, projector) : MUSE_NOMEM(job->err, strlen(projector));
+    const bool there = rc == 0 && stat(paths[0], &st[0]) == 0 && stat(paths[1], &st[1]) == 0;
+    if (rc == 0 && (there || (strcmp(base[0], base[1]) == 0 && stat(folder[0], &st[0]) == 0 && stat(folder[1], &st[1]) == 0))
+        && st[0].st_dev == st[1].st_dev && st[0].st_ino == st[1].st_ino)
+        rc = muse_fail(job->err, MUSE_ERR_ARG, "%s: can't be both the model's file and the projector file", projector);
+    muse_free(folder[0]);
+    muse_free(folder[1]);
+    return rc;
+}
+
 /* both files are put in place when both are complete */
 static int write_both(MuseJob *job, MuseGgufMeta meta[2], MusePlan plan[2], const char *projector)
 {
@@ -90,7 +114,9 @@ static int from_folder(MuseJob *job)
     if (rc == 0 && media) rc = muse_meta_mmproj(job, &meta[1]);
     if (rc == 0) rc = muse_plan_by_role(job, &plan[0], &plan[1]);
     if (rc == 0 && media && !job->params.mmproj && !(projector = projector_path(job))) rc = MUSE_NOMEM(job->err, strlen(job->out) + 8);
-    if (rc == 0) rc = write_both(job, meta, plan, job->params.mmproj ? job->params.mmproj : projector);
+    const char *to = job->params.mmproj ? job->params.mmproj : projector;
+    if (rc == 0 && to) rc = check_projector(job, to);
+    if (rc == 0) rc = write_both(job, meta, plan, to);
     muse_free(projector);
     for (size_t i = 0; i < 2; i++) {
         muse_meta_clear(&meta[i]);

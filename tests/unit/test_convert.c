@@ -608,6 +608,26 @@ static void change(const char *golden, const char *name, const char *from, const
     }
 }
 
+/* the projector file would replace the model's file, or an input */
+static void refused_projectors(void **state)
+{
+    (void)state;
+    change("golden/gemma4-a/hf", "", NULL, NULL);
+    put("there.gguf", "x");
+    assert_int_equal(symlink(out("there.gguf"), out("link.gguf")), 0);
+    const struct { const char *to, *projector, *words; } cases[] = {
+        { out("a.gguf"), out("in/../a.gguf"), "both" },
+        { out("link.gguf"), out("there.gguf"), "both" },
+        { out("a.gguf"), out("in/model.safetensors"), "the input itself" },
+    };
+    const size_t n = count_files(folder, false);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(convert_with(NULL, out("in"), cases[i].to, "bf16", (MuseConvertParams){ .mmproj = cases[i].projector }, NULL), MUSE_ERR_ARG);
+        if (!strstr(err.text, cases[i].words)) fail_msg("case %zu: \"%s\" does not say \"%s\"", i, err.text, cases[i].words);
+        assert_int_equal(count_files(folder, false), n);
+    }
+}
+
 static void refused_tokenizers(void **state)
 {
     (void)state;
@@ -800,7 +820,7 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_teardown(f, empty_folder)
     const struct CMUnitTest tests[] = {
-        TEST(published), TEST(there_and_back), TEST(text_only_gemma), TEST(folder_types), TEST(shards), TEST(requantise), TEST(threads), TEST(refused), TEST(muse_family), TEST(refused_tokenizers), TEST(other_tokenizers),
+        TEST(published), TEST(there_and_back), TEST(text_only_gemma), TEST(folder_types), TEST(shards), TEST(requantise), TEST(threads), TEST(refused), TEST(muse_family), TEST(refused_projectors), TEST(refused_tokenizers), TEST(other_tokenizers),
         TEST(refused_values), TEST(cancelled), TEST(disk_full), TEST(no_memory),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_folder);
