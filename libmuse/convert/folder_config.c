@@ -7,15 +7,36 @@
 
 #include "libmuse/convert/convert.h"
 
+/* so many significant digits, with a point whatever the locale writes */
+static void put_digits(MuseText *t, int digits, double v)
+{
+    char text[40], plain[40];
+    size_t n = 0;
+    snprintf(text, sizeof text, "%.*g", digits, v);
+    for (const char *c = text; *c; c++) {
+        if (strchr("0123456789+-e", *c)) plain[n++] = *c;
+        else if (n && plain[n - 1] != '.') plain[n++] = '.';   /* a locale's point may take several bytes */
+    }
+    plain[n] = 0;
+    muse_text_put(t, "%s%s", plain, strpbrk(plain, ".e") ? "" : ".0");
+}
+
 /* the shortest text that reads back as this f32 */
 static void put_number(MuseText *t, const char *name, double v)
 {
     char text[40];
-    for (int digits = 1; digits <= 9; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, v);
-        if ((float)strtod(text, NULL) == (float)v) break;
-    }
-    muse_text_put(t, "  \"%s\": %s%s,\n", name, text, strpbrk(text, ".e") ? "" : ".0");
+    int digits = 0;
+    do snprintf(text, sizeof text, "%.*g", ++digits, v); while (digits < 9 && (float)strtod(text, NULL) != (float)v);
+    muse_text_put(t, "  \"%s\": ", name);
+    put_digits(t, digits, v);
+    muse_text_put(t, ",\n");
+}
+
+/* the first member of an object whose rest follows */
+static void put_rope(MuseText *t, const char *type, const char *name, double v)
+{
+    muse_text_put(t, "{\"rope_type\": \"%s\", \"%s\": ", type, name);
+    put_digits(t, 9, v);
 }
 
 static void put_whole(MuseText *t, const char *name, uint32_t v) { muse_text_put(t, "  \"%s\": %u,\n", name, v); }
@@ -66,8 +87,10 @@ static int put_plain(MuseJob *job, MuseText *t)
     if (rope.divisors) {
         if (!muse_llama3_find(&rope, rope.divisors, rope.width / 2))
             return muse_fail(job->err, MUSE_ERR_UNSUPPORTED, "%s: rope_freqs.weight holds divisors that are not those of a llama3 scaling rule, so config.json can't say them", job->in);
-        muse_text_put(t, "  \"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": %.9g, \"low_freq_factor\": %.1f, \"high_freq_factor\": %.1f, \"original_max_position_embeddings\": %u},\n",
-                      rope.factor, rope.low_freq, rope.high_freq, rope.original_positions);
+        muse_text_put(t, "  \"rope_scaling\": ");
+        put_rope(t, "llama3", "factor", rope.factor);
+        /* whole numbers: muse_llama3_find() */
+        muse_text_put(t, ", \"low_freq_factor\": %u.0, \"high_freq_factor\": %u.0, \"original_max_position_embeddings\": %u},\n", (unsigned)rope.low_freq, (unsigned)rope.high_freq, rope.original_positions);
     } else if (rope.pairs != rope.width / 2) {
         return muse_fail(job->err, MUSE_ERR_UNSUPPORTED, "%s: heads that rotate in part, which config.json can't say for family %s", job->in, muse_arch_name(c->arch));
     }
@@ -99,8 +122,13 @@ static int put_gemma_text(MuseJob *job, MuseText *t)
     muse_text_put(t, "  \"use_bidirectional_attention\": \"vision\",\n  \"num_kv_shared_layers\": 0,\n  \"hidden_size_per_layer_input\": 0,\n  \"enable_moe_block\": false,\n  \"use_double_wide_mlp\": false,\n");
     muse_text_put(t, "  \"layer_types\": [");
     for (uint32_t n = 0; n < c->n_layers; n++) muse_text_put(t, "%s\"%s\"", n ? ", " : "", c->layers[n].window ? "sliding_attention" : "full_attention");
-    muse_text_put(t, "],\n  \"rope_parameters\": {\n    \"sliding_attention\": {\"rope_type\": \"default\", \"rope_theta\": %.9g},\n", sliding->rope.base);
-    muse_text_put(t, "    \"full_attention\": {\"rope_type\": \"proportional\", \"rope_theta\": %.9g, \"partial_rotary_factor\": %.17g}\n  },\n", full->rope.base, 2.0 * full->rope.pairs / full->rope.width);
+    muse_text_put(t, "],\n  \"rope_parameters\": {\n    \"sliding_attention\": ");
+    put_rope(t, "default", "rope_theta", sliding->rope.base);
+    muse_text_put(t, "},\n    \"full_attention\": ");
+    put_rope(t, "proportional", "rope_theta", full->rope.base);
+    muse_text_put(t, ", \"partial_rotary_factor\": ");
+    put_digits(t, 17, 2.0 * full->rope.pairs / full->rope.width);
+    muse_text_put(t, "}\n  },\n");
     muse_text_put(t, "  \"tie_word_embeddings\": %s", c->tied == MUSE_YES ? "true" : "false");
     return 0;
 }

@@ -2,6 +2,7 @@
 /* libmuse/convert: the golden checkpoints into GGUF and back, against the published GGUF files; number types against ops/quant;
  * files beside the weights; what is refused; cancelling, a full disk and allocations that fail leave nothing behind. */
 #include <dirent.h>
+#include <locale.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -310,6 +311,37 @@ static void there_and_back(void **state)
         muse_model_close(&a);
         muse_model_close(&b);
         muse_model_close(&c);
+        empty_folder(NULL);
+    }
+}
+
+/* a program's locale that writes 0,5 leaves the JSON as it is */
+static void decimal_commas(void **state)
+{
+    (void)state;
+    static const char *const commas[] = { "de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "fr_FR.utf8" };
+    static const struct { const char *gguf, *mmproj; } models[] = {
+        { "golden/gemma4-a/gguf/text-bf16.gguf", "golden/gemma4-a/gguf/mmproj-bf16.gguf" }, { "golden/llama3/gguf/model-bf16.gguf", NULL } };
+    const char *set = NULL;
+    for (size_t i = 0; i < sizeof commas / sizeof *commas && !set; i++) set = setlocale(LC_ALL, commas[i]);
+    if (!set) skip();
+    for (size_t i = 0; i < 2; i++) {
+        const char *const names[] = { "config.json", "generation_config.json" }, *mmproj = models[i].mmproj ? in(models[i].mmproj) : NULL;
+        setlocale(LC_ALL, set);
+        convert(in(models[i].gguf), out("commas"), "bf16", mmproj);
+        setlocale(LC_ALL, "C");
+        convert(in(models[i].gguf), out("points"), "bf16", mmproj);
+        for (size_t k = 0; k < 2; k++) {
+            char path[2][64];
+            MuseFile a = { 0 }, b = { 0 };
+            snprintf(path[0], sizeof path[0], "commas/%s", names[k]);
+            snprintf(path[1], sizeof path[1], "points/%s", names[k]);
+            assert_int_equal(muse_file_open(&a, out(path[0]), 1 << 20, &err) | muse_file_open(&b, out(path[1]), 1 << 20, &err), 0);
+            assert_int_equal(a.size, b.size);
+            assert_memory_equal(a.data, b.data, a.size);
+            muse_file_close(&a);
+            muse_file_close(&b);
+        }
         empty_folder(NULL);
     }
 }
@@ -820,7 +852,7 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_teardown(f, empty_folder)
     const struct CMUnitTest tests[] = {
-        TEST(published), TEST(there_and_back), TEST(text_only_gemma), TEST(folder_types), TEST(shards), TEST(requantise), TEST(threads), TEST(refused), TEST(muse_family), TEST(refused_projectors), TEST(refused_tokenizers), TEST(other_tokenizers),
+        TEST(published), TEST(there_and_back), TEST(decimal_commas), TEST(text_only_gemma), TEST(folder_types), TEST(shards), TEST(requantise), TEST(threads), TEST(refused), TEST(muse_family), TEST(refused_projectors), TEST(refused_tokenizers), TEST(other_tokenizers),
         TEST(refused_values), TEST(cancelled), TEST(disk_full), TEST(no_memory),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_folder);
