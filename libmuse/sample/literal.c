@@ -167,26 +167,27 @@ static void plain_chars(MuseSet *s)
 static MuseFrag other_rest(MuseNfa *f, MuseSet *set, const MuseText *texts, size_t n, uint32_t at, unsigned depth)
 {
     MuseFrag choice = muse_nfa_choice(f);
-    size_t i = 0;
+    size_t i = 0, first;
     bool ends = false;
     if (depth > KEY_CHARS_MAX) muse_nfa_fail(f, MUSE_ERR_LIMIT, "a property name of over %d characters beside additionalProperties", KEY_CHARS_MAX);
     for (; i < n && texts[i].n == at; i++) ends = true;
     if (!ends) muse_nfa_branch(f, &choice, muse_nfa_text(f, "\"", 1));
-    MuseRange taken[MUSE_SET_RANGES_MAX];
-    uint32_t n_taken = 0;
+    first = i;
     for (size_t end; i < n && f->rc == 0; i = end) {
         uint32_t c = 0;
         const unsigned len = muse_utf8_char((const uint8_t *)texts[i].text + at, texts[i].n - at, &c);
         if (!len) muse_nfa_fail(f, MUSE_ERR_FORMAT, "a property name is not UTF-8");
         for (end = i + 1; end < n && texts[end].n >= at + len && memcmp(texts[end].text + at, texts[i].text + at, len) == 0;) end++;
-        if (n_taken == MUSE_SET_RANGES_MAX) muse_nfa_fail(f, MUSE_ERR_LIMIT, "over %d property names that differ in one character", MUSE_SET_RANGES_MAX);
-        else taken[n_taken++] = (MuseRange){ c, c };
         if (c < 0x20 || c == '"' || c == '\\' || f->rc < 0) continue;   /* such a key is never spelled here */
         MuseFrag head = muse_nfa_text(f, texts[i].text + at, len);
         muse_nfa_branch(f, &choice, muse_nfa_cat(f, head, other_rest(f, set, texts + i, end - i, at + len, depth + 1)));
     }
-    plain_chars(set);
-    for (uint32_t k = 0; k < n_taken; k++) muse_set_add(set, taken[k].lo, taken[k].hi);
+    plain_chars(set);   /* read again, since the set is one for all depths: ranges on the stack would add up to a megabyte */
+    for (size_t k = first; k < n && f->rc == 0; k++) {
+        uint32_t c = 0;
+        muse_utf8_char((const uint8_t *)texts[k].text + at, texts[k].n - at, &c);
+        muse_set_add(set, c, c);
+    }
     muse_set_sort(set);
     muse_set_invert(set);
     MuseFrag other = muse_nfa_set(f, set, MUSE_SPELL_UTF8);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Grammars: what is matched, checked by an independent backtracking matcher and by the JSON parser; masks against trying
  * every token; random walks end in texts that fit; what is refused. */
+#include <pthread.h>
 #include <regex.h>
 
 #include "libmuse/sample/mask.h"
@@ -372,11 +373,48 @@ static void test_refused(void **state)
     muse_text_close(&tok);
 }
 
+typedef struct Opening { const MuseTextTokenizer *tok; const char *schema; MuseGrammar *g; } Opening;
+
+static void *open_on_thread(void *user)
+{
+    Opening *o = user;
+    MuseError err;
+    if (open_kind(&o->g, o->tok, SCHEMA, o->schema, 0, 0, &err) < 0) o->g = NULL;
+    return NULL;
+}
+
+/* a long name beside additionalProperties, on a thread with little stack */
+static void test_long_key(void **state)
+{
+    (void)state;
+    enum { LONG = 250, STACK = 256 << 10 };
+    char schema[1024], name[LONG + 1], text[600];
+    MuseTextTokenizer *tok = open_tokenizer(0);
+    Opening o = { tok, schema, NULL };
+    pthread_attr_t attr;
+    pthread_t thread;
+    memset(name, 'k', LONG);
+    name[LONG] = 0;
+    snprintf(schema, sizeof schema, "{\"properties\":{\"%s\":{\"const\":1}},\"additionalProperties\":{\"const\":2}}", name);
+    assert_int_equal(pthread_attr_init(&attr), 0);
+    assert_int_equal(pthread_attr_setstacksize(&attr, STACK), 0);
+    assert_int_equal(pthread_create(&thread, &attr, open_on_thread, &o), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    pthread_attr_destroy(&attr);
+    assert_non_null(o.g);
+    snprintf(text, sizeof text, "{\"%s\":1,\"%sx\":2}", name, name);
+    assert_int_equal(muse_grammar_match(o.g, text, strlen(text)), 0);
+    snprintf(text, sizeof text, "{\"%s\":2}", name);
+    assert_int_equal(muse_grammar_match(o.g, text, strlen(text)), MUSE_ERR_NOT_FOUND);
+    muse_grammar_close(&o.g);
+    muse_text_close(&tok);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_regex_enumerated), cmocka_unit_test(test_matches), cmocka_unit_test(test_integers), cmocka_unit_test(test_walks),
-        cmocka_unit_test(test_tokenisations), cmocka_unit_test(test_depth), cmocka_unit_test(test_choices), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_tokenisations), cmocka_unit_test(test_depth), cmocka_unit_test(test_choices), cmocka_unit_test(test_refused), cmocka_unit_test(test_long_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
