@@ -75,15 +75,24 @@ static int plan(const MuseDecoder *d, MuseMatmulPlan *p, const MuseTensor *t, Mu
     return rc < 0 ? muse_fail_prefix(err, rc, "%s", t->name) : 0;
 }
 
+enum { LAYER_PLANS = 8 };
+
+/* a layer's linears, those it does not have too (rt NULL) */
+static void plans_of(MuseLayerPlan *p, MuseMatmulPlan *all[LAYER_PLANS])
+{
+    MuseMatmulPlan *const list[LAYER_PLANS] = { &p->q, &p->k, &p->v, &p->qkv, &p->o, &p->gate, &p->up, &p->down };
+    memcpy(all, list, sizeof list);
+}
+
 static int open_layer(MuseDecoder *d, uint32_t i, MuseError *err)
 {
     const MuseLayerWeights *l = &d->model->weights.layers[i];
     const MuseLayerConfig *c = &d->model->config.layers[i];
-    MuseLayerPlan *p = &d->layers[i];
-    const struct { MuseMatmulPlan *plan; const MuseTensor *weight; } all[] = {
-        { &p->q, l->wq }, { &p->k, l->wk }, { &p->v, l->wv }, { &p->qkv, l->wqkv }, { &p->o, l->wo }, { &p->gate, l->w_gate }, { &p->up, l->w_up }, { &p->down, l->w_down } };
-    for (size_t j = 0; j < sizeof all / sizeof *all; j++) {
-        const int rc = plan(d, all[j].plan, all[j].weight, err);
+    const MuseTensor *const weights[LAYER_PLANS] = { l->wq, l->wk, l->wv, l->wqkv, l->wo, l->w_gate, l->w_up, l->w_down };
+    MuseMatmulPlan *all[LAYER_PLANS];
+    plans_of(&d->layers[i], all);
+    for (size_t j = 0; j < LAYER_PLANS; j++) {
+        const int rc = plan(d, all[j], weights[j], err);
         if (rc < 0) return rc;
     }
     const size_t q = (size_t)c->heads * c->head_width, kv = (size_t)c->kv_heads * c->head_width;
@@ -152,6 +161,12 @@ void muse_decoder_close(MuseDecoder **decoder)
         muse_free(d->ropes[i].f);
         muse_free(d->ropes[i].axis);
     }
+    for (uint32_t i = 0; d->layers && i < d->model->config.n_layers; i++) {
+        MuseMatmulPlan *all[LAYER_PLANS];
+        plans_of(&d->layers[i], all);
+        for (size_t j = 0; j < LAYER_PLANS; j++) muse_matmul_plan_close(all[j]);
+    }
+    muse_matmul_plan_close(&d->head);
     muse_embed_close(&d->embed);
     muse_free(d->small);
     muse_free(d->layers);
@@ -177,9 +192,9 @@ static bool matmul_bytes(const MuseDecoder *d, size_t n, size_t *bytes)
     *bytes = 0;
     bool ok = most(&d->head, n < MUSE_HEAD_ROWS ? n : MUSE_HEAD_ROWS, bytes);
     for (uint32_t i = 0; ok && i < d->model->config.n_layers; i++) {
-        const MuseLayerPlan *p = &d->layers[i];
-        const MuseMatmulPlan *const all[] = { &p->q, &p->k, &p->v, &p->qkv, &p->o, &p->gate, &p->up, &p->down };
-        for (size_t j = 0; j < sizeof all / sizeof *all; j++) ok = ok && most(all[j], n, bytes);
+        MuseMatmulPlan *all[LAYER_PLANS];
+        plans_of(&d->layers[i], all);
+        for (size_t j = 0; j < LAYER_PLANS; j++) ok = ok && most(all[j], n, bytes);
     }
     return ok;
 }
