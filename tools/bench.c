@@ -96,7 +96,10 @@ static int load(Bench *b, MuseError *err)
     const size_t n = b->prompt > b->batch ? b->prompt : b->batch;
     b->ids = malloc((n > 16 ? n : 16) * sizeof *b->ids);
     b->sessions = calloc(b->batch, sizeof(MuseSession *));
-    if (!b->ids || !b->sessions) return MUSE_ERR_NOMEM;
+    if (!b->ids || !b->sessions) {
+        *err = (MuseError){ MUSE_ERR_NOMEM, "no memory for ids and sessions" };
+        return err->code;
+    }
     uint64_t state = 1;
     for (size_t i = 0; i < (n > 16 ? n : 16); i++) {
         state = state * 6364136223846793005u + 1442695040888963407u;
