@@ -136,9 +136,12 @@ void muse_session_cancel(MuseSession *s)
 
 int muse_session_asks_to_stop(void *session) { return atomic_load_explicit(((MuseSession *)session)->stop, memory_order_relaxed); }
 
+/* positions of the sequence that have not changed since the last sync */
+static size_t unchanged(const MuseSession *s) { return s->seq->low < s->seq->length ? s->seq->low : s->seq->length; }
+
 void muse_session_sync(MuseSession *s)
 {
-    const size_t low = s->seq->low < s->seq->length ? s->seq->low : s->seq->length;
+    const size_t low = unchanged(s);
     s->seq->low = SIZE_MAX;
     if (low >= s->kv.length) return;
     s->has_logits = false;
@@ -200,8 +203,9 @@ int muse_session_reserve(MuseSession *s, size_t n, MuseError *err)
 int muse_session_info(const MuseSession *s, MuseSessionInfo *out)
 {
     if (!s || !out) return MUSE_ERR_ARG;
-    *out = (MuseSessionInfo){ .positions = s->seq->length, .computed = s->kv.length, .reused = s->reused, .workspace_bytes = s->workspace_bytes,
-                              .compute = s->params.compute, .kv = s->params.kv };
+    const size_t low = unchanged(s);   /* the caller may have truncated the sequence just now */
+    *out = (MuseSessionInfo){ .positions = s->seq->length, .computed = low < s->kv.length ? low : s->kv.length, .reused = low < s->reused ? low : s->reused,
+                              .workspace_bytes = s->workspace_bytes, .compute = s->params.compute, .kv = s->params.kv };
     muse_kv_bytes(&s->kv, &out->kv_bytes, &out->kv_own_bytes);
     return 0;
 }

@@ -259,8 +259,10 @@ static void truncated(Setup *t)
     prefill(s);
     assert_int_equal(muse_sequence_truncate(s->seq, 50, &err), 0);
     assert_null(muse_session_logits(s));
+    assert_int_equal(info_of(s).computed, 50);
     add_ids(s, 2, 30);
     assert_null(muse_session_logits(s));
+    assert_int_equal(info_of(s).computed, 50);
     prefill(s);
     like_fresh(s);
     assert_int_equal(muse_sequence_truncate(s->seq, 70, &err), 0);
