@@ -42,6 +42,7 @@ typedef struct MuseChatParams {
     const char *date;              ///< llama3.1: today's date such as "26 Jul 2024"; NULL = that one, which 3.1 always writes. Copied
 } MuseChatParams;
 
+/** Fill with defaults (all 0 but struct_size). Any thread. */
 MUSE_API void muse_chat_params_init(MuseChatParams *params);
 
 /**
@@ -237,6 +238,7 @@ MUSE_API int muse_chat_parser_next(MuseChatParser *p, MuseChatItem *item);
  */
 MUSE_API int muse_chat_add_parsed(MuseChat *chat, const MuseChatParser *p, MuseError *err);
 
+/** Release; *p becomes NULL. NULL and a pointer to NULL are accepted. */
 MUSE_API void muse_chat_parser_close(MuseChatParser **p);
 
 #ifdef __cplusplus

@@ -40,6 +40,7 @@ typedef struct MuseGrammarParams {
     size_t   mask_bytes;    ///< memory for the token masks of states, taken at open; 0 = 32 MiB. States beyond it are worked out anew at each step
 } MuseGrammarParams;
 
+/** Fill with defaults (all 0 but struct_size). Any thread. */
 MUSE_API void muse_grammar_params_init(MuseGrammarParams *params);
 
 /**
@@ -64,11 +65,11 @@ MUSE_API int muse_grammar_open_regex(MuseGrammar **out, MuseRuntime *rt, const M
 MUSE_API int muse_grammar_open_schema(MuseGrammar **out, MuseRuntime *rt, const MuseTextTokenizer *tok, const char *schema,
                                       size_t n, const MuseGrammarParams *params, MuseError *err);
 
-/** Any JSON value. Any thread. */
+/** Any JSON value. Any thread. @return as muse_grammar_open_regex(). */
 MUSE_API int muse_grammar_open_json(MuseGrammar **out, MuseRuntime *rt, const MuseTextTokenizer *tok,
                                     const MuseGrammarParams *params, MuseError *err);
 
-/** One of n strings of sizes[i] bytes. Any thread. */
+/** One of n strings of sizes[i] bytes, n at least 1; borrowed for the call. Any thread. @return as muse_grammar_open_regex(). */
 MUSE_API int muse_grammar_open_choices(MuseGrammar **out, MuseRuntime *rt, const MuseTextTokenizer *tok, const char *const *strings,
                                        const size_t *sizes, size_t n, const MuseGrammarParams *params, MuseError *err);
 

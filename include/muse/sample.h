@@ -131,10 +131,12 @@ MUSE_API int muse_top(const float *logits, size_t V, size_t k, int32_t *ids, flo
  *
  * @param ids      n_ids ids. NULL only if n_ids is 0. Copied.
  * @param strings  n_strings strings of sizes[i] bytes each, 1 .. 4096, at most 256; any bytes. Copied.
- * @return 0; MUSE_ERR_ARG: an empty string; MUSE_ERR_LIMIT; MUSE_ERR_NOMEM.
+ * @return 0; MUSE_ERR_ARG: an empty string; MUSE_ERR_LIMIT: over 65536 ids, or the strings' limits; MUSE_ERR_NOMEM.
  */
 MUSE_API int muse_stop_open(MuseStop **out, MuseRuntime *rt, const int32_t *ids, size_t n_ids,
                             const char *const *strings, const size_t *sizes, size_t n_strings, MuseError *err);
+
+/** Release; *stop becomes NULL. NULL and a pointer to NULL are accepted. */
 MUSE_API void muse_stop_close(MuseStop **stop);
 
 /** 1 if id ends a text. */

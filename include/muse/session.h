@@ -27,7 +27,7 @@ typedef struct MusePrefixCache MusePrefixCache;
 
 /** How keys and values are kept. */
 enum {
-    MUSE_KV_AUTO = 0, ///< F32 when computing in F32, else BF16
+    MUSE_KV_AUTO = 0, ///< F32 with MUSE_COMPUTE_F32, else BF16
     MUSE_KV_F32  = 1,
     MUSE_KV_BF16 = 2,
     MUSE_KV_Q8   = 3  ///< 8 bit in blocks of 32 with a 16-bit scale: half the memory of BF16
@@ -41,13 +41,14 @@ enum {
     MUSE_IMAGE_MASK_CAUSAL  = 3
 };
 
-/** Called between chunks of a prompt from the computing thread. done, total: positions. Non-zero = stop: MUSE_ERR_CANCELLED. */
+/** Called behind each chunk of a prompt from the computing thread; a fork calls it from its own. done, total: positions. Non-zero = stop: MUSE_ERR_CANCELLED. */
 typedef int MuseProgressFn(void *user, uint64_t done, uint64_t total);
 
 /**
  * Called with what a stage of the computation gave, for positions first .. first + rows - 1 (media stages: for features of one picture or sound).
  * Stages, as in a chunk's order: "imageN.patches", "imageN.patch_dense", "imageN.pos_norm", "imageN.rows", "audioN.frames", "audioN.rows"
  * (N from 0), "embeddings", "layers.K", "final_norm", "logits".
+ * From the computing thread; a fork calls it from its own.
  * @param data Shape [rows, width], valid for the call.
  */
 typedef void MuseStageSeenFn(void *user, const char *stage, size_t first, const float *data, size_t rows, size_t width);
@@ -74,12 +75,13 @@ MUSE_API void muse_session_params_init(MuseSessionParams *params);
  * @param out    Receives the handle, or NULL. Release with muse_session_close().
  * @param model  Kept alive by the session.
  * @param params Borrowed for the call; NULL = defaults.
- * @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM; those of muse_model_open_tokenizer() but MUSE_ERR_IO and MUSE_ERR_NOT_FOUND: a model without tokenizer takes
- *         ids and media.
+ * @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM; MUSE_ERR_LIMIT; MUSE_ERR_UNSUPPORTED: params of a newer library, or a model with more kinds of windows or
+ *         rotations than are kept apart; those of muse_model_open_tokenizer() but MUSE_ERR_IO and MUSE_ERR_NOT_FOUND: a model without tokenizer
+ *         takes ids and media.
  */
 MUSE_API int muse_session_open(MuseSession **out, MuseModel *model, const MuseSessionParams *params, MuseError *err);
 
-/** Release; *session becomes NULL. NULL and a pointer to NULL are accepted. */
+/** Release; *session becomes NULL. NULL and a pointer to NULL are accepted. Nothing else may use the session, muse_session_cancel() neither. */
 MUSE_API void muse_session_close(MuseSession **session);
 
 /**
@@ -130,7 +132,8 @@ MUSE_API int muse_session_step_batch(MuseSession *const *sessions, const int32_t
 MUSE_API int muse_session_reserve(MuseSession *session, size_t n, MuseError *err);
 
 /**
- * A second session in the same state. Memory: pages of keys and values are shared until one of the two writes to them.
+ * A second session in the same state, with the same params, callbacks included. Memory: pages of keys and values are shared until
+ * one of the two writes to them.
  * May be used in another thread than the original from here on.
  * @param out Receives the handle, or NULL. Release with muse_session_close().
  * @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM.
@@ -145,8 +148,9 @@ MUSE_API int muse_session_fork(MuseSession **out, const MuseSession *session, Mu
 MUSE_API int muse_session_rewind(MuseSession *session, size_t n, MuseError *err);
 
 /**
- * Log-probabilities of given ids as the continuation of what the session holds, each given those before it. The session stays as it is.
- * @param logprobs [n], natural logarithm.
+ * Log-probabilities of given ids as the continuation of what the session holds, each given those before it. What was still to be
+ * computed is computed; otherwise the session stays as it is. Progress sees the ids as positions too, the stages do not.
+ * @param logprobs [n], natural logarithm; not defined on error.
  * @return as muse_session_prefill().
  */
 MUSE_API int muse_session_score(MuseSession *session, const int32_t *ids, size_t n, double *logprobs, MuseError *err);
@@ -161,7 +165,8 @@ typedef struct MuseSessionInfo {
     uint64_t kv_bytes;     ///< keys and values it holds, reserved room included
     uint64_t kv_own_bytes; ///< of these, what no other session or cache holds too
     uint64_t workspace_bytes; ///< scratch of the largest step so far; shared with other sessions of the model
-    uint32_t compute, kv;  ///< in use
+    uint32_t compute;      ///< as asked for; MUSE_COMPUTE_AUTO is decided for each matrix by its type
+    uint32_t kv;           ///< in use, never MUSE_KV_AUTO
 } MuseSessionInfo;
 
 /** One thread per handle. @return 0; MUSE_ERR_ARG. */
@@ -189,6 +194,8 @@ MUSE_API int muse_session_restore(MuseSession **out, MuseModel *model, const cha
  * A store of computed prefixes, shared by sessions of one model: a prompt that begins like an earlier one, pictures included
  * (by content), starts where they part. Any thread.
  * With windowed layers a prompt can be gone on from where an earlier one ended, or at the end of its last medium, not anywhere between.
+ * @param out   Receives the handle, or NULL. Release with muse_prefix_cache_close().
+ * @param model Kept alive by the cache.
  * @param max_bytes Of keys and values kept, shared ones once; the least recently used go first. 0 = 1 GiB.
  * @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM.
  */

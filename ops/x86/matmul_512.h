@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the AVX-512 matrix kernels share: unrolling, and the tile loop, in which only the multiply-add differs.
- * Users: the other
- * matmul files of AVX-512 and AMX. */
+ * Users: the other matmul files of AVX-512 and AMX. */
 #ifndef OPS_X86_MATMUL_512_H
 #define OPS_X86_MATMUL_512_H
 
