@@ -410,11 +410,76 @@ static void test_long_key(void **state)
     muse_text_close(&tok);
 }
 
+/* ---- threads ---- */
+
+enum { WALKERS = 4, STEPS = 60 };
+
+typedef struct Walker {
+    const MuseGrammar *g;
+    const float *logits;     /* [V] */
+    uint32_t V, seed;
+    int32_t  ids[STEPS];
+    size_t   n;
+    int      rc;
+} Walker;
+
+static void *walk_on_thread(void *user)
+{
+    Walker *w = user;
+    MuseSampleParams p;
+    MuseSampler *s;
+    MuseSampled got;
+    muse_sample_params_init(&p);
+    p.temperature = 1;
+    p.seed = w->seed;
+    p.grammar = w->g;
+    w->rc = muse_sampler_open(&s, NULL, w->V, &p, NULL);
+    while (w->rc == 0 && w->n < STEPS && !muse_sampler_must_end(s)) {
+        w->rc = muse_sampler_pick(s, w->logits, &got, NULL);
+        if (w->rc == 0) w->rc = muse_sampler_accept(s, got.id, NULL);
+        if (w->rc == 0) w->ids[w->n++] = got.id;
+    }
+    muse_sampler_close(&s);
+    return NULL;
+}
+
+/* One grammar in several threads, with less room for what is kept than they ask for, allows what it allows without keeping. */
+static void test_threads(void **state)
+{
+    (void)state;
+    MuseTextTokenizer *tok = open_tokenizer(0);
+    const uint32_t V = tok->vocab.n;
+    float *logits = calloc(V, sizeof *logits);
+    for (uint32_t round = 0; round < 8; round++) {
+        static const char nested[] = "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"array\",\"items\":{\"$ref\":\"#\"}},\"b\":{\"$ref\":\"#\"},"
+                                     "\"c\":{\"type\":\"boolean\"}},\"required\":[\"a\",\"c\"]}";
+        MuseGrammar *g = must_open(tok, SCHEMA, nested, MUSE_GRAMMAR_FREE, round % 2 ? 64 << 10 : 1 << 20), *plain = must_open(tok, SCHEMA, nested, MUSE_GRAMMAR_FREE, 1);
+        Walker w[WALKERS], want[WALKERS];
+        pthread_t threads[WALKERS];
+        for (uint32_t i = 0; i < WALKERS; i++) {
+            w[i] = (Walker){ .g = g, .logits = logits, .V = V, .seed = 10 * round + i };
+            assert_int_equal(pthread_create(&threads[i], NULL, walk_on_thread, &w[i]), 0);
+        }
+        for (uint32_t i = 0; i < WALKERS; i++) {
+            pthread_join(threads[i], NULL);
+            want[i] = (Walker){ .g = plain, .logits = logits, .V = V, .seed = 10 * round + i };
+            walk_on_thread(&want[i]);
+            assert_int_equal(w[i].rc, want[i].rc);
+            assert_int_equal(w[i].n, want[i].n);
+            assert_memory_equal(w[i].ids, want[i].ids, w[i].n * sizeof *w[i].ids);
+        }
+        muse_grammar_close(&g);
+        muse_grammar_close(&plain);
+    }
+    free(logits);
+    muse_text_close(&tok);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_regex_enumerated), cmocka_unit_test(test_matches), cmocka_unit_test(test_integers), cmocka_unit_test(test_walks),
-        cmocka_unit_test(test_tokenisations), cmocka_unit_test(test_depth), cmocka_unit_test(test_choices), cmocka_unit_test(test_refused), cmocka_unit_test(test_long_key),
+        cmocka_unit_test(test_tokenisations), cmocka_unit_test(test_depth), cmocka_unit_test(test_choices), cmocka_unit_test(test_refused), cmocka_unit_test(test_long_key), cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
