@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/json.h"
 #include "libmuse/io/safetensors.h"
@@ -302,11 +303,12 @@ int muse_writer_commit(MuseWeightWriter *w, MuseError *err)
 {
     if (w->tensor < w->plan->n) return muse_fail(err, MUSE_ERR_STATE, "tensor \"%.200s\" is not complete", w->plan->items[w->tensor].name);
     int rc = 0;
-    for (uint32_t i = 0; i < w->n_files && rc == 0; i++) {
-        w->bytes += w->files[i].size;
-        rc = muse_outfile_commit(&w->files[i], err);
-    }
-    return rc == 0 && w->n_files > 1 ? muse_outfile_commit(&w->index, err) : rc;
+    uint32_t done = 0;
+    while (done < w->n_files && (rc = muse_outfile_commit(&w->files[done], err)) == 0) w->bytes += w->files[done++].size;
+    if (rc == 0 && w->n_files > 1) rc = muse_outfile_commit(&w->index, err);
+    for (uint32_t i = 0; rc < 0 && i < done; i++)   /* shards without an index are no model */
+        if (w->files[i].target) unlink(w->files[i].target);
+    return rc;
 }
 
 void muse_writer_close(MuseWeightWriter *w)

@@ -54,7 +54,7 @@ int muse_writer_safetensors(MuseWeightWriter *w, const MuseAllocator *a, const c
 int muse_writer_gguf(MuseWeightWriter *w, const MuseAllocator *a, const char *path, const MuseGgufMeta *meta, MuseTensors *plan, MuseError *err);
 /* bytes of the tensor w->tensor. 0; MUSE_ERR_IO: names the file and the cause */
 int muse_writer_data(MuseWeightWriter *w, const void *data, size_t n, MuseError *err);
-/* Put all files in place, the index last. 0; MUSE_ERR_STATE: tensors are not complete; MUSE_ERR_IO. */
+/* Put all files in place, the index last. 0; MUSE_ERR_STATE: tensors are not complete; MUSE_ERR_IO: no shard is left either. */
 int muse_writer_commit(MuseWeightWriter *w, MuseError *err);
 /* What was not committed is removed. */
 void muse_writer_close(MuseWeightWriter *w);

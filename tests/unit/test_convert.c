@@ -437,6 +437,21 @@ static void shards(void **state)
     muse_model_close(&b);
 }
 
+/* a folder where the index should go, made when all is written */
+static void block_index(void *user, uint64_t done, uint64_t total, const char *tensor)
+{
+    (void)user, (void)tensor;
+    if (done == total) assert_int_equal(mkdir(out("late/model.safetensors.index.json"), 0777), 0);
+}
+
+static void shards_without_index(void **state)
+{
+    (void)state;
+    const MuseConvertParams p = { .shard_bytes = 200000, .progress = block_index };
+    assert_int_equal(convert_with(NULL, in("golden/llama3/hf"), out("late"), "f32", p, NULL), MUSE_ERR_IO);
+    assert_int_equal(count_files(out("late"), false), 1);
+}
+
 /* matrices get exactly the blocks that muse_quantize() makes of the values; all else stays */
 static void requantise(void **state)
 {
@@ -852,7 +867,7 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_teardown(f, empty_folder)
     const struct CMUnitTest tests[] = {
-        TEST(published), TEST(there_and_back), TEST(decimal_commas), TEST(text_only_gemma), TEST(folder_types), TEST(shards), TEST(requantise), TEST(threads), TEST(refused), TEST(muse_family), TEST(refused_projectors), TEST(refused_tokenizers), TEST(other_tokenizers),
+        TEST(published), TEST(there_and_back), TEST(decimal_commas), TEST(text_only_gemma), TEST(folder_types), TEST(shards), TEST(shards_without_index), TEST(requantise), TEST(threads), TEST(refused), TEST(muse_family), TEST(refused_projectors), TEST(refused_tokenizers), TEST(other_tokenizers),
         TEST(refused_values), TEST(cancelled), TEST(disk_full), TEST(no_memory),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_folder);
