@@ -49,7 +49,7 @@ static int open_sequence(MuseSession *s, MuseError *err)
     p.max_positions = s->params.max_positions;
     MuseError why = { 0 };   /* err is left alone where the call succeeds */
     const int rc = muse_model_tokenizer(s->model, &p.tokenizer, &why);
-    if (rc < 0 && rc != MUSE_ERR_IO && rc != MUSE_ERR_NOT_FOUND) return muse_fail_copy(err, &why);
+    if (rc < 0 && rc != MUSE_ERR_NOT_FOUND) return muse_fail_copy(err, &why);
     return muse_sequence_open(&s->seq, s->model->rt, &p, err);
 }
 

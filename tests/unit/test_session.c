@@ -7,6 +7,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <pthread.h>
 
 #include "tests/unit/session_util.h"
@@ -694,12 +696,45 @@ static void no_memory(Setup *t)
     muse_session_close(&s[1]);
 }
 
+/* A folder without tokenizer.json takes ids; one whose tokenizer.json can't be read is an error, not a model without tokenizer. */
+static void test_tokenizers(void **state)
+{
+    (void)state;
+    static const char *const files[] = { "config.json", "model.safetensors" };
+    char folder[] = "/tmp/muse-session-XXXXXX", path[4096];
+    assert_non_null(mkdtemp(folder));
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
+        char from[512];
+        snprintf(from, sizeof from, "golden/qwen2/hf/%s", files[i]);
+        assert_int_equal(symlink(path_of(from, ""), path), 0);
+    }
+    MuseModel *m = NULL;
+    MuseSession *s = NULL;
+    assert_int_equal(muse_model_open(&m, NULL, folder, NULL, &err), 0);
+    assert_int_equal(muse_session_open(&s, m, NULL, &err), 0);
+    assert_null(muse_session_tokenizer(s));
+    muse_session_close(&s);
+    muse_model_close(&m);
+    snprintf(path, sizeof path, "%s/tokenizer.json", folder);
+    assert_int_equal(mkdir(path, 0700), 0);   /* there, but not a file that can be read */
+    assert_int_equal(muse_model_open(&m, NULL, folder, NULL, &err), 0);
+    assert_int_equal(muse_session_open(&s, m, NULL, &err), MUSE_ERR_IO);
+    muse_model_close(&m);
+    rmdir(path);
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
+        unlink(path);
+    }
+    rmdir(folder);
+}
+
 static void test_no_memory(void **state) { (void)state; for_models(no_memory); }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_chunks), cmocka_unit_test(test_steps), cmocka_unit_test(test_batches), cmocka_unit_test(test_modes),
         cmocka_unit_test(test_forks), cmocka_unit_test(test_rewinds), cmocka_unit_test(test_truncated), cmocka_unit_test(test_scores), cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_reserves), cmocka_unit_test(test_memory), cmocka_unit_test(test_large), cmocka_unit_test(test_refused), cmocka_unit_test(test_no_memory) };
+        cmocka_unit_test(test_reserves), cmocka_unit_test(test_memory), cmocka_unit_test(test_large), cmocka_unit_test(test_refused), cmocka_unit_test(test_tokenizers), cmocka_unit_test(test_no_memory) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
