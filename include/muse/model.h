@@ -133,7 +133,7 @@ MUSE_API const MuseFamily *muse_model_family(const MuseModel *model);
 /**
  * Open the tokenizer that came with the model: tokenizer.json of the folder, or the metadata of the GGUF file. Any thread.
  * @param out Receives the handle, or NULL. Release with muse_text_close(); may outlive the model.
- * @return as muse_text_open_file(); MUSE_ERR_NOT_FOUND: none came with it; MUSE_ERR_FORMAT also: it has more tokens than the model.
+ * @return as muse_text_open_file(); MUSE_ERR_FORMAT also: it has more tokens than the model.
  */
 MUSE_API int muse_model_open_tokenizer(const MuseModel *model, MuseTextTokenizer **out, MuseError *err);
 

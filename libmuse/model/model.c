@@ -142,7 +142,7 @@ int muse_model_open_tokenizer(const MuseModel *model, MuseTextTokenizer **out, M
     } else {
         char *path = muse_path_beside(&model->rt->alloc, model->path, "tokenizer.json");
         if (!path) return MUSE_NOMEM(err, strlen(model->path) + 16);
-        rc = muse_path_exists(path) ? muse_text_open_file(out, model->rt, path, err) : muse_fail(err, MUSE_ERR_NOT_FOUND, "%s: no such file", path);
+        rc = muse_text_open_file(out, model->rt, path, err);
         muse_free(path);
         if (rc < 0) return rc;
     }
