@@ -20,7 +20,7 @@ static const MuseFamily families[] = {
             .filter = MUSE_FILTER_BICUBIC, .precision = MUSE_PRECISION_TORCH,
             .alpha = MUSE_ALPHA_OVER, .background = { 255, 255, 255 }, .scale = 1.0f / 255,
         },
-        .image_begin = { "<image %u>", -1 }, .image_soft = NO_MARKER, .image_end = NO_MARKER, .image_row_end = NO_MARKER,
+        .image_begin = { "<image %u>", -1 }, .image_soft = NO_MARKER, .image_end = { "</image>", -1 }, .image_row_end = NO_MARKER,
         .audio = {
             .struct_size = sizeof(MuseAudioRule), .kind = MUSE_AUDIO_LOGMEL, .rate = 16000, .window = 400, .hop = 160,
             .mel_bins = 80, .stack = 4, .floor_rule = MUSE_MEL_FLOOR_FIXED, .floor_db = -80, .max_seconds = 30,

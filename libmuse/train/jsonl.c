@@ -91,6 +91,7 @@ static int add_picture(Draft *d, const MuseImage *image, uint32_t budget, bool a
         if (rc == 0) rc = muse_patches_read(patches, 0, plan->n_patches, (float *)(void *)(d->features.data + d->features.len));
         if (rc == 0) d->features.len += bytes;
         if (rc == 0) rc = add_bytes(d, &d->parts, &p, sizeof p);
+        if (rc == 0) rc = add_marker(d, &d->family.image_end, 0, 0);
     }
     muse_patches_close(&patches);
     return rc;

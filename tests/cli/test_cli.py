@@ -241,7 +241,7 @@ class Lines(unittest.TestCase):
         self.assertEqual(len(muse("tokens", "--lines", "-", stdin=plain)[0].splitlines()), 2)
 
     def test_options_are_values_after_text(self):
-        self.assertIn('"--"', muse("tokens", "--text", "--help")[0])
+        self.assertIn('"-"', muse("tokens", "--text", "--help")[0])
 
     def test_bad_line(self):
         _, err = muse("tokens", "--lines", "-", stdin=b"good\n\"broken\n", code=INPUT)

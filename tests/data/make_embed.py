@@ -20,7 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parent / "tiny"
 NEW = 8            # tokens of the greedy continuation
 SEEDS = 400
 GAP = 0.4          # between the first and the second of each step: more than rounding the inputs of linears to bf16 moves
-SPECIALS = ["<pad>", "<bos>", "<eos>"] + [f"<image {k}>" for k in range(1, 9)] + ["<audio>", "</audio>", "<think>", "</think>"]
+SPECIALS = ["<pad>", "<bos>", "<eos>"] + [f"<image {k}>" for k in range(1, 9)] + ["<audio>", "</audio>", "<think>", "</think>", "</image>"]
 
 MUSE = {"model_type": "muse", "muse_version": 1, "vocab_size": len(SPECIALS) + 256, "hidden_size": 40, "intermediate_size": 56, "num_hidden_layers": 2, "num_attention_heads": 4,
         "num_key_value_heads": 2, "head_dim": 12, "max_position_embeddings": 512, "rms_norm_eps": 1e-5, "hidden_act": "silu", "qk_norm": True, "rope_theta": 100.0, "rope_pairs": [3, 2, 1],
@@ -354,6 +354,8 @@ class Layout:
             if self.fuyu and i % across == across - 1:
                 self.items.append((5, self.t, int(y[i]), across, 0, None))
         self.t += 1
+        if not self.fuyu:
+            self.token(SPECIALS.index("</image>"))
         self.spans.append({"kind": "image", "file": file, "source": [picture.shape[1], picture.shape[0]], "grid": [across, int(y[-1]) + 1], "start": start, "count": len(rows)})
 
     def add_audio(self, file, samples):

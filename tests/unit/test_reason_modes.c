@@ -86,7 +86,7 @@ static void set_up(Setup *s, const char *pattern)
     s->agent.thought_tokens = 9;
     s->p.agent = &s->agent;
     s->p.mode = MUSE_MODE_CONTEMPLATING;
-    s->p.seed = 3;
+    s->p.seed = 4;   /* one with which both answers get votes */
     s->parts[0] = (MuseReasonPart){ .modality = MUSE_IMAGE, .image = s->picture };
     s->parts[1] = (MuseReasonPart){ .modality = MUSE_TEXT, .text = "How many?" };
 }
