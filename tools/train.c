@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "tools/cli.h"
+#include "tools/nano/worlds_source.h"
 
 typedef struct Train {
     const char *path, *out;
@@ -257,6 +258,21 @@ static char *folder_of(const char *path)
     return folder;
 }
 
+/* Data that the program makes itself. The tokenizer is the document's: the trainer reads it again. */
+static int open_worlds(NanoSource *s, MuseTextTokenizer **tok, const char *json, size_t size, const char *folder, MuseError *err)
+{
+    char path[4096], name[2048];
+    int rc = nano_plan_read(&s->plan, json, size, err);
+    if (rc <= 0) return rc;
+    if (nano_tokenizer_path(json, size, name, sizeof name) < 0 || snprintf(path, sizeof path, "%s%s%s", name[0] == '/' ? "" : folder, name[0] == '/' ? "" : "/", name) >= (int)sizeof path) {
+        *err = (MuseError){ MUSE_ERR_FORMAT, "\"data\": worlds need a \"tokenizer\", or a \"model\" that is a folder" };
+        return err->code;
+    }
+    rc = muse_text_open_file(tok, NULL, path, err);
+    if (rc == 0) rc = nano_source_open(s, *tok, err);
+    return rc < 0 ? rc : 1;
+}
+
 int cmd_train(Cli *cli)
 {
     Train o = { .terminal = isatty(2) };
@@ -272,7 +288,12 @@ int cmd_train(Cli *cli)
     MuseTrainerParams p;
     muse_trainer_params_init(&p);
     p.folder = folder, p.out = o.out, p.resume = o.resume, p.steps = o.steps;
-    int rc = muse_runtime_open(&o.rt, &cli->runtime, &err);
+    NanoSource worlds = { .n_idle = 0 };
+    MuseTextTokenizer *tokenizer = NULL;
+    const MuseTrainSource source = nano_source(&worlds);
+    int rc = open_worlds(&worlds, &tokenizer, json, size, folder, &err);
+    if (rc > 0) p.source = &source;
+    if (rc >= 0) rc = muse_runtime_open(&o.rt, &cli->runtime, &err);
     if (rc == 0) rc = muse_trainer_open(&o.trainer, o.rt, json, size, &p, &err);
     if (rc == 0) {
         struct sigaction action = { .sa_handler = on_interrupt }, before;
@@ -284,6 +305,8 @@ int cmd_train(Cli *cli)
     else if (cli->json) code = print_json(&o);
     if (rc == 0 && code == EXIT_OK && o.cancelled) code = EXIT_CANCELLED;
     muse_trainer_close(&o.trainer);
+    nano_source_close(&worlds);
+    muse_text_close(&tokenizer);
     muse_runtime_close(&o.rt);
     free(o.speeds);
     free(json);

@@ -220,7 +220,7 @@ static void read_data(MuseTrainConfig *c, MuseReader *r, const char *folder)
         MuseDataConfig *d = &c->data[c->n_data];
         *d = (MuseDataConfig){ .weight = 1, .shuffle = true };
         if (element(&in, r, v, "data")) {
-            ONLY(&in, "jsonl", "random", "weight", "shuffle", "broken");
+            ONLY(&in, "jsonl", "random", "worlds", "weight", "shuffle", "broken");
             c->n_data++;
             muse_read_maybe_u32(&in, "weight", 1, 1000, &d->weight);
             muse_read_maybe_bool(&in, "shuffle", &d->shuffle);
@@ -233,6 +233,8 @@ static void read_data(MuseTrainConfig *c, MuseReader *r, const char *folder)
                 ONLY(&random, "length");
                 muse_read_u32(&random, "length", 2, 1 << 20, &d->length);
                 in.rc = random.rc;
+            } else if (muse_json_get(in.object, "worlds")) {
+                d->kind = MUSE_DATA_CALLER;
             } else {
                 maybe_text(&in, c->alloc, "jsonl", folder, true, &d->path);
                 if (in.rc == 0 && !d->path) muse_read_fail(&in, MUSE_ERR_FORMAT, "jsonl", "is missing (or \"random\")");

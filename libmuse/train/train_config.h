@@ -10,7 +10,8 @@
 
 enum { MUSE_TASKS_MAX = 256, MUSE_DATA_MAX = 16 };
 
-typedef enum MuseDataKind { MUSE_DATA_JSONL, MUSE_DATA_RANDOM } MuseDataKind;
+/* CALLER: made by whoever opens the trainer ("worlds" by the muse program); libmuse does not look at it */
+typedef enum MuseDataKind { MUSE_DATA_JSONL, MUSE_DATA_RANDOM, MUSE_DATA_CALLER } MuseDataKind;
 
 typedef struct MuseDataConfig {
     MuseDataKind kind;

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The keys of a training document that libmuse leaves to the muse program: "data": [{"worlds": {...}}], and what samples must
+ * know of "labels", "tasks", "groups" and "gaze". libmuse has checked, or will check, everything else. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yajl/yajl_tree.h>
+
+#include "tools/nano/worlds_source.h"
+
+typedef struct Reader {
+    MuseError *err;
+    int rc;
+} Reader;
+
+static void __attribute__((format(printf, 2, 3))) refuse(Reader *r, const char *fmt, ...)
+{
+    if (r->rc < 0) return;
+    va_list args;
+    va_start(args, fmt);
+    r->err->code = r->rc = MUSE_ERR_FORMAT;
+    vsnprintf(r->err->text, sizeof r->err->text, fmt, args);
+    va_end(args);
+}
+
+static yajl_val get(yajl_val object, const char *key)
+{
+    for (size_t i = 0; YAJL_IS_OBJECT(object) && i < object->u.object.len; i++)
+        if (strcmp(object->u.object.keys[i], key) == 0) return object->u.object.values[i];
+    return NULL;
+}
+
+/* every key of the object is one of these, once */
+static void only(Reader *r, yajl_val object, const char *where, const char *const *names)
+{
+    if (!YAJL_IS_OBJECT(object)) {
+        refuse(r, "%s is not an object", where);
+        return;
+    }
+    for (size_t i = 0; i < object->u.object.len; i++) {
+        const char *key = object->u.object.keys[i];
+        size_t k = 0;
+        while (names[k] && strcmp(names[k], key) != 0) k++;
+        if (!names[k]) refuse(r, "%s: \"%.60s\" is not a key that is known", where, key);
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(object->u.object.keys[j], key) == 0) refuse(r, "%s: \"%.60s\" stands there twice", where, key);
+    }
+}
+#define ONLY(r, object, where, ...) only(r, object, where, (const char *const[]){ __VA_ARGS__, NULL })
+
+static uint64_t whole(Reader *r, yajl_val object, const char *key, uint64_t low, uint64_t high, uint64_t absent)
+{
+    yajl_val v = get(object, key);
+    if (!v) return absent;
+    if (YAJL_IS_INTEGER(v) && YAJL_GET_INTEGER(v) >= 0 && (uint64_t)YAJL_GET_INTEGER(v) >= low && (uint64_t)YAJL_GET_INTEGER(v) <= high) return (uint64_t)YAJL_GET_INTEGER(v);
+    refuse(r, "worlds: \"%s\" is not a whole number from %llu to %llu", key, (unsigned long long)low, (unsigned long long)high);
+    return absent;
+}
+
+/* 0..n-1: which of the names it is */
+static int choice(Reader *r, yajl_val object, const char *key, const char *const *names, int absent)
+{
+    yajl_val v = get(object, key);
+    if (!v) return absent;
+    for (int i = 0; YAJL_IS_STRING(v) && names[i]; i++)
+        if (strcmp(names[i], v->u.string) == 0) return i;
+    refuse(r, "worlds: \"%s\" is not one of %s, %s ...", key, names[0], names[1]);
+    return absent;
+}
+
+static void text(Reader *r, yajl_val object, const char *key, char *out, size_t size)
+{
+    yajl_val v = get(object, key);
+    if (!v) return;
+    if (YAJL_IS_STRING(v) && v->u.string[0] && strlen(v->u.string) < size) strcpy(out, v->u.string);
+    else refuse(r, "worlds: \"%s\" is not a name of 1 to %zu bytes", key, size - 1);
+}
+
+static int is_task(const char *name)
+{
+    for (size_t i = 0; muse_worlds_name(i); i++) {
+        if (strcmp(muse_worlds_name(i), name) == 0) return 1;
+        for (size_t k = 0; muse_worlds_kind_of(i, k); k++)
+            if (strcmp(muse_worlds_kind_of(i, k), name) == 0) return 1;
+    }
+    return 0;
+}
+
+static void read_mix(Reader *r, yajl_val v, NanoMix *m)
+{
+    static const char *const forms[] = { "mix", "direct", "think", NULL };
+    ONLY(r, v, "worlds.mix", "task", "only", "weight", "form", "min_side", "max_side", "branches", "overview");
+    if (r->rc < 0) return;
+    text(r, v, "task", m->task, sizeof m->task);
+    text(r, v, "only", m->only, sizeof m->only);
+    if (!is_task(m->task)) refuse(r, "worlds.mix: \"%s\" is no world and no kind of question", m->task);
+    muse_worlds_options_init(&m->options);
+    m->weight = (uint32_t)whole(r, v, "weight", 1, 1000, 1);
+    m->options.form = choice(r, v, "form", forms, MUSE_WORLDS_MIX);
+    m->options.min_side = (uint32_t)whole(r, v, "min_side", 64, 1024, 0);
+    m->options.max_side = (uint32_t)whole(r, v, "max_side", m->options.min_side ? m->options.min_side : 64, 1024, 0);
+    m->options.branches = (uint32_t)whole(r, v, "branches", 1, 32, 0);
+    m->options.overview = (uint32_t)whole(r, v, "overview", 16, 1024, 0);
+}
+
+static void read_stage(Reader *r, yajl_val v, int last, NanoStage *s)
+{
+    ONLY(r, v, "worlds.stages", "samples", "mix");
+    yajl_val mix = get(v, "mix");
+    if (!YAJL_IS_ARRAY(mix) || mix->u.array.len < 1 || mix->u.array.len > NANO_MIX_MAX) refuse(r, "worlds.stages: \"mix\" is not a list of 1 to %d", NANO_MIX_MAX);
+    if (r->rc == 0 && last != !get(v, "samples")) refuse(r, "worlds.stages: all but the last have \"samples\", and it has none");
+    s->samples = whole(r, v, "samples", 1, UINT64_C(1) << 48, UINT64_MAX);
+    for (; r->rc == 0 && s->n_mix < mix->u.array.len; s->n_mix++) {
+        read_mix(r, mix->u.array.values[s->n_mix], &s->mix[s->n_mix]);
+        s->round += s->mix[s->n_mix].weight;
+    }
+}
+
+static void read_worlds(Reader *r, NanoPlan *p, yajl_val worlds)
+{
+    static const char *const fonts[] = { "system", "builtin", NULL };
+    ONLY(r, worlds, "worlds", "seed", "fonts", "stages");
+    yajl_val stages = get(worlds, "stages");
+    if (!YAJL_IS_ARRAY(stages) || stages->u.array.len < 1 || stages->u.array.len > NANO_STAGES_MAX) refuse(r, "worlds: \"stages\" is not a list of 1 to %d", NANO_STAGES_MAX);
+    p->seed = whole(r, worlds, "seed", 0, INT64_MAX, 1);
+    p->fonts = choice(r, worlds, "fonts", fonts, MUSE_WORLDS_FONTS_SYSTEM);
+    for (; r->rc == 0 && p->n_stages < stages->u.array.len; p->n_stages++)
+        read_stage(r, stages->u.array.values[p->n_stages], p->n_stages + 1 == stages->u.array.len, &p->stages[p->n_stages]);
+}
+
+/* classes of a head must hold what patches are called */
+static void read_heads(Reader *r, NanoPlan *p, yajl_val heads)
+{
+    static const struct { const char *name; uint32_t classes; } known[NANO_LABELS] = { { "kind", MUSE_WORLDS_KINDS }, { "mark", 37 }, { "color", MUSE_WORLDS_COLORS },
+        { "size", MUSE_WORLDS_SIZES }, { "dx", 41 }, { "dy", 41 } };
+    for (; YAJL_IS_ARRAY(heads) && p->n_heads < heads->u.array.len && r->rc == 0; p->n_heads++) {
+        yajl_val head = heads->u.array.values[p->n_heads], name = get(head, "name");
+        int k = 0;
+        while (k < NANO_LABELS && !(YAJL_IS_STRING(name) && strcmp(name->u.string, known[k].name) == 0)) k++;
+        if (p->n_heads == NANO_HEADS_MAX || k == NANO_LABELS) refuse(r, "labels.heads: worlds have kind, mark, color, size, dx and dy");
+        else if (whole(r, head, "classes", 2, 65536, 0) != known[k].classes) refuse(r, "labels.heads: \"%s\" has %u classes", known[k].name, known[k].classes);
+        else p->heads[p->n_heads] = k;
+    }
+}
+
+static void read_rest(Reader *r, NanoPlan *p, yajl_val doc)
+{
+    yajl_val tasks = get(doc, "tasks"), groups = get(doc, "groups");
+    read_heads(r, p, get(get(doc, "labels"), "heads"));
+    p->gaze = get(doc, "gaze") != NULL;
+    p->n_groups = YAJL_IS_ARRAY(groups) ? (uint32_t)groups->u.array.len : 1;
+    for (; YAJL_IS_ARRAY(tasks) && p->n_tasks < tasks->u.array.len && r->rc == 0; p->n_tasks++) {
+        yajl_val name = tasks->u.array.values[p->n_tasks];
+        if (p->n_tasks == NANO_TASKS_MAX || !YAJL_IS_STRING(name) || strlen(name->u.string) >= sizeof *p->tasks) refuse(r, "\"tasks\" is not a list of at most %d names", NANO_TASKS_MAX);
+        else strcpy(p->tasks[p->n_tasks], name->u.string);
+    }
+}
+
+static yajl_val parse(const char *json, size_t size)
+{
+    char *copy = malloc(size + 1);   /* yajl wants it terminated */
+    if (!copy) return NULL;
+    memcpy(copy, json, size);
+    copy[size] = 0;
+    yajl_val doc = yajl_tree_parse(copy, NULL, 0);
+    free(copy);
+    return doc;
+}
+
+int nano_tokenizer_path(const char *json, size_t size, char *path, size_t cap)
+{
+    yajl_val doc = parse(json, size), v = get(doc, "tokenizer");
+    if (!v) v = get(doc, "model");
+    const int good = YAJL_IS_STRING(v) && strlen(v->u.string) < cap;
+    if (good) strcpy(path, v->u.string);
+    yajl_tree_free(doc);
+    return good ? 0 : MUSE_ERR_NOT_FOUND;
+}
+
+int nano_plan_read(NanoPlan *p, const char *json, size_t size, MuseError *err)
+{
+    Reader r = { err, 0 };
+    yajl_val doc = parse(json, size), data = get(doc, "data"), worlds = NULL;   /* NULL: damaged; libmuse says how */
+    memset(p, 0, sizeof *p);
+    for (size_t i = 0; YAJL_IS_ARRAY(data) && i < data->u.array.len; i++)
+        if (get(data->u.array.values[i], "worlds")) worlds = get(data->u.array.values[i], "worlds");
+    const int has = worlds != NULL;
+    if (has && (data->u.array.len > 1 || data->u.array.values[0]->u.object.len > 1)) refuse(&r, "\"data\": worlds stand alone");
+    if (has && r.rc == 0) read_worlds(&r, p, worlds);
+    if (has && r.rc == 0) read_rest(&r, p, doc);
+    yajl_tree_free(doc);
+    return r.rc < 0 ? r.rc : has;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file worlds_source.h
+ * Worlds as training data: samples of tools/worlds in the positions that the runtime gives the same conversation.
+ *
+ * Each branch stands as muse/chat.h renders it in format muse: `<bos>` pictures question `<think>` thought `</think>` answer
+ * `<eos>`. Sample n is the same in every run, whichever thread makes it. docs/train.md describes the keys. Users: muse train, tests.
+ */
+#ifndef TOOLS_NANO_WORLDS_SOURCE_H
+#define TOOLS_NANO_WORLDS_SOURCE_H
+
+#include <pthread.h>
+
+#include "tools/worlds/worlds.h"
+
+enum { NANO_MIX_MAX = 32, NANO_STAGES_MAX = 16, NANO_HEADS_MAX = 32, NANO_TASKS_MAX = 256, NANO_THREADS_MAX = 65 };
+
+/** What a head of the document's "labels" tells of a patch. */
+enum { NANO_LABEL_KIND, NANO_LABEL_MARK, NANO_LABEL_COLOR, NANO_LABEL_SIZE, NANO_LABEL_DX, NANO_LABEL_DY, NANO_LABELS };
+
+typedef struct NanoMix {
+    char     task[32], only[32];
+    uint32_t weight;            /* samples of it in a round */
+    MuseWorldsOptions options;  /* only: set when a sample is made */
+} NanoMix;
+
+typedef struct NanoStage {
+    uint64_t samples;           /* UINT64_MAX: the rest */
+    uint32_t round;             /* sum of weights */
+    size_t   n_mix;
+    NanoMix  mix[NANO_MIX_MAX];
+} NanoStage;
+
+/** What the document says. Fixed sizes: it is read once. */
+typedef struct NanoPlan {
+    uint64_t  seed;
+    int       fonts;                        /* MUSE_WORLDS_FONTS_* */
+    size_t    n_stages;
+    NanoStage stages[NANO_STAGES_MAX];
+    size_t    n_heads;
+    int       heads[NANO_HEADS_MAX];        /* NANO_LABEL_* */
+    uint32_t  classes[NANO_HEADS_MAX];
+    size_t    n_tasks;
+    char      tasks[NANO_TASKS_MAX][65];
+    uint32_t  n_groups;
+    int       gaze;                         /* the document has "gaze" */
+} NanoPlan;
+
+/** Read a training document. @return 1: its data is worlds; 0: it is not; negative: MUSE_ERR_FORMAT with the key, MUSE_ERR_NOMEM */
+int nano_plan_read(NanoPlan *plan, const char *json, size_t size, MuseError *err);
+
+/** The path of the document's tokenizer: "tokenizer", or "model" if that is a folder. @return 0; MUSE_ERR_NOT_FOUND */
+int nano_tokenizer_path(const char *json, size_t size, char *path, size_t cap);
+
+typedef struct NanoSource {
+    NanoPlan plan;
+    MuseRuntime *rt;                        /* one thread: loaders call from threads of their own */
+    const MuseTextTokenizer *tokenizer;
+    const MuseFamily *family;
+    MuseWorlds *worlds;
+    pthread_mutex_t lock;
+    MuseWorldsMaker *idle[NANO_THREADS_MAX];
+    size_t n_idle;
+    int    has_lock;
+} NanoSource;
+
+/** @param tokenizer Borrowed until close. @return 0; those of muse_worlds_open(); MUSE_ERR_NOMEM. Close also after errors. */
+int  nano_source_open(NanoSource *s, const MuseTextTokenizer *tokenizer, MuseError *err);
+void nano_source_close(NanoSource *s);
+/** For MuseTrainerParams. @param s Borrowed as long as it is used. */
+MuseTrainSource nano_source(NanoSource *s);
+
+/** Which of the mix makes sample `number`. */
+const NanoMix *nano_plan_at(const NanoPlan *plan, uint64_t number);
+
+/** A world's sample as training sample; release with nano_sample_release(). */
+int  nano_sample_make(const NanoSource *s, const MuseWorldsSample *from, MuseTrainSample *out, MuseError *err);
+void nano_sample_release(void *user, MuseTrainSample *sample);
+
+#endif
