@@ -9,6 +9,8 @@
 
 #include "tools/nano/worlds_source.h"
 
+enum { BRACKETS_MAX = 8192 };   /* of objects and lists: the largest document has under 1,000 */
+
 typedef struct Reader {
     MuseError *err;
     int rc;
@@ -157,8 +159,17 @@ static void read_rest(Reader *r, NanoPlan *p, yajl_val doc)
     }
 }
 
+/* yajl frees its tree by recursion, and takes comments: no more brackets than a stack holds, wherever they stand */
+static int too_deep(const char *json, size_t size)
+{
+    size_t brackets = 0;
+    for (size_t i = 0; i < size; i++) brackets += json[i] == '{' || json[i] == '[';
+    return brackets > BRACKETS_MAX;
+}
+
 static yajl_val parse(const char *json, size_t size)
 {
+    if (too_deep(json, size)) return NULL;
     char *copy = malloc(size + 1);   /* yajl wants it terminated */
     if (!copy) return NULL;
     memcpy(copy, json, size);
