@@ -298,6 +298,19 @@ static void test_same_again(void **state)
     s.release(s.user, &b);
 }
 
+/* a sample that no pass can hold is left out */
+static void test_too_long(void **state)
+{
+    (void)state;
+    MuseTrainSource s = nano_source(&source);
+    MuseTrainSample a = { 0 };
+    const uint64_t whole = source.plan.positions;
+    source.plan.positions = 100;
+    assert_int_equal(s.make(s.user, 17, &a, &err), MUSE_AGAIN);
+    assert_null(a.handle);
+    source.plan.positions = whole;
+}
+
 static int begin(void **state)
 {
     (void)state;
@@ -320,6 +333,6 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_branches), cmocka_unit_test(test_never_thinks), cmocka_unit_test(test_plan), cmocka_unit_test(test_refused),
-                                        cmocka_unit_test(test_same_again) };
+                                        cmocka_unit_test(test_same_again), cmocka_unit_test(test_too_long) };
     return cmocka_run_group_tests(tests, begin, end);
 }

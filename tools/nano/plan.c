@@ -151,6 +151,7 @@ static void read_rest(Reader *r, NanoPlan *p, yajl_val doc)
     yajl_val tasks = get(doc, "tasks"), groups = get(doc, "groups");
     read_heads(r, p, get(get(doc, "labels"), "heads"));
     p->gaze = get(doc, "gaze") != NULL;
+    p->positions = whole(r, get(doc, "batch"), "positions", 2, UINT64_C(1) << 48, 4096);   /* libmuse's default */
     p->n_groups = YAJL_IS_ARRAY(groups) ? (uint32_t)groups->u.array.len : 1;
     for (; YAJL_IS_ARRAY(tasks) && p->n_tasks < tasks->u.array.len && r->rc == 0; p->n_tasks++) {
         yajl_val name = tasks->u.array.values[p->n_tasks];

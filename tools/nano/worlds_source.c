@@ -34,6 +34,16 @@ static void put_maker(NanoSource *s, MuseWorldsMaker *maker)
     muse_worlds_maker_close(&maker);
 }
 
+static uint64_t positions(const MuseTrainSample *s)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < s->n_prefix; i++) n += s->prefix[i].n;
+    for (size_t b = 0; b < s->n_branches; b++)
+        for (size_t i = 0; i < s->branches[b].n_parts; i++) n += s->branches[b].parts[i].n;
+    return n;
+}
+
+/* A sample that happens to be longer than a pass is left out, and counted by the trainer: a long run must not end there. */
 static int make(void *user, uint64_t number, MuseTrainSample *out, MuseError *err)
 {
     NanoSource *s = user;
@@ -47,7 +57,9 @@ static int make(void *user, uint64_t number, MuseTrainSample *out, MuseError *er
     rc = muse_worlds_make(maker, mix->task, s->plan.seed, number, &options, &sample, err);
     if (rc == 0) rc = nano_sample_make(s, sample, out, err);
     put_maker(s, maker);
-    return rc;
+    if (rc < 0 || positions(out) <= s->plan.positions) return rc;
+    nano_sample_release(s, out);
+    return MUSE_AGAIN;
 }
 
 MuseTrainSource nano_source(NanoSource *s) { return (MuseTrainSource){ sizeof(MuseTrainSource), make, nano_sample_release, s }; }

@@ -44,6 +44,7 @@ typedef struct NanoPlan {
     char      tasks[NANO_TASKS_MAX][65];
     uint32_t  n_groups;
     int       gaze;                         /* the document has "gaze" */
+    uint64_t  positions;                    /* most of one sample: "batch"."positions" */
 } NanoPlan;
 
 /** Read a training document. @return 1: its data is worlds; 0: it is not; negative: MUSE_ERR_FORMAT with the key, MUSE_ERR_NOMEM */
