@@ -19,7 +19,11 @@ static void *take(Taker *t, size_t n, size_t width, size_t item)
         t->plan.overflow = true;
         return NULL;
     }
-    if (t->arena) return muse_arena_take(t->arena, all, item);
+    if (t->arena) {
+        void *piece = muse_arena_take(t->arena, all, item);
+        if (piece) memset(piece, 0, all * item);   /* products read rows behind the last one: they must hold numbers */
+        return piece;
+    }
     muse_arena_plan(&t->plan, all, item);
     return NULL;
 }
@@ -123,7 +127,6 @@ static int open_buffers(MuseNet *net, MuseError *err)
     if (muse_arena_open(&net->arena, a, &t.plan) < 0) return MUSE_NOMEM(err, t.plan.bytes);
     t.arena = &net->arena;
     take_all(net, &t);
-    memset(net->arena.base, 0, net->arena.cap);   /* products read rows behind the last one: they must hold numbers */
     return 0;
 }
 

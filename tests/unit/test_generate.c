@@ -422,6 +422,7 @@ static void test_refused(void **state)
     assert_int_equal(muse_generate_batch(&s, NULL, 0, r, &err), MUSE_ERR_ARG);
     assert_int_equal(muse_generate_batch(twice, NULL, 2, r, &err), MUSE_ERR_ARG);
     assert_int_equal(muse_generate(empty, &p, r, &err), MUSE_ERR_STATE);
+    muse_generate_result_clear(r);
     MuseSampleParams hot;
     muse_sample_params_init(&hot);
     hot.temperature = -1;
