@@ -34,7 +34,7 @@ static inline float exp_poly(float x)
     const float n = shifted - 12582912.0f;
     const float r = (low - n * 0.693145752f) - n * 1.42860677e-6f;   /* log 2 in two parts */
     const float p = 1 + r * (1 + r * (0.5f + r * (0.166666667f + r * (0.0416666667f + r * (0.00833333333f + r * 0.00138888889f)))));
-    const float e = p * muse_bits_f32((uint32_t)(((int32_t)n + 127) << 23));
+    const float e = p * muse_bits_f32((muse_f32_bits(shifted) - 0x4b400000u + 127) << 23);   /* n from the bits: a NaN has no int */
     return x < -87.0f ? 0 : x != x ? x : e;
 }
 
