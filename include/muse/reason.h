@@ -223,16 +223,6 @@ MUSE_API int muse_agent_score(const MuseAgent *agent, const MuseAgent *answer, d
 /** What is shown for a look at rect: a square round its middle, 1.15 of its larger side, at least 64 pixels, inside the picture. Any thread. */
 MUSE_API MuseRect muse_look_view(uint32_t width, uint32_t height, MuseRect rect);
 
-/** Places as models write them. */
-typedef struct MusePlaceFrame {
-    double range;   ///< of a side: 64 places, 1000 thousandths; 0 = pixels
-    int    y_first; ///< 1: y0, x0, y1, x1
-    int    cells;   ///< 1: the second corner is a cell that belongs to the rectangle
-} MusePlaceFrame;
-
-/** Four numbers to pixels of a picture of this size, cut to it. Any thread. @return 0; MUSE_ERR_ARG: not finite, or nothing of the picture is left */
-MUSE_API int muse_place_rect(const MusePlaceFrame *frame, const double place[4], uint32_t width, uint32_t height, MuseRect *out);
-
 /* ---- votes ---- */
 
 /** One answer in a vote. */

@@ -12,6 +12,7 @@
 #include "libmuse/reason/text.h"
 #include "libmuse/session/session.h"
 #include "muse/reason.h"
+#include "muse/trace.h"
 
 enum { MUSE_STOP_IDS_MAX = 64, MUSE_EXACT_MAX = 4 };
 

@@ -12,7 +12,6 @@ static const char look_schema[] =
     "{\"type\":\"object\",\"properties\":{\"image\":{\"type\":\"integer\",\"description\":\"number of the picture, from 1\"},"
     "\"box\":{\"type\":\"array\",\"items\":{\"type\":\"integer\"},\"description\":\"ymin, xmin, ymax, xmax in thousandths of the picture\"}},"
     "\"required\":[\"box\"]}";
-static const MusePlaceFrame look_frame = { .range = 1000, .y_first = 1 };
 
 int muse_agent_offer_look(MuseChat *chat, MuseError *err)
 {
@@ -108,8 +107,9 @@ static int look(MuseAgent *a, const MuseAskedCall *c, Result *r, MuseError *err)
     const MusePicture from = a->pictures[number - 1];
     MuseRect rect;
     muse_image_info(from.image, &info);
-    if (muse_place_rect(&look_frame, place, info.width, info.height, &rect) < 0) {
-        snprintf(r->error, sizeof r->error, "nothing lies inside this box: corners are ymin, xmin, ymax, xmax, from 0 to 1000");
+    const MuseCoords coords = muse_coords_thousand((MuseRect){ 0, 0, info.width, info.height }, 1);
+    if (muse_coords_to_rect(&coords, place, 4, &rect, NULL) < 0) {   /* a box that leaves the picture is not cut in silence */
+        snprintf(r->error, sizeof r->error, "this box has no area or leaves the picture: corners are ymin, xmin, ymax, xmax, from 0 to 1000");
         return 0;
     }
     r->step.image = r->origin = from.origin;

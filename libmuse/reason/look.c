@@ -23,10 +23,11 @@ bool muse_agent_place(const MuseAgent *a, int kind, MuseRect *out)
     const MuseChain *c = &a->chain;
     const int second = kind == MUSE_REASON_POINT ? 0 : 2;
     const double place[4] = { c->v[0], c->v[1], c->v[second], c->v[second + 1] };
-    const MusePlaceFrame frame = { .range = a->shared->words.n_places, .cells = 1 };
+    const double n = a->shared->words.n_places;
     MuseImageInfo info;
     muse_image_info(a->pictures[c->image - 1].image, &info);
-    return muse_place_rect(&frame, place, info.width, info.height, out) == 0;
+    const MuseCoords coords = { .frame = { 0, 0, info.width, info.height }, .units_x = n, .units_y = n, .whole = 1 };
+    return muse_coords_to_rect(&coords, place, 4, out, NULL) == 0;
 }
 
 /* positions that a picture of this size takes, markers included */
@@ -138,12 +139,12 @@ static int locate(const MuseAgent *a, uint32_t image, MuseRect *rect, uint32_t *
     for (*number = 1; *number <= a->n_pictures && a->pictures[*number - 1].origin != image; ++*number) continue;
     if (image < 1 || *number > a->n_pictures) return muse_fail(err, MUSE_ERR_ARG, "there is no picture %u among the parts", image);
     const MuseImage *picture = a->pictures[*number - 1].image;
-    const MusePlaceFrame pixels = { 0 };
     muse_image_info(picture, &info);
     const MuseRect r = from_original(picture, *rect);
-    const double place[4] = { r.x0, r.y0, r.x1, r.y1 };
-    if (muse_place_rect(&pixels, place, info.width, info.height, rect) < 0)
-        return muse_fail(err, MUSE_ERR_ARG, "nothing of the rectangle %g, %g .. %g, %g lies inside picture %u", place[0], place[1], place[2], place[3], image);
+    const MuseRect cut = { fmax(r.x0, 0), fmax(r.y0, 0), fmin(r.x1, info.width), fmin(r.y1, info.height) };   /* as muse_image_region() */
+    if (!isfinite(r.x0 + r.y0 + r.x1 + r.y1) || !(cut.x0 < cut.x1 && cut.y0 < cut.y1))
+        return muse_fail(err, MUSE_ERR_ARG, "nothing of the rectangle %g, %g .. %g, %g lies inside picture %u", r.x0, r.y0, r.x1, r.y1, image);
+    *rect = cut;
     return 0;
 }
 

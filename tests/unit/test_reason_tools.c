@@ -261,7 +261,7 @@ static void bad_looks(void **state)
 {
     static const struct { const char *call, *want; } t[] = {
         { "look{box:[1,2,3]}", "box must be four numbers" }, { "look{}", "box must be four numbers" }, { "look{box:[0,0,9,9],image:3}", "there are pictures 1 to 1" },
-        { "look{box:[500,0,100,9]}", "nothing lies inside" }, { "look{box:[0,0,9,9],image:0}", "there are pictures" }, { "fly{}", "there is no tool" },
+        { "look{box:[500,0,100,9]}", "has no area or leaves the picture" }, { "look{box:[500,0,1100,9]}", "has no area or leaves the picture" }, { "look{box:[0,0,9,9],image:0}", "there are pictures" }, { "fly{}", "there is no tool" },
     };
     (void)state;
     MuseModel *m = gemma();
