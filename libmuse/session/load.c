@@ -13,6 +13,8 @@
 typedef struct Kept {
     MuseImage *image;
     MuseAudio *audio;
+    uint64_t   uses;                  /* spans of the picture that are still to be read */
+    MuseHeldPicture held;
 } Kept;
 
 typedef struct Loader {
@@ -26,6 +28,7 @@ typedef struct Loader {
     uint8_t  hash[MUSE_HASH_BYTES];   /* of the sequence */
     Kept    *kept;                    /* [n_kept] */
     uint64_t n_kept;
+    uint64_t held;                    /* bytes of pixels */
 } Loader;
 
 static int damaged(const Loader *l, const char *what) { return muse_fail(l->err, MUSE_ERR_FORMAT, "damaged: %s", what); }
@@ -219,7 +222,23 @@ static int read_rows(Loader *l, MuseBytes *b)
     return rc;
 }
 
-static int read_image(Loader *l, MuseBytes *b, const Kept *kept)
+/* The picture's pixels from its first span to its last, if there are several and memory for it is left */
+static int hold(Loader *l, Kept *kept)
+{
+    const uint64_t bytes = (uint64_t)kept->image->head.width * kept->image->head.height * kept->image->head.samples;
+    if (kept->uses < 2 || kept->held.root || l->held + bytes > MUSE_SAVED_HELD_BYTES) return 0;
+    const int rc = muse_picture_hold(&kept->held, kept->image, l->err);
+    if (kept->held.root) l->held += bytes;
+    return rc;
+}
+
+static void let_go(Loader *l, Kept *kept)
+{
+    if (kept->held.root) l->held -= kept->held.root->source.size;
+    muse_picture_release(&kept->held);
+}
+
+static int read_image(Loader *l, MuseBytes *b, Kept *kept)
 {
     MuseImageOptions o;
     muse_image_options_init(&o);
@@ -228,9 +247,15 @@ static int read_image(Loader *l, MuseBytes *b, const Kept *kept)
     if (b->failed || !kept->image) return damaged(l, "a picture without original");
     if (x + width > kept->image->seen.width || y + height > kept->image->seen.height) return damaged(l, "a region outside of its picture");
     MuseImage *seen = NULL;
-    int rc = muse_image_region(&seen, kept->image, (MuseRect){ x, y, x + width, y + height }, l->err);
+    MuseImagePlan plan;
+    int rc = muse_image_plan(&l->s->seq->family.image, (uint32_t)width, (uint32_t)height, o.budget, &plan, l->err);
+    if (rc == 0 && plan.n_patches > l->length - l->s->seq->length) rc = damaged(l, "a picture with more patches than there are positions");
+    if (rc == 0) rc = hold(l, kept);
+    if (rc == 0) rc = muse_image_region(&seen, kept->image, (MuseRect){ x, y, x + width, y + height }, l->err);
     if (rc == 0) rc = muse_sequence_append_image(l->s->seq, seen, &o, l->err);
     muse_image_close(&seen);
+    if (kept->uses <= 1) let_go(l, kept);
+    kept->uses -= kept->uses > 0;
     return rc;
 }
 
@@ -254,10 +279,37 @@ static int read_span(Loader *l, MuseBytes *b, uint64_t k)
     if (modality == MUSE_ROWS) return read_rows(l, b);
     if (modality == MUSE_TEXT) return read_text(l, b);
     const uint32_t original = muse_bytes_u32le(b);
+    if (l->s->seq->length > l->length) return damaged(l, "more parts than positions");
     if (modality > MUSE_ROWS || b->failed || original >= l->n_kept) return damaged(l, "a span of unknown kind or without original");
     const int rc = modality == MUSE_IMAGE ? read_image(l, b, &l->kept[original]) : read_audio(l, &l->kept[original]);
     if (rc < 0 || memcmp(l->s->seq->spans[l->s->seq->n_spans - 1].info.hash, hash, MUSE_HASH_BYTES) == 0) return rc;
     return muse_fail(l->err, MUSE_ERR_UNSUPPORTED, "part %llu: its original gives other features here than where the session was saved", (unsigned long long)k);
+}
+
+/* Before anything is decoded: which pictures the spans are of, and what that costs. What can't be read ends it: read_span() says why. */
+static int survey(Loader *l, MuseBytes b)
+{
+    uint64_t pixels = 0;
+    for (uint64_t k = 0; k < l->n_spans && !b.failed; k++) {
+        const uint32_t modality = muse_bytes_u32le(&b);
+        muse_bytes_take(&b, MUSE_HASH_BYTES);
+        if (modality == MUSE_TEXT || modality == MUSE_ROWS) {   /* two numbers: marker and flags, then ids; or rows, then their width */
+            const uint64_t first = muse_bytes_u64le(&b), second = muse_bytes_u64le(&b), n = modality == MUSE_TEXT ? 1 : first;
+            if (second && n > muse_bytes_left(&b) / 4 / second) return 0;
+            muse_bytes_take(&b, n * second * 4);
+            continue;
+        }
+        const uint32_t original = muse_bytes_u32le(&b);
+        if (modality == MUSE_AUDIO) continue;   /* its positions bound it: read_audio() */
+        uint32_t window[5];
+        for (size_t i = 0; i < 5; i++) window[i] = muse_bytes_u32le(&b);
+        if (modality != MUSE_IMAGE || b.failed || original >= l->n_kept || !l->kept[original].image) return 0;
+        Kept *kept = &l->kept[original];
+        if (window[3] > kept->image->seen.width || window[4] > kept->image->seen.height) return 0;
+        pixels += muse_saved_cost(kept->image, (uint64_t)window[3] * window[4], kept->uses++ == 0);
+        if (pixels > MUSE_SAVED_PIXELS_MAX) return muse_fail(l->err, MUSE_ERR_LIMIT, "part %llu: over %llu pixels would be decoded", (unsigned long long)k, (unsigned long long)MUSE_SAVED_PIXELS_MAX);
+    }
+    return 0;
 }
 
 static int read_spans(Loader *l)
@@ -265,6 +317,7 @@ static int read_spans(Loader *l)
     MuseBytes b = { 0 };
     uint8_t hash[MUSE_HASH_BYTES];
     int rc = open_section(l, MUSE_SAVED_SPAN, &b);
+    if (rc == 0) rc = survey(l, b);
     for (uint64_t k = 0; rc == 0 && k < l->n_spans; k++) rc = read_span(l, &b, k);   /* each takes bytes: their number bounds it */
     if (rc == 0) rc = close_section(l, &b, MUSE_SAVED_SPAN);
     if (rc < 0) return rc;
@@ -344,6 +397,7 @@ int muse_session_read(MuseSession **out, MuseModel *model, const void *bytes, si
     if (!muse_saved_byte_order()) return muse_fail(err, MUSE_ERR_UNSUPPORTED, "sessions are restored on little-endian machines only");
     const int rc = read_all(&l, params);
     for (uint64_t i = 0; l.kept && i < l.n_kept; i++) {
+        let_go(&l, &l.kept[i]);   /* before the session's own references are all that is left */
         muse_image_close(&l.kept[i].image);
         muse_audio_close(&l.kept[i].audio);
     }

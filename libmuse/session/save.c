@@ -159,6 +159,14 @@ static uint32_t number_of(const Writer *w, const void *original)
     return i;
 }
 
+bool muse_saved_holds(const MuseImage *root) { return (uint64_t)root->head.width * root->head.height * root->head.samples <= MUSE_SAVED_HELD_BYTES; }
+
+uint64_t muse_saved_cost(const MuseImage *root, uint64_t cut, bool first)
+{
+    const uint64_t all = (uint64_t)root->head.width * root->head.height;
+    return !muse_saved_holds(root) ? all : first ? all + cut : cut;
+}
+
 /* What restoring would refuse, by the default limits of MuseImageParams and MuseAudioParams, is refused here. */
 static int check_original(const MuseSpan *span, size_t k, MuseError *err)
 {
@@ -174,6 +182,7 @@ static int check_original(const MuseSpan *span, size_t k, MuseError *err)
 static int list_kept(Writer *w)
 {
     const MuseSequence *seq = w->s->seq;
+    uint64_t pixels = 0;
     w->kept = muse_alloc_array(&seq->rt->alloc, seq->n_spans + 1, sizeof *w->kept);
     if (!w->kept) return MUSE_NOMEM(w->err, (seq->n_spans + 1) * sizeof *w->kept);
     for (size_t k = 0; k < seq->n_spans; k++) {
@@ -184,7 +193,10 @@ static int list_kept(Writer *w)
         const void *original = original_of(span);
         if (!original) continue;
         w->kept[w->n_kept] = original;
-        w->n_kept += number_of(w, original) == w->n_kept;
+        const bool first = number_of(w, original) == w->n_kept;
+        w->n_kept += first;
+        if (span->image) pixels += muse_saved_cost(original, (uint64_t)span->image->seen.width * span->image->seen.height, first);
+        if (pixels > MUSE_SAVED_PIXELS_MAX) return muse_fail(w->err, MUSE_ERR_LIMIT, "part %zu: restoring would decode over %llu pixels", k, (unsigned long long)MUSE_SAVED_PIXELS_MAX);
     }
     return 0;
 }

@@ -19,6 +19,15 @@ enum { MUSE_SAVED_VERSION = 1 };
 enum { MUSE_KEPT_FILE = 1, MUSE_KEPT_PIXELS = 2, MUSE_KEPT_SOUND = 3, MUSE_KEPT_PCM_S16 = 4, MUSE_KEPT_PCM_F32 = 5 };   /* kinds of originals */
 enum { MUSE_SPAN_FROM_TEXT = 1, MUSE_SPAN_GROWS = 2 };                                                                  /* flags of a text */
 
+/* Restoring makes features again. A picture whose pixels fit is decoded once and held while its spans are read, others are decoded for each
+ * span; what all spans of a file ask for is limited, when saving and before anything is decoded. */
+#define MUSE_SAVED_HELD_BYTES ((uint64_t)1 << 28)    /* 89 megapixels of RGB; all held pictures together */
+#define MUSE_SAVED_PIXELS_MAX ((uint64_t)1 << 34)    /* one to two minutes of decoding */
+
+/* Pixels that a span's `cut` pixels of this root cost; first: no span before was of it. Below 2^30 */
+uint64_t muse_saved_cost(const MuseImage *root, uint64_t cut, bool first);
+bool     muse_saved_holds(const MuseImage *root);
+
 void muse_saved_hash_init(MuseHash *h);
 /* Geometry, and sampled bytes of every tensor: equal for two models only if they compute the same, as far as samples tell. */
 void muse_model_fingerprint(const MuseModel *m, uint8_t out[MUSE_HASH_BYTES]);

@@ -14,13 +14,14 @@
 
 #define COUNT_OF(a) (sizeof (a) / sizeof *(a))
 
-/* an allocator that counts bytes, and fails at the n-th call */
-typedef struct Meter { size_t live, peak; long calls, fail_at; } Meter;
+/* an allocator that counts bytes, and how often it is asked for `watch` of them, and fails at the n-th call */
+typedef struct Meter { size_t live, peak; long calls, fail_at; size_t watch, watched; } Meter;
 
 static inline void *meter_alloc(void *user, size_t size)
 {
     Meter *m = user;
     if (++m->calls == m->fail_at) return NULL;
+    m->watched += size == m->watch;
     size_t *p = malloc(size + 64);
     if (!p) return NULL;
     *p = size;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Saved sessions: restored in a new process they go on bit for bit; damage, other models and modes, full disks and missing memory
- * are errors; originals are there for another look; nothing of them reaches a shared cache. */
+ * are errors, and so is a file that asks for endless work; originals are there for another look; nothing of them reaches a shared cache. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -385,6 +385,117 @@ static void test_refused(void **state)
     setup_close(&t);
 }
 
+/* ---- what restoring may cost ---- */
+
+static void put(MuseBuf *b, const void *bytes, size_t n) { assert_int_equal(muse_buf_append(b, bytes, n), 0); }
+
+/* a section of its own contents, sealed */
+static void put_section(MuseBuf *b, const char *tag, const void *bytes, size_t n)
+{
+    const uint64_t size = n;
+    uint8_t hash[32];
+    MuseHash h;
+    const size_t at = b->len;
+    put(b, tag, 4);
+    put(b, &size, 8);
+    put(b, bytes, n);
+    muse_saved_hash_init(&h);
+    muse_hash_add(&h, b->data + at, 12 + n);
+    muse_hash_done(&h, hash);
+    put(b, hash, 32);
+}
+
+static uint32_t crc32_of(const uint8_t *p, size_t n)   /* of PNG chunks */
+{
+    uint32_t crc = UINT32_MAX;
+    for (size_t i = 0; i < n; i++) {
+        crc ^= p[i];
+        for (int k = 0; k < 8; k++) crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
+    }
+    return ~crc;
+}
+
+static void put_be(uint8_t *at, uint32_t v)
+{
+    for (int i = 0; i < 4; i++) at[i] = (uint8_t)(v >> (24 - 8 * i));
+}
+
+/* A file whose only picture says that it has side x side pixels, and n parts that show all of them. */
+static int try_parts(MuseModel *m, const Saved *s, uint32_t side, uint64_t n)
+{
+    enum { H = 4 + 4 + 32, KEPT_BYTES = 48, IHDR = KEPT_BYTES + 12 };
+    MuseBuf b = { .alloc = NULL }, spans = { .alloc = NULL };
+    uint8_t *kept = s->data + s->at[1] + 12, *span = s->data + s->at[2] + 12;
+    const size_t n_span = s->at[3] - s->at[2] - 12 - 32;
+    memcpy(s->data + s->at[0] + 12 + H + 40, &n, 8);
+    for (size_t i = 0; i < 2; i++) {
+        memcpy(kept + 4 + 4 * i, &side, 4);
+        put_be(kept + IHDR + 4 + 4 * i, side);
+        memcpy(span + 4 + 32 + 4 + 12 + 4 * i, &side, 4);
+    }
+    put_be(kept + IHDR + 4 + 13, crc32_of(kept + IHDR, 4 + 13));
+    for (uint64_t i = 0; i < n; i++) put(&spans, span, n_span);
+    put(&b, s->data, 12);
+    for (size_t i = 0; i < 5; i++)
+        put_section(&b, (const char *)s->data + s->at[i], i == 2 ? spans.data : s->data + s->at[i] + 12, i == 2 ? spans.len : s->at[i + 1] - s->at[i] - 12 - 32);
+    const int rc = try_bytes(m, b.data, b.len);
+    muse_buf_clear(&b);
+    muse_buf_clear(&spans);
+    return rc;
+}
+
+/* Refused before anything is decoded: the picture's data is a few bytes, so that decoding it would be MUSE_ERR_FORMAT. */
+static void test_costly(void **state)
+{
+    (void)state;
+    Setup t;
+    MuseImage *img = NULL;
+    setup_open(&t, "tiny/muse/hf");
+    MuseSession *s = session_open(t.model, NULL);
+    assert_int_equal(muse_image_open_file(&img, t.rt, path_of("tiny/muse/cases/image-audio-text/", "image0.png"), NULL, &err), 0);
+    assert_int_equal(muse_sequence_append_image(s->seq, img, NULL, &err), 0);
+    muse_image_close(&img);
+    assert_int_equal(muse_session_save(s, file, &err), 0);
+    Saved saved = load_saved();
+    assert_int_equal(try_parts(t.model, &saved, 16384, 65), MUSE_ERR_LIMIT);   /* 2^28 pixels each, too many to hold */
+    assert_int_equal(try_parts(t.model, &saved, 16384, 64), MUSE_ERR_FORMAT);
+    assert_int_equal(try_parts(t.model, &saved, 8192, 256), MUSE_ERR_LIMIT);   /* held: 2^26 once and for each part */
+    assert_int_equal(try_parts(t.model, &saved, 8192, 255), MUSE_ERR_FORMAT);
+    free(saved.data);
+    muse_session_close(&s);
+    setup_close(&t);
+}
+
+/* A picture file is decoded once for all parts that are cut from it, and its pixels are not kept. */
+static void test_decoded_once(void **state)
+{
+    (void)state;
+    Setup t;
+    MuseImage *img = NULL, *cut;
+    setup_open(&t, "tiny/muse/hf");
+    MuseSession *s = session_open(t.model, NULL);
+    assert_int_equal(muse_image_open_file(&img, t.rt, path_of("tiny/muse/cases/image-audio-text/", "image0.png"), NULL, &err), 0);
+    t.meter.watch = 16 * 12 * 3 + 128;   /* all pixels, as the allocator is asked for them */
+    assert_int_equal(muse_sequence_append_image(s->seq, img, NULL, &err), 0);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(muse_image_region(&cut, img, (MuseRect){ (double)i, 1, 9, 8 }, &err), 0);
+        assert_int_equal(muse_sequence_append_image(s->seq, cut, NULL, &err), 0);
+        muse_image_close(&cut);
+    }
+    muse_image_close(&img);
+    const size_t others = t.meter.watched;   /* of the same size by chance */
+    prefill(s);
+    assert_int_equal(muse_session_save(s, file, &err), 0);
+    t.meter.watched = 0;
+    MuseSession *r = restore(t.model, file);
+    assert_int_equal(t.meter.watched, others + 1);
+    assert_string_equal(muse_picture_root(r->seq->spans[0].image)->source.reader->name, "png");
+    assert_true(logits_off(r, logits_copy(s)) <= 0);
+    muse_session_close(&s);
+    muse_session_close(&r);
+    setup_close(&t);
+}
+
 /* ---- disk and memory ---- */
 
 static void test_disk(void **state)
@@ -500,7 +611,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest one[] = { cmocka_unit_test(child) };
     if (argc == 3) return cmocka_run_group_tests(one, NULL, NULL);
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_new_process), cmocka_unit_test(test_same_sequence), cmocka_unit_test(test_states), cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_lies), cmocka_unit_test(test_refused), cmocka_unit_test(test_disk), cmocka_unit_test(test_no_memory), cmocka_unit_test(test_cache) };
+        cmocka_unit_test(test_lies), cmocka_unit_test(test_refused), cmocka_unit_test(test_costly), cmocka_unit_test(test_decoded_once), cmocka_unit_test(test_disk), cmocka_unit_test(test_no_memory), cmocka_unit_test(test_cache) };
     const int rc = cmocka_run_group_tests(tests, NULL, NULL);
     unlink(file);
     unlink(other);

@@ -60,8 +60,8 @@ MuseImage *muse_image_ref(MuseImage *img)
     return img;
 }
 
-/* All pixels as stored, in place of the file: MUSE_KEEP_PIXELS. */
-static int keep_pixels(MuseImage *img, MuseDecoder *d, MuseError *err)
+/* All pixels as stored; *source: where they lie. Release *out. */
+static int decode_all(uint8_t **out, MusePictureSource *source, const MuseImage *img, MuseDecoder *d, MuseError *err)
 {
     const size_t stride = (size_t)img->head.width * img->head.samples;
     uint8_t *pixels = muse_alloc_array(&img->rt->alloc, img->head.height, stride);
@@ -76,10 +76,22 @@ static int keep_pixels(MuseImage *img, MuseDecoder *d, MuseError *err)
         muse_free(pixels);
         return rc;
     }
+    *out = pixels;
+    *source = (MusePictureSource){ &muse_pixels_reader, pixels, stride * all.height, stride, img->head };
+    return 0;
+}
+
+/* In place of the file: MUSE_KEEP_PIXELS. */
+static int keep_pixels(MuseImage *img, MuseDecoder *d, MuseError *err)
+{
+    uint8_t *pixels;
+    MusePictureSource source;
+    const int rc = decode_all(&pixels, &source, img, d, err);
+    if (rc < 0) return rc;
     muse_file_close(&img->file);
     muse_free(img->owned);
     img->owned = pixels;
-    img->source = (MusePictureSource){ &muse_pixels_reader, pixels, stride * all.height, stride, img->head };
+    img->source = source;
     return 0;
 }
 
@@ -377,6 +389,31 @@ int muse_picture_rows(const MuseImage *img, const MuseRowsSpec *spec, MuseRowsFn
     muse_picture_decoder_close(&d);
     close_blocks(&q);
     return rc;
+}
+
+int muse_picture_hold(MuseHeldPicture *h, MuseImage *root, MuseError *err)
+{
+    const MuseDecodeJob job = { root->rt, &root->source, root->max_pixels, NULL, NULL };
+    MusePictureSource source;
+    MuseDecoder d = { 0 };
+    *h = (MuseHeldPicture){ 0 };
+    if (root->source.reader == &muse_pixels_reader) return 0;
+    int rc = muse_picture_decoder_open(&d, &job, err);
+    if (rc == 0 && !same_head(&d.head, &root->head)) rc = muse_fail(err, MUSE_ERR_FORMAT, "the file changed after it was opened");
+    if (rc == 0) rc = decode_all(&h->pixels, &source, root, &d, err);
+    muse_picture_decoder_close(&d);
+    if (rc < 0) return rc;
+    h->source = root->source;
+    h->root = root;
+    root->source = source;
+    return 0;
+}
+
+void muse_picture_release(MuseHeldPicture *h)
+{
+    if (h->root) h->root->source = h->source;
+    muse_free(h->pixels);
+    *h = (MuseHeldPicture){ 0 };
 }
 
 typedef struct RgbTarget {

@@ -41,6 +41,17 @@ MuseStoredImage muse_image_store(const MuseImage *img);
  * muse_image_open_memory(). */
 int muse_image_from_stored(MuseImage **out, MuseRuntime *rt, const MuseStoredImage *stored, MuseError *err);
 
+/* While a root is held, its pixels come out of memory: for many cuts of one picture. Nobody else may use it meanwhile. */
+typedef struct MuseHeldPicture {
+    MuseImage *root;           /* NULL: nothing is held */
+    MusePictureSource source;  /* its own */
+    uint8_t   *pixels;
+} MuseHeldPicture;
+
+/* Decodes all of root. 0 (kept pixels need no holding and stay as they are); as muse_image_read_rgb(). */
+int  muse_picture_hold(MuseHeldPicture *h, MuseImage *root, MuseError *err);
+void muse_picture_release(MuseHeldPicture *h);
+
 /* How rows are wanted. */
 typedef struct MuseRowsSpec {
     bool          keep_grey;   /* grey pictures: 1 sample a pixel, not 3 */
