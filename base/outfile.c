@@ -82,10 +82,17 @@ int muse_outfile_write(MuseOutFile *f, const void *data, size_t n, MuseError *er
     return 0;
 }
 
-int muse_outfile_commit(MuseOutFile *f, MuseError *err)
+int muse_outfile_finish(MuseOutFile *f, MuseError *err)
 {
     f->open = false;
-    if (close(f->fd) != 0 || (f->temp && rename(f->temp, f->target) != 0)) return muse_fail(err, MUSE_ERR_IO, "%s: can't write: %s", f->path, strerror(errno));
+    return close(f->fd) == 0 ? 0 : muse_fail(err, MUSE_ERR_IO, "%s: can't write: %s", f->path, strerror(errno));
+}
+
+int muse_outfile_commit(MuseOutFile *f, MuseError *err)
+{
+    const int rc = f->open ? muse_outfile_finish(f, err) : 0;
+    if (rc < 0) return rc;
+    if (f->temp && rename(f->temp, f->target) != 0) return muse_fail(err, MUSE_ERR_IO, "%s: can't write: %s", f->path, strerror(errno));
     muse_free(f->temp);
     f->temp = NULL;
     return 0;

@@ -21,7 +21,9 @@ typedef struct MuseOutFile {
 int muse_outfile_open(MuseOutFile *f, const MuseAllocator *a, const char *path, MuseError *err);
 /* 0; MUSE_ERR_IO with path, byte and cause (a full disk) */
 int muse_outfile_write(MuseOutFile *f, const void *data, size_t n, MuseError *err);
-/* Put it in place. 0; MUSE_ERR_IO. Close after it, whatever it returned. */
+/* All is written: gives the descriptor back; only commit or close may follow. 0; MUSE_ERR_IO. */
+int muse_outfile_finish(MuseOutFile *f, MuseError *err);
+/* Put it in place, finished or not. 0; MUSE_ERR_IO. Close after it, whatever it returned. */
 int muse_outfile_commit(MuseOutFile *f, MuseError *err);
 /* Without a commit before, nothing is left of it. Accepts a zeroed or closed one. */
 void muse_outfile_close(MuseOutFile *f);

@@ -249,6 +249,7 @@ static int write_index(MuseWeightWriter *w, MuseError *err)
     int rc = path && index_text(&text, w->plan, w->n_files) == 0 ? 0 : MUSE_NOMEM(err, text.len);
     if (rc == 0) rc = muse_outfile_open(&w->index, w->alloc, path, err);
     if (rc == 0) rc = muse_outfile_write(&w->index, text.data, text.len, err);
+    if (rc == 0) rc = muse_outfile_finish(&w->index, err);
     muse_free(path);
     muse_buf_clear(&text);
     return rc;
@@ -286,7 +287,9 @@ static int next_tensor(MuseWeightWriter *w, MuseError *err)
         const uint32_t part = w->plan->items[w->tensor].part;
         w->tensor++;
         w->done = 0;
-        if (rc == 0 && w->tensor < w->plan->n && w->plan->items[w->tensor].part != part) rc = open_shard(w, part + 1, err);
+        if (rc < 0 || w->tensor == w->plan->n || w->plan->items[w->tensor].part == part) continue;
+        rc = muse_outfile_finish(&w->files[part], err);
+        if (rc == 0) rc = open_shard(w, part + 1, err);
     }
     return rc;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writing weight files, tensor after tensor: safetensors in one file or shards with their index, and GGUF version 3. Files appear
- * whole or not at all. Users: libmuse/convert, tests; later the checkpoints of training. */
+ * whole or not at all; one at a time is open. Users: libmuse/convert, tests; later the checkpoints of training. */
 #ifndef LIBMUSE_IO_WEIGHTS_WRITE_H
 #define LIBMUSE_IO_WEIGHTS_WRITE_H
 

@@ -2,6 +2,7 @@
 /* libmuse/convert: the golden checkpoints into GGUF and back, against the published GGUF files; number types against ops/quant;
  * files beside the weights; what is refused; cancelling, a full disk and allocations that fail leave nothing behind. */
 #include <dirent.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -430,6 +431,16 @@ static void shards(void **state)
     muse_model_close(&m);
     if (convert_with(NULL, in("golden/llama3/hf"), out("each"), "f32", (MuseConvertParams){ .shard_bytes = 1 }, &info) < 0) fail_msg("%s", err.text);
     assert_int_equal(info.n_files, info.n_tensors);   /* a tensor is never cut */
+    assert_true(info.n_files > 30);
+    const int next = open("/dev/null", O_RDONLY);   /* with room for a few more files only */
+    struct rlimit old, few;
+    close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    few = (struct rlimit){ (rlim_t)next + 6, old.rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    const int rc = convert_with(NULL, in("golden/llama3/hf"), out("few"), "f32", (MuseConvertParams){ .shard_bytes = 1 }, &info);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    if (rc < 0) fail_msg("%s", err.text);
     convert(out("s"), out("joined"), "bf16", NULL);   /* and back into one file */
     MuseModel *a = open_model(in("golden/llama3/hf"), NULL), *b = open_model(out("joined"), NULL);
     check_same_weights(a, b);
