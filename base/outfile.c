@@ -93,9 +93,16 @@ int muse_outfile_commit(MuseOutFile *f, MuseError *err)
     const int rc = f->open ? muse_outfile_finish(f, err) : 0;
     if (rc < 0) return rc;
     if (f->temp && rename(f->temp, f->target) != 0) return muse_fail(err, MUSE_ERR_IO, "%s: can't write: %s", f->path, strerror(errno));
+    f->placed = f->temp != NULL;
     muse_free(f->temp);
     f->temp = NULL;
     return 0;
+}
+
+void muse_outfile_take_back(MuseOutFile *f)
+{
+    if (f->placed) unlink(f->target);
+    f->placed = false;
 }
 
 void muse_outfile_close(MuseOutFile *f)

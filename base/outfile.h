@@ -13,7 +13,7 @@ typedef struct MuseOutFile {
     char    *target;    /* what is replaced: path, or where a link leads */
     char    *temp;      /* the temporary file beside target; NULL: a device or pipe, written to as it comes */
     int      fd;
-    bool     open;
+    bool     open, placed;   /* placed: target is this file */
     uint64_t size;      /* bytes written */
 } MuseOutFile;
 
@@ -25,6 +25,8 @@ int muse_outfile_write(MuseOutFile *f, const void *data, size_t n, MuseError *er
 int muse_outfile_finish(MuseOutFile *f, MuseError *err);
 /* Put it in place, finished or not. 0; MUSE_ERR_IO. Close after it, whatever it returned. */
 int muse_outfile_commit(MuseOutFile *f, MuseError *err);
+/* Removes what was committed, if anything was: the file belongs to others that could not be written. What it replaced is lost. */
+void muse_outfile_take_back(MuseOutFile *f);
 /* Without a commit before, nothing is left of it. Accepts a zeroed or closed one. */
 void muse_outfile_close(MuseOutFile *f);
 

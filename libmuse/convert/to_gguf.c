@@ -95,6 +95,7 @@ static int write_both(MuseJob *job, MuseGgufMeta meta[2], MusePlan plan[2], cons
         if (rc == 0) rc = muse_plan_stream(job, &plan[i], &w[i]);
     }
     for (size_t i = n; i > 0 && rc == 0; i--) rc = written(job, &w[i - 1]);
+    if (rc < 0) muse_writer_take_back(&w[1]);   /* media without their model */
     muse_writer_close(&w[1]);
     muse_writer_close(&w[0]);
     return rc;

@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/json.h"
 #include "libmuse/io/safetensors.h"
@@ -309,9 +308,14 @@ int muse_writer_commit(MuseWeightWriter *w, MuseError *err)
     uint32_t done = 0;
     while (done < w->n_files && (rc = muse_outfile_commit(&w->files[done], err)) == 0) w->bytes += w->files[done++].size;
     if (rc == 0 && w->n_files > 1) rc = muse_outfile_commit(&w->index, err);
-    for (uint32_t i = 0; rc < 0 && i < done; i++)   /* shards without an index are no model */
-        if (w->files[i].target) unlink(w->files[i].target);
+    if (rc < 0) muse_writer_take_back(w);   /* shards without an index are no model */
     return rc;
+}
+
+void muse_writer_take_back(MuseWeightWriter *w)
+{
+    for (uint32_t i = 0; i < w->n_files; i++) muse_outfile_take_back(&w->files[i]);
+    muse_outfile_take_back(&w->index);
 }
 
 void muse_writer_close(MuseWeightWriter *w)

@@ -56,6 +56,8 @@ int muse_writer_gguf(MuseWeightWriter *w, const MuseAllocator *a, const char *pa
 int muse_writer_data(MuseWeightWriter *w, const void *data, size_t n, MuseError *err);
 /* Put all files in place, the index last. 0; MUSE_ERR_STATE: tensors are not complete; MUSE_ERR_IO: no shard is left either. */
 int muse_writer_commit(MuseWeightWriter *w, MuseError *err);
+/* After a commit: the files are removed again. */
+void muse_writer_take_back(MuseWeightWriter *w);
 /* What was not committed is removed. */
 void muse_writer_close(MuseWeightWriter *w);
 

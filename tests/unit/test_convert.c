@@ -463,6 +463,21 @@ static void shards_without_index(void **state)
     assert_int_equal(count_files(out("late"), false), 1);
 }
 
+/* the same where the model goes; its projector file is in place by then */
+static void block_model(void *user, uint64_t done, uint64_t total, const char *tensor)
+{
+    (void)user, (void)tensor;
+    if (done == total) assert_int_equal(mkdir(out("late.gguf"), 0777), 0);
+}
+
+static void projector_without_model(void **state)
+{
+    (void)state;
+    const MuseConvertParams p = { .progress = block_model };
+    assert_int_equal(convert_with(NULL, in("golden/gemma4-a/hf"), out("late.gguf"), "bf16", p, NULL), MUSE_ERR_IO);
+    assert_int_equal(count_files(folder, false), 1);
+}
+
 /* matrices get exactly the blocks that muse_quantize() makes of the values; all else stays */
 static void requantise(void **state)
 {
@@ -878,7 +893,7 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_teardown(f, empty_folder)
     const struct CMUnitTest tests[] = {
-        TEST(published), TEST(there_and_back), TEST(decimal_commas), TEST(text_only_gemma), TEST(folder_types), TEST(shards), TEST(shards_without_index), TEST(requantise), TEST(threads), TEST(refused), TEST(muse_family), TEST(refused_projectors), TEST(refused_tokenizers), TEST(other_tokenizers),
+        TEST(published), TEST(there_and_back), TEST(decimal_commas), TEST(text_only_gemma), TEST(folder_types), TEST(shards), TEST(shards_without_index), TEST(projector_without_model), TEST(requantise), TEST(threads), TEST(refused), TEST(muse_family), TEST(refused_projectors), TEST(refused_tokenizers), TEST(other_tokenizers),
         TEST(refused_values), TEST(cancelled), TEST(disk_full), TEST(no_memory),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_folder);
