@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files written through a temporary one beside them. Does not wait for the disk (fsync): it guards against readers and
- * failures of this process, not against a power cut. Called by base/bytes.c and the writers of libmuse. */
+/* Files written through a temporary one beside them: guards against readers and failures of this process, and against a power cut where
+ * the caller asks for that (sync). Called by base/bytes.c and the writers of libmuse. */
 #include "base/outfile.h"
 
 #include <errno.h>
@@ -82,10 +82,36 @@ int muse_outfile_write(MuseOutFile *f, const void *data, size_t n, MuseError *er
     return 0;
 }
 
+/* EINVAL, ENOTSUP: this kind of file can't be flushed */
+static bool flushed(int fd) { return fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP; }
+
+int muse_sync_path(const char *path, MuseError *err)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const int rc = (fd < 0 && errno == EACCES) || (fd >= 0 && flushed(fd)) ? 0 : muse_fail(err, MUSE_ERR_IO, "%s: can't flush to the disk: %s", path, strerror(errno));
+    if (fd >= 0) close(fd);
+    return rc;
+}
+
+int muse_outfile_sync_name(MuseOutFile *f, MuseError *err)
+{
+    if (!f->placed) return 0;
+    char *slash = strrchr(f->target, '/');
+    if (!slash) return muse_sync_path(".", err);
+    if (slash == f->target) return muse_sync_path("/", err);
+    *slash = 0;
+    const int rc = muse_sync_path(f->target, err);
+    *slash = '/';
+    return rc;
+}
+
 int muse_outfile_finish(MuseOutFile *f, MuseError *err)
 {
+    const bool kept = !f->sync || !f->temp || flushed(f->fd);
+    const int why = errno;
     f->open = false;
-    return close(f->fd) == 0 ? 0 : muse_fail(err, MUSE_ERR_IO, "%s: can't write: %s", f->path, strerror(errno));
+    if (close(f->fd) == 0 && kept) return 0;
+    return muse_fail(err, MUSE_ERR_IO, "%s: can't write: %s", f->path, strerror(kept ? errno : why));
 }
 
 int muse_outfile_commit(MuseOutFile *f, MuseError *err)

@@ -14,6 +14,7 @@ typedef struct MuseOutFile {
     char    *temp;      /* the temporary file beside target; NULL: a device or pipe, written to as it comes */
     int      fd;
     bool     open, placed;   /* placed: target is this file */
+    bool     sync;      /* set after open: finish waits for the disk, so that a power cut after commit leaves the old file or all of this one */
     uint64_t size;      /* bytes written */
 } MuseOutFile;
 
@@ -25,6 +26,11 @@ int muse_outfile_write(MuseOutFile *f, const void *data, size_t n, MuseError *er
 int muse_outfile_finish(MuseOutFile *f, MuseError *err);
 /* Put it in place, finished or not. 0; MUSE_ERR_IO. Close after it, whatever it returned. */
 int muse_outfile_commit(MuseOutFile *f, MuseError *err);
+/* After a commit: the name is on the disk too. 0; MUSE_ERR_IO: the file is in place all the same. */
+int muse_outfile_sync_name(MuseOutFile *f, MuseError *err);
+/* What was written to this file, or made, renamed and removed in this folder, is on the disk. Does nothing where the file system
+ * knows no such thing or the folder may not be read. */
+int muse_sync_path(const char *path, MuseError *err);
 /* Removes what was committed, if anything was: the file belongs to others that could not be written. What it replaced is lost. */
 void muse_outfile_take_back(MuseOutFile *f);
 /* Without a commit before, nothing is left of it. Accepts a zeroed or closed one. */

@@ -42,7 +42,7 @@ typedef struct MuseConvertInfo {
 
 /**
  * Convert a model. Any thread; matrices are quantised by the runtime's team. Memory: a few tens of megabytes, whatever the
- * model's size. Files appear whole or not at all; after an error nothing of the output is left.
+ * model's size. Files appear whole or not at all, and are on the disk when it returns; after an error nothing of the output is left.
  *
  * Matrices get the wanted type. In GGUF, norms, biases, tables and Gemma's patch embedding are F32, Gemma's two projections
  * into the embedding space at least BF16. Rows that are no whole number of blocks stay F16 or BF16 (quantised ones as they

@@ -174,7 +174,7 @@ MUSE_API int muse_session_info(const MuseSession *session, MuseSessionInfo *out)
 
 /**
  * Write the session to a file: positions, pictures and sounds with their originals, keys and values. Versioned, with
- * checksums; whole or not at all. The file holds what the session was given, unencrypted. docs/FORMATS.md has the layout.
+ * checksums; whole or not at all, and on the disk when it returns. The file holds what the session was given, unencrypted. docs/FORMATS.md has the layout.
  * @return 0; MUSE_ERR_ARG; MUSE_ERR_IO; MUSE_ERR_NOMEM; MUSE_ERR_STATE: placeholders can't be saved; MUSE_ERR_LIMIT: an original that is larger than
  *         the defaults of MuseImageParams and MuseAudioParams allow, or so many parts of pictures that restoring would decode over 2^34 pixels; MUSE_ERR_UNSUPPORTED: a big-endian machine.
  */

@@ -50,6 +50,17 @@ static int put_file(Folder *f, const char *name, const void *data, size_t size)
     return rc;
 }
 
+/* The files beside the weights, and the folder's own name: the writer of the weights does the rest. */
+static int sync_beside(Folder *f)
+{
+    int rc = 0;
+    for (size_t i = 0; i < f->n && rc == 0; i++) rc = muse_sync_path(f->names[i], f->job->err);
+    char *parent = muse_path_beside(&f->job->rt->alloc, f->job->out, "..");
+    if (rc == 0) rc = parent ? muse_sync_path(parent, f->job->err) : MUSE_NOMEM(f->job->err, strlen(f->job->out) + 4);
+    muse_free(parent);
+    return rc;
+}
+
 static void close_folder(Folder *f, bool keep)
 {
     for (size_t i = 0; i < f->n; i++) {
@@ -179,6 +190,7 @@ int muse_job_to_folder(MuseJob *job)
     if (rc == 0) rc = job->from_gguf ? make_beside(&f) : copy_beside(&f);   /* what may be refused comes before the long part */
     if (rc == 0) rc = muse_writer_safetensors(&w, a, job->out, &plan.out, job->params.shard_bytes, job->err);
     if (rc == 0) rc = muse_plan_stream(job, &plan, &w);
+    if (rc == 0) rc = sync_beside(&f);
     if (rc == 0) rc = muse_writer_commit(&w, job->err);
     job->info.bytes_out = w.bytes;
     job->info.n_files = w.n_files;

@@ -133,6 +133,13 @@ static int gguf_header(MuseBuf *b, const MuseGgufMeta *meta, const MuseTensors *
 
 static int next_tensor(MuseWeightWriter *w, MuseError *err);
 
+static int open_file(MuseOutFile *f, const MuseAllocator *a, const char *path, MuseError *err)
+{
+    const int rc = muse_outfile_open(f, a, path, err);
+    f->sync = true;
+    return rc;
+}
+
 int muse_writer_gguf(MuseWeightWriter *w, const MuseAllocator *a, const char *path, const MuseGgufMeta *meta, MuseTensors *plan, MuseError *err)
 {
     MuseBuf header = { .alloc = a };
@@ -141,7 +148,7 @@ int muse_writer_gguf(MuseWeightWriter *w, const MuseAllocator *a, const char *pa
         if (plan->items[i].type == MUSE_TENSOR_U8) rc = muse_fail(err, MUSE_ERR_UNSUPPORTED, "tensor \"%.200s\": GGUF has no type U8", plan->items[i].name);
     if (rc == 0) rc = start(w, a, plan, 1, err);
     if (rc == 0 && (meta->rc < 0 || gguf_header(&header, meta, plan) < 0)) rc = MUSE_NOMEM(err, meta->bytes.len);
-    if (rc == 0) rc = muse_outfile_open(&w->files[0], a, path, err);
+    if (rc == 0) rc = open_file(&w->files[0], a, path, err);
     if (rc == 0) rc = muse_outfile_write(&w->files[0], header.data, header.len, err);
     if (rc == 0) rc = next_tensor(w, err);
     muse_buf_clear(&header);
@@ -216,7 +223,7 @@ static int open_shard(MuseWeightWriter *w, uint32_t part, MuseError *err)
     int rc = 0;
     if (!path || safetensors_header(&header, w->plan, part) < 0) rc = MUSE_NOMEM(err, header.len);
     else if (header.len - 8 > MUSE_SAFETENSORS_HEADER_MAX) rc = muse_fail(err, MUSE_ERR_LIMIT, "%s: a header of %zu bytes is over the format's limit", path, header.len - 8);
-    if (rc == 0) rc = muse_outfile_open(&w->files[part], w->alloc, path, err);
+    if (rc == 0) rc = open_file(&w->files[part], w->alloc, path, err);
     if (rc == 0) rc = muse_outfile_write(&w->files[part], header.data, header.len, err);
     muse_free(path);
     muse_buf_clear(&header);
@@ -246,7 +253,7 @@ static int write_index(MuseWeightWriter *w, MuseError *err)
     MuseBuf text = { .alloc = w->alloc };
     char *path = muse_path_beside(w->alloc, w->folder, "model.safetensors.index.json");
     int rc = path && index_text(&text, w->plan, w->n_files) == 0 ? 0 : MUSE_NOMEM(err, text.len);
-    if (rc == 0) rc = muse_outfile_open(&w->index, w->alloc, path, err);
+    if (rc == 0) rc = open_file(&w->index, w->alloc, path, err);
     if (rc == 0) rc = muse_outfile_write(&w->index, text.data, text.len, err);
     if (rc == 0) rc = muse_outfile_finish(&w->index, err);
     muse_free(path);
@@ -308,6 +315,7 @@ int muse_writer_commit(MuseWeightWriter *w, MuseError *err)
     uint32_t done = 0;
     while (done < w->n_files && (rc = muse_outfile_commit(&w->files[done], err)) == 0) w->bytes += w->files[done++].size;
     if (rc == 0 && w->n_files > 1) rc = muse_outfile_commit(&w->index, err);
+    if (rc == 0) rc = muse_outfile_sync_name(&w->files[0], err);   /* all lie in the same folder */
     if (rc < 0) muse_writer_take_back(w);   /* shards without an index are no model */
     return rc;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writing weight files, tensor after tensor: safetensors in one file or shards with their index, and GGUF version 3. Files appear
- * whole or not at all; one at a time is open. Users: libmuse/convert, tests; later the checkpoints of training. */
+ * whole or not at all, also after a power cut; one at a time is open. Users: libmuse/convert, libmuse/train, tests. */
 #ifndef LIBMUSE_IO_WEIGHTS_WRITE_H
 #define LIBMUSE_IO_WEIGHTS_WRITE_H
 
@@ -54,7 +54,7 @@ int muse_writer_safetensors(MuseWeightWriter *w, const MuseAllocator *a, const c
 int muse_writer_gguf(MuseWeightWriter *w, const MuseAllocator *a, const char *path, const MuseGgufMeta *meta, MuseTensors *plan, MuseError *err);
 /* bytes of the tensor w->tensor. 0; MUSE_ERR_IO: names the file and the cause */
 int muse_writer_data(MuseWeightWriter *w, const void *data, size_t n, MuseError *err);
-/* Put all files in place, the index last. 0; MUSE_ERR_STATE: tensors are not complete; MUSE_ERR_IO: no shard is left either. */
+/* Put all files in place, the index last, and wait for the disk. 0; MUSE_ERR_STATE: tensors are not complete; MUSE_ERR_IO: no shard is left either. */
 int muse_writer_commit(MuseWeightWriter *w, MuseError *err);
 /* After a commit: the files are removed again. */
 void muse_writer_take_back(MuseWeightWriter *w);

@@ -336,8 +336,10 @@ int muse_session_save(MuseSession *s, const char *path, MuseError *err)
     w->rc = list_kept(w);
     if (w->rc == 0) w->rc = alloc_page(w);
     if (w->rc == 0) w->rc = muse_outfile_open(&w->file, &s->model->rt->alloc, path, err);
+    w->file.sync = true;
     if (w->rc == 0) put_all(w);
     if (w->rc == 0) w->rc = muse_outfile_commit(&w->file, err);
+    if (w->rc == 0) w->rc = muse_outfile_sync_name(&w->file, err);
     const int rc = w->rc;
     muse_outfile_close(&w->file);
     muse_free(w->kept);

@@ -4,7 +4,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/dtype.h"
 #include "base/json.h"
+#include "base/outfile.h"
 #include "libmuse/io/weights.h"
 #include "libmuse/io/weights_write.h"
 
@@ -172,25 +172,16 @@ static int write_arrays(const MuseCheckpoint *c, const char *folder, MuseError *
     return write_tensors(c, folder, "train.safetensors", t, c->optim->ema ? 4 : 3, err);
 }
 
-/* to the disk, so that a power cut after the rename finds whole files */
-static int sync_path(const char *path, MuseError *err)
-{
-    const int fd = open(path, O_RDONLY);
-    const bool done = fd >= 0 && fsync(fd) == 0;
-    const int rc = done ? 0 : muse_fail(err, MUSE_ERR_IO, "%s: can't flush: %s", path, strerror(errno));
-    if (fd >= 0) close(fd);
-    return rc;
-}
-
+/* to the disk, so that a power cut after the rename finds whole files; those of tensors are there already */
 static int sync_files(const MuseCheckpoint *c, const char *folder, MuseError *err)
 {
     int rc = 0;
     for (size_t i = 0; i < FILES && rc == 0; i++) {
         char *path = join(c->alloc, folder, files[i]);
-        rc = !path ? MUSE_NOMEM(err, strlen(folder)) : access(path, F_OK) == 0 ? sync_path(path, err) : 0;
+        rc = !path ? MUSE_NOMEM(err, strlen(folder)) : access(path, F_OK) == 0 ? muse_sync_path(path, err) : 0;
         muse_free(path);
     }
-    return rc < 0 ? rc : sync_path(folder, err);
+    return rc < 0 ? rc : muse_sync_path(folder, err);
 }
 
 static int write_files(const MuseCheckpoint *c, const char *folder, MuseError *err)
@@ -226,6 +217,7 @@ int muse_checkpoint_write(const MuseCheckpoint *c, char **folder, MuseError *err
     if (rc == 0) rc = write_files(c, making, err);
     if (rc == 0) remove_checkpoint(c->alloc, done);     /* the same step, saved before */
     if (rc == 0 && rename(making, done) != 0) rc = muse_fail(err, MUSE_ERR_IO, "%s: can't rename to %s: %s", making, done, strerror(errno));
+    if (rc == 0) rc = muse_sync_path(c->out, err);      /* before older ones go */
     uint64_t step;
     for (uint32_t i = 0; rc == 0 && i < 1000 && find_step(c->out, c->keep, &step) && step < c->state.step; i++) {
         char *old = step_folder(c->alloc, c->out, step, "");

@@ -22,6 +22,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/outfile.h"
 #include "base/params.h"
 #include "base/thread.h"
 #include "muse/muse.h"
@@ -199,6 +200,47 @@ static void test_special_files(void **state)
     unlink(name);
     unlink(real);
     assert_int_equal(rmdir(folder), 0);   /* no temporary file was left behind */
+}
+
+/* given back before it is put in place; flushed; taken back */
+static void test_outfile_steps(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/muse-test-XXXXXX", path[64], link[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/file", folder);
+    snprintf(link, sizeof link, "%s/null", folder);
+    MuseError err = { 0 };
+    MuseOutFile f;
+    const int free_fd = open("/dev/null", O_RDONLY);
+    close(free_fd);
+    assert_int_equal(muse_outfile_open(&f, NULL, path, &err), 0);
+    assert_int_equal(f.fd, free_fd);
+    f.sync = true;
+    assert_int_equal(muse_outfile_write(&f, "text", 4, &err), 0);
+    assert_int_equal(muse_outfile_finish(&f, &err), 0);
+    assert_int_equal(fcntl(free_fd, F_GETFD), -1);
+    assert_int_equal(access(path, F_OK), -1);
+    muse_outfile_take_back(&f);   /* nothing is there yet */
+    assert_int_equal(muse_outfile_commit(&f, &err), 0);
+    assert_int_equal(muse_outfile_sync_name(&f, &err), 0);
+    assert_int_equal(access(path, F_OK), 0);
+    muse_outfile_take_back(&f);
+    assert_int_equal(access(path, F_OK), -1);
+    muse_outfile_close(&f);
+    assert_int_equal(symlink("/dev/null", link), 0);   /* has nothing to flush, and is not removed */
+    assert_int_equal(muse_outfile_open(&f, NULL, link, &err), 0);
+    f.sync = true;
+    assert_int_equal(muse_outfile_commit(&f, &err), 0);
+    assert_int_equal(muse_outfile_sync_name(&f, &err), 0);
+    muse_outfile_take_back(&f);
+    muse_outfile_close(&f);
+    assert_int_equal(access(link, F_OK), 0);
+    assert_int_equal(muse_sync_path(folder, &err), 0);
+    unlink(link);
+    assert_int_equal(rmdir(folder), 0);
+    assert_int_equal(muse_sync_path(folder, &err), MUSE_ERR_IO);
+    assert_non_null(strstr(err.text, folder));
 }
 
 /* over 64 MiB a file is mapped */
@@ -510,7 +552,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_alloc), cmocka_unit_test(test_buf), cmocka_unit_test(test_arena), cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_files), cmocka_unit_test(test_special_files), cmocka_unit_test(test_mapped_file), cmocka_unit_test(test_dtype), cmocka_unit_test(test_json), cmocka_unit_test(test_json_locale), cmocka_unit_test(test_json_nomem),
+        cmocka_unit_test(test_files), cmocka_unit_test(test_special_files), cmocka_unit_test(test_outfile_steps), cmocka_unit_test(test_mapped_file), cmocka_unit_test(test_dtype), cmocka_unit_test(test_json), cmocka_unit_test(test_json_locale), cmocka_unit_test(test_json_nomem),
         cmocka_unit_test(test_json_write), cmocka_unit_test(test_hash), cmocka_unit_test(test_status), cmocka_unit_test(test_params),
         cmocka_unit_test(test_threads), cmocka_unit_test(test_runtime),
     };
