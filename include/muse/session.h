@@ -150,8 +150,8 @@ MUSE_API int muse_session_rewind(MuseSession *session, size_t n, MuseError *err)
 /**
  * Log-probabilities of given ids as the continuation of what the session holds, each given those before it. What was still to be
  * computed is computed; otherwise the session stays as it is. Progress sees the ids as positions too, the stages do not.
- * @param logprobs [n], natural logarithm; not defined on error.
- * @return as muse_session_prefill().
+ * @param logprobs [n], natural logarithm, as exact as muse_logprobs(); not defined on error.
+ * @return as muse_session_prefill(); MUSE_ERR_STATE: the model's logits are not all numbers.
  */
 MUSE_API int muse_session_score(MuseSession *session, const int32_t *ids, size_t n, double *logprobs, MuseError *err);
 

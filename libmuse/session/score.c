@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Scoring given text: a fork computes it in chunks, the session stays as it is. */
-#include <math.h>
-
 #include "libmuse/session/session.h"
+#include "muse/sample.h"
 
-static double log_probability(const float *logits, size_t vocab, int32_t id)
+static int log_probability(const float *logits, size_t vocab, int32_t id, double *out, MuseError *err)
 {
-    double most = -INFINITY, sum = 0;
-    for (size_t i = 0; i < vocab; i++)
-        if ((double)logits[i] > most) most = (double)logits[i];
-    for (size_t i = 0; i < vocab; i++) sum += exp((double)logits[i] - most);
-    return (double)logits[id] - most - log(sum);
+    float value = 0;
+    const int rc = muse_logprobs(logits, vocab, &id, 1, &value);
+    *out = (double)value;
+    return rc < 0 ? muse_fail(err, rc, "the model's logits before id %d are not all numbers", id) : 0;
 }
 
 typedef struct Score {
@@ -22,12 +20,12 @@ typedef struct Score {
 static int score_rows(void *user, size_t first, const float *logits, size_t rows, MuseError *err)
 {
     const Score *s = user;
-    (void)err;
-    for (size_t j = 0; j < rows; j++) {
+    int rc = 0;
+    for (size_t j = 0; j < rows && rc == 0; j++) {
         const size_t i = first + j + 1 - s->first;   /* the logits of a position tell of the next */
-        if (first + j + 1 >= s->first && i < s->n) s->logprobs[i] = log_probability(logits + j * s->vocab, s->vocab, s->ids[i]);
+        if (first + j + 1 >= s->first && i < s->n) rc = log_probability(logits + j * s->vocab, s->vocab, s->ids[i], &s->logprobs[i], err);
     }
-    return 0;
+    return rc;
 }
 
 int muse_session_score(MuseSession *s, const int32_t *ids, size_t n, double *logprobs, MuseError *err)
@@ -38,8 +36,8 @@ int muse_session_score(MuseSession *s, const int32_t *ids, size_t n, double *log
         if (ids[i] < 0 || (uint32_t)ids[i] >= vocab) return muse_fail(err, MUSE_ERR_ARG, "id %d (number %zu) is not among the model's %zu tokens", ids[i], i, vocab);
     int rc = muse_session_prefill(s, err);
     if (rc < 0) return rc;
-    logprobs[0] = log_probability(s->logits, vocab, ids[0]);
-    if (n == 1) return 0;
+    rc = log_probability(s->logits, vocab, ids[0], &logprobs[0], err);
+    if (rc < 0 || n == 1) return rc;
     MuseSession *fork;
     rc = muse_session_fork(&fork, s, err);
     if (rc < 0) return rc;

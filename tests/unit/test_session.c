@@ -315,6 +315,10 @@ static void scores(Setup *t)
     ids[3] = (int32_t)t->vocab;
     assert_int_equal(muse_session_score(s, ids, 4, got, &err), MUSE_ERR_ARG);
     assert_int_equal(muse_session_score(s, ids, 0, got, &err), MUSE_ERR_ARG);
+    ids[3] = 1;
+    assert_int_equal(muse_session_score(s, ids, 4, got, &err), 0);
+    s->logits[3] = NAN;
+    assert_int_equal(muse_session_score(s, ids, 4, got, &err), MUSE_ERR_STATE);
     muse_session_close(&f);
     muse_session_close(&s);
 }
