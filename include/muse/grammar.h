@@ -51,8 +51,8 @@ MUSE_API void muse_grammar_params_init(MuseGrammarParams *params);
  * @param params   Borrowed for the call; NULL = defaults.
  * @param err      Optional; names the place in the pattern.
  * @return 0; MUSE_ERR_ARG; MUSE_ERR_FORMAT: not an expression; MUSE_ERR_UNSUPPORTED: look-around, back references, flags
- *         and the like (named); MUSE_ERR_LIMIT: over 2^20 nodes, MUSE_GRAMMAR_STATES_MAX states or 64 MiB of table, repeats over 65535, groups nested
- *         deeper than 64; MUSE_ERR_STATE: nothing matches, or no text of this vocabulary's; MUSE_ERR_NOMEM.
+ *         and the like (named); MUSE_ERR_LIMIT: over 2^20 nodes, MUSE_GRAMMAR_STATES_MAX states, 64 MiB of table or 2^27 steps of
+ *         compiling (about a second), repeats over 65535, groups nested deeper than 64; MUSE_ERR_STATE: nothing matches, or no text of this vocabulary's; MUSE_ERR_NOMEM.
  */
 MUSE_API int muse_grammar_open_regex(MuseGrammar **out, MuseRuntime *rt, const MuseTextTokenizer *tok, const char *pattern,
                                      size_t n, const MuseGrammarParams *params, MuseError *err);

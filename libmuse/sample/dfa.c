@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What the construction may cost in nodes looked at, a node that is sorted counting for eight: about a second. Exponential expressions
- * end here or at the states. */
+/* What the construction may cost in nodes looked at, a node that is sorted counting for eight, an edge that is followed back for an eighth:
+ * about a second. Exponential expressions end here or at the states. */
 static const uint64_t work_max = UINT64_C(1) << 27;
 /* bytes of the table of edges */
 enum { TABLE_BYTES_MAX = 1 << 26 };
@@ -161,6 +161,12 @@ static int set_calls(Builder *b, uint32_t state)
     return 0;
 }
 
+static int check_work(const Builder *b)
+{
+    if (b->work <= work_max) return 0;
+    return muse_fail(b->err, MUSE_ERR_LIMIT, "the grammar takes over %llu steps to compile (%u states so far)", (unsigned long long)work_max, b->a->n_states);
+}
+
 static int expand(Builder *b, uint32_t state)
 {
     int first_byte[257], byte = 255;
@@ -181,15 +187,20 @@ static int expand(Builder *b, uint32_t state)
         if (rc < 0) return rc;
         ((uint32_t *)(void *)b->next.data)[(size_t)state * b->a->n_classes + c] = to;
     }
-    if (b->work > work_max) return muse_fail(b->err, MUSE_ERR_LIMIT, "the grammar takes over %llu steps to compile (%u states so far)", (unsigned long long)work_max, b->a->n_states);
-    return set_calls(b, state);
+    const int rc = check_work(b);
+    return rc < 0 ? rc : set_calls(b, state);
 }
 
-/* need: how much stack the end of the rule takes at least from each state; from the back, since states are numbered forwards */
-static void find_needs(MuseAutomaton *a)
+/* need: how much stack the end of the rule takes at least from each state; from the back, since states are numbered forwards. Rules that
+ * call each other the other way round take a sweep each, so sweeps count as work; a need over the greatest depth stays DEAD. */
+static int find_needs(Builder *b)
 {
+    MuseAutomaton *a = b->a;
     for (bool changed = true; changed;) {
         changed = false;
+        b->work += (uint64_t)a->n_states * a->n_classes / 8;
+        const int rc = check_work(b);
+        if (rc < 0) return rc;
         for (uint32_t i = a->n_states - 1; i > 0; i--) {
             MuseDfaState *q = &a->states[i];
             uint32_t need = q->accept ? 0 : q->need;
@@ -200,12 +211,13 @@ static void find_needs(MuseAutomaton *a)
             if (q->call && need) {
                 const uint32_t inside = a->states[q->call].need + 1, after = a->states[q->back].need;
                 const uint32_t most = inside > after ? inside : after;
-                if (most < need) need = most;
+                if (most < need && most <= MUSE_GRAMMAR_DEPTH_MAX) need = most;
             }
             if (need != q->need) changed = true;
             q->need = need;
         }
     }
+    return 0;
 }
 
 static void cut_dead(MuseAutomaton *a)
@@ -250,7 +262,7 @@ static int build(Builder *b)
     a->next = (uint32_t *)(void *)b->next.data;
     a->states = (MuseDfaState *)(void *)b->states.data;
     b->next.data = b->states.data = NULL;
-    find_needs(a);
+    if ((rc = find_needs(b)) < 0) return rc;
     cut_dead(a);
     if (a->states[a->start].need > MUSE_GRAMMAR_DEPTH_MAX)
         return muse_fail(b->err, MUSE_ERR_STATE, "no text fits the grammar");

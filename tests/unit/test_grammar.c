@@ -475,11 +475,53 @@ static void test_threads(void **state)
     muse_text_close(&tok);
 }
 
+/* Rules that call each other in a row beside one long text: to find out how deep they go takes a sweep over all states for each rule. */
+static int open_row(uint32_t rules, uint32_t length, MuseError *err)
+{
+    static bool usable[256];
+    MuseNfa *f = calloc(1, sizeof *f);
+    MuseAutomaton a;
+    uint8_t *text = malloc(length);
+    memset(usable, 1, sizeof usable);
+    for (uint32_t i = 0; i < length; i++) text[i] = i ? (uint8_t)(i * 7 % 251) : 255;
+    f->err = err;
+    f->n_rules = rules + 1;
+    MuseFrag first = muse_nfa_choice(f);
+    for (uint32_t r = 1; r <= rules; r++) {
+        const MuseFrag name = muse_nfa_bytes(f, (uint8_t)r, (uint8_t)r);
+        muse_nfa_branch(f, &first, muse_nfa_cat(f, name, muse_nfa_call(f, r)));
+    }
+    muse_nfa_branch(f, &first, muse_nfa_text(f, text, length));
+    muse_nfa_rule(f, 0, first);
+    for (uint32_t r = 1; r <= rules; r++) {
+        MuseFrag body = muse_nfa_bytes(f, 'x', 'x');
+        if (r < rules) body = muse_nfa_cat(f, body, muse_nfa_call(f, r + 1));
+        muse_nfa_rule(f, r, muse_nfa_cat(f, body, muse_nfa_bytes(f, 'y', 'y')));
+    }
+    assert_int_equal(f->rc, 0);
+    const int rc = muse_automaton_open(&a, NULL, f, usable, err);
+    muse_automaton_close(&a);
+    muse_nfa_close(f);
+    free(f);
+    free(text);
+    return rc;
+}
+
+static void test_endless_needs(void **state)
+{
+    (void)state;
+    MuseError err;
+    assert_int_equal(open_row(250, 100, &err), 0);
+    assert_int_equal(open_row(10, 48000, &err), 0);
+    assert_int_equal(open_row(250, 48000, &err), MUSE_ERR_LIMIT);
+    assert_non_null(strstr(err.text, "steps"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_regex_enumerated), cmocka_unit_test(test_matches), cmocka_unit_test(test_integers), cmocka_unit_test(test_walks),
-        cmocka_unit_test(test_tokenisations), cmocka_unit_test(test_depth), cmocka_unit_test(test_choices), cmocka_unit_test(test_refused), cmocka_unit_test(test_long_key), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_tokenisations), cmocka_unit_test(test_depth), cmocka_unit_test(test_choices), cmocka_unit_test(test_refused), cmocka_unit_test(test_long_key), cmocka_unit_test(test_endless_needs), cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
