@@ -16,49 +16,26 @@ static void put(const MuseRowsArgs *a, size_t i, size_t t, double sum)
     a->y[t * a->y_stride + i] = (float)(a->bias ? sum + (double)a->bias[i] : sum);
 }
 
-void muse_rows_f32_c(const MuseRowsArgs *a)
+typedef float At(const uint8_t *row, size_t j);
+
+static float f16_at(const uint8_t *row, size_t j) { return muse_f16_f32(u16_at(row, j)); }
+static float bf16_at(const uint8_t *row, size_t j) { return muse_bf16_f32(u16_at(row, j)); }
+
+static inline void rows(const MuseRowsArgs *a, At *w_at, At *x_at)
 {
     for (size_t i = 0; i < a->m; i++)
         for (size_t t = 0; t < a->n; t++) {
             const uint8_t *w = row_at(a->w, i, a->w_stride), *x = row_at(a->x, t, a->x_stride);
             double sum = 0;
-            for (size_t j = 0; j < a->k; j++) sum += (double)f32_at(w, j) * (double)f32_at(x, j);
+            for (size_t j = 0; j < a->k; j++) sum += (double)w_at(w, j) * (double)x_at(x, j);
             put(a, i, t, sum);
         }
 }
 
-void muse_rows_f16_c(const MuseRowsArgs *a)
-{
-    for (size_t i = 0; i < a->m; i++)
-        for (size_t t = 0; t < a->n; t++) {
-            const uint8_t *w = row_at(a->w, i, a->w_stride), *x = row_at(a->x, t, a->x_stride);
-            double sum = 0;
-            for (size_t j = 0; j < a->k; j++) sum += (double)muse_f16_f32(u16_at(w, j)) * (double)f32_at(x, j);
-            put(a, i, t, sum);
-        }
-}
-
-void muse_rows_bf16_c(const MuseRowsArgs *a)
-{
-    for (size_t i = 0; i < a->m; i++)
-        for (size_t t = 0; t < a->n; t++) {
-            const uint8_t *w = row_at(a->w, i, a->w_stride), *x = row_at(a->x, t, a->x_stride);
-            double sum = 0;
-            for (size_t j = 0; j < a->k; j++) sum += (double)muse_bf16_f32(u16_at(w, j)) * (double)f32_at(x, j);
-            put(a, i, t, sum);
-        }
-}
-
-void muse_rows_bf16_bf16_c(const MuseRowsArgs *a)
-{
-    for (size_t i = 0; i < a->m; i++)
-        for (size_t t = 0; t < a->n; t++) {
-            const uint8_t *w = row_at(a->w, i, a->w_stride), *x = row_at(a->x, t, a->x_stride);
-            double sum = 0;
-            for (size_t j = 0; j < a->k; j++) sum += (double)muse_bf16_f32(u16_at(w, j)) * (double)muse_bf16_f32(u16_at(x, j));
-            put(a, i, t, sum);
-        }
-}
+void muse_rows_f32_c(const MuseRowsArgs *a) { rows(a, f32_at, f32_at); }
+void muse_rows_f16_c(const MuseRowsArgs *a) { rows(a, f16_at, f32_at); }
+void muse_rows_bf16_c(const MuseRowsArgs *a) { rows(a, bf16_at, f32_at); }
+void muse_rows_bf16_bf16_c(const MuseRowsArgs *a) { rows(a, bf16_at, bf16_at); }
 
 /* A token's blocks against a row that comes apart a super-block (or a group) at a time */
 static void rows_q8(const MuseRowsArgs *a, MuseDequant *dequant, size_t block_bytes, size_t block)
