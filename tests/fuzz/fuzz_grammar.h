@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the grammar targets share: a small tokenizer, and a walk that takes any allowed token. */
+/* What the grammar targets share: a small tokenizer, a walk that takes any allowed token, and the target itself. */
 #ifndef TESTS_FUZZ_GRAMMAR_H
 #define TESTS_FUZZ_GRAMMAR_H
 
@@ -58,6 +58,30 @@ static inline void fuzz_grammar_walk(const MuseGrammar *g, uint64_t seed)
         FUZZ_CHECK(muse_grammar_match(g, text, n) == (muse_sampler_can_end(s) ? 0 : MUSE_AGAIN));
     }
     muse_sampler_close(&s);
+}
+
+typedef int FuzzGrammarOpen(MuseGrammar **out, MuseRuntime *rt, const MuseTextTokenizer *tok, const char *text, size_t n, const MuseGrammarParams *params, MuseError *err);
+
+/* any bytes as a grammar; what opens is walked twice */
+static inline int fuzz_grammar(FuzzGrammarOpen *open, const uint8_t *data, size_t size, uint32_t space)
+{
+    uint8_t *exact = fuzz_copy(data, size);
+    MuseGrammarParams p;
+    MuseGrammar *g;
+    MuseError err = { 0 };
+    muse_grammar_params_init(&p);
+    p.mask_bytes = 1 << 14;   /* some states are kept, some not */
+    p.space = space;
+    const int rc = open(&g, NULL, fuzz_grammar_tokenizer(), (const char *)exact, size, &p, &err);
+    free(exact);   /* borrowed for the call only */
+    if (rc < 0) {
+        FUZZ_CHECK(!g && err.code == rc && err.text[0]);
+        return 0;
+    }
+    fuzz_grammar_walk(g, size);
+    fuzz_grammar_walk(g, size + 77);
+    muse_grammar_close(&g);
+    return 0;
 }
 
 #endif
