@@ -11,38 +11,16 @@
 #include "base/hash.h"
 #include "muse/image.h"
 #include "ops/runtime.h"
+#include "tests/unit/meter.h"
 
 #define COUNT_OF(a) (sizeof (a) / sizeof *(a))
-
-/* an allocator that counts bytes, and how often it is asked for `watch` of them, and fails at the n-th call */
-typedef struct Meter { size_t live, peak; long calls, fail_at; size_t watch, watched; } Meter;
-
-static inline void *meter_alloc(void *user, size_t size)
-{
-    Meter *m = user;
-    if (++m->calls == m->fail_at) return NULL;
-    m->watched += size == m->watch;
-    size_t *p = malloc(size + 64);
-    if (!p) return NULL;
-    *p = size;
-    m->live += size;
-    if (m->live > m->peak) m->peak = m->live;
-    return (uint8_t *)p + 64;
-}
-
-static inline void meter_free(void *user, void *ptr)
-{
-    size_t *p = (size_t *)(void *)((uint8_t *)ptr - 64);
-    ((Meter *)user)->live -= *p;
-    free(p);
-}
 
 static inline MuseRuntime *open_runtime(uint32_t threads, Meter *meter)
 {
     MuseRuntimeParams params;
     muse_runtime_params_init(&params);
     params.threads = threads;
-    if (meter) params.allocator = (MuseAllocator){ meter_alloc, meter_free, meter };
+    if (meter) params.allocator = meter_allocator(meter);
     MuseRuntime *rt = NULL;
     assert_int_equal(muse_runtime_open(&rt, &params, NULL), 0);
     return rt;

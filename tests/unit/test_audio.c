@@ -6,23 +6,7 @@
 #include <pthread.h>
 
 #include "muse/runtime.h"
-
-typedef struct Counter { long live, calls, fail_at; } Counter;
-
-static void *count_alloc(void *user, size_t size)
-{
-    Counter *c = user;
-    if (++c->calls == c->fail_at) return NULL;
-    void *p = malloc(size);
-    c->live += p != NULL;
-    return p;
-}
-
-static void count_free(void *user, void *ptr)
-{
-    ((Counter *)user)->live--;
-    free(ptr);
-}
+#include "tests/unit/meter.h"
 
 static MuseFrames *frames_of_pcm(const void *x, size_t n, int type, uint32_t rate, uint32_t channels, const MuseAudioRule *rule)
 {
@@ -309,11 +293,11 @@ static void test_feed_errors(void **state)
 static void test_feed_memory(void **state)
 {
     (void)state;
-    Counter c = { 0 };
+    Meter c = { 0 };
     MuseRuntimeParams p;
     MuseRuntime *rt = NULL;
     muse_runtime_params_init(&p);
-    p.allocator = (MuseAllocator){ count_alloc, count_free, &c };
+    p.allocator = meter_allocator(&c);
     assert_int_equal(muse_runtime_open(&rt, &p, NULL), 0);
     uint64_t seed = 8;
     float *x = random_sound(&seed, 4800), *out = malloc(100 * 640 * sizeof *out);
@@ -553,11 +537,11 @@ static void test_no_memory(void **state)
     const MuseAudioRule rules[2] = { raw_rule(16000, 640), mel_rule(16000, 400, 160, 80, 4, MUSE_MEL_FLOOR_FIXED) };
     for (int k = 0; k < 4; k++) {
         for (long n = 1;; n++) {
-            Counter c = { .fail_at = 0 };
+            Meter c = { .fail_at = 0 };
             MuseRuntimeParams p;
             MuseRuntime *rt = NULL;
             muse_runtime_params_init(&p);
-            p.allocator = (MuseAllocator){ count_alloc, count_free, &c };
+            p.allocator = meter_allocator(&c);
             assert_int_equal(muse_runtime_open(&rt, &p, NULL), 0);
             c.fail_at = c.calls + n;
             const int rc = whole_run(rt, k & 1 ? &flac : NULL, x, &rules[k >> 1]);

@@ -26,30 +26,13 @@
 #include "base/params.h"
 #include "base/thread.h"
 #include "muse/muse.h"
-
-/* an allocator that counts, and fails at the n-th call */
-typedef struct Counter { long live, calls, fail_at; } Counter;
-
-static void *count_alloc(void *user, size_t size)
-{
-    Counter *c = user;
-    if (++c->calls == c->fail_at) return NULL;
-    void *p = malloc(size);
-    c->live += p != NULL;
-    return p;
-}
-
-static void count_free(void *user, void *ptr)
-{
-    ((Counter *)user)->live--;
-    free(ptr);
-}
+#include "tests/unit/meter.h"
 
 static void test_alloc(void **state)
 {
     (void)state;
-    Counter c = { 0 };
-    const MuseAllocator a = { count_alloc, count_free, &c };
+    Meter c = { 0 };
+    const MuseAllocator a = meter_allocator(&c);
     for (size_t size = 1; size < 300; size++) {
         uint8_t *p = muse_alloc(&a, size);
         assert_non_null(p);
@@ -73,8 +56,8 @@ static void test_alloc(void **state)
 static void test_buf(void **state)
 {
     (void)state;
-    Counter c = { 0 };
-    const MuseAllocator a = { count_alloc, count_free, &c };
+    Meter c = { 0 };
+    const MuseAllocator a = meter_allocator(&c);
     MuseBuf b = { .alloc = &a };
     for (int i = 0; i < 10000; i++) assert_int_equal(muse_buf_append(&b, &i, sizeof i), 0);
     for (int i = 0; i < 10000; i++) assert_int_equal(((int *)(void *)b.data)[i], i);
@@ -371,8 +354,8 @@ static void test_json_nomem(void **state)
     (void)state;
     int rc = MUSE_ERR_NOMEM;
     for (long n = 1; rc == MUSE_ERR_NOMEM; n++) {
-        Counter c = { .fail_at = n };
-        const MuseAllocator a = { count_alloc, count_free, &c };
+        Meter c = { .fail_at = n };
+        const MuseAllocator a = meter_allocator(&c);
         MuseJson doc;
         static const char text[] = "{\"a\": [1, \"b\\n\", {\"c\": [[[[2]]]]}]}";
         rc = muse_json_parse(&doc, &a, text, sizeof text - 1, NULL);
@@ -512,12 +495,12 @@ static void remember(void *user, int level, const char *text)
 static void test_runtime(void **state)
 {
     (void)state;
-    Counter c = { 0 };
+    Meter c = { 0 };
     char line[200] = "";
     MuseError err;
     MuseRuntimeParams p;
     muse_runtime_params_init(&p);
-    p.allocator = (MuseAllocator){ count_alloc, count_free, &c };
+    p.allocator = meter_allocator(&c);
     p.log = remember;
     p.log_user = line;
     p.log_level = MUSE_LOG_INFO;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libmuse/chat, writing: random chats against an independent writing of the rules, ids against the tokenized prompt, the published
  * examples, control tokens in users' text, appending piece by piece, refused inputs, allocations that fail. */
+#include "tests/unit/meter.h"
 #include "tests/unit/test_chat_data.h"
 
 /* ---- prompts ---- */
@@ -515,9 +516,7 @@ static void refused(void **state)
 
 /* ---- memory ---- */
 
-static long left;
-static void *count_alloc(void *user, size_t n) { (void)user; return left-- > 0 ? malloc(n) : NULL; }
-static void count_free(void *user, void *p) { (void)user; free(p); }
+static Meter meter;
 
 static int whole_use(MuseRuntime *rt, const char *format, MuseSequence *seq)
 {
@@ -564,17 +563,17 @@ static void no_memory(void **state)
     open_tokenizers();
     MuseRuntimeParams rp;
     muse_runtime_params_init(&rp);
-    rp.allocator = (MuseAllocator){ count_alloc, count_free, NULL };
+    rp.allocator = meter_allocator(&meter);
     for (int f = 0; f < 2; f++) {
         MuseRuntime *rt = NULL;
-        left = 1 << 30;
+        meter.fail_from = 0;
         ok(muse_runtime_open(&rt, &rp, &err));
         int rc = MUSE_ERR_NOMEM;
         for (long n = 0; rc == MUSE_ERR_NOMEM; n++) {
             MuseSequence *seq = sequence(f ? 3 : 0);
-            left = n;
+            meter_leave(&meter, n);
             rc = whole_use(rt, f ? "qwen3" : "gemma4_unified", seq);
-            left = 1 << 30;
+            meter.fail_from = 0;
             muse_sequence_close(&seq);
         }
         if (rc < 0) fail_msg("%s", err.text);

@@ -24,6 +24,7 @@
 #include "libmuse/model/model.h"
 #include "muse/muse.h"
 #include "ops/quant.h"
+#include "tests/unit/meter.h"
 
 static MuseError err;
 static char folder[] = "/tmp/muse-test-XXXXXX";
@@ -858,9 +859,7 @@ static void disk_full(void **state)
     }
 }
 
-static long left;
-static void *count_alloc(void *user, size_t n) { (void)user; return left-- > 0 ? malloc(n) : NULL; }
-static void count_free(void *user, void *p) { (void)user; free(p); }
+static Meter meter;
 
 static void no_memory(void **state)
 {
@@ -871,16 +870,16 @@ static void no_memory(void **state)
     };
     MuseRuntimeParams rp;
     muse_runtime_params_init(&rp);
-    rp.allocator = (MuseAllocator){ count_alloc, count_free, NULL };
+    rp.allocator = meter_allocator(&meter);
     for (size_t i = 0; i < 4; i++) {
         MuseRuntime *rt = NULL;
-        left = 1 << 30;
+        meter.fail_from = 0;
         assert_int_equal(muse_runtime_open(&rt, &rp, &err), 0);
         int rc = MUSE_ERR_NOMEM;
         for (long n = 0; rc == MUSE_ERR_NOMEM; n += 1 + n / 40) {   /* each of the first, then every few */
-            left = n;
+            meter_leave(&meter, n);
             rc = convert_with(rt, in(ways[i].from), out(ways[i].to), ways[i].type, (MuseConvertParams){ .mmproj = ways[i].mmproj ? in(ways[i].mmproj) : NULL }, NULL);
-            left = 1 << 30;
+            meter.fail_from = 0;
             if (rc < 0) assert_int_equal(count_files(folder, false), 0);
         }
         if (rc < 0) fail_msg("%s", err.text);

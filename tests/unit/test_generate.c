@@ -9,6 +9,7 @@
 
 #include "muse/generate.h"
 #include "tests/unit/case_util.h"
+#include "tests/unit/meter.h"
 
 #define COUNT_OF(x) (sizeof (x) / sizeof *(x))
 
@@ -452,24 +453,7 @@ static void test_refused(void **state)
 
 /* ---- memory ---- */
 
-typedef struct Counter { long live, calls, fail_at; } Counter;
-
-static void *count_alloc(void *user, size_t size)
-{
-    Counter *c = user;
-    if (__atomic_add_fetch(&c->calls, 1, __ATOMIC_RELAXED) == c->fail_at) return NULL;
-    void *p = malloc(size);
-    if (p) __atomic_add_fetch(&c->live, 1, __ATOMIC_RELAXED);
-    return p;
-}
-
-static void count_free(void *user, void *ptr)
-{
-    __atomic_sub_fetch(&((Counter *)user)->live, 1, __ATOMIC_RELAXED);
-    free(ptr);
-}
-
-typedef struct Calls { Counter *c; long at_third; } Calls;
+typedef struct Calls { Meter *c; long at_third; } Calls;
 
 static int note_calls(void *user, const MuseGenerated *g)
 {
@@ -481,10 +465,10 @@ static int note_calls(void *user, const MuseGenerated *g)
 static void test_memory(void **state)
 {
     (void)state;
-    Counter c = { 0 };
+    Meter c = { 0 };
     MuseRuntimeParams rp;
     muse_runtime_params_init(&rp);
-    rp.allocator = (MuseAllocator){ count_alloc, count_free, &c };
+    rp.allocator = meter_allocator(&c);
     rp.threads = 1;
     MuseRuntime *rt;
     assert_int_equal(muse_runtime_open(&rt, &rp, &err), 0);

@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "libmuse/model/model.h"
 #include "muse/muse.h"
+#include "tests/unit/meter.h"
 
 static MuseError err;
 
@@ -655,9 +656,7 @@ static void memory(void **state)
     muse_model_close(&m);
 }
 
-static long left;
-static void *count_alloc(void *user, size_t n) { (void)user; return left-- > 0 ? malloc(n) : NULL; }
-static void count_free(void *user, void *p) { (void)user; free(p); }
+static Meter meter;
 
 static void no_memory(void **state)
 {
@@ -665,10 +664,10 @@ static void no_memory(void **state)
     static const char *const paths[][2] = { { "golden/qwen3/hf", NULL }, { "golden/gemma4-a/gguf/text-q8_0.gguf", "golden/gemma4-a/gguf/mmproj-bf16.gguf" } };
     MuseRuntimeParams rp;
     muse_runtime_params_init(&rp);
-    rp.allocator = (MuseAllocator){ count_alloc, count_free, NULL };
+    rp.allocator = meter_allocator(&meter);
     for (size_t i = 0; i < 2; i++) {
         MuseRuntime *rt = NULL;
-        left = 1 << 30;
+        meter.fail_from = 0;
         assert_int_equal(muse_runtime_open(&rt, &rp, &err), 0);
         int rc = MUSE_ERR_NOMEM;
         for (long n = 0; rc == MUSE_ERR_NOMEM; n++) {
@@ -676,9 +675,9 @@ static void no_memory(void **state)
             muse_model_params_init(&p);
             if (paths[i][1]) p.mmproj = data_path(paths[i][1]);
             MuseModel *m;
-            left = n;
+            meter_leave(&meter, n);
             rc = muse_model_open(&m, rt, data_path(paths[i][0]), &p, &err);
-            left = 1 << 30;
+            meter.fail_from = 0;
             muse_model_close(&m);
         }
         if (rc < 0) fail_msg("%s", err.text);

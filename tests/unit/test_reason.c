@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdatomic.h>
 
+#include "tests/unit/meter.h"
 #include "tests/unit/test_reason_data.h"
 
 /* ---- places ---- */
@@ -511,32 +512,16 @@ static void cancelled(void **state)
     muse_model_close(&m);
 }
 
-typedef struct Failing { atomic_long left, live; } Failing;
-
-static void *fail_alloc(void *user, size_t size)
-{
-    Failing *f = user;
-    if (atomic_fetch_sub(&f->left, 1) <= 0) return NULL;
-    atomic_fetch_add(&f->live, 1);
-    return malloc(size);
-}
-
-static void fail_free(void *user, void *ptr)
-{
-    atomic_fetch_sub(&((Failing *)user)->live, 1);
-    free(ptr);
-}
-
 static void no_memory(void **state)
 {
     (void)state;
-    static Failing f;
+    static Meter meter;
     MuseRuntime *rt;
     MuseRuntimeParams rp;
     muse_runtime_params_init(&rp);
-    rp.allocator = (MuseAllocator){ fail_alloc, fail_free, &f };
+    rp.allocator = meter_allocator(&meter);
     rp.threads = 1;
-    atomic_store(&f.left, 1L << 40);
+    meter.fail_from = 0;
     ok(muse_runtime_open(&rt, &rp, &err));
     MuseModel *m = open_model("reason/muse", rt);
     MuseImage *picture = make_picture(128, 128);
@@ -547,7 +532,7 @@ static void no_memory(void **state)
         MuseAgent *a = NULL, *b = NULL, *both[2];
         int32_t *ids = NULL;
         size_t n_ids;
-        atomic_store(&f.left, n);
+        meter_leave(&meter, n);
         rc = muse_agent_open(&a, m, parts, 2, NULL, &err);
         static const char chain[] = "<look> s<box><x1><y1><x2><y2><look> r</think> d<eos>";
         if (rc == 0) rc = muse_agent_fork(&b, a, 1, 5, 0, &err);
@@ -567,11 +552,11 @@ static void no_memory(void **state)
     }
     assert_int_equal(rc, 0);
     assert_true(n > 50);
-    atomic_store(&f.left, 1L << 40);
+    meter.fail_from = 0;
     muse_image_close(&picture);
     muse_model_close(&m);
     muse_runtime_close(&rt);
-    assert_int_equal(atomic_load(&f.live), 0);
+    assert_int_equal(meter.live, 0);
 }
 
 int main(void)

@@ -13,29 +13,8 @@
 #include "base/bytes.h"
 #include "muse/family.h"
 #include "ops/runtime.h"
+#include "tests/unit/meter.h"
 #include "tokenizers/image/resize.h"
-
-/* an allocator that counts bytes, and fails at the n-th call */
-typedef struct Meter { size_t live, peak; long calls, fail_at; } Meter;
-
-static void *meter_alloc(void *user, size_t size)
-{
-    Meter *m = user;
-    if (++m->calls == m->fail_at) return NULL;
-    size_t *p = malloc(size + 64);
-    if (!p) return NULL;
-    *p = size;
-    m->live += size;
-    if (m->live > m->peak) m->peak = m->live;
-    return (uint8_t *)p + 64;
-}
-
-static void meter_free(void *user, void *ptr)
-{
-    size_t *p = (size_t *)(void *)((uint8_t *)ptr - 64);
-    ((Meter *)user)->live -= *p;
-    free(p);
-}
 
 static MuseRuntime *open_runtime(uint32_t threads, uint32_t level, Meter *meter)
 {
@@ -43,7 +22,7 @@ static MuseRuntime *open_runtime(uint32_t threads, uint32_t level, Meter *meter)
     muse_runtime_params_init(&params);
     params.threads = threads;
     params.cpu_level = level;
-    if (meter) params.allocator = (MuseAllocator){ meter_alloc, meter_free, meter };
+    if (meter) params.allocator = meter_allocator(meter);
     MuseRuntime *rt = NULL;
     assert_int_equal(muse_runtime_open(&rt, &params, NULL), 0);
     return rt;

@@ -4,24 +4,8 @@
 #include <math.h>
 
 #include "libmuse/sample/filter.h"
+#include "tests/unit/meter.h"
 #include "tests/unit/text_util.h"
-
-typedef struct Counter { long live, calls, fail_at; } Counter;
-
-static void *count_alloc(void *user, size_t size)
-{
-    Counter *c = user;
-    if (++c->calls == c->fail_at) return NULL;
-    void *p = malloc(size);
-    c->live += p != NULL;
-    return p;
-}
-
-static void count_free(void *user, void *ptr)
-{
-    ((Counter *)user)->live--;
-    free(ptr);
-}
 
 static MuseSampler *open_sampler(uint32_t V, const MuseSampleParams *p)
 {
@@ -328,11 +312,11 @@ static void test_same_seed(void **state)
 static void test_memory(void **state)
 {
     (void)state;
-    Counter c = { 0 };
+    Meter c = { 0 };
     MuseRuntimeParams rp;
     MuseRuntime *rt;
     muse_runtime_params_init(&rp);
-    rp.allocator = (MuseAllocator){ count_alloc, count_free, &c };
+    rp.allocator = meter_allocator(&c);
     assert_int_equal(muse_runtime_open(&rt, &rp, NULL), 0);
     MuseTextTokenizer *tok = open_data("golden/llama3/hf/tokenizer.json");
     MuseTextInfo info;

@@ -18,6 +18,7 @@
 #include "libmuse/train/checkpoint.h"
 #include "libmuse/train/data.h"
 #include "muse/muse.h"
+#include "tests/unit/meter.h"
 
 static MuseError err;
 static char folder[64];      /* a fresh one for each test */
@@ -405,34 +406,20 @@ static void test_not_finite(void **state)
 
 /* ---- allocations that fail ---- */
 
-typedef struct Budget { long left; } Budget;
-
-static void *budget_alloc(void *user, size_t size)
-{
-    Budget *b = user;
-    return b->left-- > 0 ? malloc(size) : NULL;
-}
-
-static void budget_free(void *user, void *ptr)
-{
-    (void)user;
-    free(ptr);
-}
-
 static void test_no_memory(void **state)
 {
     (void)state;
     static const char doc[] = "{\"model\":\"start\",\"compute\":\"f32\",\"steps\":1,\"loaders\":0,\"batch\":{\"samples\":2,\"positions\":64}," REST "}";
     bool whole = false;
     for (long n = 0; !whole; n += n < 120 ? 1 : 7) {
-        Budget budget = { n };
+        Meter meter = { .fail_from = n + 1 };
         MuseRuntimeParams rp;
         MuseRuntime *rt = NULL;
         MuseTrainerParams p;
         MuseTrainer *t = NULL;
         muse_runtime_params_init(&rp);
         rp.threads = 1;
-        rp.allocator = (MuseAllocator){ budget_alloc, budget_free, &budget };
+        rp.allocator = meter_allocator(&meter);
         muse_trainer_params_init(&p);
         p.folder = data_path("train"), p.source = &source, p.out = in_folder("memory");
         if (muse_runtime_open(&rt, &rp, &err) < 0) continue;

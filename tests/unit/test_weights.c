@@ -15,6 +15,7 @@
 #include "libmuse/io/gguf_tensors.h"
 #include "libmuse/io/safetensors.h"
 #include "libmuse/io/weights.h"
+#include "tests/unit/meter.h"
 
 static MuseError err;
 
@@ -325,22 +326,20 @@ static void shards(void **state)
 
 /* ---- memory ---- */
 
-static long left;
-static void *count_alloc(void *user, size_t n) { (void)user; return left-- > 0 ? malloc(n) : NULL; }
-static void count_free(void *user, void *p) { (void)user; free(p); }
+static Meter meter;
 
 static void no_memory(void **state)
 {
     (void)state;
     static const char *paths[] = { "golden/qwen3/hf", "golden/qwen3/gguf/model-bf16.gguf" };
-    const MuseAllocator a = { count_alloc, count_free, NULL };
+    const MuseAllocator a = meter_allocator(&meter);
     for (size_t i = 0; i < 2; i++) {
         int rc = MUSE_ERR_NOMEM;
         for (long n = 0; rc == MUSE_ERR_NOMEM; n++) {
             MuseWeightFile w;
-            left = n;
+            meter_leave(&meter, n);
             rc = muse_weights_open(&w, &a, NULL, data_path(paths[i]), &err);
-            left = 1 << 30;
+            meter.fail_from = 0;
             muse_weights_close(&w);
             assert_true(n < 100000);
         }
