@@ -32,29 +32,40 @@ static MuseSessionParams with(MusePrefixCache *cache)
     return p;
 }
 
+/* How far logits may be from t's: sums in another order, 2e-3. With keys and values in 8 bits, one whose sum lies within those errors (1e-6 of
+ * a block's largest) of the middle between two of the 254 steps is rounded to the other one: 1 in 4,000 of the first layer, by a whole step,
+ * where rounding moves all of them by 0.29 of a step. Errors add like roots, so logits move by 1/18 of what rounding itself does to them, and
+ * some more for the layers behind, whose inputs differ by then: at most 1/8 of it. (Here it is 0.8, and 0.0016 was measured.) */
+static double allowed(const MuseSession *t, const MuseSession *exact)
+{
+    const double rounding = logits_off(t, logits_copy(exact)) / 8;
+    return rounding > 2e-3 ? rounding : 2e-3;
+}
+
 /* a picture and a question about it; answered like without a cache. Returns what was taken from the cache */
 static uint64_t ask(MuseModel *m, const MuseSessionParams *p, uint32_t picture, uint32_t question, size_t length)
 {
-    MuseSessionParams plain = *p;
-    plain.cache = NULL;
-    MuseSession *s = session_open(m, p), *t = session_open(m, &plain);
-    MuseSession *const both[] = { s, t };
-    for (size_t i = 0; i < 2; i++) {
-        add_ids(both[i], 1, 10);
-        if (m->config.image.live) add_image(both[i], 60, 40, 0, picture);
-        else add_ids(both[i], picture, 64);
-        add_ids(both[i], question, length);
-        prefill(both[i]);
+    MuseSessionParams plain = *p, f32 = *p;
+    plain.cache = f32.cache = NULL;
+    if (p->kv == MUSE_KV_Q8) f32.kv = MUSE_KV_F32;
+    MuseSession *s = session_open(m, p), *t = session_open(m, &plain), *exact = session_open(m, &f32);
+    MuseSession *const all[] = { s, t, exact };
+    for (size_t i = 0; i < 3; i++) {
+        add_ids(all[i], 1, 10);
+        if (m->config.image.live) add_image(all[i], 60, 40, 0, picture);
+        else add_ids(all[i], picture, 64);
+        add_ids(all[i], question, length);
+        prefill(all[i]);
     }
-    const double off = logits_off(s, logits_copy(t));
-    if (!(off <= (p->kv == MUSE_KV_Q8 ? 0.5 : 2e-3))) fail_msg("%s: off by %g with a cache", m->path, off);
-    step(s, 3);
-    step(t, 3);
-    assert_true(logits_off(s, logits_copy(t)) <= (p->kv == MUSE_KV_Q8 ? 0.5 : 2e-3));
+    const double off = logits_off(s, logits_copy(t)), most = allowed(t, exact);
+    if (!(off <= most)) fail_msg("%s: off by %g with a cache, at most %g", m->path, off, most);
+    for (size_t i = 0; i < 3; i++) step(all[i], 3);
+    assert_true(logits_off(s, logits_copy(t)) <= allowed(t, exact));
     const uint64_t reused = info_of(s).reused;
     assert_int_equal(info_of(t).reused, 0);
     muse_session_close(&s);
     muse_session_close(&t);
+    muse_session_close(&exact);
     return reused;
 }
 
