@@ -85,4 +85,5 @@ def main():
     print(f"{spoken} spoken, {left} left out", file=sys.stderr)
 
 
-main()
+if __name__ == "__main__":
+    main()
