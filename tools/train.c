@@ -269,7 +269,7 @@ static int open_worlds(NanoSource *s, MuseTextTokenizer **tok, const char *json,
         return err->code;
     }
     rc = muse_text_open_file(tok, NULL, path, err);
-    if (rc == 0) rc = nano_source_open(s, *tok, err);
+    if (rc == 0) rc = nano_source_open(s, *tok, folder, err);
     return rc < 0 ? rc : 1;
 }
 

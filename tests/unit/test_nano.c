@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tools/nano: a branch of a world has the ids, positions and patches that the chat format and a sequence give it; what is
- * learned is what the world says; plans are read, refused, and tell the same sample always. */
+ * learned is what the world says; so with spoken questions; clips are read and refused; plans are read, refused, and tell the same sample always. */
 #include "worlds_util.h"
+
+#include <math.h>
+#include <unistd.h>
 
 #include "tools/nano/worlds_source.h"
 
@@ -70,8 +73,20 @@ static void add_question(MuseChat *chat, const char *text, size_t n)
     assert_int_equal(muse_chat_add_text(chat, text, n, &err), 0);
 }
 
+/* A sound of as many frames as the branch has: what they hold, the chat can't know. */
+static void add_spoken(MuseChat *chat, const MuseTrainSample *made, size_t number)
+{
+    static const int16_t silence[16000 * 4];
+    MuseAudio *audio;
+    const MuseTrainPart *p = made->branches[number].parts;
+    while (p->modality != MUSE_AUDIO) p++;
+    assert_int_equal(muse_audio_open_pcm(&audio, NULL, silence, 640 * p->n, MUSE_PCM_S16, 16000, 1, NULL, &err), 0);
+    assert_int_equal(muse_chat_add_audio(chat, audio, &err), 0);
+    muse_audio_close(&audio);
+}
+
 /* The prompt by the chat, all that follows by appending what is written and shown. Questions that name places have no chat form. */
-static void check_branch(const MuseWorldsSample *s, size_t number, const MuseTrainSample *made, MuseImage *const *images, MuseAudio *audio)
+static void check_branch(const MuseWorldsSample *s, size_t number, const MuseTrainSample *made, MuseImage *const *images, MuseAudio *audio, const char *heard)
 {
     const MuseWorldsBranch *b = &s->branches[number];
     MuseChat *chat;
@@ -93,14 +108,16 @@ static void check_branch(const MuseWorldsSample *s, size_t number, const MuseTra
     bool places = false;
     for (; b->parts[i].role == MUSE_WORLDS_QUESTION; i++) {
         places = places || memchr(b->parts[i].text, '<', b->parts[i].size);
-        add_question(chat, b->parts[i].text, b->parts[i].size);
+        if (!heard) add_question(chat, b->parts[i].text, b->parts[i].size);
     }
+    if (heard) add_spoken(chat, made, number);
     if (!places) {
         assert_int_equal(muse_chat_append(chat, seq, 0, &err), 0);
         compare(seq, 0, &walk);
         at = muse_sequence_length(seq);
         char rest[8192];
         size_t n = 0, skip = b->think ? 7 : 0;   /* <think> stands already */
+        if (heard && b->think) n = (size_t)sprintf(rest, " %s", heard);
         for (; i < b->n_parts; i++, skip = 0) {
             const MuseWorldsPart *p = &b->parts[i];
             memcpy(rest + n, p->text + skip, p->size - skip);
@@ -129,25 +146,26 @@ static void check_branch(const MuseWorldsSample *s, size_t number, const MuseTra
 
 static bool never(const char *task)
 {
-    static const char list[] = " find caption at locate box second drill-facts ";
+    static const char list[] = " find caption at locate box second drill-facts hear ";
     char word[40];
     snprintf(word, sizeof word, " %s ", task);
     return strstr(list, word) != NULL;
 }
 
 /* the text of learned tokens is the learned text; it may hold a given byte or two where a token has both */
-static void check_learned(const MuseWorldsBranch *b, const MuseTrainBranch *made)
+static void check_learned(const MuseWorldsBranch *b, const MuseTrainBranch *made, const char *heard)
 {
     char want[8192] = "", got[8192] = "";
-    size_t n = 0, m = 0;
+    size_t n = 0, m = 0, first = heard && b->think ? (size_t)sprintf(want, " %s", heard) : 0;
     bool asked = false;
+    n = first;
     for (size_t i = 0; i < b->n_parts; i++) {
         const MuseWorldsPart *p = &b->parts[i];
         if (!asked && p->role != MUSE_WORLDS_QUESTION) {
             asked = true;
             if (!b->think && never(b->task)) n += (size_t)sprintf(want + n, "</think>");
         }
-        const size_t skip = p->learn && n == 0 && b->think && p->size >= 7 && memcmp(p->text, "<think>", 7) == 0 ? 7 : 0;
+        const size_t skip = p->learn && n == first && b->think && p->size >= 7 && memcmp(p->text, "<think>", 7) == 0 ? 7 : 0;
         if (p->learn) memcpy(want + n, p->text + skip, p->size - skip), n += p->size - skip;
     }
     n += (size_t)sprintf(want + n, "<eos>");
@@ -164,19 +182,22 @@ static void check_learned(const MuseWorldsBranch *b, const MuseTrainBranch *made
     if (strncmp(b->task, "drill", 5) != 0 && (n != m || memcmp(want, got, n) != 0)) fail_msg("%s: learned \"%s\", not \"%s\"", b->task, got, want);
 }
 
-static void check_sample(const MuseWorldsSample *s)
+/* which branches are spoken, by which clip; the sentence of a clip is the question, as it is heard */
+static const char *heard_by(const NanoSpoken *spoken, size_t i) { return spoken && spoken->clip[i] >= 0 ? source.clips.clips[spoken->clip[i]].text : NULL; }
+
+static void check_sample(const MuseWorldsSample *s, const NanoSpoken *spoken)
 {
     MuseTrainSample made = { 0 };
     MuseImage *images[8] = { NULL };
     MuseAudio *audio = NULL;
-    if (nano_sample_make(&source, s, &made, &err) < 0) fail_msg("%s: %s", s->world, err.text);
+    if (nano_sample_make(&source, s, spoken, &made, &err) < 0) fail_msg("%s: %s", s->world, err.text);
     assert_int_equal(made.n_branches, s->n_branches);
     for (size_t i = 0; i < s->n_images; i++)
         assert_int_equal(muse_image_open_pixels(&images[i], NULL, s->images[i].rgb, s->images[i].width, s->images[i].height, 0, MUSE_PIXELS_RGB, NULL, &err), 0);
     if (s->n_pcm) assert_int_equal(muse_audio_open_pcm(&audio, NULL, s->pcm, s->n_pcm, MUSE_PCM_S16, s->rate, 1, NULL, &err), 0);
     for (size_t i = 0; i < s->n_branches; i++) {
-        check_branch(s, i, &made, images, audio);
-        check_learned(&s->branches[i], &made.branches[i]);
+        check_branch(s, i, &made, images, audio, heard_by(spoken, i));
+        check_learned(&s->branches[i], &made.branches[i], heard_by(spoken, i));
     }
     for (size_t i = 0; i < made.n_gazes; i++) {   /* a gaze stands at the last token of a name and meets its object */
         const MuseTrainGaze *g = &made.gazes[i];
@@ -203,9 +224,161 @@ static void test_branches(void **state)
             MuseWorldsOptions o;
             muse_worlds_options_init(&o);
             o.max_side = strcmp(muse_worlds_name(w), "print") == 0 ? 256 : 128;
-            check_sample(make(m, muse_worlds_name(w), i, &o));
+            check_sample(make(m, muse_worlds_name(w), i, &o), NULL);
         }
     muse_worlds_maker_close(&m);
+}
+
+/* ---- speech ---- */
+
+/* as above, with the question spoken: pictures, sound, thought that begins with what was heard */
+static void test_spoken(void **state)
+{
+    (void)state;
+    static const char *const worlds[] = { "scenes", "print", "pairs", "track" };
+    MuseWorldsMaker *m = open_maker(source.worlds);
+    NanoSpoken spoken = { .rng = rng_stream(1, 2) };
+    for (size_t w = 0; w < 4; w++)
+        for (uint64_t i = 0; i < 4; i++) {
+            MuseWorldsOptions o;
+            muse_worlds_options_init(&o);
+            o.max_side = w == 1 ? 256 : 64;
+            const MuseWorldsSample *s = make(m, worlds[w], i, &o);
+            for (size_t k = 0; k < s->n_branches; k++) {
+                const bool one = *s->branches[k].answer && s->branches[k].parts[1].role != MUSE_WORLDS_QUESTION;
+                spoken.clip[k] = one ? (int32_t)((k + i) % source.clips.n) : -1;
+            }
+            check_sample(s, &spoken);
+        }
+    muse_worlds_maker_close(&m);
+}
+
+static int sounds_in(const MuseTrainBranch *b)
+{
+    int n = 0;
+    for (size_t i = 0; i < b->n_parts; i++) n += b->parts[i].modality == MUSE_AUDIO;
+    return n;
+}
+
+/* samples of a source: a question that is a clip is spoken, one that is none is typed; hear has a sound a branch, its sentence learned */
+static void test_source_speaks(void **state)
+{
+    (void)state;
+    MuseTrainSource s = nano_source(&source);
+    NanoMix *mix = &source.plan.stages[0].mix[0];
+    const NanoMix was = *mix;
+    strcpy(mix->task, "count");
+    mix->spoken = 1;
+    int spoken = 0, typed = 0;
+    for (uint64_t i = 0; i < 40; i++) {
+        MuseTrainSample a = { 0 };
+        assert_int_equal(s.make(s.user, i, &a, &err), 0);
+        for (size_t b = 0; b < a.n_branches; b++) *(sounds_in(&a.branches[b]) == 1 ? &spoken : &typed) += 1;
+        s.release(s.user, &a);
+    }
+    if (spoken == 0 || typed == 0) fail_msg("%d spoken, %d typed", spoken, typed);
+    strcpy(mix->task, "hear");
+    mix->options.branches = 5;
+    for (uint64_t i = 0; i < 4; i++) {
+        MuseTrainSample a = { 0 };
+        assert_int_equal(s.make(s.user, i, &a, &err), 0);
+        assert_int_equal(a.n_branches, 5);
+        for (size_t b = 0; b < 5; b++) {
+            const MuseTrainPart *last = &a.branches[b].parts[a.branches[b].n_parts - 1];
+            assert_int_equal(sounds_in(&a.branches[b]), 1);
+            float learned = 0;
+            for (size_t k = 0; k < last->n; k++) learned += last->weights[k];
+            assert_true(last->modality == MUSE_TEXT && learned >= 3);   /* </think>, a word, <eos> */
+        }
+        size_t phones = 0;
+        for (size_t k = 0; k < a.n_labels; k++) phones += a.labels[k].head == 2;
+        assert_true(phones > 0 && phones == a.n_labels);
+        s.release(s.user, &a);
+    }
+    *mix = was;
+}
+
+/* without variation: the tokenizer's frames, to half a step of what is stored (0.02 of log10, so 0.005) */
+static void test_clip(void **state)
+{
+    (void)state;
+    static int16_t pcm[16000];
+    for (int i = 0; i < 16000; i++) pcm[i] = (int16_t)(9000 * sin(0.05 * i + 3 * sin(0.002 * i)));
+    MuseAudio *audio;
+    MuseFrames *frames;
+    const MuseAudioRule *rule = &muse_family_find("muse")->audio;
+    assert_int_equal(muse_audio_open_pcm(&audio, NULL, pcm, 15997, MUSE_PCM_S16, 16000, 1, NULL, &err), 0);
+    assert_int_equal(muse_audio_frames(&frames, audio, rule, NULL, NULL, &err), 0);
+    const size_t n = (size_t)muse_frames_plan(frames)->n_frames;
+    static uint8_t columns[100 * NANO_CLIP_COLUMN];
+    for (size_t t = 0; t < 99; t++)
+        for (size_t b = 0; b < 80; b++) columns[t * NANO_CLIP_COLUMN + b] = (uint8_t)(lrintf((muse_frames_data(frames)[80 * t + b] + 1) * 100));
+    const NanoClip clip = { "Hum.", columns, 99 };
+    float *values;
+    const uint8_t *phones;
+    size_t got;
+    assert_int_equal(nano_clip_render(&source.clips, &clip, NULL, &values, &phones, &got), 0);
+    assert_int_equal(got, n);
+    for (size_t i = 0; i < n * 320; i++)
+        if (fabsf(values[i] - muse_frames_data(frames)[i]) > 0.00501f) fail_msg("value %zu: %f, the tokenizer has %f", i, values[i], muse_frames_data(frames)[i]);
+    free(values);
+    for (uint64_t k = 0; k < 50; k++) {   /* varied: in range, and the same again */
+        Rng a = rng_stream(k, 0), b = a;
+        float *again;
+        size_t m;
+        assert_int_equal(nano_clip_render(&source.clips, &clip, &a, &values, &phones, &got), 0);
+        assert_int_equal(nano_clip_render(&source.clips, &clip, &b, &again, &phones, &m), 0);
+        assert_int_equal(got, m);
+        assert_true(got >= 20 && got <= 42);   /* 99 columns by 0.87 to 1.15, up to 48 of silence, 4 a frame */
+        assert_memory_equal(values, again, got * 320 * sizeof *values);
+        for (size_t i = 0; i < got * 320; i++) assert_true(values[i] >= -1 && values[i] < 2);
+        free(values);
+        free(again);
+    }
+    muse_frames_close(&frames);
+    muse_audio_close(&audio);
+}
+
+static void test_clip_keys(void **state)
+{
+    (void)state;
+    size_t first;
+    assert_int_equal(nano_clips_find(&source.clips, "how many OBJECTS are there", 26, &first), 2);
+    assert_string_equal(source.clips.clips[first].text, "How many objects are there?");
+    assert_int_equal(nano_clips_find(&source.clips, "What is in the Picture.", 23, &first), 1);
+    assert_int_equal(nano_clips_find(&source.clips, "Name the colour ?", 17, &first), 1);
+    assert_int_equal(nano_clips_find(&source.clips, "How many objects", 16, &first), 0);
+    assert_int_equal(nano_clips_find(&source.clips, "?", 1, &first), 0);
+}
+
+/* every byte of the head and rows that is wrong is refused or harmless; cut files are refused */
+static void test_clips_bad(void **state)
+{
+    (void)state;
+    static uint8_t bytes[8192], copy[8192];
+    NanoClips c;
+    FILE *f = fopen(*state, "rb");
+    assert_non_null(f);
+    const size_t n = fread(bytes, 1, sizeof bytes, f);
+    fclose(f);
+    assert_true(n > 100 && n < sizeof bytes);
+    assert_int_equal(nano_clips_open_memory(&c, bytes, n, &err), 0);
+    nano_clips_close(&c);
+    static const struct { size_t at; uint8_t value; const char *text; } bad[] = {
+        { 0, 'X', "not a file of clips" }, { 8, 9, "another version" }, { 12, 40, "another version" }, { 16, 0, "no clips" }, { 17, 255, "fewer than it says" }, { 23, 1, "fewer than it says" },
+        { 31, 1, "outside the file" }, { 32, 0, "outside the file" }, { 34, 1, "outside the file" }, { 37, 1, "outside the file" }, { 20, 0, "do not end" },
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        memcpy(copy, bytes, n);
+        copy[bad[i].at] = bad[i].value;
+        const int rc = nano_clips_open_memory(&c, copy, n, &err);
+        if (rc != MUSE_ERR_FORMAT || !strstr(err.text, bad[i].text)) fail_msg("byte %zu: %d, %s", bad[i].at, rc, err.text);
+    }
+    memcpy(copy, bytes, n);
+    copy[n - 1] = NANO_PHONES;
+    assert_int_equal(nano_clips_open_memory(&c, copy, n, &err), MUSE_ERR_FORMAT);
+    for (size_t k = 0; k < n; k++) assert_int_equal(nano_clips_open_memory(&c, bytes, k, &err), MUSE_ERR_FORMAT);
+    assert_int_equal(nano_clips_open(&c, "/nowhere/clips.bin", &err), MUSE_ERR_IO);
 }
 
 /* the list of kinds that never think is the generator's */
@@ -241,6 +414,10 @@ static void test_plan(void **state)
     static const char *const want[] = { "scenes", "scenes", "count", "scenes", "scenes", "tones", "tones" };
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) assert_string_equal(nano_plan_at(&plan, i)->task, want[i]);
     assert_string_equal(nano_plan_at(&plan, UINT64_MAX)->task, "tones");
+    assert_int_equal(read_plan(&plan, WORLDS("{\"speech\":\"said\",\"stages\":[{\"mix\":[{\"task\":\"hear\"},{\"task\":\"count\",\"spoken\":0.25}]}]}")), 1);
+    assert_string_equal(plan.speech, "said");
+    assert_string_equal(nano_plan_at(&plan, 0)->task, "hear");
+    assert_true(nano_plan_at(&plan, 1)->spoken == 0.25);
     assert_int_equal(read_plan(&plan, "{\"data\":[{\"jsonl\":\"a\"}]}"), 0);
     assert_int_equal(read_plan(&plan, "{"), 0);
 }
@@ -263,6 +440,10 @@ static void test_refused(void **state)
         { STAGES("{\"mix\":[{\"task\":\"scenes\",\"weight\":0}]}"), "\"weight\" is not a whole number" },
         { STAGES("{\"mix\":[{\"task\":\"scenes\",\"min_side\":128,\"max_side\":64}]}"), "\"max_side\"" },
         { STAGES("{\"mix\":[{\"task\":\"scenes\",\"form\":\"loud\"}]}"), "\"form\" is not one of" },
+        { STAGES("{\"mix\":[{\"task\":\"hear\"}]}"), "need \"speech\"" },
+        { STAGES("{\"mix\":[{\"task\":\"count\",\"spoken\":1}]}"), "need \"speech\"" },
+        { STAGES("{\"mix\":[{\"task\":\"count\",\"spoken\":1.5}]}"), "\"spoken\" is not a number" },
+        { WORLDS("{\"speech\":3,\"stages\":[{\"mix\":[{\"task\":\"count\"}]}]}"), "\"speech\" is not a name" },
         { "{\"data\":[{\"worlds\":{}},{\"jsonl\":\"a\"}]}", "stand alone" },
         { "{\"data\":[{\"worlds\":{},\"weight\":2}]}", "stand alone" },
         { "{\"labels\":{\"heads\":[{\"name\":\"taste\",\"classes\":3}]},\"data\":[{\"worlds\":{\"stages\":[{\"mix\":[{\"task\":\"odd\"}]}]}}]}", "labels.heads" },
@@ -311,15 +492,35 @@ static void test_too_long(void **state)
     source.plan.positions = whole;
 }
 
+/* a folder with a file of clips: hums of a few columns */
+static char folder[] = "/tmp/muse-nano-XXXXXX", clips_path[64];
+
+static int make_clips(void)
+{
+    static const char *const texts[] = { "What is in the picture?", "How many objects are there?", "Name the color.", "How many objects do you see?", "How many objects are there?", "red star" };
+    enum { N = sizeof texts / sizeof *texts };
+    static uint8_t columns[N][12 * NANO_CLIP_COLUMN];
+    NanoClip clips[N];
+    for (size_t i = 0; i < N; i++) {
+        for (size_t k = 0; k < sizeof columns[i]; k++) columns[i][k] = (uint8_t)(k % NANO_CLIP_COLUMN == NANO_CLIP_BINS ? k % NANO_PHONES : (7 * k + 31 * i) % 200);
+        clips[i] = (NanoClip){ texts[i], columns[i], (uint32_t)(7 + i) };
+    }
+    if (!mkdtemp(folder)) return -1;
+    snprintf(clips_path, sizeof clips_path, "%s/clips.bin", folder);
+    return nano_clips_write(clips_path, clips, N, &err);
+}
+
 static int begin(void **state)
 {
     (void)state;
     char path[4096];
     snprintf(path, sizeof path, "%s/models/muse-nano", getenv("MUSE_SOURCE"));
-    static const char json[] = "{\"labels\":{\"heads\":[{\"name\":\"kind\",\"classes\":16},{\"name\":\"dx\",\"classes\":41}]},\"gaze\":{},\"data\":[{\"worlds\":{\"fonts\":\"builtin\",\"stages\":["
+    *state = clips_path;
+    if (make_clips() < 0) return -1;
+    static const char json[] = "{\"labels\":{\"heads\":[{\"name\":\"kind\",\"classes\":16},{\"name\":\"dx\",\"classes\":41},{\"name\":\"phone\",\"classes\":48}]},\"gaze\":{},\"data\":[{\"worlds\":{\"fonts\":\"builtin\",\"speech\":\".\",\"stages\":["
         "{\"mix\":[{\"task\":\"scenes\",\"max_side\":64}]}]}}]}";
     if (nano_plan_read(&source.plan, json, sizeof json - 1, &err) != 1 || muse_text_open_file(&tok, NULL, path, &err) < 0) return -1;
-    return nano_source_open(&source, tok, &err);
+    return nano_source_open(&source, tok, folder, &err);
 }
 
 static int end(void **state)
@@ -327,12 +528,15 @@ static int end(void **state)
     (void)state;
     nano_source_close(&source);
     muse_text_close(&tok);
+    unlink(clips_path);
+    rmdir(folder);
     return 0;
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_branches), cmocka_unit_test(test_never_thinks), cmocka_unit_test(test_plan), cmocka_unit_test(test_refused),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_branches), cmocka_unit_test(test_never_thinks), cmocka_unit_test(test_spoken),
+                                        cmocka_unit_test(test_source_speaks), cmocka_unit_test(test_clip), cmocka_unit_test(test_clip_keys), cmocka_unit_test(test_clips_bad), cmocka_unit_test(test_plan), cmocka_unit_test(test_refused),
                                         cmocka_unit_test(test_same_again), cmocka_unit_test(test_too_long) };
     return cmocka_run_group_tests(tests, begin, end);
 }

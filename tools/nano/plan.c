@@ -79,6 +79,15 @@ static void text(Reader *r, yajl_val object, const char *key, char *out, size_t 
     else refuse(r, "worlds: \"%s\" is not a name of 1 to %zu bytes", key, size - 1);
 }
 
+static double share(Reader *r, yajl_val object, const char *key)
+{
+    yajl_val v = get(object, key);
+    if (!v) return 0;
+    if (YAJL_IS_NUMBER(v) && YAJL_GET_DOUBLE(v) >= 0 && YAJL_GET_DOUBLE(v) <= 1) return YAJL_GET_DOUBLE(v);
+    refuse(r, "worlds: \"%s\" is not a number from 0 to 1", key);
+    return 0;
+}
+
 static int is_task(const char *name)
 {
     for (size_t i = 0; muse_worlds_name(i); i++) {
@@ -89,14 +98,17 @@ static int is_task(const char *name)
     return 0;
 }
 
-static void read_mix(Reader *r, yajl_val v, NanoMix *m)
+static void read_mix(Reader *r, yajl_val v, int has_speech, NanoMix *m)
 {
     static const char *const forms[] = { "mix", "direct", "think", NULL };
-    ONLY(r, v, "worlds.mix", "task", "only", "weight", "form", "min_side", "max_side", "branches", "overview");
+    ONLY(r, v, "worlds.mix", "task", "only", "weight", "form", "min_side", "max_side", "branches", "overview", "spoken");
     if (r->rc < 0) return;
     text(r, v, "task", m->task, sizeof m->task);
     text(r, v, "only", m->only, sizeof m->only);
-    if (!is_task(m->task)) refuse(r, "worlds.mix: \"%s\" is no world and no kind of question", m->task);
+    const int hear = strcmp(m->task, "hear") == 0;
+    if (!hear && !is_task(m->task)) refuse(r, "worlds.mix: \"%s\" is no world and no kind of question", m->task);
+    m->spoken = share(r, v, "spoken");
+    if (!has_speech && (hear || m->spoken > 0)) refuse(r, "worlds.mix: \"hear\" and \"spoken\" need \"speech\"");
     muse_worlds_options_init(&m->options);
     m->weight = (uint32_t)whole(r, v, "weight", 1, 1000, 1);
     m->options.form = choice(r, v, "form", forms, MUSE_WORLDS_MIX);
@@ -106,7 +118,7 @@ static void read_mix(Reader *r, yajl_val v, NanoMix *m)
     m->options.overview = (uint32_t)whole(r, v, "overview", 16, 1024, 0);
 }
 
-static void read_stage(Reader *r, yajl_val v, int last, NanoStage *s)
+static void read_stage(Reader *r, yajl_val v, int last, int has_speech, NanoStage *s)
 {
     ONLY(r, v, "worlds.stages", "samples", "mix");
     yajl_val mix = get(v, "mix");
@@ -114,7 +126,7 @@ static void read_stage(Reader *r, yajl_val v, int last, NanoStage *s)
     if (r->rc == 0 && last != !get(v, "samples")) refuse(r, "worlds.stages: all but the last have \"samples\", and it has none");
     s->samples = whole(r, v, "samples", 1, UINT64_C(1) << 48, UINT64_MAX);
     for (; r->rc == 0 && s->n_mix < mix->u.array.len; s->n_mix++) {
-        read_mix(r, mix->u.array.values[s->n_mix], &s->mix[s->n_mix]);
+        read_mix(r, mix->u.array.values[s->n_mix], has_speech, &s->mix[s->n_mix]);
         s->round += s->mix[s->n_mix].weight;
     }
 }
@@ -122,25 +134,26 @@ static void read_stage(Reader *r, yajl_val v, int last, NanoStage *s)
 static void read_worlds(Reader *r, NanoPlan *p, yajl_val worlds)
 {
     static const char *const fonts[] = { "system", "builtin", NULL };
-    ONLY(r, worlds, "worlds", "seed", "fonts", "stages");
+    ONLY(r, worlds, "worlds", "seed", "fonts", "speech", "stages");
     yajl_val stages = get(worlds, "stages");
     if (!YAJL_IS_ARRAY(stages) || stages->u.array.len < 1 || stages->u.array.len > NANO_STAGES_MAX) refuse(r, "worlds: \"stages\" is not a list of 1 to %d", NANO_STAGES_MAX);
     p->seed = whole(r, worlds, "seed", 0, INT64_MAX, 1);
     p->fonts = choice(r, worlds, "fonts", fonts, MUSE_WORLDS_FONTS_SYSTEM);
+    text(r, worlds, "speech", p->speech, sizeof p->speech);
     for (; r->rc == 0 && p->n_stages < stages->u.array.len; p->n_stages++)
-        read_stage(r, stages->u.array.values[p->n_stages], p->n_stages + 1 == stages->u.array.len, &p->stages[p->n_stages]);
+        read_stage(r, stages->u.array.values[p->n_stages], p->n_stages + 1 == stages->u.array.len, p->speech[0] != 0, &p->stages[p->n_stages]);
 }
 
-/* classes of a head must hold what patches are called */
+/* classes of a head must hold what patches and sounds are called */
 static void read_heads(Reader *r, NanoPlan *p, yajl_val heads)
 {
     static const struct { const char *name; uint32_t classes; } known[NANO_LABELS] = { { "kind", MUSE_WORLDS_KINDS }, { "mark", 37 }, { "color", MUSE_WORLDS_COLORS },
-        { "size", MUSE_WORLDS_SIZES }, { "dx", 41 }, { "dy", 41 } };
+        { "size", MUSE_WORLDS_SIZES }, { "dx", 41 }, { "dy", 41 }, { "phone", NANO_PHONES } };
     for (; YAJL_IS_ARRAY(heads) && p->n_heads < heads->u.array.len && r->rc == 0; p->n_heads++) {
         yajl_val head = heads->u.array.values[p->n_heads], name = get(head, "name");
         int k = 0;
         while (k < NANO_LABELS && !(YAJL_IS_STRING(name) && strcmp(name->u.string, known[k].name) == 0)) k++;
-        if (p->n_heads == NANO_HEADS_MAX || k == NANO_LABELS) refuse(r, "labels.heads: worlds have kind, mark, color, size, dx and dy");
+        if (p->n_heads == NANO_HEADS_MAX || k == NANO_LABELS) refuse(r, "labels.heads: worlds have kind, mark, color, size, dx, dy and phone");
         else if (whole(r, head, "classes", 2, 65536, 0) != known[k].classes) refuse(r, "labels.heads: \"%s\" has %u classes", known[k].name, known[k].classes);
         else p->heads[p->n_heads] = k;
     }

@@ -18,8 +18,8 @@ typedef struct Vec {
 
 /* What a sample's handle points to. Pointers into the vectors are offsets until finish(). */
 typedef struct Block {
-    Vec parts, branches, ids, weights, labels, gazes, targets, media;   /* media: MusePatches *; frames apart */
-    MuseFrames *frames;
+    Vec parts, branches, ids, weights, labels, gazes, targets, media, sounds;   /* media: MusePatches *; sounds: float *, of clips */
+    MuseFrames *frames;   /* of the world's own sound */
 } Block;
 
 typedef struct Shown { uint32_t part; MuseImagePlan plan; } Shown;
@@ -27,6 +27,8 @@ typedef struct Shown { uint32_t part; MuseImagePlan plan; } Shown;
 typedef struct Draft {
     const NanoSource *source;
     const MuseWorldsSample *from;
+    const NanoSpoken *spoken;      /* NULL: all is typed */
+    Rng     rng;                   /* of the clips' sound */
     Block  *b;
     MuseError *err;
     MuseImage *images[8];
@@ -132,11 +134,12 @@ static uint32_t offset_class(float v)
 static int label_patch(Draft *d, const MuseWorldsLabel *l, int readable, uint32_t part, uint32_t index)
 {
     const NanoPlan *plan = &d->source->plan;
-    const uint32_t values[NANO_LABELS] = { l->kind, l->mark, l->color, l->size, offset_class(l->dx), offset_class(l->dy) };
+    const uint32_t values[NANO_LABELS] = { l->kind, l->mark, l->color, l->size, offset_class(l->dx), offset_class(l->dy), 0 };
     int rc = 0;
     for (size_t h = 0; h < plan->n_heads && rc == 0; h++) {
         const int what = plan->heads[h];
-        const float weight = what == NANO_LABEL_KIND ? (l->kind ? 1 : NONE_WEIGHT) : what == NANO_LABEL_MARK ? (l->mark && readable) : l->kind != 0;
+        const float weight = what == NANO_LABEL_KIND ? (l->kind ? 1 : NONE_WEIGHT) : what == NANO_LABEL_MARK ? (l->mark && readable)
+                           : what == NANO_LABEL_PHONE ? 0 : l->kind != 0;
         const MuseTrainLabel label = { d->branch, part, index, (uint32_t)h, values[what], weight };
         if (weight > 0) rc = push(d, &d->b->labels, &label, 1);
     }
@@ -201,12 +204,43 @@ static int play(Draft *d)
     return rc == 0 ? say(d, f->audio_end.text, strlen(f->audio_end.text), 0) : rc;
 }
 
+/* A frame is called what is said in it. Silence is most of the frames of short clips. */
+static int label_frames(Draft *d, const uint8_t *phones, size_t n, uint32_t part)
+{
+    const NanoPlan *plan = &d->source->plan;
+    int rc = 0;
+    for (size_t h = 0; h < plan->n_heads; h++)
+        for (size_t i = 0; plan->heads[h] == NANO_LABEL_PHONE && i < n && rc == 0; i++) {
+            const MuseTrainLabel label = { d->branch, part, (uint32_t)i, (uint32_t)h, phones[i], phones[i] ? 1 : NONE_WEIGHT };
+            rc = push(d, &d->b->labels, &label, 1);
+        }
+    return rc;
+}
+
+static int play_clip(Draft *d, const NanoClip *clip)
+{
+    const MuseFamily *f = d->source->family;
+    const uint8_t *phones;
+    float *frames = NULL;
+    size_t n = 0;
+    int rc = say(d, f->audio_begin.text, strlen(f->audio_begin.text), 0);
+    if (rc == 0) rc = flush(d);
+    if (rc == 0 && nano_clip_render(&d->source->clips, clip, &d->rng, &frames, &phones, &n) < 0) rc = no_memory(d->err);
+    if (rc == 0 && (rc = push(d, &d->b->sounds, &frames, 1)) < 0) free(frames);
+    if (rc < 0) return rc;
+    const MuseTrainPart p = { .modality = MUSE_AUDIO, .n = n, .features = frames };
+    const uint32_t part = part_number(d);
+    rc = push(d, &d->b->parts, &p, 1);
+    if (rc == 0) rc = label_frames(d, phones, n, part);
+    return rc == 0 ? say(d, f->audio_end.text, strlen(f->audio_end.text), 0) : rc;
+}
+
 /* ---- branches ---- */
 
 /* Kinds that never think: the model closes the thought that the prompt opened. Where both occur, the prompt decides. */
 static int never_thinks(const char *kind)
 {
-    static const char *const kinds[] = { "find", "caption", "at", "locate", "box", "second", "drill-facts" };
+    static const char *const kinds[] = { "find", "caption", "at", "locate", "box", "second", "drill-facts", "hear" };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(kind, kinds[i]) == 0) return 1;
     return 0;
@@ -228,32 +262,53 @@ static int note_refs(Draft *d, const MuseWorldsBranch *b, size_t part, size_t sk
     return 0;
 }
 
-static int add_branch(Draft *d, const MuseWorldsBranch *from)
+/* The question typed, spoken, or (hear) beside the sound it asks about, in either order. */
+static int ask(Draft *d, const MuseWorldsBranch *from, const NanoClip *clip, size_t *n)
 {
-    static const char think[] = "<think>", done[] = "</think>", end[] = "<eos>";
+    const int hear = clip && d->spoken->hear, before = hear && rng_chance(&d->rng, 0.5);
+    int rc = 0;
+    if (clip && (!hear || before)) rc = play_clip(d, clip);
+    for (*n = 0; rc == 0 && *n < from->n_parts && from->parts[*n].role == MUSE_WORLDS_QUESTION; ++*n) {
+        const MuseWorldsPart *p = &from->parts[*n];
+        if (clip && !hear) continue;
+        rc = note_refs(d, from, *n, 0);
+        if (rc == 0) rc = say(d, p->text, p->size, 0);
+    }
+    return rc == 0 && hear && !before ? play_clip(d, clip) : rc;
+}
+
+/* The prompt ends in <think>; who was spoken to writes down first what was heard. */
+static int open_thought(Draft *d, const MuseWorldsBranch *from, const NanoClip *clip)
+{
+    static const char think[] = "<think>", done[] = "</think>";
+    int rc = say(d, think, sizeof think - 1, 0);
+    if (rc == 0 && !from->think) return say(d, done, sizeof done - 1, (float)never_thinks(from->task));
+    if (rc == 0 && clip) rc = say(d, " ", 1, 1);
+    return rc == 0 && clip ? say(d, clip->text, strlen(clip->text), 1) : rc;
+}
+
+static int add_branch(Draft *d, const MuseWorldsBranch *from, const NanoClip *clip)
+{
+    static const char end[] = "<eos>";
     const float answer = *from->answer ? ANSWER_WEIGHT : 1;   /* dense branches are all answer */
-    int rc = 0, asked = 0;
+    size_t first, skip = from->think ? sizeof "<think>" - 1 : 0;
     d->first_part = (uint32_t)d->b->parts.n;
-    for (size_t i = 0; i < from->n_parts && rc == 0; i++) {
+    int rc = ask(d, from, clip, &first);
+    if (rc == 0) rc = open_thought(d, from, clip);
+    for (size_t i = first; i < from->n_parts && rc == 0; i++, skip = 0) {
         const MuseWorldsPart *p = &from->parts[i];
-        size_t skip = 0;
-        if (!asked && p->role != MUSE_WORLDS_QUESTION) {   /* the prompt ends in <think> */
-            asked = 1;
-            rc = say(d, think, sizeof think - 1, 0);
-            if (from->think) skip = sizeof think - 1;
-            else if (rc == 0) rc = say(d, done, sizeof done - 1, (float)never_thinks(from->task));
-        }
-        if (rc == 0) rc = note_refs(d, from, i, skip);
+        rc = note_refs(d, from, i, skip);
         if (rc == 0) rc = p->role == MUSE_WORLDS_VIEW ? show(d, p->image, &p->rect)
                                                       : say(d, p->text + skip, p->size - skip, !p->learn ? 0 : p->role == MUSE_WORLDS_ANSWER ? answer : 1);
     }
     if (rc == 0) rc = say(d, end, sizeof end - 1, 1);
     if (rc == 0) rc = flush(d);
     const NanoPlan *plan = &d->source->plan;
+    const char *task = clip && !d->spoken->hear ? "spoken" : from->task;
     MuseTrainBranch b = { .parts = (const MuseTrainPart *)(uintptr_t)d->first_part, .n_parts = d->b->parts.n - d->first_part, .task = UINT32_MAX };
     b.group = plan->n_groups > 1 && strncmp(from->task, "drill-", 6) == 0;   /* text alone has a mean of its own */
     for (size_t i = 0; i < plan->n_tasks; i++)
-        if (strcmp(plan->tasks[i], from->task) == 0) b.task = (uint32_t)i;
+        if (strcmp(plan->tasks[i], task) == 0) b.task = (uint32_t)i;
     return rc == 0 ? push(d, &d->b->branches, &b, 1) : rc;
 }
 
@@ -292,7 +347,7 @@ static void finish(Block *b, size_t n_prefix, MuseTrainSample *out)
                               .labels = (const MuseTrainLabel *)(void *)b->labels.data, .n_labels = b->labels.n, .gazes = gazes, .n_gazes = b->gazes.n, .handle = b };
 }
 
-int nano_sample_make(const NanoSource *s, const MuseWorldsSample *from, MuseTrainSample *out, MuseError *err)
+int nano_sample_make(const NanoSource *s, const MuseWorldsSample *from, const NanoSpoken *spoken, MuseTrainSample *out, MuseError *err)
 {
     MuseError own = { 0 };
     Draft *d = calloc(1, sizeof *d);
@@ -303,15 +358,16 @@ int nano_sample_make(const NanoSource *s, const MuseWorldsSample *from, MuseTrai
         return no_memory(err ? err : &own);
     }
     b->parts.item = sizeof(MuseTrainPart), b->branches.item = sizeof(MuseTrainBranch), b->ids.item = sizeof(int32_t), b->weights.item = sizeof(float);
-    b->labels.item = sizeof(MuseTrainLabel), b->gazes.item = sizeof(MuseTrainGaze), b->targets.item = sizeof(uint32_t), b->media.item = sizeof(MusePatches *);
-    d->source = s, d->from = from, d->b = b, d->err = err ? err : &own;
+    b->labels.item = sizeof(MuseTrainLabel), b->gazes.item = sizeof(MuseTrainGaze), b->targets.item = sizeof(uint32_t), b->media.item = sizeof(MusePatches *), b->sounds.item = sizeof(float *);
+    d->source = s, d->from = from, d->spoken = spoken, d->b = b, d->err = err ? err : &own;
+    if (spoken) d->rng = spoken->rng;
     int rc = add_prefix(d);
     const size_t n_prefix = b->parts.n;
     const uint32_t shown = d->n_shown;
     for (size_t i = 0; i < from->n_branches && rc == 0; i++) {
         d->branch = (uint32_t)i;
         d->n_shown = shown;
-        rc = add_branch(d, &from->branches[i]);
+        rc = add_branch(d, &from->branches[i], spoken && spoken->clip[i] >= 0 ? &s->clips.clips[spoken->clip[i]] : NULL);
     }
     for (size_t i = 0; i < sizeof d->images / sizeof *d->images; i++) muse_image_close(&d->images[i]);
     free(d);
@@ -328,8 +384,10 @@ void nano_sample_release(void *user, MuseTrainSample *sample)
     if (!b) return;
     MusePatches **patches = (MusePatches **)(void *)b->media.data;
     for (size_t i = 0; i < b->media.n; i++) muse_patches_close(&patches[i]);
+    float **sounds = (float **)(void *)b->sounds.data;
+    for (size_t i = 0; i < b->sounds.n; i++) free(sounds[i]);
     muse_frames_close(&b->frames);
-    Vec *all[] = { &b->parts, &b->branches, &b->ids, &b->weights, &b->labels, &b->gazes, &b->targets, &b->media };
+    Vec *all[] = { &b->parts, &b->branches, &b->ids, &b->weights, &b->labels, &b->gazes, &b->targets, &b->media, &b->sounds };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]->data);
     free(b);
     *sample = (MuseTrainSample){ 0 };

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The source: which world makes which sample, and a maker for each thread that asks. See worlds_source.h. */
+/* The source: which world makes which sample, what of it is spoken, and a maker for each thread that asks. See worlds_source.h. */
 #include "tools/nano/worlds_source.h"
 
+#include <stdio.h>
 #include <string.h>
+
+enum { SPEECH_STREAM = 0x737065, HEAR_MAX = 32 };   /* random numbers of speech are not those of any world */
 
 const NanoMix *nano_plan_at(const NanoPlan *plan, uint64_t number)
 {
@@ -43,20 +46,69 @@ static uint64_t positions(const MuseTrainSample *s)
     return n;
 }
 
+/* ---- speech ---- */
+
+/* Questions that are there as clips, of samples with pictures: sounds have one of their own, drills none. */
+static void speak(const NanoSource *s, const NanoMix *mix, const MuseWorldsSample *from, NanoSpoken *spoken)
+{
+    for (size_t i = 0; i < from->n_branches; i++) {
+        const MuseWorldsBranch *b = &from->branches[i];
+        size_t first = 0, n = 0;
+        spoken->clip[i] = -1;
+        if (!rng_chance(&spoken->rng, mix->spoken)) continue;
+        if (from->n_images && *b->answer && b->n_parts > 1 && b->parts[1].role != MUSE_WORLDS_QUESTION) n = nano_clips_find(&s->clips, b->parts[0].text, b->parts[0].size, &first);
+        if (n) spoken->clip[i] = (int32_t)(first + rng_below(&spoken->rng, (uint32_t)n));
+    }
+}
+
+/* Clips to be written down, as a world would put it. */
+typedef struct Hearing {
+    MuseWorldsSample sample;
+    MuseWorldsBranch branches[HEAR_MAX];
+    MuseWorldsPart   parts[HEAR_MAX][2];
+    char             texts[HEAR_MAX][NANO_CLIP_TEXT_MAX + 2];
+} Hearing;
+
+static const MuseWorldsSample *listen(const NanoSource *s, const NanoMix *mix, Hearing *h, NanoSpoken *spoken)
+{
+    static const char *const asks[] = { "Write down what is said.", "What is said?", "Write down the words.", "Which words do you hear?", "Transcribe this." };
+    const size_t n = mix->options.branches ? mix->options.branches : 8;
+    spoken->hear = 1;
+    h->sample = (MuseWorldsSample){ .world = "hear", .branches = h->branches, .n_branches = n };
+    for (size_t i = 0; i < n; i++) {
+        const char *ask = asks[rng_below(&spoken->rng, sizeof asks / sizeof *asks)];
+        spoken->clip[i] = (int32_t)rng_below(&spoken->rng, (uint32_t)s->clips.n);
+        const int size = snprintf(h->texts[i], sizeof h->texts[i], " %s", s->clips.clips[spoken->clip[i]].text);
+        h->parts[i][0] = (MuseWorldsPart){ .role = MUSE_WORLDS_QUESTION, .text = ask, .size = strlen(ask) };
+        h->parts[i][1] = (MuseWorldsPart){ .role = MUSE_WORLDS_ANSWER, .learn = 1, .text = h->texts[i], .size = (size_t)size };
+        h->branches[i] = (MuseWorldsBranch){ .task = "hear", .parts = h->parts[i], .n_parts = 2, .answer = "" };   /* dense: all of it is answer */
+    }
+    return &h->sample;
+}
+
+/* ---- samples ---- */
+
 /* A sample that happens to be longer than a pass is left out, and counted by the trainer: a long run must not end there. */
 static int make(void *user, uint64_t number, MuseTrainSample *out, MuseError *err)
 {
     NanoSource *s = user;
     const NanoMix *mix = nano_plan_at(&s->plan, number);
+    NanoSpoken spoken = { .rng = rng_stream(rng_stream(s->plan.seed, SPEECH_STREAM).key, number) };
     MuseWorldsOptions options = mix->options;
     const MuseWorldsSample *sample;
-    MuseWorldsMaker *maker;
+    MuseWorldsMaker *maker = NULL;
+    Hearing hearing;
+    int rc = 0;
     options.only = mix->only[0] ? mix->only : NULL;
-    int rc = take_maker(s, &maker, err);
-    if (rc < 0) return rc;
-    rc = muse_worlds_make(maker, mix->task, s->plan.seed, number, &options, &sample, err);
-    if (rc == 0) rc = nano_sample_make(s, sample, out, err);
-    put_maker(s, maker);
+    if (strcmp(mix->task, "hear") == 0) {
+        sample = listen(s, mix, &hearing, &spoken);
+    } else {
+        rc = take_maker(s, &maker, err);
+        if (rc == 0) rc = muse_worlds_make(maker, mix->task, s->plan.seed, number, &options, &sample, err);
+        if (rc == 0) speak(s, mix, sample, &spoken);
+    }
+    if (rc == 0) rc = nano_sample_make(s, sample, &spoken, out, err);
+    if (maker) put_maker(s, maker);
     if (rc < 0 || positions(out) <= s->plan.positions) return rc;
     nano_sample_release(s, out);
     return MUSE_AGAIN;
@@ -64,7 +116,20 @@ static int make(void *user, uint64_t number, MuseTrainSample *out, MuseError *er
 
 MuseTrainSource nano_source(NanoSource *s) { return (MuseTrainSource){ sizeof(MuseTrainSource), make, nano_sample_release, s }; }
 
-int nano_source_open(NanoSource *s, const MuseTextTokenizer *tokenizer, MuseError *err)
+static int open_clips(NanoSource *s, const char *folder, MuseError *err)
+{
+    const char *name = s->plan.speech;
+    char path[4096];
+    if (!name[0]) return 0;
+    const int n = snprintf(path, sizeof path, "%s%s%s/clips.bin", name[0] == '/' ? "" : folder, name[0] == '/' ? "" : "/", name);
+    if (n >= (int)sizeof path) {
+        *err = (MuseError){ MUSE_ERR_FORMAT, "worlds: the path of \"speech\" is too long" };
+        return MUSE_ERR_FORMAT;
+    }
+    return nano_clips_open(&s->clips, path, err);
+}
+
+int nano_source_open(NanoSource *s, const MuseTextTokenizer *tokenizer, const char *folder, MuseError *err)
 {
     MuseRuntimeParams runtime;
     muse_runtime_params_init(&runtime);
@@ -80,13 +145,15 @@ int nano_source_open(NanoSource *s, const MuseTextTokenizer *tokenizer, MuseErro
     MuseWorldsParams params;
     muse_worlds_params_init(&params);
     params.fonts = s->plan.fonts;
-    return rc < 0 ? rc : muse_worlds_open(&s->worlds, &params, err);
+    if (rc == 0) rc = muse_worlds_open(&s->worlds, &params, err);
+    return rc < 0 ? rc : open_clips(s, folder, err);
 }
 
 void nano_source_close(NanoSource *s)
 {
     while (s->n_idle) muse_worlds_maker_close(&s->idle[--s->n_idle]);
     muse_worlds_close(&s->worlds);
+    nano_clips_close(&s->clips);
     muse_runtime_close(&s->rt);
     if (s->has_lock) pthread_mutex_destroy(&s->lock);
     s->has_lock = 0;

@@ -11,16 +11,18 @@
 
 #include <pthread.h>
 
+#include "tools/nano/clips.h"
 #include "tools/worlds/worlds.h"
 
 enum { NANO_MIX_MAX = 32, NANO_STAGES_MAX = 16, NANO_HEADS_MAX = 32, NANO_TASKS_MAX = 256, NANO_THREADS_MAX = 65 };
 
-/** What a head of the document's "labels" tells of a patch. */
-enum { NANO_LABEL_KIND, NANO_LABEL_MARK, NANO_LABEL_COLOR, NANO_LABEL_SIZE, NANO_LABEL_DX, NANO_LABEL_DY, NANO_LABELS };
+/** What a head of the document's "labels" tells of a patch; PHONE: of a frame of speech. */
+enum { NANO_LABEL_KIND, NANO_LABEL_MARK, NANO_LABEL_COLOR, NANO_LABEL_SIZE, NANO_LABEL_DX, NANO_LABEL_DY, NANO_LABEL_PHONE, NANO_LABELS };
 
 typedef struct NanoMix {
-    char     task[32], only[32];
+    char     task[32], only[32];   /* task "hear": clips to be written down, no world */
     uint32_t weight;            /* samples of it in a round */
+    double   spoken;            /* share of the questions that can be spoken */
     MuseWorldsOptions options;  /* only: set when a sample is made */
 } NanoMix;
 
@@ -35,6 +37,7 @@ typedef struct NanoStage {
 typedef struct NanoPlan {
     uint64_t  seed;
     int       fonts;                        /* MUSE_WORLDS_FONTS_* */
+    char      speech[2048];                 /* the folder of clips; "": none */
     size_t    n_stages;
     NanoStage stages[NANO_STAGES_MAX];
     size_t    n_heads;
@@ -59,14 +62,16 @@ typedef struct NanoSource {
     const MuseTextTokenizer *tokenizer;
     const MuseFamily *family;
     MuseWorlds *worlds;
+    NanoClips clips;                        /* n 0: no speech */
     pthread_mutex_t lock;
     MuseWorldsMaker *idle[NANO_THREADS_MAX];
     size_t n_idle;
     int    has_lock;
 } NanoSource;
 
-/** @param tokenizer Borrowed until close. @return 0; those of muse_worlds_open(); MUSE_ERR_NOMEM. Close also after errors. */
-int  nano_source_open(NanoSource *s, const MuseTextTokenizer *tokenizer, MuseError *err);
+/** @param tokenizer Borrowed until close. @param folder Where the plan's paths start. @return 0; those of muse_worlds_open() and nano_clips_open(); MUSE_ERR_NOMEM.
+ *  Close also after errors. */
+int  nano_source_open(NanoSource *s, const MuseTextTokenizer *tokenizer, const char *folder, MuseError *err);
 void nano_source_close(NanoSource *s);
 /** For MuseTrainerParams. @param s Borrowed as long as it is used. */
 MuseTrainSource nano_source(NanoSource *s);
@@ -74,8 +79,15 @@ MuseTrainSource nano_source(NanoSource *s);
 /** Which of the mix makes sample `number`. */
 const NanoMix *nano_plan_at(const NanoPlan *plan, uint64_t number);
 
-/** A world's sample as training sample; release with nano_sample_release(). */
-int  nano_sample_make(const NanoSource *s, const MuseWorldsSample *from, MuseTrainSample *out, MuseError *err);
+/** Which branches of a sample are spoken, by which clip. */
+typedef struct NanoSpoken {
+    int32_t clip[32];   /* -1: typed */
+    int     hear;       /* 1: the question stands beside the sound; 0: the sound is the question */
+    Rng     rng;        /* of the sounds */
+} NanoSpoken;
+
+/** A world's sample as training sample; release with nano_sample_release(). @param spoken NULL: all typed */
+int  nano_sample_make(const NanoSource *s, const MuseWorldsSample *from, const NanoSpoken *spoken, MuseTrainSample *out, MuseError *err);
 void nano_sample_release(void *user, MuseTrainSample *sample);
 
 #endif
