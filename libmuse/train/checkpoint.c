@@ -232,29 +232,50 @@ int muse_checkpoint_write(const MuseCheckpoint *c, char **folder, MuseError *err
 
 /* ---- reading ---- */
 
-static int read_array(const MuseWeightFile *w, const char *name, float *to, size_t n, MuseError *err)
+/* How many classes the label heads of a checkpoint with n values have; SIZE_MAX: it is of another model. Heads may have been added
+ * behind them. Rows of fewer than 31 values would leave a choice, since sizes are rounded up to 32. */
+static size_t classes_of(const MuseLayout *l, size_t n)
+{
+    const bool heads = l->n > 1 && l->items[l->n - 1].extra;
+    const size_t now = heads ? l->items[l->n - 1].cols : 0, d = heads ? l->items[l->n - 2].cols : 0;
+    if (n == l->n_values) return now;
+    for (size_t k = 0; d >= 31 && k < now; k++)
+        if ((l->n_model + k * (d + 1) + 31) / 32 * 32 == n) return k;   /* as layout.c lays them out */
+    return SIZE_MAX;
+}
+
+/* Values of new label heads stay zero, as they begin. */
+static int read_array(const MuseWeightFile *w, const char *name, float *to, const MuseLayout *l, size_t *classes, MuseError *err)
 {
     const MuseTensor *t = muse_weights_find(w, name);
-    if (!t || t->type != MUSE_TENSOR_F32 || t->rank != 1 || t->shape[0] != n)
-        return muse_fail(err, MUSE_ERR_FORMAT, "\"%s\" is missing or not of %zu values: the checkpoint is of another model or other label heads", name, n);
-    memcpy(to, t->data, n * sizeof *to);
+    *classes = t && t->type == MUSE_TENSOR_F32 && t->rank == 1 && t->shape[0] <= l->n_values ? classes_of(l, (size_t)t->shape[0]) : SIZE_MAX;
+    if (*classes == SIZE_MAX) return muse_fail(err, MUSE_ERR_FORMAT, "\"%s\" is missing or not of %zu values: the checkpoint is of another model or other label heads", name, l->n_values);
+    if (t->shape[0] == l->n_values) {
+        memcpy(to, t->data, l->n_values * sizeof *to);
+        return 0;
+    }
+    const size_t d = l->items[l->n - 2].cols, before = l->n_model + *classes * d;
+    memcpy(to, t->data, before * sizeof *to);
+    memcpy(to + l->labels_b, (const float *)(const void *)t->data + before, *classes * sizeof *to);
     return 0;
 }
 
 static int read_arrays(const char *folder, const MuseNet *net, MuseOptim *o, MuseError *err)
 {
     const MuseAllocator *a = &net->rt->alloc;
-    const size_t n = net->layout.n_values;
+    const MuseLayout *l = &net->layout;
     MuseWeightFile w = { 0 };
+    size_t classes = 0;
     char *path = join(a, folder, "train.safetensors");
     if (!path) return MUSE_NOMEM(err, strlen(folder));
     int rc = muse_weights_open(&w, a, &net->rt->log, path, err);
     if (rc == 0) {
-        rc = read_array(&w, "master", net->master, n, err);
-        if (rc == 0) rc = read_array(&w, "m", o->m, n, err);
-        if (rc == 0) rc = read_array(&w, "v", o->v, n, err);
-        if (rc == 0 && o->ema) rc = read_array(&w, "ema", o->ema, n, err);
+        rc = read_array(&w, "master", net->master, l, &classes, err);
+        if (rc == 0) rc = read_array(&w, "m", o->m, l, &classes, err);
+        if (rc == 0) rc = read_array(&w, "v", o->v, l, &classes, err);
+        if (rc == 0 && o->ema) rc = read_array(&w, "ema", o->ema, l, &classes, err);
         if (rc < 0) muse_fail_prefix(err, rc, "%s", path);
+        else if (classes_of(l, l->n_values) > classes) muse_log(&net->rt->log, MUSE_LOG_WARN, "%s: has %zu label classes of the %zu now; the others begin at zero", path, classes, classes_of(l, l->n_values));
         muse_weights_close(&w);
     }
     muse_free(path);

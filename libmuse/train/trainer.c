@@ -149,20 +149,7 @@ static int open_net(MuseTrainer *t, MuseError *err)
     return 0;
 }
 
-static int resume(MuseTrainer *t, MuseError *err)
-{
-    char *document = NULL;
-    if (!t->out) return muse_fail(err, MUSE_ERR_ARG, "nothing to resume: the run has no \"out\"");
-    int rc = muse_checkpoint_find(&t->rt->alloc, t->out, &t->folder, err);
-    if (rc == 0) rc = muse_checkpoint_read(t->folder, &t->net, &t->optim, &t->state, &t->csv, &document, err);
-    if (rc == 0 && strcmp(document, t->config.json) != 0)
-        muse_log(&t->rt->log, MUSE_LOG_WARN, "%s: the training document has changed since; the run goes on under the new one", t->folder);
-    if (rc == 0) t->saved_at = t->state.step;
-    muse_free(document);
-    return rc;
-}
-
-/* the first line of the log, with a column a task */
+/* the line of the log that names its columns, one a task */
 static int begin_csv(MuseTrainer *t, MuseError *err)
 {
     static const char columns[] = "step,positions,loss,text_loss,label_loss,gaze_loss,accuracy,grad_norm,rate,seconds";
@@ -175,6 +162,34 @@ static int begin_csv(MuseTrainer *t, MuseError *err)
     }
     if (rc == 0) rc = muse_buf_append(&t->csv, "\n", 1);
     return rc < 0 ? MUSE_NOMEM(err, t->csv.len) : 0;
+}
+
+/* columns of the last line that names them, if other tasks were added since, are named anew */
+static int resume_csv(MuseTrainer *t, MuseError *err)
+{
+    const size_t n = t->csv.len;
+    const char *all = (const char *)t->csv.data;
+    size_t at = n;
+    for (size_t i = 0; i + 5 <= n; i++)
+        if ((i == 0 || all[i - 1] == '\n') && memcmp(all + i, "step,", 5) == 0) at = i;
+    int rc = begin_csv(t, err);
+    all = (const char *)t->csv.data;
+    if (rc == 0 && at < n && n - at >= t->csv.len - n && memcmp(all + at, all + n, t->csv.len - n) == 0) t->csv.len = n;
+    return rc;
+}
+
+static int resume(MuseTrainer *t, MuseError *err)
+{
+    char *document = NULL;
+    if (!t->out) return muse_fail(err, MUSE_ERR_ARG, "nothing to resume: the run has no \"out\"");
+    int rc = muse_checkpoint_find(&t->rt->alloc, t->out, &t->folder, err);
+    if (rc == 0) rc = muse_checkpoint_read(t->folder, &t->net, &t->optim, &t->state, &t->csv, &document, err);
+    if (rc == 0 && strcmp(document, t->config.json) != 0)
+        muse_log(&t->rt->log, MUSE_LOG_WARN, "%s: the training document has changed since; the run goes on under the new one", t->folder);
+    if (rc == 0) t->saved_at = t->state.step;
+    if (rc == 0) rc = resume_csv(t, err);
+    muse_free(document);
+    return rc;
 }
 
 static int begin_weights(MuseTrainer *t, const MuseTrainerParams *p, MuseError *err)

@@ -254,6 +254,61 @@ static void test_opens_as_model(void **state)
     open_run(SHORT("f32"), 1, in_folder("none"), 1, 0, MUSE_ERR_NOT_FOUND);
 }
 
+/* ---- more heads and tasks ---- */
+
+static void read_master(const char *step, MuseFile *f, float *out, size_t n)
+{
+    char name[96];
+    snprintf(name, sizeof name, "%s/train.safetensors", step);
+    read_all(in_folder(name), f);
+    uint64_t head;
+    memcpy(&head, f->data, 8);
+    assert_true(f->size >= 8 + head + n * 4);
+    memcpy(out, f->data + 8 + head, n * 4);
+    muse_file_close(f);
+}
+
+/* A head and a task that a resumed run adds: what was learned stays, the new head begins at zero, the log names its columns again.
+ * Rows of fewer than 31 values could not be told apart, so the model is its own. */
+static void test_added_heads(void **state)
+{
+    (void)state;
+#define GROW(heads, tasks) "{\"model\":{\"model_type\":\"muse\",\"muse_version\":1,\"vocab_size\":40,\"hidden_size\":32,\"intermediate_size\":32,\"num_hidden_layers\":2," \
+    "\"num_attention_heads\":2,\"num_key_value_heads\":2,\"head_dim\":16,\"max_position_embeddings\":128,\"rms_norm_eps\":1e-6,\"hidden_act\":\"relu2\",\"qk_norm\":true," \
+    "\"rope_theta\":100,\"rope_pairs\":[4,2,2],\"tie_word_embeddings\":true,\"bos_token_id\":1,\"eos_token_id\":2,\"pad_token_id\":0," \
+    "\"image_config\":{\"patch_size\":2,\"places\":8,\"budgets\":[16],\"default_budget\":16},\"audio_config\":{\"mel_bins\":3,\"stack\":2}}," \
+    "\"compute\":\"f32\",\"steps\":9,\"batch\":{\"samples\":3,\"positions\":64},\"gaze\":{\"layer\":1,\"head\":0},\"groups\":[1,1],\"labels\":{\"tap\":1,\"heads\":[" heads "]},\"tasks\":[" tasks "]}"
+#define HEAD_C "{\"name\":\"c\",\"classes\":4}"
+    static const char old[] = GROW(HEAD_C, "\"one\",\"two\""), more[] = GROW(HEAD_C ",{\"name\":\"e\",\"classes\":7}", "\"one\",\"two\",\"three\"");
+    enum { D = 32, C = 4, E = 7 };
+    MuseTrainReport r;
+    MuseTrainerInfo info;
+    MuseFile f;
+    MuseTrainer *t = open_run(old, 1, in_folder("grow"), 0, 2, 0);
+    while (muse_trainer_step(t, &r, &err) == 0) {}
+    muse_trainer_info(t, &info);
+    muse_trainer_close(&t);
+    const size_t n = (size_t)info.n_parameters;
+    float *a = calloc(n + (C + E) * (D + 1) + 64, sizeof *a), *b = calloc(n + (C + E) * (D + 1) + 64, sizeof *b);
+    read_master("grow/step-00000002", &f, a, n + C * (D + 1));
+    t = open_run(more, 1, in_folder("grow"), 1, 0, 0);
+    for (int i = 0; i < 2; i++) assert_int_equal(muse_trainer_step(t, &r, &err), 0);
+    assert_int_equal(muse_trainer_save(t, &err), 0);
+    muse_trainer_close(&t);
+    read_master("grow/step-00000004", &f, b, n + (C + E) * (D + 1));
+    double moved = 0, most = 0;
+    for (size_t i = 0; i < n + C * D; i++) moved = fmax(moved, fabs(a[i] - b[i])), most = fmax(most, fabs(a[i]));
+    assert_true(most > 0.1 && moved < 0.1);            /* two steps of at most 0.03 */
+    for (size_t i = 0; i < C; i++) assert_true(fabsf(a[n + C * D + i] - b[n + (C + E) * D + i]) < 0.02f);
+    for (size_t i = 0; i < E * D; i++) assert_true(b[n + C * D + i] == 0);   /* no sample has such a label */
+    read_all(in_folder("grow/step-00000004/log.csv"), &f);
+    assert_true(memmem(f.data, f.size, "task two\n1,", 11) && memmem(f.data, f.size, "task two,task three\n3,", 22));
+    muse_file_close(&f);
+    open_run(old, 1, in_folder("grow"), 1, 0, MUSE_ERR_FORMAT);   /* fewer heads: not this checkpoint's */
+    free(a);
+    free(b);
+}
+
 /* ---- refused documents ---- */
 
 static void test_bad_documents(void **state)
@@ -617,7 +672,7 @@ int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter, leave)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_curve), IN_FOLDER(test_resume), IN_FOLDER(test_opens_as_model), cmocka_unit_test(test_bad_documents), cmocka_unit_test(test_bad_samples),
+        cmocka_unit_test(test_curve), IN_FOLDER(test_resume), IN_FOLDER(test_opens_as_model), IN_FOLDER(test_added_heads), cmocka_unit_test(test_bad_documents), cmocka_unit_test(test_bad_samples),
         cmocka_unit_test(test_limits), IN_FOLDER(test_not_finite), IN_FOLDER(test_no_memory), IN_FOLDER(test_line_is_a_sequence), IN_FOLDER(test_bad_lines), IN_FOLDER(test_jsonl_run),
         cmocka_unit_test(test_shuffle),
     };
