@@ -286,6 +286,7 @@ static void test_source_speaks(void **state)
         for (size_t b = 0; b < 5; b++) {
             const MuseTrainPart *last = &a.branches[b].parts[a.branches[b].n_parts - 1];
             assert_int_equal(sounds_in(&a.branches[b]), 1);
+            assert_int_equal(a.branches[b].group, 2);
             float learned = 0;
             for (size_t k = 0; k < last->n; k++) learned += last->weights[k];
             assert_true(last->modality == MUSE_TEXT && learned >= 3);   /* </think>, a word, <eos> */
@@ -517,7 +518,7 @@ static int begin(void **state)
     snprintf(path, sizeof path, "%s/models/muse-nano", getenv("MUSE_SOURCE"));
     *state = clips_path;
     if (make_clips() < 0) return -1;
-    static const char json[] = "{\"labels\":{\"heads\":[{\"name\":\"kind\",\"classes\":16},{\"name\":\"dx\",\"classes\":41},{\"name\":\"phone\",\"classes\":48}]},\"gaze\":{},\"data\":[{\"worlds\":{\"fonts\":\"builtin\",\"speech\":\".\",\"stages\":["
+    static const char json[] = "{\"groups\":[1,0.7,0.3],\"labels\":{\"heads\":[{\"name\":\"kind\",\"classes\":16},{\"name\":\"dx\",\"classes\":41},{\"name\":\"phone\",\"classes\":48}]},\"gaze\":{},\"data\":[{\"worlds\":{\"fonts\":\"builtin\",\"speech\":\".\",\"stages\":["
         "{\"mix\":[{\"task\":\"scenes\",\"max_side\":64}]}]}}]}";
     if (nano_plan_read(&source.plan, json, sizeof json - 1, &err) != 1 || muse_text_open_file(&tok, NULL, path, &err) < 0) return -1;
     return nano_source_open(&source, tok, folder, &err);

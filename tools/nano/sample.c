@@ -306,7 +306,8 @@ static int add_branch(Draft *d, const MuseWorldsBranch *from, const NanoClip *cl
     const NanoPlan *plan = &d->source->plan;
     const char *task = clip && !d->spoken->hear ? "spoken" : from->task;
     MuseTrainBranch b = { .parts = (const MuseTrainPart *)(uintptr_t)d->first_part, .n_parts = d->b->parts.n - d->first_part, .task = UINT32_MAX };
-    b.group = plan->n_groups > 1 && strncmp(from->task, "drill-", 6) == 0;   /* text alone has a mean of its own */
+    if (plan->n_groups > 1 && strncmp(from->task, "drill-", 6) == 0) b.group = 1;   /* text alone has a mean of its own */
+    if (plan->n_groups > 2 && strcmp(from->task, "hear") == 0) b.group = 2;         /* speech to text too: it is little of a step */
     for (size_t i = 0; i < plan->n_tasks; i++)
         if (strcmp(plan->tasks[i], task) == 0) b.task = (uint32_t)i;
     return rc == 0 ? push(d, &d->b->branches, &b, 1) : rc;

@@ -126,7 +126,10 @@ static int open_clips(NanoSource *s, const char *folder, MuseError *err)
         *err = (MuseError){ MUSE_ERR_FORMAT, "worlds: the path of \"speech\" is too long" };
         return MUSE_ERR_FORMAT;
     }
-    return nano_clips_open(&s->clips, path, err);
+    const int rc = nano_clips_open(&s->clips, path, err);
+    const size_t said = strlen(err->text);
+    if (rc == MUSE_ERR_IO) snprintf(err->text + said, sizeof err->text - said, " (tools/nano/make_speech.py makes it)");
+    return rc;
 }
 
 int nano_source_open(NanoSource *s, const MuseTextTokenizer *tokenizer, const char *folder, MuseError *err)
