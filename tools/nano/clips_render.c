@@ -7,7 +7,7 @@
 
 #include "tools/nano/clips.h"
 
-enum { BINS = NANO_CLIP_BINS, ROOM_MAX = 24 };   /* columns of silence on either side: up to 0.24 s */
+enum { BINS = NANO_CLIP_BINS, BEFORE_MAX = 30, AFTER_MAX = 60 };   /* columns of silence: espeak-ng's files end in 0.4 s of it */
 
 typedef struct Manner {
     float  power[256];     /* of a stored value: 25 steps a factor of ten, from 10^-8 */
@@ -25,11 +25,11 @@ static void plain(Manner *m, const NanoClip *clip)
     for (int b = 0; b < BINS; b++) m->shape[b] = 1;
 }
 
-/* Ranges: voices 10 % either way and pace 14 %, so that the unseen ones lie between; 18 dB of loudness; noise from 45 dB under
+/* Ranges: voices 10 % either way and pace 14 %, so that the unseen ones lie between; 22 dB of loudness; noise from 45 dB under
  * loud speech down to none; rooms of 0.1 to 0.5 s. */
 static void vary(Manner *m, const NanoClip *clip, Rng *r)
 {
-    const double gain = rng_range(r, -1.4, 0.4), tilt = rng_range(r, -0.3, 0.3), wave = rng_range(r, -0.2, 0.2), phase = rng_range(r, 0, 6.283), turns = rng_range(r, 0.05, 0.2);
+    const double gain = rng_range(r, -1.6, 0.6), tilt = rng_range(r, -0.3, 0.3), wave = rng_range(r, -0.2, 0.2), phase = rng_range(r, 0, 6.283), turns = rng_range(r, 0.05, 0.2);
     m->pace = rng_range(r, 0.87, 1.15);
     m->warp = rng_range(r, 0.9, 1.11);
     for (int b = 0; b < BINS; b++) m->shape[b] = powf(10, (float)(gain + tilt * (b - 40) / 40 + wave * cos(phase + turns * b)));
@@ -41,8 +41,8 @@ static void vary(Manner *m, const NanoClip *clip, Rng *r)
         m->echo = (float)rng_range(r, 0.02, 0.25);
         m->fade = powf(10, -0.06f / (float)rng_range(r, 0.1, 0.5));   /* 60 dB in that many seconds, columns of 10 ms */
     }
-    m->before = rng_below(r, ROOM_MAX + 1);
-    m->n = m->before + (size_t)(clip->n / m->pace) + 1 + rng_below(r, ROOM_MAX + 1);
+    m->before = rng_below(r, BEFORE_MAX + 1);
+    m->n = m->before + (size_t)(clip->n / m->pace) + 1 + (size_t)(AFTER_MAX * pow(rng_unit(r), 2));
 }
 
 /* power at a time and in a voice between the stored ones */
