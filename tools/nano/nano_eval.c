@@ -3,7 +3,6 @@
  * program would run it. A look is shown when the model has written its box. Dense kinds (find, drill-facts) are followed token by
  * token beside the true ones. With --voices the same questions are also spoken (espeak-ng), and written down. For people who train
  * muse-nano; `muse eval` is for data sets. */
-#include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "tools/nano/clips.h"
+#include "tools/score.h"
 #include "tools/worlds/worlds.h"
 
 enum { TYPED, SPOKEN, HEARD };   /* a question in text, aloud, or aloud and only to be written down */
@@ -34,7 +34,7 @@ typedef struct Eval {
     MuseError err;
 } Eval;
 
-typedef struct Score { unsigned n, right, tokens, looks, cut; } Score;
+typedef struct Tally { unsigned n, right, tokens, looks, cut; } Tally;
 
 static int append(Eval *e, const char *text, size_t n) { return muse_sequence_append_text(muse_session_sequence(e->session), text, n, MUSE_TEXT_ADDED, &e->err); }
 
@@ -203,16 +203,6 @@ static int write_all(Eval *e)
 
 /* ---- scores ---- */
 
-static bool equal(const char *text, size_t n, const char *want)
-{
-    while (n && isspace((unsigned char)*text)) text++, n--;
-    while (n && isspace((unsigned char)text[n - 1])) n--;
-    if (strlen(want) != n) return false;
-    for (size_t i = 0; i < n; i++)
-        if (tolower((unsigned char)text[i]) != tolower((unsigned char)want[i])) return false;
-    return true;
-}
-
 static bool right(const Eval *e, const MuseWorldsBranch *b, int way, bool closed)
 {
     char want[NANO_CLIP_TEXT_MAX + 1], got[NANO_CLIP_TEXT_MAX + 1];
@@ -220,13 +210,13 @@ static bool right(const Eval *e, const MuseWorldsBranch *b, int way, bool closed
     if (!at) return false;
     if (!closed) at += 8;
     if (way == HEARD) return nano_clip_key(at, strlen(at), got) && nano_clip_key(b->parts[0].text, b->parts[0].size, want) && strcmp(got, want) == 0;
-    bool good = equal(at, strlen(at), b->answer);
-    for (size_t i = 0; i < b->n_accept && !good; i++) good = equal(at, strlen(at), b->accept[i]);
+    bool good = score_same(at, strlen(at), b->answer);
+    for (size_t i = 0; i < b->n_accept && !good; i++) good = score_same(at, strlen(at), b->accept[i]);
     return good;
 }
 
 /* true tokens are fed whatever the model says; a place may be two off */
-static int follow(Eval *e, const MuseWorldsBranch *b, size_t first, Score *score)
+static int follow(Eval *e, const MuseWorldsBranch *b, size_t first, Tally *score)
 {
     int rc = 0;
     for (size_t i = first; i < b->n_parts && rc == 0; i++) {
@@ -253,7 +243,7 @@ static int follow(Eval *e, const MuseWorldsBranch *b, size_t first, Score *score
     return rc;
 }
 
-static int one(Eval *e, const MuseWorldsBranch *b, int way, bool think, Score *score)
+static int one(Eval *e, const MuseWorldsBranch *b, int way, bool think, Tally *score)
 {
     static const char never[] = " find caption at locate box second drill-facts ";   /* they close the thought themselves */
     char name[48];
@@ -278,7 +268,7 @@ static int one(Eval *e, const MuseWorldsBranch *b, int way, bool think, Score *s
     return rc < 0 ? rc : 0;
 }
 
-static int kind(Eval *e, MuseWorldsMaker *maker, const char *name, int way, int form, unsigned n, int split, uint64_t seed, Score *score)
+static int kind(Eval *e, MuseWorldsMaker *maker, const char *name, int way, int form, unsigned n, int split, uint64_t seed, Tally *score)
 {
     MuseWorldsOptions o;
     muse_worlds_options_init(&o);
@@ -287,7 +277,7 @@ static int kind(Eval *e, MuseWorldsMaker *maker, const char *name, int way, int 
     o.branches = 1;
     o.max_side = e->max_side;
     int rc = 0;
-    *score = (Score){ 0 };
+    *score = (Tally){ 0 };
     for (uint64_t i = 0; score->n < n && i < 4 * n && rc == 0; i++) {
         rc = muse_worlds_make(maker, name, seed, i, &o, &e->s, &e->err);
         if (rc == MUSE_ERR_LIMIT) o.max_side = 256, rc = muse_worlds_make(maker, name, seed, i, &o, &e->s, &e->err);
@@ -313,7 +303,7 @@ static int all(Eval *e, MuseWorldsMaker *maker, unsigned n, int split, uint64_t 
             bool wanted = n_kinds == 0;
             for (int i = 0; i < n_kinds; i++) wanted = wanted || strcmp(kinds[i], name) == 0 || strcmp(kinds[i], muse_worlds_name(w)) == 0;
             for (size_t i = 0; wanted && rc == 0 && i < sizeof rows / sizeof *rows; i++) {
-                Score s;
+                Tally s;
                 if (rows[i].way != TYPED && !e->voices) continue;
                 rc = kind(e, maker, name, rows[i].way, rows[i].form, n, split, seed, &s);
                 if (rc == 0 && s.n) printf("%-15s %-13s %3u  %.3f  %7.1f  %5.2f  %3u\n", name, rows[i].name, s.n, (double)s.right / s.n, (double)s.tokens / s.n, (double)s.looks / s.n, s.cut);
