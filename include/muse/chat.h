@@ -90,7 +90,7 @@ MUSE_API int muse_chat_add(MuseChat *chat, int role, MuseError *err);
  */
 MUSE_API int muse_chat_add_result(MuseChat *chat, const char *id, const char *name, MuseError *err);
 
-/** Text, n bytes of UTF-8. Formats that trim, trim each message as published (docs/chat.md). */
+/** Text, n bytes of UTF-8. Formats that trim, trim each message as published (docs/chat.md). In muse, places in it (`<x3>`) are tokens. */
 MUSE_API int muse_chat_add_text(MuseChat *chat, const char *text, size_t n, MuseError *err);
 
 /** A picture or a region of one (muse_image_region()). The chat keeps a reference. @param options NULL = defaults; its cancel is not kept. */

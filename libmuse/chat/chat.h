@@ -70,6 +70,7 @@ typedef struct MuseChatFormat {
     /* reads the inside of a call: appends name, NUL, arguments to out; 0, MUSE_ERR_FORMAT with a text, MUSE_ERR_NOMEM. NULL: no tools */
     int       (*read_call)(const MuseCallText *call, MuseBuf *out, MuseError *err);
     bool        images, audio;
+    bool        places;                      /* <x0>, <y63> in a text are control tokens, where the tokenizer has them */
     int         thinking;                    /* the default; 0: no thoughts */
     const char *default_system;              /* NULL: none */
     const char *think_head, *think_tail;     /* inside the two tokens around a thought */

@@ -58,7 +58,7 @@ static const MuseChatFormat formats[] = {
       .default_system = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.", .newline_before_call = true },
     { .name = "qwen3", CONTROLS(chatml_controls), .render = muse_render_chatml, .read_call = muse_read_call_json,
       .thinking = MUSE_THINKING_ON, .think_head = "\n", .think_tail = "\n", .think_after = "\n\n", .newline_before_call = true },
-    { .name = "muse", CONTROLS(muse_controls), .render = muse_render_muse, .images = true, .audio = true, .thinking = MUSE_THINKING_ON,
+    { .name = "muse", CONTROLS(muse_controls), .render = muse_render_muse, .images = true, .audio = true, .places = true, .thinking = MUSE_THINKING_ON,
       .think_head = "", .think_tail = "", .think_after = "" },
     { .name = "fuyu", CONTROLS(fuyu_controls), .render = muse_render_fuyu, .images = true },
 };

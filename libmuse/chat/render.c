@@ -62,12 +62,36 @@ int muse_render_fail(MuseRender *r, int code, const char *what)
     return r->rc;
 }
 
+/* bytes of the place token that text begins with; 0: none. A place says where, and controls nothing: anybody may write one */
+static size_t place_at(const char *text, size_t n)
+{
+    size_t k = 2;
+    if (n < 4 || text[0] != '<' || (text[1] != 'x' && text[1] != 'y')) return 0;
+    while (k < n && k < 5 && text[k] >= '0' && text[k] <= '9') k++;
+    return k > 2 && k < n && text[k] == '>' ? k + 1 : 0;
+}
+
+static void render_text(MuseRender *r, const char *text, size_t n)
+{
+    size_t from = 0;
+    for (size_t i = 0; r->chat->format->places && i < n;) {
+        const size_t k = place_at(text + i, n - i);
+        if (k > 0) {
+            muse_render_plain(r, text + from, i - from);
+            muse_render_control(r, text + i, k);
+            from = i + k;
+        }
+        i += k ? k : 1;
+    }
+    muse_render_plain(r, text + from, n - from);
+}
+
 void muse_render_parts(MuseRender *r, const MuseMessage *m, bool thought)
 {
     for (size_t i = 0; i < m->n_parts; i++) {
         const MusePart *part = &m->parts[i];
         if (part->thought != thought) continue;
-        if (part->kind == MUSE_PART_TEXT) muse_render_plain(r, part->text, part->n);
+        if (part->kind == MUSE_PART_TEXT) render_text(r, part->text, part->n);
         else if (part->kind == MUSE_PART_TOKEN) muse_render_control(r, part->text, part->n);
         else muse_render_media(r, part);
     }
@@ -234,7 +258,7 @@ static bool is_optional(const MuseChatFormat *f, const char *text, size_t n)
 {
     for (size_t i = 0; i < f->n_controls; i++)
         if (strlen(f->controls[i].text) == n && memcmp(f->controls[i].text, text, n) == 0) return f->controls[i].optional;
-    return false;
+    return f->places && place_at(text, n) == n;
 }
 
 static int add_control(Appender *a, const char *text, size_t n)

@@ -582,10 +582,56 @@ static void no_memory(void **state)
     close_tokenizers();
 }
 
+/* ids of a user's text in the muse format under a tokenizer, all of the prompt */
+static size_t muse_ids(MuseTextTokenizer *tok, const char *text, int32_t *out)
+{
+    MuseChatParams p;
+    MuseChat *chat = NULL;
+    MuseTextTokenizer *const held = toks[4];
+    muse_chat_params_init(&p);
+    p.format = "muse";
+    ok(muse_chat_open(&chat, NULL, &p, &err));
+    ok(muse_chat_add(chat, MUSE_ROLE_USER, &err));
+    ok(muse_chat_add_text(chat, text, strlen(text), &err));
+    toks[4] = tok;
+    MuseSequence *seq = sequence(4);
+    toks[4] = held;
+    ok(muse_chat_append(chat, seq, 0, &err));
+    const size_t n = text_ids(seq, out);
+    muse_sequence_close(&seq);
+    muse_chat_close(&chat);
+    return n;
+}
+
+static void places_in_text(void **state)
+{
+    (void)state;
+    int32_t got[128], want[128];
+    open_tokenizers();
+    static const char text[] = "<bos>What is at <x53><y30> or <x0><y63>?<think>";
+    const size_t n = published_ids(toks[4], text, sizeof text - 1, want);
+    assert_int_equal(muse_ids(toks[4], "What is at <x53><y30> or <x0><y63>?", got), n);
+    assert_memory_equal(got, want, n * sizeof *got);
+    static const char *const no_places[] = { "<x64>", "<x>", "<z3>", "<x3", "<x1234>", "<X3>" };   /* letters, as they are without added tokens */
+    for (size_t i = 0; i < sizeof no_places / sizeof *no_places; i++) {
+        int32_t *plain;
+        size_t n_plain;
+        ok(muse_text_encode(toks[4], no_places[i], strlen(no_places[i]), 0, &plain, &n_plain, &err));
+        assert_int_equal(muse_ids(toks[4], no_places[i], got), n_plain + 2);
+        assert_memory_equal(got + 1, plain, n_plain * sizeof *got);
+        muse_free(plain);
+    }
+    MuseTextTokenizer *without;   /* a tokenizer that has no places */
+    ok(muse_text_open_file(&without, NULL, data_path("tiny/muse/hf"), &err));
+    assert_true(muse_ids(without, "<x3>", got) > 3);
+    muse_text_close(&without);
+    close_tokenizers();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_prompts), cmocka_unit_test(random_ids), cmocka_unit_test(gemma_examples), cmocka_unit_test(golden_prompts), cmocka_unit_test(incremental),
+        cmocka_unit_test(random_prompts), cmocka_unit_test(places_in_text), cmocka_unit_test(random_ids), cmocka_unit_test(gemma_examples), cmocka_unit_test(golden_prompts), cmocka_unit_test(incremental),
         cmocka_unit_test(tool_round), cmocka_unit_test(append_is_whole), cmocka_unit_test(fuyu_ids), cmocka_unit_test(format_choice), cmocka_unit_test(refused), cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
