@@ -74,6 +74,7 @@ int  json_print(yajl_gen g);     /* one line to stdout, then clears; EXIT_OK or 
 
 int cmd_bench(Cli *cli);
 int cmd_convert(Cli *cli);
+int cmd_eval(Cli *cli);
 int cmd_inspect(Cli *cli);
 int cmd_run(Cli *cli);
 int cmd_tokens(Cli *cli);

@@ -8,6 +8,7 @@
 static const struct { const char *name; int (*run)(Cli *); const char *help; } commands[] = {
     { "bench", cmd_bench, "measure how fast a model runs here" },
     { "convert", cmd_convert, "write a model in another container or number type" },
+    { "eval", cmd_eval, "count a model's right answers to the questions of data sets" },
     { "inspect", cmd_inspect, "show what a model file is, and what running it takes" },
     { "run", cmd_run, "let a model go on from text, pictures and sounds" },
     { "tokens", cmd_tokens, "show the sequence that text, pictures and sounds become" },

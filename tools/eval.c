@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* muse eval: how often a model answers the questions of data sets right. Options and the order of things; an interrupt ends with
+ * a report of what was done until then. docs/eval.md. */
+#include "tools/eval.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { AGENTS = 8, BATCH = 32, WARNINGS_SHOWN = 3 };
+static const uint64_t cache_bytes = UINT64_C(1) << 28;   /* pictures of a few batches; those of a set come together */
+
+volatile sig_atomic_t eval_interrupted;
+
+static void interrupt(int number)
+{
+    (void)number;
+    eval_interrupted = 1;
+}
+
+static void catch_interrupts(void)
+{
+    struct sigaction a = { .sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND };   /* a second one ends the program */
+    sigemptyset(&a.sa_mask);
+    sigaction(SIGINT, &a, NULL);
+}
+
+/* the same is said of every picture of a set */
+static void print_some(void *user, int level, const char *text)
+{
+    Eval *e = user;
+    (void)level;
+    if (e->warnings++ < WARNINGS_SHOWN) fprintf(stderr, "muse: warning: %s\n", text);
+}
+
+static void help(FILE *to)
+{
+    fputs("usage: muse eval --set FILE.jsonl [--set FILE.jsonl ...] [OPTION ...]\n"
+          "Asks a model the questions of data sets and counts right answers: accuracy a task with 95 % intervals, thought tokens,\n"
+          "looks, seconds. docs/eval.md describes the sets and the numbers.\n\n"
+          "  --set FILE.jsonl          questions, one object a line; pictures and sounds are found from its folder\n"
+          "  --model PATH              a Hugging Face folder or a GGUF file; the shipped muse-nano unless told\n"
+          "  --mmproj FILE             the projector beside a text GGUF\n"
+          "  --mode MODE               instant, thinking or contemplating; thinking unless told\n"
+          "  --agents N                contemplating: 1 to 256 agents a question; 8 unless told\n"
+          "  --budget N                tokens a thought may have; 512 unless told\n"
+          "  --no-look                 the model may not look again\n"
+          "  --limit N                 the first N questions of each set\n"
+          "  --temp T                  sample at this temperature; unless told the most probable token is taken (contemplating: 1)\n"
+          "  --batch N                 questions that step together, 1 to 256; 32 unless told\n"
+          "  --compute MODE            auto, f32 (the reference path), bf16 or int8\n"
+          "  --lines                   one JSON object a question on stdout; the table then goes to stderr, and with --json the\n"
+          "                            report is the last line\n"
+          "  --skip-broken             leave out lines that can't be read and questions that can't be asked, and say so\n"
+          "  --calibrate OUT.json      contemplating: write how often answers are right by agreement; put into the model's\n"
+          "                            folder as calibration.json it gives the confidence of contemplating\n", to);
+    cli_common_help(to);
+}
+
+/* ---- options ---- */
+
+static int take_set(EvalOptions *o, Cli *cli, int *code)
+{
+    const char *v = cli_value(cli, "--set", code);
+    const char **more = v ? realloc(o->sets, (o->n_sets + 1) * sizeof *more) : NULL;
+    if (!v) return *code;
+    if (!more) return EXIT_RESOURCE;
+    o->sets = more;
+    o->sets[o->n_sets++] = v;
+    return EXIT_OK;
+}
+
+/* the option's value into a number of its range; EXIT_OK, or -1: not such an option */
+static int take_number(EvalOptions *o, Cli *cli, const char *option)
+{
+    const struct { const char *name; uint32_t *to, least, most; } numbers[] = { { "--agents", &o->agents, 1, MUSE_AGENTS_MAX }, { "--budget", &o->budget, 1, 1 << 20 },
+        { "--limit", &o->limit, 1, UINT32_MAX }, { "--batch", &o->batch, 1, EVAL_BATCH_MAX } };
+    int code = EXIT_OK;
+    const bool temp = strcmp(option, "--temp") == 0;
+    size_t i = 0;
+    while (i < 4 && strcmp(option, numbers[i].name) != 0) i++;
+    if (i == 4 && !temp) return -1;
+    const char *v = cli_value(cli, option, &code);
+    if (!v) return code;
+    if (temp) {
+        char *end;
+        const double t = strtod(v, &end);
+        if (end == v || *end || !(t >= 0 && t <= 1e6)) return cli_usage("--temp takes a number from 0 to 1e6, not %s", v);
+        o->temperature = (float)t;
+        return EXIT_OK;
+    }
+    return cli_number(v, numbers[i].least, numbers[i].most, numbers[i].to) ? EXIT_OK : cli_usage("%s takes a number from %u to %u, not %s", option, numbers[i].least, numbers[i].most, v);
+}
+
+static int take_option(EvalOptions *o, Cli *cli, const char *option)
+{
+    const struct { const char *name; bool *to; } flags[] = { { "--no-look", &o->no_look }, { "--lines", &o->lines }, { "--skip-broken", &o->skip_broken }, { "--help", &o->help }, { "-h", &o->help } };
+    const struct { const char *name, **to; } texts[] = { { "--model", &o->model }, { "--mmproj", &o->mmproj }, { "--calibrate", &o->calibrate } };
+    int code = EXIT_OK;
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+        if (strcmp(option, flags[i].name) == 0) {
+            *flags[i].to = true;
+            return EXIT_OK;
+        }
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (strcmp(option, texts[i].name) == 0) {
+            *texts[i].to = cli_value(cli, option, &code);
+            return code;
+        }
+    if (strcmp(option, "--set") == 0) return take_set(o, cli, &code);
+    if (strcmp(option, "--mode") == 0) return cli_choice(cli, option, eval_modes, &o->mode);
+    if (strcmp(option, "--compute") == 0) return cli_choice(cli, option, cli_computes, &o->compute);
+    code = take_number(o, cli, option);
+    return code >= 0 ? code : cli_usage("eval: no such option: %s (try muse eval --help)", option);
+}
+
+static int read_options(EvalOptions *o, Cli *cli)
+{
+    int code = EXIT_OK;
+    const char *option;
+    bool agents = false, batch = false;
+    while (code == EXIT_OK && (option = cli_next(cli, &code))) {
+        agents = agents || strcmp(option, "--agents") == 0;
+        batch = batch || strcmp(option, "--batch") == 0;
+        code = take_option(o, cli, option);
+        if (o->help) return EXIT_OK;
+    }
+    if (code != EXIT_OK) return code;
+    const bool many = o->mode == MUSE_MODE_CONTEMPLATING;
+    if (cli->n_parts) return cli_usage("eval takes no parts: its questions are in the sets");
+    if (o->n_sets == 0) return cli_usage("eval: which questions? (muse eval --set FILE.jsonl)");
+    if (agents && !many) return cli_usage("--agents goes with --mode contemplating");
+    if (batch && many) return cli_usage("--batch: contemplating, the agents of one question step together");
+    if (o->calibrate && !many) return cli_usage("--calibrate goes with --mode contemplating");
+    if (o->budget && o->mode == MUSE_MODE_INSTANT) return cli_usage("--budget is for thoughts, and instant has none");
+    return EXIT_OK;
+}
+
+/* ---- the run ---- */
+
+static int read_sets(Eval *e)
+{
+    MuseError err;
+    e->sets.skip_broken = e->o.skip_broken;
+    for (size_t i = 0; i < e->o.n_sets; i++)
+        if (eval_sets_add(&e->sets, e->o.sets[i], e->o.limit, &err) < 0) return cli_fail(&err, NULL);
+    e->left_out = e->sets.skipped;
+    if (e->o.calibrate && !(e->points = calloc(e->sets.n + 1, sizeof *e->points))) return EXIT_RESOURCE;
+    return (e->g = yajl_gen_alloc(NULL)) ? EXIT_OK : EXIT_RESOURCE;
+}
+
+static int open_model(Eval *e)
+{
+    MuseError err;
+    MuseModelParams p;
+    muse_model_params_init(&p);
+    p.mmproj = e->o.mmproj;
+    if (!e->o.model) e->o.model = e->shipped = cli_find_shipped("muse-nano");
+    if (!e->o.model) return cli_usage("eval: there is no muse-nano beside this program: name a --model");
+    if (!e->cli->quiet) {
+        e->cli->runtime.log = print_some;
+        e->cli->runtime.log_user = e;
+    }
+    if (muse_runtime_open(&e->rt, &e->cli->runtime, &err) < 0) return cli_fail(&err, NULL);
+    if (muse_model_open(&e->model, e->rt, e->o.model, &p, &err) < 0) return cli_fail(&err, e->o.model);
+    return muse_prefix_cache_open(&e->cache, e->model, cache_bytes, &err) < 0 ? cli_fail(&err, NULL) : EXIT_OK;
+}
+
+static void show_progress(const Eval *e, size_t done)
+{
+    if (e->cli->quiet || !isatty(STDERR_FILENO)) return;
+    fprintf(stderr, "\r\033[K%zu of %zu questions, %.3f right", done, e->sets.n, e->all.n ? (double)e->all.right / (double)e->all.n : 0);
+    if (done == e->sets.n) fputs("\r\033[K", stderr);
+}
+
+static int ask_all(Eval *e)
+{
+    EvalAnswer answers[EVAL_BATCH_MAX];
+    MuseError err;
+    const size_t batch = e->o.mode == MUSE_MODE_CONTEMPLATING ? 1 : e->o.batch;
+    int code = EXIT_OK, rc = 0;
+    for (size_t at = 0; at < e->sets.n && rc == 0 && code == EXIT_OK; at += batch) {
+        const size_t n = e->sets.n - at < batch ? e->sets.n - at : batch;
+        rc = eval_ask(e, &e->sets.questions[at], n, answers, &err);
+        for (size_t i = 0; i < n; i++) {
+            if (answers[i].asked && code == EXIT_OK) code = eval_count(e, &e->sets.questions[at + i], &answers[i]);
+            eval_answer_clear(&answers[i]);
+        }
+        show_progress(e, at + n);
+    }
+    e->interrupted = rc == MUSE_ERR_CANCELLED;
+    return code != EXIT_OK ? code : rc < 0 && !e->interrupted ? cli_fail(&err, NULL) : EXIT_OK;
+}
+
+static int run(Eval *e)
+{
+    int code = read_sets(e);
+    if (code == EXIT_OK) code = open_model(e);
+    if (code == EXIT_OK) code = ask_all(e);
+    if (e->warnings > WARNINGS_SHOWN) fprintf(stderr, "muse: %llu warnings more like these\n", (unsigned long long)(e->warnings - WARNINGS_SHOWN));
+    if (code == EXIT_OK) code = eval_print(e);
+    if (code == EXIT_OK && e->o.calibrate && !e->interrupted) code = eval_write_calibration(e);
+    return code == EXIT_OK && e->interrupted ? EXIT_CANCELLED : code;
+}
+
+int cmd_eval(Cli *cli)
+{
+    Eval e = { .cli = cli, .o = { .mode = MUSE_MODE_THINKING, .agents = AGENTS, .batch = BATCH } };
+    int code = read_options(&e.o, cli);
+    if (code == EXIT_OK && e.o.help) help(stdout);
+    else if (code == EXIT_OK) {
+        catch_interrupts();
+        code = run(&e);
+    }
+    eval_sets_clear(&e.sets);
+    muse_prefix_cache_close(&e.cache);
+    muse_model_close(&e.model);
+    muse_runtime_close(&e.rt);
+    if (e.g) yajl_gen_free(e.g);
+    free(e.points);
+    free(e.tasks);
+    free(e.o.sets);
+    free(e.shipped);
+    return code;
+}
