@@ -192,7 +192,8 @@ static int collect_votes(Reason *r, size_t n, MuseError *err)
     return 0;
 }
 
-/* every answer under every agent that answered; equal texts may be different ids, so each vote is scored */
+/* every answer under every agent that answered; equal texts may be different ids, so each vote is scored. An agent that has no room
+ * left for one of them scores none */
 static int score_votes(Reason *r, MuseError *err)
 {
     size_t cells;
@@ -201,12 +202,13 @@ static int score_votes(Reason *r, MuseError *err)
     r->cross = muse_mul_size(n, n, &cells) ? muse_alloc_array(r->alloc, cells, sizeof *r->cross) : NULL;
     if (!r->cross) return MUSE_NOMEM(err, n * n * sizeof *r->cross);
     for (size_t i = 0; i < n; i++) {
-        for (size_t k = 0; k < n; k++) {
-            int rc = check_cancel(r, err);
+        int rc = 0;
+        for (size_t k = 0; k < n && rc == 0; k++) {
+            rc = check_cancel(r, err);
             if (rc == 0) rc = muse_agent_score(r->out->agents[r->voters[i]], r->out->agents[r->voters[k]], &r->cross[i * n + k], err);
-            if (rc < 0) return rc;
         }
-        r->votes[i].cross = r->cross + i * n;
+        if (rc < 0 && rc != MUSE_ERR_LIMIT) return rc;
+        r->votes[i].cross = rc == 0 ? r->cross + i * n : NULL;
     }
     return 0;
 }

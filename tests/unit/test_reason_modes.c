@@ -183,6 +183,31 @@ static void seeds(void **state)
 }
 
 /* forced looks at different regions, checks, cross scores, synthesis: all in one */
+/* agent 1 has looked: the others' long answers do not fit behind its thought, so it scores none of them */
+static void no_room_to_score(void **state)
+{
+    (void)state;
+    Setup s;
+    MuseReasonResult r;
+    const MuseFocus focus = { 1, { 0, 0, 20, 20 } };
+    set_up(&s, "[a-z]{60,70}");
+    s.p.agents = 3;
+    s.p.no_stop = 1;
+    ok(muse_reason(s.m, s.parts, 2, &s.p, &r, &err));
+    s.session.max_positions = r.prompt_tokens + 95;
+    muse_reason_result_clear(&r);
+    s.p.focus = &focus;
+    s.p.n_focus = 1;
+    ok(muse_reason(s.m, s.parts, 2, &s.p, &r, &err));
+    assert_int_equal(info_of(r.agents[1]).finish, MUSE_AGENT_FULL);
+    assert_int_equal(r.n_candidates, 3);
+    double cross = 0;
+    for (size_t k = 0; k < 3; k++) cross += r.candidates[k].cross;
+    assert_true(fabs(cross - 1) < 1e-9);
+    muse_reason_result_clear(&r);
+    tear_down(&s);
+}
+
 static void all_stages(void **state)
 {
     (void)state;
@@ -354,7 +379,7 @@ static void refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(votes_by_hand), cmocka_unit_test(calibration), cmocka_unit_test(instant_and_thinking), cmocka_unit_test(early_stop), cmocka_unit_test(seeds),
+        cmocka_unit_test(votes_by_hand), cmocka_unit_test(calibration), cmocka_unit_test(instant_and_thinking), cmocka_unit_test(early_stop), cmocka_unit_test(seeds), cmocka_unit_test(no_room_to_score),
         cmocka_unit_test(all_stages), cmocka_unit_test(coordinator), cmocka_unit_test(memory_of_forks), cmocka_unit_test(cancelled_anywhere), cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
