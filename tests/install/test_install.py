@@ -93,6 +93,8 @@ def installed_tree(top, tree):
     with_cmake(top, libdir, env)
     tool = next(tree.rglob("bin/muse"), None)
     if tool:
+        for page in "man/man1/muse.1", "bash-completion/completions/muse", "zsh/site-functions/_muse", "fish/vendor_completions.d/muse.fish":
+            check("a page beside the tool", next(tree.rglob(page), None), page)
         ran = run(tool, "tokens", "--summary", "--text", "hello", env={k: v for k, v in os.environ.items() if k != "MUSE_MODELS"})
         check("the installed muse finds its tokenizer", ran.returncode == 0 and "family muse" in ran.stdout, ran.stdout + ran.stderr)
 
