@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What the documents say holds: files they link to or name in `backticks` exist, and blocks below a line <!-- tested --> work. Such
+a block of sh runs, line by line until one fails; a block of C is saved under the name in its first comment, for a block of sh that
+compiles it. A document's blocks share a folder, which shows the source tree as far as it has been named below.
+usage: test_docs.py MUSE BUILD_ROOT SOURCE_ROOT CC"""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+muse, build, root, cc = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3]), " ".join(sys.argv[4:])
+SHOWN = "docs", "examples", "models", "tests", "tools"
+BLOCK = re.compile(r"^<!-- tested -->\n+```(sh|c)\n(.*?)^```$", re.M | re.S)
+passed = failed = 0
+
+
+def check(ok, *what):
+    global passed, failed
+    passed, failed = passed + bool(ok), failed + (not ok)
+    if not ok:
+        print("FAILED", *what)
+
+
+def exists(name, document):
+    """A file of the source, from its root or beside the document; a public header by the name in its #include; a pattern."""
+    return any(list(folder.glob(name)) if "*" in name else (folder / name).exists() for folder in (root, document.parent, root / "include"))
+
+
+def check_names(path, text):
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose):
+        if not re.match(r"[a-z]+:|#", target):
+            check((path.parent / target.split("#")[0]).exists(), f"{path.relative_to(root)} links to {target}, which is not there")
+    for name in re.findall(r"`([\w.*-]+/[\w./*-]*)`", prose):
+        top = name.split("/")[0]
+        if (root / top).is_dir() and not top.startswith("build") and (name.endswith("/") or re.search(r"\.[a-z]\w*$", name)):
+            check(exists(name, path), f"{path.relative_to(root)} names {name}, which is not there")
+
+
+def run_blocks(path, blocks):
+    with tempfile.TemporaryDirectory() as folder:
+        top = pathlib.Path(folder)
+        for name in SHOWN:
+            (top / name).symlink_to(root / name)
+        (top / "muse.pc").write_text(f"Name: muse\nDescription: of this build\nVersion: 0\nLibs: -L{build}/libmuse -lmuse\nCflags: -I{root}/include\n")
+        (top / "build/tools").mkdir(parents=True)
+        (top / "build/tools/muse").symlink_to(muse)
+        env = {**os.environ, "PKG_CONFIG_PATH": folder, "LD_LIBRARY_PATH": f"{build}/libmuse", "MUSE_MODELS": str(root / "models")}
+        script = ["set -euo pipefail", f"cc() {{ command {cc} -Wall -Wextra -Werror \"$@\"; }}", "muse() { build/tools/muse \"$@\"; }"]
+        for language, block in blocks:
+            if language == "c":
+                name = re.match(r"/\* (\w+\.c)", block)
+                check(name, f"{path.relative_to(root)}: a tested block of C begins with /* NAME.c")
+                if name:
+                    (top / name.group(1)).write_text(block)
+                continue
+            done = subprocess.run(["bash", "-c", "\n".join(script + ["set -x", block])], cwd=top, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=600)
+            commands = [line for line in done.stderr.splitlines() if line.startswith("+ ")]
+            check(done.returncode == 0, f"{path.relative_to(root)}: {commands[-1:]}: {done.stderr[-1500:]}")
+            script += re.findall(r"^\w+=\S*$", block, re.M)   # variables set in a block hold in those after it
+
+
+documents = [p for p in sorted(root.rglob("*.md")) if not p.relative_to(root).parts[0].startswith(("build", ".", "demo"))]
+tested = 0
+for path in documents:
+    text = path.read_text()
+    check_names(path, text)
+    blocks = BLOCK.findall(text)
+    check(text.count("<!-- tested -->") == len(blocks), f"{path.relative_to(root)}: <!-- tested --> stands above a block of sh or c")
+    tested += len(blocks)
+    if blocks:
+        run_blocks(path, blocks)
+print(f"{len(documents)} documents, {tested} tested blocks")
+print(f"{passed} passed, {failed} failed")
+sys.exit(bool(failed) or not tested)
