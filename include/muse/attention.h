@@ -20,6 +20,7 @@
 extern "C" {
 #endif
 
+/** What is watched. */
 typedef struct MuseWatchParams {
     size_t          struct_size; ///< set by muse_watch_params_init()
     uint32_t        image;       ///< watch this picture of the sequence (MuseSpanInfo.number); 0: first and n
@@ -30,6 +31,7 @@ typedef struct MuseWatchParams {
     size_t          n_heads;     ///< 0 = all (of the watched layer with the fewest)
 } MuseWatchParams;
 
+/** Fill with defaults (all 0 but struct_size). Any thread. */
 MUSE_API void muse_watch_params_init(MuseWatchParams *params);
 
 /**
@@ -39,6 +41,7 @@ MUSE_API void muse_watch_params_init(MuseWatchParams *params);
  */
 MUSE_API int muse_session_watch(MuseSession *session, const MuseWatchParams *params, MuseError *err);
 
+/** What was seen. */
 typedef struct MuseWatched {
     uint64_t     position;          ///< of the newest token; its weights are those with which it looked back
     uint64_t     tokens;            ///< in the mean

@@ -20,6 +20,7 @@ typedef struct MuseAudio MuseAudio;
 typedef struct MuseFrames MuseFrames;
 typedef struct MuseAudioFeed MuseAudioFeed;
 
+/** How sounds are opened. */
 typedef struct MuseAudioParams {
     size_t   struct_size;  ///< set by muse_audio_params_init()
     double   max_seconds;  ///< refuse longer sounds, from the header where it tells, else while decoding; 0 = 4 hours
@@ -27,6 +28,7 @@ typedef struct MuseAudioParams {
     int      borrow;       ///< open_memory, open_pcm: 1 = the caller's bytes stay valid until close, no copy is made
 } MuseAudioParams;
 
+/** Fill with defaults (all 0 but struct_size). Any thread. */
 MUSE_API void muse_audio_params_init(MuseAudioParams *params);
 
 /**
@@ -64,6 +66,7 @@ MUSE_API void muse_audio_close(MuseAudio **audio);
 /** One more reference to the same sound. Any thread. @return audio. */
 MUSE_API MuseAudio *muse_audio_ref(MuseAudio *audio);
 
+/** What is known of an open sound. */
 typedef struct MuseAudioInfo {
     uint64_t    n_samples;  ///< samples a channel, as stored
     uint32_t    rate;       ///< samples per second, as stored
@@ -101,6 +104,7 @@ MUSE_API int muse_audio_plan(const MuseAudioRule *rule, uint64_t n_samples, uint
 MUSE_API int muse_audio_frames(MuseFrames **out, const MuseAudio *audio, const MuseAudioRule *rule,
                                MuseCancelFn *cancel, void *cancel_user, MuseError *err);
 
+/** Release; *frames becomes NULL. NULL and a pointer to NULL are accepted. */
 MUSE_API void muse_frames_close(MuseFrames **frames);
 
 /** One more reference to the same frames. Any thread. @return frames. */
@@ -148,6 +152,7 @@ MUSE_API size_t muse_audio_feed_ready(const MuseAudioFeed *feed);
  */
 MUSE_API int muse_audio_feed_take(MuseAudioFeed *feed, float *out, size_t max_frames, size_t *n);
 
+/** Release; *feed becomes NULL. NULL and a pointer to NULL are accepted. */
 MUSE_API void muse_audio_feed_close(MuseAudioFeed **feed);
 
 #ifdef __cplusplus

@@ -32,6 +32,7 @@ enum {
     MUSE_THINKING_OFF     = 2
 };
 
+/** How messages become text for a model. */
 typedef struct MuseChatParams {
     size_t      struct_size;       ///< set by muse_chat_params_init()
     const char *format;            ///< "gemma4_unified", "llama3", "llama3.1", "chatml", "smollm2", "qwen2.5", "qwen3", "muse" or "fuyu"; needed
@@ -124,6 +125,7 @@ enum {
     MUSE_SEGMENT_AUDIO   = 3
 };
 
+/** A piece of a rendered chat: text, or a part that stands between texts. */
 typedef struct MuseChatSegment {
     int         kind;      ///< MUSE_SEGMENT_*
     int         generated; ///< 1: the model writes this (what training learns): thoughts, calls, answers and what ends them

@@ -16,6 +16,7 @@ extern "C" {
 /** Called from the calling thread after every few megabytes. tensor: the one being written, valid for the call. */
 typedef void MuseConvertProgressFn(void *user, uint64_t bytes_done, uint64_t bytes_total, const char *tensor);
 
+/** Into what a model is converted. */
 typedef struct MuseConvertParams {
     size_t      struct_size;       ///< set by muse_convert_params_init()
     const char *type;              ///< "f32", "bf16", "f16"; into GGUF also "q8_0", "q4_0", "q4_k", "q5_k", "q6_k". Needed

@@ -93,6 +93,7 @@ typedef struct MuseMarker {
     int32_t     id;   ///< published id, used when no tokenizer is given; -1 = unknown
 } MuseMarker;
 
+/** How a family of models wants its pictures, sounds and texts. */
 typedef struct MuseFamily {
     const char   *name;                            ///< "gemma4_unified", "fuyu", "muse", "llama", "qwen2", "qwen3", "smollm2", "gpt2"
     MuseImageRule image;
@@ -100,7 +101,7 @@ typedef struct MuseFamily {
     MuseMarker    image_row_end;                   ///< after each row of patches
     MuseAudioRule audio;
     MuseMarker    audio_begin, audio_soft, audio_end;
-    MuseMarker    text_begin;                      ///< written once, before the first text (Fuyu's <s>, which follows the picture)
+    MuseMarker    text_begin;                      ///< written once, before the first text (Fuyu's `<s>`, which follows the picture)
 } MuseFamily;
 
 /** Number of built-in families. Any thread. */

@@ -49,6 +49,7 @@ typedef struct MuseGenerated {
 /** Called after each token from the generating thread, and with id -1 for text that is left at the end. Non-zero = stop here: MUSE_FINISH_CANCELLED. */
 typedef int MuseGenerateFn(void *user, const MuseGenerated *token);
 
+/** How long to generate, from what distribution, and who hears of it. */
 typedef struct MuseGenerateParams {
     size_t                  struct_size; ///< set by muse_generate_params_init()
     MuseSampler            *sampler;     ///< used as it stands: `sample` and `suppress` do not count then, nor does it see the prompt. NULL: one is made from `sample`
@@ -71,6 +72,7 @@ typedef struct MuseGenerateParams {
 /** Fill with defaults (all 0 but struct_size). Any thread. */
 MUSE_API void muse_generate_params_init(MuseGenerateParams *params);
 
+/** What was generated. Release with muse_generate_result_clear(). */
 typedef struct MuseGenerateResult {
     int      finish;        ///< MUSE_FINISH_*
     size_t   stop;          ///< MUSE_FINISH_STRING: which one

@@ -32,6 +32,7 @@ enum {
     MUSE_GRAMMAR_DEPTH_MAX  = 256      ///< nested uses of recursive definitions; deeper nesting is never allowed by the mask
 };
 
+/** Limits on a grammar, and how it writes JSON. */
 typedef struct MuseGrammarParams {
     size_t   struct_size;   ///< set by muse_grammar_params_init()
     const int32_t *end_ids; ///< ids that end the text where it may end; copied. NULL with n_end 0: the tokenizer's eos
@@ -82,6 +83,7 @@ MUSE_API void muse_grammar_close(MuseGrammar **g);
  */
 MUSE_API int muse_grammar_match(const MuseGrammar *g, const char *text, size_t n);
 
+/** The size of a compiled grammar. */
 typedef struct MuseGrammarInfo {
     uint32_t n_states;     ///< of the automaton
     uint32_t n_rules;      ///< recursive definitions, 0 for a finite automaton

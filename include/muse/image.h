@@ -28,6 +28,7 @@ enum {
     MUSE_KEEP_PIXELS  = 1  ///< 8-bit pixels, decoded once at open; fastest regions
 };
 
+/** How pictures are opened. */
 typedef struct MuseImageParams {
     size_t        struct_size;        ///< set by muse_image_params_init()
     uint64_t      max_pixels;         ///< refuse larger pictures, from the header alone; 0 = 2^28 (268 megapixels)
@@ -39,6 +40,7 @@ typedef struct MuseImageParams {
     void         *cancel_user;
 } MuseImageParams;
 
+/** Fill with defaults (all 0 but struct_size). Any thread. */
 MUSE_API void muse_image_params_init(MuseImageParams *params);
 
 /**
@@ -77,6 +79,7 @@ MUSE_API void muse_image_close(MuseImage **img);
 /** One more reference to the same image. Any thread. @return img. */
 MUSE_API MuseImage *muse_image_ref(MuseImage *img);
 
+/** What is known of an open picture. */
 typedef struct MuseImageInfo {
     uint32_t    width, height;  ///< as seen, pixels
     const char *format;         ///< "jpeg", "png", "webp", "pnm" or "pixels"; static

@@ -21,6 +21,7 @@ extern "C" {
 
 typedef struct MuseModel MuseModel;
 
+/** How a model is opened. */
 typedef struct MuseModelParams {
     size_t      struct_size; ///< set by muse_model_params_init()
     const char *mmproj;      ///< the projector file of a GGUF text model; NULL: none, the model then takes text only. Borrowed for the call
@@ -52,6 +53,7 @@ MUSE_API MuseModel *muse_model_ref(MuseModel *model);
 /** Release one reference; *model becomes NULL. NULL and a pointer to NULL are accepted. Any thread. */
 MUSE_API void muse_model_close(MuseModel **model);
 
+/** What a model is. */
 typedef struct MuseModelInfo {
     const char *family;         ///< "gemma4_unified", ...; static
     const char *format;         ///< "safetensors" or "gguf"; static
@@ -96,6 +98,7 @@ typedef struct MuseModelType {
 /** Type number i of those that occur in the files, by bytes, largest first. Any thread. @return 0; MUSE_ERR_ARG; MUSE_ERR_NOT_FOUND: no more. */
 MUSE_API int muse_model_type(const MuseModel *model, size_t i, MuseModelType *out);
 
+/** One tensor of a model's files. */
 typedef struct MuseTensorInfo {
     const char *name;           ///< as the file has it; lives as long as the model
     const char *type;           ///< static

@@ -95,6 +95,7 @@ enum {
 
 enum { MUSE_STAGE_PREFILL = 1, MUSE_STAGE_THINK = 2, MUSE_STAGE_VERIFY = 3, MUSE_STAGE_SCORE = 4, MUSE_STAGE_SYNTHESIS = 5 };
 
+/** What a running agent does, as it happens. */
 typedef struct MuseReasonEvent {
     int             kind;    ///< MUSE_EVENT_*
     int             stage;   ///< MUSE_STAGE_*; 0 outside muse_reason()
@@ -109,6 +110,7 @@ typedef struct MuseReasonEvent {
 /** Called from the running thread. Non-zero = stop: MUSE_ERR_CANCELLED. */
 typedef int MuseReasonEventFn(void *user, const MuseReasonEvent *event);
 
+/** What one agent may do, and who hears of it. */
 typedef struct MuseAgentParams {
     size_t           struct_size;    ///< set by muse_agent_params_init()
     const char      *format;         ///< chat format; NULL = muse_chat_format_of()
@@ -179,6 +181,7 @@ MUSE_API int muse_agent_run(MuseAgent *const *agents, size_t n, MuseError *err);
 /** End it where it is. */
 MUSE_API void muse_agent_stop(MuseAgent *agent);
 
+/** Where an agent stands. */
 typedef struct MuseAgentInfo {
     uint32_t    number;         ///< 0 for one that was opened
     int         finish;         ///< MUSE_AGENT_*
@@ -198,6 +201,7 @@ typedef struct MuseAgentInfo {
     float       temperature;
 } MuseAgentInfo;
 
+/** Read back. @return 0; MUSE_ERR_ARG: a null pointer. */
 MUSE_API int muse_agent_info(const MuseAgent *agent, MuseAgentInfo *out);
 /** Step i. @return 0; MUSE_ERR_ARG. */
 MUSE_API int muse_agent_step(const MuseAgent *agent, size_t i, MuseReasonStep *out);
@@ -233,6 +237,7 @@ typedef struct MuseVote {
     const double *cross;    ///< [n_votes] its agent's log-probability of each vote's answer; NULL: not scored
 } MuseVote;
 
+/** One of the different answers in a vote. */
 typedef struct MuseCandidate {
     size_t   vote;          ///< the vote with its text: of equal ones the heaviest, the first
     uint32_t count;         ///< votes for it
@@ -260,8 +265,10 @@ enum { MUSE_MODE_INSTANT = 0, MUSE_MODE_THINKING = 1, MUSE_MODE_CONTEMPLATING = 
 enum { MUSE_SYNTHESIS_VOTE = 0, MUSE_SYNTHESIS_GENERATE = 1 };
 enum { MUSE_AGENTS_MAX = 256 };
 
+/** A place that an agent looks at first. */
 typedef struct MuseFocus { uint32_t image; MuseRect rect; } MuseFocus;
 
+/** How muse_reason() comes to an answer. */
 typedef struct MuseReasonParams {
     size_t                 struct_size;  ///< set by muse_reason_params_init()
     int                    mode;         ///< MUSE_MODE_*
@@ -281,8 +288,10 @@ typedef struct MuseReasonParams {
     size_t                 n_calibration;
 } MuseReasonParams;
 
+/** Fill with defaults (all 0 but struct_size). Any thread. */
 MUSE_API void muse_reason_params_init(MuseReasonParams *params);
 
+/** The answer and how it came about. Release with muse_reason_result_clear(). */
 typedef struct MuseReasonResult {
     char          *answer;        ///< n_answer bytes and one NUL; NULL: none was given
     size_t         n_answer;

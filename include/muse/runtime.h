@@ -57,6 +57,7 @@ typedef enum MuseCompute {
     MUSE_COMPUTE_INT8 = 3  ///< block types: activations may be rounded to 8-bit blocks of 32; other types: as BF16
 } MuseCompute;
 
+/** What a runtime is made of. */
 typedef struct MuseRuntimeParams {
     size_t        struct_size; ///< set by muse_runtime_params_init()
     MuseAllocator allocator;   ///< alloc NULL: malloc and free. Both functions or neither

@@ -28,6 +28,7 @@ enum {
     MUSE_ROWS  = 3  ///< a ready embedding
 };
 
+/** What a sequence is for. */
 typedef struct MuseSequenceParams {
     size_t                   struct_size; ///< set by muse_sequence_params_init()
     const char              *family_name; ///< a built-in family; NULL = "muse", unless family is given
@@ -36,6 +37,7 @@ typedef struct MuseSequenceParams {
     uint64_t                 max_positions; ///< refuse to grow over this; at most 2^31 - 1; 0 = 2^24
 } MuseSequenceParams;
 
+/** Fill with defaults (all 0 but struct_size). Any thread. */
 MUSE_API void muse_sequence_params_init(MuseSequenceParams *params);
 
 /**
@@ -66,6 +68,7 @@ MUSE_API int muse_sequence_append_text(MuseSequence *seq, const char *text, size
 /** Token ids as they are; ids >= 0, checked against the tokenizer if there is one. */
 MUSE_API int muse_sequence_append_ids(MuseSequence *seq, const int32_t *ids, size_t n, MuseError *err);
 
+/** How one picture is appended. */
 typedef struct MuseImageOptions {
     size_t        struct_size; ///< set by muse_image_options_init()
     uint32_t      budget;      ///< MUSE_BUDGET_DEFAULT, MUSE_BUDGET_AUTO or one of the family's budgets
@@ -73,6 +76,7 @@ typedef struct MuseImageOptions {
     void         *cancel_user;
 } MuseImageOptions;
 
+/** Fill with defaults (all 0 but struct_size). Any thread. */
 MUSE_API void muse_image_options_init(MuseImageOptions *options);
 
 /** A picture, or a region of one. The sequence keeps a reference to it, for later looks. @param options NULL = defaults. */
@@ -129,6 +133,7 @@ MUSE_API int muse_sequence_position(const MuseSequence *seq, size_t i, MusePosit
 /** Number of spans (appended parts). 0 if seq is NULL. */
 MUSE_API size_t muse_sequence_span_count(const MuseSequence *seq);
 
+/** What is known of one appended part. */
 typedef struct MuseSpanInfo {
     int      modality;        ///< MUSE_TEXT .. MUSE_ROWS
     int      is_placeholder;  ///< 1: appended by size only; no features, hash of the size
@@ -159,11 +164,13 @@ MUSE_API int muse_sequence_features(const MuseSequence *seq, size_t k, size_t fi
  */
 MUSE_API int muse_sequence_hash(const MuseSequence *seq, size_t n, uint8_t hash[32]);
 
+/** How a sequence is drawn. */
 typedef struct MuseDrawParams {
     size_t   struct_size;  ///< set by muse_draw_params_init()
     uint32_t max_width;    ///< widest picture to make, pixels; 0 = 1600
 } MuseDrawParams;
 
+/** Fill with defaults (all 0 but struct_size). Any thread. */
 MUSE_API void muse_draw_params_init(MuseDrawParams *params);
 
 /**

@@ -53,6 +53,7 @@ typedef int MuseProgressFn(void *user, uint64_t done, uint64_t total);
  */
 typedef void MuseStageSeenFn(void *user, const char *stage, size_t first, const float *data, size_t rows, size_t width);
 
+/** How a session computes. */
 typedef struct MuseSessionParams {
     size_t           struct_size;   ///< set by muse_session_params_init()
     uint32_t         compute;       ///< MUSE_COMPUTE_*
@@ -158,6 +159,7 @@ MUSE_API int muse_session_score(MuseSession *session, const int32_t *ids, size_t
 /** Make the call that computes return MUSE_ERR_CANCELLED soon (after the layer it is in); without one, the next. Any thread. */
 MUSE_API void muse_session_cancel(MuseSession *session);
 
+/** Where a session stands, and what it takes. */
 typedef struct MuseSessionInfo {
     uint64_t positions;    ///< in the sequence
     uint64_t computed;     ///< of these
@@ -204,6 +206,7 @@ MUSE_API int muse_prefix_cache_open(MusePrefixCache **out, MuseModel *model, uin
 /** Release; *cache becomes NULL. Sessions that use it keep it alive. NULL and a pointer to NULL are accepted. */
 MUSE_API void muse_prefix_cache_close(MusePrefixCache **cache);
 
+/** What a cache keeps and how it served. */
 typedef struct MusePrefixCacheInfo {
     uint64_t entries, bytes;            ///< kept
     uint64_t lookups, hits, positions;  ///< since open; positions: reused

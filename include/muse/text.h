@@ -40,6 +40,7 @@ MUSE_API int muse_text_open_memory(MuseTextTokenizer **out, MuseRuntime *rt, con
 /** Release; *tok becomes NULL. NULL and a pointer to NULL are accepted. */
 MUSE_API void muse_text_close(MuseTextTokenizer **tok);
 
+/** What is known of a tokenizer. */
 typedef struct MuseTextInfo {
     const char *algorithm;    ///< "bpe" (byte-level), "bpe-fallback" (SentencePiece-style) or "unigram"; static
     uint32_t    vocab_size;   ///< highest id + 1, added tokens included
@@ -124,6 +125,7 @@ MUSE_API int muse_text_decoder_push(MuseTextDecoder *dec, int32_t id, const char
 /** End: get the bytes of a character that never became whole. The decoder starts anew. */
 MUSE_API int muse_text_decoder_flush(MuseTextDecoder *dec, const char **text, size_t *n, MuseError *err);
 
+/** Release; *dec becomes NULL. NULL and a pointer to NULL are accepted. */
 MUSE_API void muse_text_decoder_close(MuseTextDecoder **dec);
 
 /** Settings of the trainer. */
@@ -138,6 +140,7 @@ typedef struct MuseTextTrainParams {
     void              *progress_user;
 } MuseTextTrainParams;
 
+/** Fill with defaults (all 0 but struct_size). Any thread. */
 MUSE_API void muse_text_train_params_init(MuseTextTrainParams *params);
 
 /**

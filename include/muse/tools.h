@@ -28,6 +28,7 @@ typedef struct MuseToolReply MuseToolReply;
  */
 typedef int MuseToolFn(void *user, const char *arguments, size_t n, MuseToolReply *reply, MuseError *err);
 
+/** A tool: its name, what it takes, the function behind it. */
 typedef struct MuseToolSpec {
     size_t      struct_size; ///< set by muse_tool_spec_init()
     const char *name;        ///< 1 to 256 of A-Z a-z 0-9 _ . : / -; copied, as the others
@@ -62,6 +63,7 @@ MUSE_API int muse_tools_at(const MuseTools *tools, size_t i, MuseToolSpec *out);
 /** Calls whose function has not returned yet, those that timed out included. Any thread. */
 MUSE_API size_t muse_tools_running(const MuseTools *tools);
 
+/** A call as the model wrote it. */
 typedef struct MuseToolCall {
     const char *name;
     const char *arguments;   ///< JSON object
@@ -95,11 +97,13 @@ typedef struct MuseToolPart {
 
 /** Parts of a finished result: an error has one, its text. 0 if reply is NULL. */
 MUSE_API size_t muse_tool_reply_count(const MuseToolReply *reply);
+/** Part i of a finished result. @return 0; MUSE_ERR_ARG. */
 MUSE_API int    muse_tool_reply_part(const MuseToolReply *reply, size_t i, MuseToolPart *out);
 
 /** 0; or the negative code of a call that failed: the function's own, MUSE_ERR_LIMIT for a time-out, MUSE_ERR_NOT_FOUND for a tool that does not exist. */
 MUSE_API int muse_tool_reply_status(const MuseToolReply *reply);
 
+/** Release; *reply becomes NULL. NULL and a pointer to NULL are accepted. */
 MUSE_API void muse_tool_reply_close(MuseToolReply **reply);
 
 #ifdef __cplusplus

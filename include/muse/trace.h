@@ -91,6 +91,7 @@ typedef struct MuseTraceHeat {
     const float *values;         ///< [height][width], finite and not negative; shown relative to the largest
 } MuseTraceHeat;
 
+/** One step of a run. */
 typedef struct MuseTraceStep {
     size_t      struct_size;  ///< set by muse_trace_step_init()
     uint32_t    kind;         ///< MUSE_STEP_*
@@ -121,6 +122,7 @@ enum {
 /** Called as the trace grows, from the thread that does it. text: what is new of the step's text. The trace may be read, not changed. */
 typedef void MuseTraceFn(void *user, const MuseTrace *trace, int event, uint32_t number, const char *text, size_t n_text);
 
+/** What a trace says of its run, and who hears of it. */
 typedef struct MuseTraceParams {
     size_t       struct_size;  ///< set by muse_trace_params_init()
     const char  *question;     ///< terminated UTF-8; copied; NULL = ""
@@ -129,6 +131,7 @@ typedef struct MuseTraceParams {
     void        *user;
 } MuseTraceParams;
 
+/** Fill with defaults (all 0 but struct_size). Any thread. */
 MUSE_API void muse_trace_params_init(MuseTraceParams *params);
 
 /**
@@ -158,13 +161,16 @@ MUSE_API int muse_trace_set_image(MuseTrace *trace, uint32_t number, MuseImage *
 MUSE_API int muse_trace_add(MuseTrace *trace, const MuseTraceStep *step, uint32_t *number, MuseError *err);
 /** The same, but it may still grow, until muse_trace_end(). */
 MUSE_API int muse_trace_begin(MuseTrace *trace, const MuseTraceStep *step, uint32_t *number, MuseError *err);
+/** Add n bytes of text to a step that has begun. */
 MUSE_API int muse_trace_text(MuseTrace *trace, uint32_t number, const char *text, size_t n, MuseError *err);
+/** Add a mark to a step that has begun. */
 MUSE_API int muse_trace_mark(MuseTrace *trace, uint32_t number, const MuseTraceMark *mark, MuseError *err);
 /** Allowed after completion too: maps are computed later. */
 MUSE_API int muse_trace_heat(MuseTrace *trace, uint32_t number, const MuseTraceHeat *heat, MuseError *err);
 /** Complete a step. @param end Seconds. @param confidence 0..1; negative: as it was. */
 MUSE_API int muse_trace_end(MuseTrace *trace, uint32_t number, uint64_t n_tokens, double end, double confidence, MuseError *err);
 
+/** How a run ended. */
 typedef struct MuseTraceSummary {
     size_t      struct_size;  ///< set by muse_trace_summary_init()
     const char *answer;       ///< n_answer bytes of UTF-8
@@ -174,24 +180,29 @@ typedef struct MuseTraceSummary {
     double      seconds;
 } MuseTraceSummary;
 
+/** confidence -1, all else 0. Any thread. */
 MUSE_API void muse_trace_summary_init(MuseTraceSummary *summary);
 /** How the run ended. May be set again. */
 MUSE_API int muse_trace_set_summary(MuseTrace *trace, const MuseTraceSummary *summary, MuseError *err);
 
 /* Reading. Pointers live until the trace changes or closes. */
 
+/** How the run ended; as muse_trace_summary_init() leaves it while that was not set. */
 MUSE_API void muse_trace_summary(const MuseTrace *trace, MuseTraceSummary *out);
 MUSE_API const char *muse_trace_question(const MuseTrace *trace); ///< never NULL but for a NULL trace
+/** Number of steps. 0 if trace is NULL. */
 MUSE_API size_t muse_trace_step_count(const MuseTrace *trace);
 /** Step number, from 1. @return 0; MUSE_ERR_ARG. */
 MUSE_API int muse_trace_step(const MuseTrace *trace, uint32_t number, MuseTraceStep *out);
 
+/** A picture of the trace. */
 typedef struct MuseTraceImage {
     const char *name;   ///< terminated
     MuseRect    rect;   ///< the picture's place in its original: what marks lie inside of
     MuseImage  *image;  ///< NULL: read from JSON
 } MuseTraceImage;
 
+/** Number of pictures. 0 if trace is NULL. */
 MUSE_API size_t muse_trace_image_count(const MuseTrace *trace);
 /** Picture number, from 1. @return 0; MUSE_ERR_ARG. */
 MUSE_API int muse_trace_image(const MuseTrace *trace, uint32_t number, MuseTraceImage *out);
@@ -206,6 +217,7 @@ MUSE_API int muse_trace_json(const MuseTrace *trace, char **text, size_t *size, 
  */
 MUSE_API int muse_trace_from_json(MuseTrace **out, MuseRuntime *rt, const char *text, size_t size, const MuseTraceParams *params, MuseError *err);
 
+/** What is drawn into the pictures. */
 typedef struct MuseTraceDrawParams {
     size_t   struct_size; ///< set by muse_trace_draw_params_init()
     uint32_t max_width;   ///< widest drawing, pixels; 0 = 2400
@@ -215,6 +227,7 @@ typedef struct MuseTraceDrawParams {
     int      heat;        ///< 1: heat maps of the drawn steps over the pictures, the largest value at each place
 } MuseTraceDrawParams;
 
+/** Fill with defaults (all 0 but struct_size). Any thread. */
 MUSE_API void muse_trace_draw_params_init(MuseTraceDrawParams *params);
 /**
  * The pictures side by side with boxes, points, tracks and labels, numbered by step, and the steps in words below.
@@ -224,11 +237,13 @@ MUSE_API void muse_trace_draw_params_init(MuseTraceDrawParams *params);
  */
 MUSE_API int muse_trace_draw(const MuseTrace *trace, const MuseTraceDrawParams *params, uint8_t **rgb, uint32_t *width, uint32_t *height, MuseError *err);
 
+/** How the page is made. */
 typedef struct MuseTraceHtmlParams {
     size_t   struct_size; ///< set by muse_trace_html_params_init()
     uint32_t max_side;    ///< pictures are reduced to this many pixels, which the page says; regions that were looked at keep theirs; 0 = 1600
 } MuseTraceHtmlParams;
 
+/** Fill with defaults (all 0 but struct_size). Any thread. */
 MUSE_API void muse_trace_html_params_init(MuseTraceHtmlParams *params);
 /**
  * One page that steps through the chain beside the pictures: no network, no other files.

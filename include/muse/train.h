@@ -62,6 +62,7 @@ typedef struct MuseTrainGaze {
     float    weight;
 } MuseTrainGaze;
 
+/** What one training step learns from, one of several: a shared beginning and what may follow it. */
 typedef struct MuseTrainSample {
     const MuseTrainPart   *prefix;
     size_t                 n_prefix;
@@ -88,6 +89,7 @@ typedef struct MuseTrainSource {
     void  *user;
 } MuseTrainSource;
 
+/** What the caller sets in place of the document. */
 typedef struct MuseTrainerParams {
     size_t      struct_size;        ///< set by muse_trainer_params_init()
     const char *folder;             ///< relative paths in the document start here; NULL = the working directory
@@ -97,6 +99,7 @@ typedef struct MuseTrainerParams {
     uint64_t    steps;              ///< stop after this many steps instead of the document's "steps"; 0 = as there. The schedule stays
 } MuseTrainerParams;
 
+/** Fill with defaults (all 0 but struct_size). Any thread. */
 MUSE_API void muse_trainer_params_init(MuseTrainerParams *params);
 
 /**
@@ -143,6 +146,7 @@ MUSE_API int muse_trainer_step(MuseTrainer *trainer, MuseTrainReport *out, MuseE
 /** Write a checkpoint now. @return 0; MUSE_ERR_STATE: the run has no "out"; MUSE_ERR_IO; MUSE_ERR_NOMEM. */
 MUSE_API int muse_trainer_save(MuseTrainer *trainer, MuseError *err);
 
+/** Where a run stands. */
 typedef struct MuseTrainerInfo {
     uint64_t    step, steps;
     uint64_t    n_parameters;  ///< of the model, without label heads
