@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the documents say holds: files they link to or name in `backticks` exist, and blocks below a line <!-- tested --> work. Such
 a block of sh runs, line by line until one fails; a block of C is saved under the name in its first comment, for a block of sh that
-compiles it. A document's blocks share a folder, which shows the source tree as far as it has been named below.
+compiles it. A document's blocks share a folder, which shows the source tree as far as it has been named below. Public calls and structs
+have a comment.
 usage: test_docs.py MUSE BUILD_ROOT SOURCE_ROOT CC"""
 import os
 import pathlib
@@ -63,13 +64,23 @@ def run_blocks(path, blocks):
             script += re.findall(r"^\w+=\S*$", block, re.M)   # variables set in a block hold in those after it
 
 
+def check_header(path):
+    """Calls and structs have words of their own; doxygen does not ask for them, since members may do without."""
+    lines = path.read_text().split("\n")
+    for number, line in enumerate(lines[1:], 1):
+        if re.match(r"MUSE_API\b|typedef struct \w+ \{", line):
+            check(lines[number - 1].endswith("*/") or "///<" in line, f"{path.relative_to(root)}:{number + 1}: no comment says what this is: {line}")
+
+
+for header in sorted((root / "include/muse").glob("*.h")):
+    check_header(header)
 documents = [p for p in sorted(root.rglob("*.md")) if not p.relative_to(root).parts[0].startswith(("build", ".", "demo"))]
 tested = 0
 for path in documents:
     text = path.read_text()
     check_names(path, text)
     blocks = BLOCK.findall(text)
-    check(text.count("<!-- tested -->") == len(blocks), f"{path.relative_to(root)}: <!-- tested --> stands above a block of sh or c")
+    check(len(re.findall(r"^<!-- tested -->$", text, re.M)) == len(blocks), f"{path.relative_to(root)}: <!-- tested --> stands above a block of sh or c")
     tested += len(blocks)
     if blocks:
         run_blocks(path, blocks)
