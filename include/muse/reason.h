@@ -22,6 +22,7 @@
 #ifndef MUSE_REASON_H
 #define MUSE_REASON_H
 
+#include "muse/attention.h"
 #include "muse/chat.h"
 #include "muse/sample.h"
 #include "muse/session.h"
@@ -132,6 +133,9 @@ typedef struct MuseAgentParams {
     void            *event_user;
     MuseCancelFn    *cancel;         ///< polled before each token, between chunks of a prompt and while tools work; NULL = never
     void            *cancel_user;
+    MuseTrace       *trace;          ///< filled while agents work: docs/reason.md, "Traces". The pictures it has already must be those given, in order (so they have names);
+                                     ///< others are added. NULL = none. Borrowed like tools, and used by the running thread only
+    const MuseWatchParams *heat;     ///< with trace: attention maps of places, looks and answers in these layers and heads; image, first and n do not count. NULL = none. Borrowed like tools
 } MuseAgentParams;
 
 /** Fill with defaults (all 0 but struct_size). Any thread. */

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "base/params.h"
+#include "libmuse/reason/record.h"
 
 enum { THOUGHT_TOKENS = 512, ANSWER_TOKENS = 256, LOOKS = 8, CALLS = 16, ANSWER_ROOM = 32 };
 
@@ -72,6 +73,7 @@ static int shared_open(MuseAgentShared **out, MuseModel *model, const MuseAgentP
     sh->rt = muse_runtime_ref(model->rt);
     sh->model = muse_model_ref(model);
     sh->vocab = model->config.vocab;
+    sh->started = muse_reason_now();
     sh->masked = muse_alloc_array(&sh->rt->alloc, sh->vocab, sizeof *sh->masked);
     return sh->masked ? import_params(sh, params, err) : MUSE_NOMEM(err, sh->vocab * sizeof *sh->masked);
 }
@@ -90,7 +92,7 @@ static int add_part(MuseAgent *a, MuseChat *chat, const MuseReasonPart *p, MuseE
     case MUSE_AUDIO: return muse_chat_add_audio(chat, p->audio, err);
     case MUSE_IMAGE: {
         const int rc = muse_chat_add_image(chat, p->image, &options, err);
-        return rc < 0 ? rc : muse_agent_add_picture(a, p->image, ++a->shared->n_given, err);
+        return rc < 0 ? rc : muse_agent_add_picture(a, (MusePicture){ .image = p->image, .origin = ++a->shared->n_given, .given = true }, err);
     }
     default: return muse_fail(err, MUSE_ERR_ARG, "%d is no modality of a part", p->modality);
     }
@@ -218,6 +220,8 @@ int muse_agent_open(MuseAgent **out, MuseModel *model, const MuseReasonPart *par
     sh->p.format = sh->p.system = sh->p.close_words = NULL;
     sh->p.session = NULL;
     a->prompt = muse_sequence_length(muse_session_sequence(a->s));
+    rc = muse_record_open(a, err);
+    if (rc < 0) goto fail;
     *out = a;
     return 0;
 fail:
@@ -240,6 +244,7 @@ void muse_agent_close(MuseAgent **agent)
     if (!agent || !*agent) return;
     MuseAgent *a = *agent;
     muse_agent_calls_clear(a);
+    muse_record_close(a);
     muse_free(a->calls);
     for (size_t i = 0; i < a->n_pictures; i++) muse_image_close(&a->pictures[i].image);
     muse_free(a->pictures);
@@ -285,7 +290,7 @@ static int fork_empty(MuseAgent **out, const MuseAgent *from, uint32_t number, u
     int rc = muse_session_fork(&a->s, from->s, err);
     if (rc == 0) rc = open_samplers(a, err);
     if (rc == 0 && from->chat) rc = muse_chat_copy(&a->chat, from->chat, err);
-    for (size_t i = 0; i < from->n_pictures && rc == 0; i++) rc = muse_agent_add_picture(a, from->pictures[i].image, from->pictures[i].origin, err);
+    for (size_t i = 0; i < from->n_pictures && rc == 0; i++) rc = muse_agent_add_picture(a, from->pictures[i], err);
     return rc;
 }
 
@@ -297,6 +302,7 @@ int muse_agent_fork(MuseAgent **out, const MuseAgent *from, uint32_t number, uin
     if (muse_agent_count(from) || from->forced.len) return muse_fail(err, MUSE_ERR_STATE, "agent %u has written something: only a fresh one can be forked", from->number);
     int rc = fork_empty(out, from, number, seed, temperature, err);
     if (rc == 0) rc = muse_agent_start_turn(*out, err);
+    if (rc == 0) rc = muse_record_open(*out, err);
     if (rc < 0) muse_agent_close(out);
     return rc;
 }
@@ -360,6 +366,7 @@ int muse_agent_verify(MuseAgent **out, const MuseAgent *from, uint32_t number, u
         if (rc == 0) rc = muse_chat_append(a->chat, muse_session_sequence(a->s), k + 1, err);
         if (rc == 0) rc = muse_agent_start_turn(a, err);
     }
+    if (rc == 0) rc = muse_record_open(a, err);
     if (rc == 0) rc = muse_look(a, from->cited.image, from->cited.rect, err);
     if (rc == 0 && sh->chains && sh->words.verify >= 0) rc = muse_agent_force(a, &sh->words.verify, 1, err);
     if (rc < 0) muse_agent_close(out);
@@ -385,11 +392,12 @@ int muse_agent_force(MuseAgent *a, const int32_t *ids, size_t n, MuseError *err)
 
 int muse_agent_script(MuseAgent *a, const int32_t *ids, size_t n) { return muse_buf_append(&a->script, ids, n * sizeof *ids); }
 
-int muse_agent_add_picture(MuseAgent *a, MuseImage *image, uint32_t origin, MuseError *err)
+int muse_agent_add_picture(MuseAgent *a, MusePicture picture, MuseError *err)
 {
     if (muse_reason_grow(&a->shared->rt->alloc, (void **)&a->pictures, a->n_pictures, &a->cap_pictures, sizeof *a->pictures) < 0)
         return MUSE_NOMEM(err, sizeof *a->pictures);
-    a->pictures[a->n_pictures++] = (MusePicture){ muse_image_ref(image), origin };
+    picture.image = muse_image_ref(picture.image);
+    a->pictures[a->n_pictures++] = picture;
     return 0;
 }
 
@@ -427,7 +435,7 @@ int muse_agent_add_step(MuseAgent *a, MuseReasonStep step, const char *text, con
     a->text_from = muse_agent_count(a);
     a->steps[a->n_steps++] = step;
     muse_agent_tell(a, (MuseReasonEvent){ .kind = MUSE_EVENT_STEP, .step = &a->steps[a->n_steps - 1], .index = a->n_steps - 1 });
-    return 0;
+    return muse_record_step(a, &a->steps[a->n_steps - 1], a->steps[a->n_steps - 1].reason, err);
 }
 
 int muse_agent_bad(MuseAgent *a, const char *what, MuseError *err)

@@ -37,11 +37,15 @@ typedef struct MuseAgentShared {
     uint32_t        vocab;
     uint32_t        n_given;        /* pictures among the parts */
     float          *masked;         /* [vocab] */
+    double          started;        /* muse_reason_now() of the trace's second 0 */
+    uint32_t        trace_first;    /* agent number 0 is this agent of the trace */
 } MuseAgentShared;
 
 typedef struct MusePicture {
     MuseImage *image;
     uint32_t   origin;              /* number among those given, from 1; 0: a tool's */
+    uint32_t   traced;              /* its picture in the trace; 0: none */
+    bool       given;               /* no cut and not a tool's */
 } MusePicture;
 
 /* Where events of a run go */
@@ -59,6 +63,8 @@ typedef struct MuseAskedCall {
     size_t n_arguments;
     char  *error;                   /* why it can't be read */
 } MuseAskedCall;
+
+typedef struct MuseRecord MuseRecord;
 
 struct MuseAgent {
     MuseAgentShared *shared;        /* one reference held */
@@ -101,6 +107,7 @@ struct MuseAgent {
     bool             broken;        /* an error in the middle of something: close is all that is left */
     int              finish;
     MuseRun         *run;           /* NULL: not running */
+    MuseRecord      *record;        /* record.h; NULL: nobody wants a trace */
 };
 
 /* Lets it pick these ids instead of its own choice, as long as they reach and the masks allow them. For tests */
@@ -109,7 +116,7 @@ int muse_agent_script(MuseAgent *a, const int32_t *ids, size_t n);
 /* ---- agent.c ---- */
 int  muse_agent_start_turn(MuseAgent *a, MuseError *err);                 /* a new parser */
 int  muse_agent_force(MuseAgent *a, const int32_t *ids, size_t n, MuseError *err);
-int  muse_agent_add_picture(MuseAgent *a, MuseImage *image, uint32_t origin, MuseError *err);
+int  muse_agent_add_picture(MuseAgent *a, MusePicture picture, MuseError *err);   /* with a reference of its own */
 /* keeps a step with what was written since the one before (text NULL) or with this text; tells of it */
 int  muse_agent_add_step(MuseAgent *a, MuseReasonStep step, const char *text, const char *reason, MuseError *err);
 int  muse_agent_bad(MuseAgent *a, const char *what, MuseError *err);

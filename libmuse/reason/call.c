@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "base/json.h"
-#include "libmuse/reason/agent.h"
+#include "libmuse/reason/record.h"
 
 /* Corners as Gemma writes boxes: thousandths, y before x. */
 static const char look_name[] = "look";
@@ -67,7 +67,7 @@ int muse_agent_call_ids(MuseAgent *a, uint32_t image, MuseRect r, MuseError *err
 typedef struct Result {
     MuseToolReply *reply;    /* of a tool */
     MuseImage     *image;    /* of a look */
-    uint32_t       origin;
+    uint32_t       origin, traced;
     MuseReasonStep       step;
     char           error[256];   /* "" = none */
     bool           waits;    /* for muse_tools_run() */
@@ -113,6 +113,7 @@ static int look(MuseAgent *a, const MuseAskedCall *c, Result *r, MuseError *err)
         return 0;
     }
     r->step.image = r->origin = from.origin;
+    r->traced = from.traced;
     r->step.rect = muse_agent_to_original(from.image, rect);
     r->step.forced = a->n_exact > 0;
     if (a->n_exact) {   /* the caller's own, which thousandths only come near to */
@@ -166,16 +167,16 @@ static int add_error(MuseChat *chat, const char *text, size_t n, const MuseAlloc
     return rc;
 }
 
-static int add_image(MuseAgent *a, MuseImage *image, uint32_t origin, uint32_t budget, MuseError *err)
+static int add_image(MuseAgent *a, MusePicture picture, uint32_t budget, MuseError *err)
 {
     MuseImageOptions options;
     muse_image_options_init(&options);
     options.budget = budget;
-    const int rc = muse_chat_add_image(a->chat, image, &options, err);
-    return rc < 0 ? rc : muse_agent_add_picture(a, image, origin, err);
+    const int rc = muse_chat_add_image(a->chat, picture.image, &options, err);
+    return rc < 0 ? rc : muse_agent_add_picture(a, picture, err);
 }
 
-static int add_reply(MuseAgent *a, const MuseToolReply *reply, MuseError *err)
+static int add_reply(MuseAgent *a, const char *name, const MuseToolReply *reply, MuseError *err)
 {
     const MuseAllocator *alloc = &a->shared->rt->alloc;
     const size_t n = muse_tool_reply_count(reply);
@@ -183,7 +184,11 @@ static int add_reply(MuseAgent *a, const MuseToolReply *reply, MuseError *err)
     int rc = 0;
     for (size_t i = 0; i < n && rc == 0; i++) {
         muse_tool_reply_part(reply, i, &p);
-        if (p.image) rc = add_image(a, p.image, 0, MUSE_BUDGET_DEFAULT, err);
+        if (p.image) {
+            MusePicture picture = { .image = p.image };
+            if (a->shared->p.trace) rc = muse_trace_add_image(a->shared->p.trace, p.image, name, &picture.traced, err);
+            if (rc == 0) rc = add_image(a, picture, MUSE_BUDGET_DEFAULT, err);
+        }
         else if (muse_tool_reply_status(reply) < 0) rc = add_error(a->chat, p.text, p.n, alloc, err);
         else rc = muse_chat_add_text(a->chat, p.text, p.n, err);
     }
@@ -201,12 +206,12 @@ static int add_result(MuseAgent *a, const MuseAskedCall *c, Result *r, MuseError
     if (r->image) {
         const int size = snprintf(said, sizeof said, "{\"image\":%zu}", a->n_pictures + 1);
         rc = muse_chat_add_json(a->chat, said, (size_t)size, err);
-        if (rc == 0) rc = add_image(a, r->image, r->origin, a->shared->p.look_budget, err);
+        if (rc == 0) rc = add_image(a, (MusePicture){ .image = r->image, .origin = r->origin, .traced = r->traced }, a->shared->p.look_budget, err);
         r->step.shown = (uint32_t)a->n_pictures;
     } else if (r->reply) {
         MuseToolPart p;
         if (muse_tool_reply_status(r->reply) < 0) reason = muse_tool_reply_part(r->reply, 0, &p) == 0 ? p.text : muse_status_text(muse_tool_reply_status(r->reply));
-        rc = add_reply(a, r->reply, err);
+        rc = add_reply(a, c->name, r->reply, err);
     } else rc = add_error(a->chat, r->error, strlen(r->error), alloc, err);
     if (rc < 0) return rc;
     r->step.refused = *reason != 0;
@@ -217,6 +222,7 @@ static int add_result(MuseAgent *a, const MuseAskedCall *c, Result *r, MuseError
     memcpy(text, c->name, strlen(c->name));
     memcpy(text + strlen(c->name), c->arguments, c->n_arguments + 1);
     rc = muse_agent_add_step(a, r->step, text, reason, err);
+    if (rc == 0) rc = muse_record_call(a, &r->step, text, r->reply, reason, err);
     muse_free(text);
     return rc;
 }

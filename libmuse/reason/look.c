@@ -80,7 +80,7 @@ int muse_agent_show(MuseAgent *a, MuseError *err)
     if (!why) rc = muse_sequence_append_image(muse_session_sequence(a->s), cut, &options, &reason);
     if (rc == MUSE_ERR_NOT_FOUND) why = "the model has no number for another picture";   /* <image 8> is the last, say */
     else if (rc < 0) muse_fail_copy(err, &reason);
-    if (rc == 0 && !why && (rc = muse_agent_add_picture(a, cut, from.origin, err)) < 0) muse_session_rewind(a->s, s.position, NULL);
+    if (rc == 0 && !why && (rc = muse_agent_add_picture(a, (MusePicture){ .image = cut, .origin = from.origin, .traced = from.traced }, err)) < 0) muse_session_rewind(a->s, s.position, NULL);
     muse_image_close(&cut);
     if (rc < 0 && rc != MUSE_ERR_NOT_FOUND) return rc;
     s.view = muse_agent_to_original(from.image, s.view);

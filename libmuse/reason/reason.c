@@ -5,10 +5,9 @@
  *                                                                    \--check the leading ones----------/   \--(one more agent merges) */
 #include <math.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "base/params.h"
-#include "libmuse/reason/agent.h"
+#include "libmuse/reason/record.h"
 
 enum { AGENTS = 8 };
 
@@ -40,6 +39,9 @@ typedef struct Reason {
     size_t           *voters;     /* index into agents */
     double           *cross;      /* [n_votes, n_votes] */
     size_t            n_votes;
+    double            start;      /* muse_reason_now() */
+    bool              several;    /* agents, and an answer of all */
+    const MuseAgent  *winner;     /* whose answer it is; NULL */
 } Reason;
 
 /* ---- seeds and temperatures ---- */
@@ -63,13 +65,6 @@ static float temperature_of(const Reason *r, uint32_t i)
 }
 
 /* ---- life ---- */
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 static int import_params(Reason *r, const MuseReasonParams *params, MuseError *err)
 {
@@ -103,10 +98,15 @@ static int grow(Reason *r, MuseError *err)
 
 static int open_agent(Reason *r, const MuseReasonPart *parts, size_t n, MuseAgent **out, MuseError *err)
 {
-    const int rc = muse_agent_open(out, r->model, parts, n, &r->agent, err);
-    if (rc != MUSE_ERR_UNSUPPORTED || r->agent.thinking != MUSE_THINKING_ON) return rc;
-    r->agent.thinking = MUSE_THINKING_DEFAULT;   /* a format without thoughts: it thinks aloud, or not at all */
-    return muse_agent_open(out, r->model, parts, n, &r->agent, err);
+    int rc = muse_agent_open(out, r->model, parts, n, &r->agent, err);
+    if (rc == MUSE_ERR_UNSUPPORTED && r->agent.thinking == MUSE_THINKING_ON) {
+        r->agent.thinking = MUSE_THINKING_DEFAULT;   /* a format without thoughts: it thinks aloud, or not at all */
+        rc = muse_agent_open(out, r->model, parts, n, &r->agent, err);
+    }
+    if (rc < 0) return rc;
+    (*out)->shared->started = r->start;
+    (*out)->shared->trace_first = r->several;
+    return 0;
 }
 
 static void stage(Reason *r, int which)
@@ -305,6 +305,7 @@ static int set_answer(Reason *r, const MuseAgent *by, MuseError *err)
     muse_free(r->out->answer);
     r->out->answer = muse_reason_copy(r->alloc, info.answer, info.n_answer);
     r->out->n_answer = info.n_answer;
+    r->winner = by;
     return r->out->answer ? 0 : MUSE_NOMEM(err, info.n_answer);
 }
 
@@ -375,16 +376,29 @@ static int alone(Reason *r, MuseError *err)
     return set_answer(r, r->out->agents[0], err);
 }
 
-static int begin(Reason *r, MuseModel *model, const MuseReasonPart *parts, size_t n_parts, const MuseReasonParams *params, MuseReasonResult *out, MuseError *err)
+/* after an error what there is goes into the trace, and the error stays the first one */
+static int end_trace(Reason *r, int rc, MuseError *err)
 {
-    *r = (Reason){ .model = model, .alloc = &model->rt->alloc, .parts = parts, .n_parts = n_parts, .out = out };
-    return import_params(r, params, err);
+    MuseError later;
+    int traced = 0;
+    for (size_t i = 0; i < r->out->n_agents && traced == 0; i++) traced = muse_record_end(r->out->agents[i], &later);
+    if (traced == 0) traced = muse_record_result(r->agent.trace, r->out, r->winner, r->several, &later);
+    return rc == 0 && traced < 0 ? muse_fail_copy(err, &later) : rc;
 }
 
-static int end(Reason *r, double start, int rc)
+static int begin(Reason *r, MuseModel *model, const MuseReasonPart *parts, size_t n_parts, const MuseReasonParams *params, MuseReasonResult *out, MuseError *err)
+{
+    *r = (Reason){ .model = model, .alloc = &model->rt->alloc, .parts = parts, .n_parts = n_parts, .out = out, .start = muse_reason_now() };
+    const int rc = import_params(r, params, err);
+    r->several = r->p.mode == MUSE_MODE_CONTEMPLATING;
+    return rc;
+}
+
+static int end(Reason *r, int rc, MuseError *err)
 {
     sum_tokens(r);
-    r->out->seconds = now() - start;
+    r->out->seconds = muse_reason_now() - r->start;
+    if (r->agent.trace) rc = end_trace(r, rc, err);
     muse_free(r->votes);
     muse_free(r->voters);
     muse_free(r->cross);
@@ -397,14 +411,13 @@ int muse_reason(MuseModel *model, const MuseReasonPart *parts, size_t n_parts, c
     memset(out, 0, sizeof *out);
     MUSE_REQUIRE(err, model && parts && n_parts > 0);
     Reason r;
-    const double start = now();
     int rc = begin(&r, model, parts, n_parts, params, out, err);
     if (rc == 0) rc = fork_all(&r, err);
     if (rc == 0) {
         stage(&r, MUSE_STAGE_THINK);
         rc = r.p.mode == MUSE_MODE_CONTEMPLATING ? contemplate(&r, err) : alone(&r, err);
     }
-    return end(&r, start, rc);
+    return end(&r, rc, err);
 }
 
 /* ---- the coordinator ---- */
@@ -457,8 +470,8 @@ int muse_coordinate(MuseModel *model, const MuseReasonPart *parts, size_t n_part
     Reason r;
     MuseSessionParams sp;
     MusePrefixCache *cache = NULL;
-    const double start = now();
     int rc = begin(&r, model, parts, n_parts, params, out, err);
+    r.several = true;
     if (rc == 0 && r.p.mode == MUSE_MODE_CONTEMPLATING) rc = muse_fail(err, MUSE_ERR_ARG, "a coordinator's agents are instant or thinking");
     if (rc == 0) rc = MUSE_PARAMS_IMPORT(&sp, r.agent.session, "MuseSessionParams", err);
     if (rc == 0 && !sp.cache) rc = muse_prefix_cache_open(&cache, model, 0, err);
@@ -481,5 +494,5 @@ int muse_coordinate(MuseModel *model, const MuseReasonPart *parts, size_t n_part
         out->confidence = info.confidence;
     }
     muse_prefix_cache_close(&cache);
-    return end(&r, start, rc);
+    return end(&r, rc, err);
 }

@@ -3,7 +3,7 @@
  * tools: call.c. */
 #include <math.h>
 
-#include "libmuse/reason/agent.h"
+#include "libmuse/reason/record.h"
 
 bool muse_agent_cancelled(const MuseAgent *a)
 {
@@ -126,8 +126,10 @@ int muse_agent_drain(MuseAgent *a, bool *end, int *reason, MuseError *err)
     int rc = 0;
     while (rc == 0 && muse_chat_parser_next(a->parser, &item) == 0) {
         const bool thought = item.kind == MUSE_CHAT_THOUGHT || (item.kind == MUSE_CHAT_TOKEN && item.thought);
-        if (item.kind <= MUSE_CHAT_TOKEN) rc = add_text(thought ? &a->thought : &a->answer, item.text, item.n, err);
-        else if (item.kind != MUSE_CHAT_END) rc = keep_call(a, &item, err);
+        if (item.kind <= MUSE_CHAT_TOKEN) {
+            rc = add_text(thought ? &a->thought : &a->answer, item.text, item.n, err);
+            if (rc == 0 && item.kind != MUSE_CHAT_TOKEN) rc = muse_record_text(a, item.text, item.n, err);
+        } else if (item.kind != MUSE_CHAT_END) rc = keep_call(a, &item, err);
         else {
             *end = true;
             *reason = item.reason;
@@ -179,7 +181,8 @@ static int on_phase(MuseAgent *a, bool was, MuseError *err)
     a->thought_position = a->s->seq->length;
     a->answer_id = SIZE_MAX;
     const char *bad = muse_chain_end(&a->chain);
-    return bad ? muse_agent_bad(a, bad, err) : 0;
+    const int rc = muse_record_thought_end(a, err);
+    return rc == 0 && bad ? muse_agent_bad(a, bad, err) : rc;
 }
 
 static void count(MuseAgent *a, const MuseSampled *id, bool forced, bool thought)
@@ -216,10 +219,12 @@ static int take(MuseAgent *a, const MuseSampled *id, bool forced, MuseError *err
     int rc = muse_sampler_accept(by, id->id, err);
     if (rc == MUSE_ERR_STATE && by == a->answerer) rc = 0;   /* a script that leaves the grammar */
     count(a, id, forced, thought);
+    muse_record_token(a, id, forced);
     const MuseChain before = a->chain;
     if (rc == 0 && a->shared->chains) {
         const MuseChainEvent e = muse_chain_push(&a->chain, &a->shared->words, id->id);
-        rc = on_event(a, &e, forced, err);
+        if (a->chain.look && !before.look) rc = muse_record_break(a, err);
+        if (rc == 0) rc = on_event(a, &e, forced, err);
     }
     if (rc == 0) rc = muse_chat_parser_feed_ids(a->parser, &id->id, 1, NULL, err);
     if (rc == MUSE_ERR_NOT_FOUND) rc = 0;   /* a row of the model's without a token */
@@ -317,6 +322,8 @@ int muse_agents_run(MuseAgent *const *agents, size_t n, MuseRun *run, MuseError 
         rc = step_all(agents, n, sessions, ids, &any, err);
         for (size_t i = 0; i < n && rc == 0; i++) waits = waits || (agents[i]->calls_due && !agents[i]->finish);
         if (waits) rc = muse_agents_answer_calls(agents, n, err);
+        for (size_t i = 0; i < n && rc == 0; i++)
+            if (agents[i]->finish) rc = muse_record_end(agents[i], err);
         any = any || waits;
     }
     for (size_t i = 0; i < n; i++) agents[i]->run = NULL;

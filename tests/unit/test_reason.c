@@ -533,8 +533,16 @@ static void no_memory(void **state)
         int32_t *ids = NULL;
         size_t n_ids;
         meter_leave(&meter, n);
-        rc = muse_agent_open(&a, m, parts, 2, NULL, &err);
-        static const char chain[] = "<look> s<box><x1><y1><x2><y2><look> r</think> d<eos>";
+        MuseTrace *trace = NULL;
+        MuseWatchParams heat;
+        MuseAgentParams p;
+        muse_watch_params_init(&heat);
+        muse_agent_params_init(&p);
+        rc = muse_trace_open(&trace, rt, NULL, &err);
+        p.trace = trace;
+        p.heat = &heat;
+        if (rc == 0) rc = muse_agent_open(&a, m, parts, 2, &p, &err);
+        static const char chain[] = "s<x1><y1><look> s<box><x1><y1><x2><y2><look> r</think> d<eos>";
         if (rc == 0) rc = muse_agent_fork(&b, a, 1, 5, 0, &err);
         if (rc == 0) rc = muse_text_encode(muse_session_tokenizer(a->s), chain, sizeof chain - 1, MUSE_TEXT_ADDED, &ids, &n_ids, &err);
         if (rc == 0) rc = muse_agent_script(a, ids, n_ids);
@@ -548,6 +556,7 @@ static void no_memory(void **state)
         muse_free(ids);
         muse_agent_close(&a);
         muse_agent_close(&b);
+        muse_trace_close(&trace);
         if (rc != 0 && rc != MUSE_ERR_NOMEM) fail_msg("allocation %ld: %d %s", n, rc, err.text);
     }
     assert_int_equal(rc, 0);

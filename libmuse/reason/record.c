@@ -1,0 +1,700 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tokens and steps of an agent to steps of a trace. Which words belong to which place is decided here, by one rule; what places mean in pixels is
+ * run.c's and look.c's. Called by them; docs/reason.md, "Traces", has the rule.
+ *
+ *   words place words ; words place ...       a place is named by the words before it (behind the last ;). Without such a name, or with a number
+ *   \--name--/        \--name-/               only ("2"), the words behind it up to ; or to what comes next are its name
+ *
+ * So a place without a name waits (MuseWaiting) until what is behind it has been written. */
+#include "libmuse/reason/record.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "muse/attention.h"
+
+enum { SKIP_BYTES = 16, NO_STEP = -1 };
+
+/* A point between two tokens: sums over everything before it */
+typedef struct MuseCut {
+    uint64_t position, n;
+    double   logprob, time;
+} MuseCut;
+
+/* A step that may still get words */
+typedef struct MuseWaiting {
+    int       kind;        /* MUSE_STEP_*; NO_STEP */
+    bool      turned;      /* the place stands behind <image k> */
+    MuseTraceMark marks[2];
+    uint32_t  n_marks;
+    uint32_t  parent, view;/* view: picture of the sequence to which attention is read at the end; 0 */
+    MuseCut   from;
+} MuseWaiting;
+
+struct MuseRecord {
+    MuseTrace  *trace;
+    MuseCut     at, last;          /* behind the newest token, and before it */
+    MuseCut     from;              /* what stands behind it is in no step yet */
+    MuseCut     spoken;            /* behind the newest words */
+    MuseBuf     words;             /* written since then: text without places and control tokens */
+    bool        semi;              /* a ; is among them */
+    size_t      semi_at[2];        /* bytes of words up to and with the first and the last one */
+    MuseCut     semi_cut[2];
+    char        skip[SKIP_BYTES];  /* the text of the newest place: no words */
+    MuseWaiting waits;
+    MuseBuf     before;            /* words that stood before the waiting place */
+    uint32_t    group;             /* step of the comparison or check that is open */
+    uint32_t    turn;              /* <image k> was written last; 0 */
+    uint32_t    thread;            /* object of places without a name behind <image k>; 0: none yet */
+    MuseTraceMark views[2];        /* looks right before, newest last */
+    uint32_t    n_views;
+    MuseBuf     answer_marks;      /* MuseTraceMark: places in the answer */
+    uint32_t    answer_step;
+    float      *values;            /* a heat map: room for n_values */
+    size_t      n_values;
+    MuseTraceHeat heat;            /* of the waiting place; image 0: none */
+    bool        watches, ended;
+};
+
+typedef struct MuseRecord Record;
+
+double muse_reason_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static double seconds(const MuseAgent *a) { return muse_reason_now() - a->shared->started; }
+
+static uint32_t trace_agent(const MuseAgent *a) { return a->number + a->shared->trace_first; }
+
+/* ---- attention ---- */
+
+/* from the first picture to the end of the last one that is there now */
+static int watch(MuseAgent *a, MuseError *err)
+{
+    const MuseWatchParams *wanted = a->shared->p.heat;
+    const MuseSequence *seq = muse_session_sequence(a->s);
+    MuseSpanInfo span;
+    MuseWatchParams p = *wanted;
+    Record *r = a->record;
+    size_t most = 0;
+    p.image = 0;
+    p.first = p.n = 0;
+    for (size_t k = 0; k < muse_sequence_span_count(seq); k++) {
+        if (muse_sequence_span(seq, k, &span) < 0 || span.modality != MUSE_IMAGE) continue;
+        if (!p.n) p.first = span.first;
+        p.n = span.first + span.count - p.first;
+        if (span.image.n_patches > most) most = span.image.n_patches;
+    }
+    if (!p.n) return 0;
+    if (most > r->n_values) {
+        float *more = muse_realloc_array(&a->shared->rt->alloc, r->values, most, sizeof *more);
+        if (!more) return MUSE_NOMEM(err, most * sizeof *more);
+        r->values = more;
+        r->n_values = most;
+    }
+    r->watches = true;
+    return muse_session_watch(a->s, &p, err);
+}
+
+/* where the model looked since the last time, in one picture of the sequence; false: nobody knows */
+static bool see(MuseAgent *a, uint32_t number)
+{
+    Record *r = a->record;
+    r->heat.image = 0;
+    if (!r->watches || number < 1 || number > a->n_pictures) return false;
+    const uint32_t image = a->pictures[number - 1].traced;
+    if (!image || muse_session_heat(a->s, number, r->values, r->n_values, &r->heat, NULL) < 0) {
+        r->heat.image = 0;
+        return false;
+    }
+    r->heat.image = image;
+    return true;
+}
+
+static void see_anew(MuseAgent *a)
+{
+    if (a->record->watches) muse_session_watch_reset(a->s);
+}
+
+/* ---- steps ---- */
+
+static void trim(const char **text, size_t *n)
+{
+    do {
+        muse_reason_trim(text, n);
+        while (*n && **text == ';') ++*text, --*n;
+        while (*n && (*text)[*n - 1] == ';') --*n;
+    } while (*n && (**text == ' ' || (*text)[*n - 1] == ' '));
+}
+
+static bool has_name(const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((text[i] < '0' || text[i] > '9') && text[i] != ' ') return true;
+    return false;
+}
+
+static int add(MuseAgent *a, MuseTraceStep *s, const char *text, size_t n, const MuseCut *from, const MuseCut *to, uint32_t *number, MuseError *err)
+{
+    const uint64_t tokens = to->n - from->n;
+    s->struct_size = sizeof *s;
+    s->agent = trace_agent(a);
+    s->text = text;
+    s->n_text = n;
+    s->first_token = from->position;
+    s->n_tokens = to->position - from->position;
+    s->start = from->time;
+    s->end = fmax(to->time, from->time);
+    if (tokens) s->confidence = exp((to->logprob - from->logprob) / (double)tokens);
+    if (s->confidence > 1) s->confidence = 1;
+    return muse_trace_add(a->record->trace, s, number, err);
+}
+
+static MuseTraceStep step_of(const MuseAgent *a, int kind)
+{
+    MuseTraceStep s;
+    muse_trace_step_init(&s);
+    s.kind = (uint32_t)kind;
+    s.parent = a->record->group;
+    return s;
+}
+
+/* words that belong to no place */
+static int add_words(MuseAgent *a, const char *text, size_t n, const MuseCut *from, const MuseCut *to, MuseError *err)
+{
+    char turned[64];
+    Record *r = a->record;
+    MuseTraceStep s = step_of(a, MUSE_STEP_THOUGHT);
+    trim(&text, &n);
+    if (!n) return 0;
+    if (!r->turn) return add(a, &s, text, n, from, to, NULL, err);
+    const int head = snprintf(turned, sizeof turned, "picture %u: ", r->turn);   /* the turn itself is no step */
+    r->turn = 0;
+    MuseBuf b = { .alloc = &a->shared->rt->alloc };
+    int rc = muse_buf_append(&b, turned, (size_t)head) < 0 || muse_buf_append(&b, text, n) < 0 ? MUSE_NOMEM(err, n) : 0;
+    if (rc == 0) rc = add(a, &s, (const char *)b.data, b.len, from, to, NULL, err);
+    muse_buf_clear(&b);
+    return rc;
+}
+
+static int note(MuseAgent *a, const char *what, const char *text, MuseError *err)
+{
+    char line[320];
+    const int n = snprintf(line, sizeof line, "%s: %s", what, text);
+    MuseTraceStep s = step_of(a, MUSE_STEP_THOUGHT);
+    const MuseCut from = a->record->from;
+    a->record->from = a->record->at;
+    return add(a, &s, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1, &from, &a->record->at, NULL, err);
+}
+
+/* ---- objects and tracks ---- */
+
+static uint32_t new_object(const MuseTrace *t)
+{
+    uint32_t most = 0;
+    MuseTraceStep s;
+    for (uint32_t i = 1; muse_trace_step(t, i, &s) == 0; i++)
+        for (uint32_t k = 0; k < s.n_marks; k++)
+            if (s.marks[k].object > most) most = s.marks[k].object;
+    return most + 1;
+}
+
+/* the number of what has this name, a new one for a new name */
+static uint32_t object_of(const MuseTrace *t, const char *name, size_t n)
+{
+    MuseTraceStep s;
+    for (uint32_t i = 1; muse_trace_step(t, i, &s) == 0; i++)
+        if (s.n_marks && s.marks[0].object && s.n_text == n && memcmp(s.text, name, n) == 0) return s.marks[0].object;
+    return new_object(t);
+}
+
+/* the newest step of this agent with that object; 0: there is none */
+static uint32_t find_object(const MuseAgent *a, uint32_t object, MuseTraceStep *out)
+{
+    for (uint32_t i = (uint32_t)muse_trace_step_count(a->record->trace); i > 0; i--)
+        if (muse_trace_step(a->record->trace, i, out) == 0 && out->agent == trace_agent(a) && out->kind != MUSE_STEP_LOOK && out->n_marks && out->marks[0].object == object) return i;
+    return 0;
+}
+
+/* The place is one more of an object that was named in another picture: it goes into the track. *joined: into one that is open. */
+static int join_track(MuseAgent *a, MuseTraceStep *s, const char *text, size_t n, const MuseCut *from, const MuseCut *to, bool *joined, MuseError *err)
+{
+    Record *r = a->record;
+    MuseTraceStep old;
+    MuseTraceMark two[2];
+    uint32_t number;
+    *joined = false;
+    const uint32_t i = s->marks[0].object ? find_object(a, s->marks[0].object, &old) : 0;
+    if (!i || old.marks[old.n_marks - 1].image == s->marks[0].image) return 0;
+    *joined = true;
+    if (old.kind == MUSE_STEP_TRACK && !old.done) {
+        const int rc = muse_trace_mark(r->trace, i, &s->marks[0], err);
+        return rc == 0 && s->n_heats ? muse_trace_heat(r->trace, i, s->heats, err) : rc;
+    }
+    two[0] = old.marks[old.n_marks - 1];
+    two[1] = s->marks[0];
+    s->kind = MUSE_STEP_TRACK;
+    s->marks = two;
+    s->n_marks = 2;
+    s->struct_size = sizeof *s;
+    s->agent = trace_agent(a);
+    s->text = text;
+    s->n_text = n;
+    s->first_token = from->position;
+    s->n_tokens = to->position - from->position;
+    s->start = from->time;
+    s->end = 0;
+    return muse_trace_begin(r->trace, s, &number, err);
+}
+
+/* tracks that are open get no more places */
+static int end_tracks(MuseAgent *a, MuseError *err)
+{
+    Record *r = a->record;
+    MuseTraceStep s;
+    int rc = 0;
+    for (uint32_t i = 1; rc == 0 && muse_trace_step(r->trace, i, &s) == 0; i++)
+        if (s.kind == MUSE_STEP_TRACK && !s.done && s.agent == trace_agent(a)) rc = muse_trace_end(r->trace, i, r->at.position - s.first_token, fmax(r->at.time, s.start), -1, err);
+    r->thread = 0;
+    return rc;
+}
+
+/* ---- the step that waits ---- */
+
+/* It is complete with these words behind it. */
+static int settle(MuseAgent *a, const char *head, size_t n_head, const MuseCut *to, MuseError *err)
+{
+    Record *r = a->record;
+    MuseWaiting w = r->waits;
+    const char *before = r->before.len ? (const char *)r->before.data : "";
+    size_t n_before = r->before.len;
+    uint32_t number = 0;
+    bool joined = false;
+    r->waits.kind = NO_STEP;
+    if (w.kind == NO_STEP) return 0;
+    trim(&before, &n_before);
+    trim(&head, &n_head);
+    MuseTraceStep s = step_of(a, w.kind);
+    if (w.parent) s.parent = w.parent;
+    const bool is_place = w.kind == MUSE_STEP_POINT || w.kind == MUSE_STEP_BOX;
+    if (is_place && (n_head || has_name(before, n_before))) s.kind = MUSE_STEP_CLAIM;
+    if (w.view) see(a, w.view);
+    if (is_place && has_name(before, n_before)) w.marks[0].object = object_of(r->trace, before, n_before);
+    else if (w.turned && !n_before && !n_head) w.marks[0].object = r->thread = r->thread ? r->thread : new_object(r->trace);
+    s.marks = w.marks;
+    s.n_marks = w.n_marks;
+    if (r->heat.image) {
+        s.heats = &r->heat;
+        s.n_heats = 1;
+    }
+    MuseBuf b = { .alloc = &a->shared->rt->alloc };
+    int rc = muse_buf_append(&b, before, n_before);
+    if (rc == 0 && n_before && n_head) rc = muse_buf_append(&b, " ", 1);
+    if (rc == 0) rc = muse_buf_append(&b, head, n_head);
+    rc = rc < 0 ? MUSE_NOMEM(err, n_before + n_head) : is_place ? join_track(a, &s, (const char *)b.data, b.len, &w.from, to, &joined, err) : 0;
+    if (rc == 0 && !joined) rc = add(a, &s, (const char *)b.data, b.len, &w.from, to, &number, err);
+    muse_buf_clear(&b);
+    r->before.len = 0;
+    r->heat.image = 0;
+    if (w.kind == MUSE_STEP_COMPARE || w.kind == MUSE_STEP_VERIFY) r->group = number;
+    return rc;
+}
+
+static bool wants_words(const Record *r)
+{
+    return r->waits.kind != NO_STEP && !has_name((const char *)r->before.data, r->before.len);
+}
+
+/* Everything up to `to` goes into steps. place: the words that name what comes next stay in r->before, for the step that waits then. */
+static int flush(MuseAgent *a, bool place, const MuseCut *to, MuseError *err)
+{
+    Record *r = a->record;
+    const char *words = r->words.len ? (const char *)r->words.data : "";
+    const bool group = r->waits.kind == MUSE_STEP_COMPARE || r->waits.kind == MUSE_STEP_VERIFY;
+    const bool waits = wants_words(r) && !(group && place);   /* words behind <verify> are its own unless they name a place */
+    if (r->words.len) r->n_views = 0;
+    const size_t len = r->words.len, head = !waits ? 0 : r->semi ? r->semi_at[0] : len;   /* of the step that waits */
+    const size_t rest = !place ? len : r->semi ? r->semi_at[1] : waits ? len : 0;         /* of the place that comes */
+    const MuseCut head_cut = !waits ? r->from : r->semi ? r->semi_cut[0] : place ? r->spoken : *to;
+    const MuseCut rest_cut = !place ? *to : r->semi ? r->semi_cut[1] : waits ? r->spoken : r->from;
+    int rc = settle(a, words, head, &head_cut, err);
+    if (rc == 0 && rest > head) rc = add_words(a, words + head, rest - head, &head_cut, &rest_cut, err);
+    r->before.len = 0;
+    if (rc == 0 && place && muse_buf_append(&r->before, words + rest, len - rest) < 0) rc = MUSE_NOMEM(err, len - rest);
+    r->words.len = 0;
+    r->semi = false;
+    r->from = rest_cut;
+    if (r->spoken.position < rest_cut.position) r->spoken = rest_cut;
+    return rc;
+}
+
+/* the step that comes waits for words */
+static void await_words(Record *r, int kind, const MuseCut *from)
+{
+    r->waits = (MuseWaiting){ .kind = kind, .from = *from };
+    r->from = r->spoken = r->at;
+}
+
+/* ---- places ---- */
+
+/* The texts of the places themselves are no words: all but the newest stand at the end of words, the newest comes next. */
+static void drop_places(MuseAgent *a, uint32_t n)
+{
+    Record *r = a->record;
+    char text[4 * SKIP_BYTES], *at = text;
+    size_t size = 0, last = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        last = size;
+        size += (size_t)snprintf(at + size, SKIP_BYTES, "<%c%u>", "xy"[i % 2], a->chain.v[i]);
+    }
+    if (r->words.len >= size && memcmp(r->words.data + r->words.len - size, text, size) == 0) r->words.len -= size;   /* all of it is read: a look */
+    else if (r->words.len >= last && memcmp(r->words.data + r->words.len - last, text, last) == 0) {
+        r->words.len -= last;
+        memcpy(r->skip, text + last, size - last + 1);
+    }
+}
+
+/* A mark in the trace's picture; what rounding puts beyond the edge is put on it. */
+static MuseTraceMark mark_of(const Record *r, uint32_t image, MuseRect rect)
+{
+    MuseTraceImage t;
+    if (muse_trace_image(r->trace, image, &t) < 0) return (MuseTraceMark){ .image = image, .rect = rect };
+    const MuseRect in = t.rect;
+    return (MuseTraceMark){ .image = image, .rect = { fmax(rect.x0, in.x0), fmax(rect.y0, in.y0), fmin(rect.x1, in.x1), fmin(rect.y1, in.y1) } };
+}
+
+static int on_place(MuseAgent *a, const MuseReasonStep *s, MuseError *err)
+{
+    Record *r = a->record;
+    const bool point = s->kind == MUSE_REASON_POINT;
+    const double x = (s->rect.x0 + s->rect.x1) / 2, y = (s->rect.y0 + s->rect.y1) / 2;
+    const MuseRect rect = point ? (MuseRect){ x, y, x, y } : s->rect;
+    const MuseTraceMark mark = mark_of(r, s->image, rect);
+    drop_places(a, point ? 2 : 4);
+    if (!muse_chat_parser_in_thought(a->parser))   /* it belongs to the answer, which is one step */
+        return muse_buf_append(&r->answer_marks, &mark, sizeof mark) < 0 ? MUSE_NOMEM(err, sizeof mark) : 0;
+    const bool turned = r->turn != 0;
+    int rc = flush(a, true, &r->at, err);
+    if (rc < 0) return rc;
+    r->turn = 0;
+    const MuseCut from = r->from;
+    await_words(r, point ? MUSE_STEP_POINT : MUSE_STEP_BOX, &from);
+    r->waits.marks[0] = mark;
+    r->waits.n_marks = 1;
+    r->waits.turned = turned;
+    r->n_views = 0;
+    see(a, a->chain.image);
+    see_anew(a);
+    return wants_words(r) ? 0 : settle(a, NULL, 0, &r->at, err);
+}
+
+static int on_look(MuseAgent *a, const MuseReasonStep *s, const char *reason, MuseError *err)
+{
+    Record *r = a->record;
+    char why[160];
+    uint32_t number;
+    drop_places(a, 4);
+    r->at.position = a->s->seq->length;
+    r->at.time = seconds(a);
+    int rc = flush(a, true, &r->at, err);
+    if (rc < 0) return rc;
+    const char *name = r->before.len ? (const char *)r->before.data : "";
+    size_t n = r->before.len;
+    trim(&name, &n);
+    MuseTraceMark named = mark_of(r, s->image, s->rect), shown = mark_of(r, s->image, s->refused ? s->rect : s->view);
+    if (n) named.object = shown.object = object_of(r->trace, name, n);
+    MuseTraceStep t = step_of(a, MUSE_STEP_LOOK);
+    t.marks = &shown;
+    t.n_marks = 1;
+    if (see(a, a->chain.image)) {
+        t.heats = &r->heat;
+        t.n_heats = 1;
+    }
+    if (s->refused) {
+        const int k = snprintf(why, sizeof why, "%s(not shown: %s)", n ? " " : "", reason);
+        if (muse_buf_append(&r->before, why, (size_t)k < sizeof why ? (size_t)k : sizeof why - 1) < 0) return MUSE_NOMEM(err, sizeof why);
+        name = (const char *)r->before.data;
+        n = r->before.len;
+        trim(&name, &n);
+    }
+    const MuseCut from = r->from;
+    rc = add(a, &t, name, n, &from, &r->at, &number, err);
+    r->before.len = 0;
+    r->heat.image = 0;
+    r->turn = 0;
+    r->from = r->at;
+    if (rc < 0 || s->refused) return rc;
+    r->views[0] = r->views[1];
+    r->views[1] = shown;
+    r->n_views += r->n_views < 2;
+    await_words(r, MUSE_STEP_BOX, &r->at);   /* what is read there */
+    r->waits.marks[0] = named;
+    r->waits.n_marks = 1;
+    r->waits.parent = number;
+    r->waits.view = s->shown;
+    if (a->shared->p.heat) rc = watch(a, err);
+    return rc;
+}
+
+/* a comparison or check begins: what was looked at right before it belongs to it */
+static int on_group(MuseAgent *a, int kind, MuseError *err)
+{
+    Record *r = a->record;
+    const uint32_t n = kind == MUSE_STEP_COMPARE ? 2 : 1;
+    const int rc = flush(a, false, &r->last, err);
+    if (rc < 0) return rc;
+    await_words(r, kind, &r->last);
+    r->group = 0;
+    if (r->n_views >= n) {
+        memcpy(r->waits.marks, r->views + 2 - n, n * sizeof *r->views);
+        r->waits.n_marks = n;
+    }
+    r->n_views = 0;
+    return 0;
+}
+
+/* ---- what run.c and the others tell ---- */
+
+void muse_record_token(MuseAgent *a, const MuseSampled *id, bool forced)
+{
+    Record *r = a->record;
+    if (!r) return;
+    r->last = r->at;
+    r->at.position = a->s->seq->length + 1;
+    r->at.time = seconds(a);
+    r->skip[0] = 0;
+    if (forced) return;
+    r->at.n++;
+    r->at.logprob += (double)id->logprob;
+}
+
+int muse_record_text(MuseAgent *a, const char *text, size_t n, MuseError *err)
+{
+    Record *r = a->record;
+    if (!r) return 0;
+    const size_t skip = strlen(r->skip);
+    if (skip && n >= skip && memcmp(text, r->skip, skip) == 0) text += skip, n -= skip;
+    r->skip[0] = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] != ';') continue;
+        const int k = r->semi ? 1 : 0;
+        for (int j = k; j < 2; j++) {
+            r->semi_at[j] = r->words.len + i + 1;
+            r->semi_cut[j] = r->at;
+        }
+        r->semi = true;
+    }
+    if (n && a->chain.state != MUSE_CHAIN_PLACE) r->spoken = r->at;
+    return n && muse_buf_append(&r->words, text, n) < 0 ? MUSE_NOMEM(err, n) : 0;
+}
+
+int muse_record_break(MuseAgent *a, MuseError *err) { return a->record ? flush(a, false, &a->record->last, err) : 0; }
+
+int muse_record_step(MuseAgent *a, const MuseReasonStep *s, const char *reason, MuseError *err)
+{
+    Record *r = a->record;
+    int rc = 0;
+    if (!r || (s->kind == MUSE_REASON_LOOK && !a->shared->chains)) return 0;
+    const bool thinks = muse_chat_parser_in_thought(a->parser);
+    switch (s->kind) {
+    case MUSE_REASON_POINT: case MUSE_REASON_BOX: return on_place(a, s, err);
+    case MUSE_REASON_LOOK: return on_look(a, s, reason, err);
+    case MUSE_REASON_COMPARE: return on_group(a, MUSE_STEP_COMPARE, err);
+    case MUSE_REASON_VERIFY: return on_group(a, MUSE_STEP_VERIFY, err);
+    case MUSE_REASON_IMAGE:
+        rc = thinks ? flush(a, false, &r->last, err) : 0;
+        r->turn = thinks ? s->image : 0;
+        return rc;
+    case MUSE_REASON_CLOSED:
+        rc = flush(a, false, &r->at, err);
+        return rc == 0 ? note(a, "the thought was ended", s->n_text ? s->text : "", err) : rc;
+    case MUSE_REASON_BAD:
+        rc = thinks ? flush(a, false, &r->last, err) : 0;   /* words of an answer are the answer's */
+        return rc == 0 ? note(a, "not understood", s->n_text ? s->text : "", err) : rc;
+    default: return 0;
+    }
+}
+
+int muse_record_thought_end(MuseAgent *a, MuseError *err)
+{
+    Record *r = a->record;
+    if (!r) return 0;
+    int rc = flush(a, false, &r->last, err);
+    if (rc == 0) rc = end_tracks(a, err);
+    r->from = r->at;
+    r->group = r->turn = r->n_views = 0;
+    see_anew(a);
+    return rc;
+}
+
+/* ---- calls ---- */
+
+static int add_result(MuseAgent *a, const MuseToolReply *reply, const char *reason, uint32_t parent, MuseError *err)
+{
+    Record *r = a->record;
+    MuseBuf text = { .alloc = &a->shared->rt->alloc };
+    MuseTraceMark marks[8];
+    MuseTraceStep s = step_of(a, MUSE_STEP_TOOL_RESULT);
+    MuseToolPart part;
+    int rc = *reason ? muse_buf_append(&text, reason, strlen(reason)) : 0;
+    const MuseCut end = { r->at.position, r->at.n, r->at.logprob, seconds(a) };
+    for (size_t i = 0; rc == 0 && !*reason && muse_tool_reply_part(reply, i, &part) == 0; i++) {
+        if (!part.image) rc = muse_buf_append(&text, part.text, part.n);
+        else if (s.n_marks < 8) {   /* the picture is one of the trace's from here on: call.c has just put it there */
+            for (size_t k = a->n_pictures; k > 0; k--)
+                if (a->pictures[k - 1].image == part.image) {
+                    MuseTraceImage t;
+                    if (muse_trace_image(r->trace, a->pictures[k - 1].traced, &t) == 0) marks[s.n_marks++] = (MuseTraceMark){ .image = a->pictures[k - 1].traced, .rect = t.rect };
+                    break;
+                }
+        }
+    }
+    s.parent = parent;
+    s.marks = marks;
+    if (rc < 0) rc = MUSE_NOMEM(err, text.len);
+    else rc = add(a, &s, (const char *)text.data, text.len, &r->at, &end, NULL, err);
+    muse_buf_clear(&text);
+    return rc;
+}
+
+int muse_record_call(MuseAgent *a, const MuseReasonStep *s, const char *call, const MuseToolReply *reply, const char *reason, MuseError *err)
+{
+    Record *r = a->record;
+    uint32_t number = 0;
+    if (!r) return 0;
+    int rc = flush(a, false, &r->at, err);
+    if (rc < 0) return rc;
+    const bool look = s->kind == MUSE_REASON_LOOK && !*reason;
+    MuseTraceMark view = look ? mark_of(r, a->pictures[s->shown - 1].traced, s->view) : (MuseTraceMark){ 0 };
+    MuseTraceStep t = step_of(a, look ? MUSE_STEP_LOOK : MUSE_STEP_TOOL_CALL);
+    t.marks = &view;
+    t.n_marks = look;
+    rc = add(a, &t, call, strlen(call), &r->from, &r->at, &number, err);
+    r->from = r->at;
+    if (rc == 0 && !look) rc = add_result(a, reply, reason, number, err);
+    return rc;
+}
+
+/* ---- ends ---- */
+
+/* maps of all pictures that were given */
+static int add_heats(MuseAgent *a, uint32_t step, MuseError *err)
+{
+    int rc = 0;
+    for (uint32_t i = 1; i <= a->n_pictures && rc == 0; i++)
+        if (a->pictures[i - 1].given && see(a, i)) rc = muse_trace_heat(a->record->trace, step, &a->record->heat, err);
+    a->record->heat.image = 0;
+    return rc;
+}
+
+int muse_record_end(MuseAgent *a, MuseError *err)
+{
+    Record *r = a->record;
+    MuseAgentInfo info;
+    if (!r || r->ended) return 0;
+    muse_agent_info(a, &info);
+    r->ended = info.finish != MUSE_AGENT_RUNNING;   /* one that was cancelled may go on */
+    const bool answered = info.n_answer && (info.finish == MUSE_AGENT_ANSWERED || info.finish == MUSE_AGENT_LENGTH || info.finish == MUSE_AGENT_FULL);
+    if (answered) r->words.len = 0, r->semi = false;   /* the answer has them */
+    const MuseCut from = r->from;
+    int rc = flush(a, false, &r->at, err);
+    if (rc == 0) rc = end_tracks(a, err);
+    if (rc < 0 || !answered) return rc;
+    MuseTraceStep s;
+    muse_trace_step_init(&s);
+    s.kind = MUSE_STEP_ANSWER;
+    s.marks = (const MuseTraceMark *)(const void *)r->answer_marks.data;
+    s.n_marks = (uint32_t)(r->answer_marks.len / sizeof(MuseTraceMark));
+    rc = add(a, &s, info.answer, info.n_answer, &from, &r->at, &r->answer_step, err);
+    return rc == 0 ? add_heats(a, r->answer_step, err) : rc;
+}
+
+int muse_record_result(MuseTrace *trace, const MuseReasonResult *result, const MuseAgent *winner, bool several, MuseError *err)
+{
+    MuseTraceSummary sum;
+    MuseAgentInfo info;
+    MuseTraceStep s, own;
+    int rc = 0;
+    muse_trace_summary_init(&sum);
+    sum.prompt_tokens = result->prompt_tokens;
+    sum.thought_tokens = result->thought_tokens;
+    sum.answer_tokens = result->answer_tokens;
+    sum.seconds = result->seconds;
+    sum.answer = result->answer;
+    sum.n_answer = result->n_answer;
+    if (result->answer) sum.confidence = fmin(result->confidence, 1);
+    for (size_t i = 0; i < result->n_agents; i++)
+        if (muse_agent_info(result->agents[i], &info) == 0) sum.look_tokens += info.view_positions;
+    if (several && winner && result->answer && winner->record && muse_trace_step(trace, winner->record->answer_step, &own) == 0) {
+        muse_trace_step_init(&s);
+        s.kind = MUSE_STEP_ANSWER;
+        s.parent = winner->record->answer_step;
+        s.text = result->answer;
+        s.n_text = result->n_answer;
+        s.marks = own.marks;
+        s.n_marks = own.n_marks;
+        s.confidence = sum.confidence;
+        s.start = own.end;
+        s.end = fmax(own.end, result->seconds);
+        rc = muse_trace_add(trace, &s, NULL, err);
+    }
+    return rc == 0 ? muse_trace_set_summary(trace, &sum, err) : rc;
+}
+
+/* ---- life ---- */
+
+/* The given pictures are the first ones of the trace, in order. */
+static int match_pictures(MuseAgent *a, MuseError *err)
+{
+    Record *r = a->record;
+    uint32_t n = 0;
+    for (size_t i = 0; i < a->n_pictures; i++) {
+        MusePicture *p = &a->pictures[i];
+        MuseTraceImage has;
+        MuseImageInfo info;
+        int rc = 0;
+        if (!p->given) continue;   /* a cut, or a tool's: numbered when it came */
+        p->traced = ++n;
+        muse_image_info(p->image, &info);
+        if (n > muse_trace_image_count(r->trace)) rc = muse_trace_add_image(r->trace, p->image, NULL, NULL, err);
+        else if (muse_trace_image(r->trace, n, &has) == 0 && memcmp(&has.rect, &info.source, sizeof has.rect) != 0)
+            return muse_fail(err, MUSE_ERR_ARG, "picture %u of the trace is not the one given: %g x %g pixels, not %u x %u", n, has.rect.x1 - has.rect.x0, has.rect.y1 - has.rect.y0,
+                             info.width, info.height);
+        if (rc < 0) return rc;
+    }
+    return 0;
+}
+
+int muse_record_open(MuseAgent *a, MuseError *err)
+{
+    const MuseAllocator *alloc = &a->shared->rt->alloc;
+    if (!a->shared->p.trace) return 0;
+    Record *r = muse_zalloc(alloc, sizeof *r);
+    if (!r) return MUSE_NOMEM(err, sizeof *r);
+    a->record = r;
+    r->trace = a->shared->p.trace;
+    r->words.alloc = r->before.alloc = r->answer_marks.alloc = alloc;
+    r->waits.kind = NO_STEP;
+    r->at.position = a->s->seq->length;
+    r->at.time = seconds(a);
+    r->last = r->from = r->at;
+    int rc = match_pictures(a, err);
+    if (rc == 0 && a->shared->p.heat) rc = watch(a, err);
+    return rc;
+}
+
+void muse_record_close(MuseAgent *a)
+{
+    Record *r = a->record;
+    if (!r) return;
+    muse_buf_clear(&r->words);
+    muse_buf_clear(&r->before);
+    muse_buf_clear(&r->answer_marks);
+    muse_free(r->values);
+    muse_free(r);
+    a->record = NULL;
+}

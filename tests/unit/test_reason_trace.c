@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* libmuse/reason/record.c: what a chain leaves in a trace. The model's words are scripted, the records written by hand from the rules of
+ * docs/reason.md. Seconds, confidences and token positions are looked at by themselves. */
+#include <math.h>
+
+#include "tests/unit/test_reason_data.h"
+
+static MuseTrace *open_trace(void)
+{
+    MuseTrace *t;
+    ok(muse_trace_open(&t, NULL, NULL, &err));
+    return t;
+}
+
+/* one line a step: kind text | marks as picture:coordinates#object, agent, parent */
+static char *lines_of(const MuseTrace *t)
+{
+    static char out[8192];
+    size_t n = 0;
+    MuseTraceStep s;
+    out[0] = 0;
+    for (uint32_t i = 1; muse_trace_step(t, i, &s) == 0; i++) {
+        n += (size_t)snprintf(out + n, sizeof out - n, "%s %.*s", muse_step_name(s.kind), (int)s.n_text, s.text);
+        for (uint32_t k = 0; k < s.n_marks; k++) {
+            const MuseRect r = s.marks[k].rect;
+            n += (size_t)snprintf(out + n, sizeof out - n, " |%u:%g,%g", s.marks[k].image, r.x0, r.y0);
+            if (r.x1 > r.x0) n += (size_t)snprintf(out + n, sizeof out - n, ",%g,%g", r.x1, r.y1);
+            if (s.marks[k].object) n += (size_t)snprintf(out + n, sizeof out - n, "#%u", s.marks[k].object);
+        }
+        if (s.agent) n += (size_t)snprintf(out + n, sizeof out - n, " @%u", s.agent);
+        if (s.parent) n += (size_t)snprintf(out + n, sizeof out - n, " ^%u", s.parent);
+        n += (size_t)snprintf(out + n, sizeof out - n, s.done ? "\n" : " ...\n");
+    }
+    return out;
+}
+
+typedef struct Case { const char *script, *want; } Case;
+
+static void check(const Case *c, size_t n, MuseImage *const *pictures, size_t n_pictures)
+{
+    MuseModel *m = muse_model();
+    for (size_t i = 0; i < n; i++) {
+        MuseAgentParams p;
+        muse_agent_params_init(&p);
+        p.trace = open_trace();
+        MuseAgent *a = open_agent(m, pictures, n_pictures, &p);
+        script(a, c[i].script);
+        ok(run_one(a));
+        if (strcmp(lines_of(p.trace), c[i].want)) fail_msg("%s\n%s, wanted\n%s", c[i].script, lines_of(p.trace), c[i].want);
+        muse_agent_close(&a);
+        muse_trace_close(&p.trace);
+    }
+    muse_model_close(&m);
+}
+
+/* 640 x 320: a place is 10 x 5 pixels. A point is the middle of its cell. */
+static void places(void **state)
+{
+    static const Case cases[] = {
+        { " red star<x16><y32> 3>2</think> yes<eos>", "claim red star |1:165,162.5#1\nthought 3>2\nanswer yes\n" },
+        { "1<x0><y0> red star;2<x63><y63> blue cross;3<x1><y0> red star</think> 3<eos>",
+          "claim 1 red star |1:5,2.5\nclaim 2 blue cross |1:635,317.5\nclaim 3 red star |1:15,2.5\nanswer 3\n" },
+        { " slice A<x1><y1>0-5;5*5=2,5</think> 25<eos>", "claim slice A |1:15,7.5#1\nthought 0-5;5*5=2,5\nanswer 25\n" },
+        { "<x4><y8>8<x13><y8>K; 8 K<x34><x35> different</think> no<eos>", "claim 8 |1:45,42.5\nclaim K |1:135,42.5\nthought 8 K<x34><x35> different\nanswer no\n" },
+        { "<x1><y1></think> a<eos>", "point  |1:15,7.5\nanswer a\n" },
+        { " a thing<box><x16><y32><x17><y33></think> b<eos>", "claim a thing |1:160,160,180,170#1\nanswer b\n" },
+        { " red star<x1><y1> red star<x2><y1></think> c<eos>", "claim red star |1:15,7.5#1\nclaim red star |1:25,7.5#1\nanswer c\n" },
+        { "just words</think><point><x16><y32><eos>", "thought just words\nanswer <point><x16><y32> |1:165,162.5\n" },
+        { "<box><x16><y32><x17><y33> in</think> d<eos>", "claim in |1:160,160,180,170\nanswer d\n" },
+    };
+    (void)state;
+    MuseImage *picture = make_picture(640, 320);
+    check(cases, sizeof cases / sizeof *cases, &picture, 1);
+    muse_image_close(&picture);
+}
+
+static void looks(void **state)
+{
+    static const Case cases[] = {
+        { " look:<look> red star<box><x16><y32><x17><y33> K 7</think> K7<eos>",
+          "thought look:\nlook red star |1:138,133,202,197#1\nclaim K 7 |1:160,160,180,170#1 ^2\nanswer K7\n" },
+        { "<look> a thing<box><x0><y0><x0><y0><look> a thing<box><x63><y63><x63><y63> 2; 3</think> 5<eos>",
+          "look a thing |1:0,0,64,64#1\nbox  |1:0,0,10,5#1 ^1\nlook a thing |1:576,256,640,320#1\nclaim 2 |1:630,315,640,320#1 ^3\nthought 3\nanswer 5\n" },
+        { "<look> red star<box><x0><y0><x0><y0> 7<verify> no<look> red star<box><x63><y63><x63><y63> 8</think> 8<eos>",
+          "look red star |1:0,0,64,64#1\nclaim 7 |1:0,0,10,5#1 ^1\nverify no\nlook red star |1:576,256,640,320#1 ^3\nclaim 8 |1:630,315,640,320#1 ^4\nanswer 8\n" },
+    };
+    (void)state;
+    MuseImage *picture = make_picture(640, 320);
+    check(cases, sizeof cases / sizeof *cases, &picture, 1);
+    muse_image_close(&picture);
+}
+
+static void groups_and_tracks(void **state)
+{
+    static const Case cases[] = {
+        { "<compare><x1><y1> red star same;<x2><y2> blue cross removed</think> f<eos>",
+          "compare \nclaim red star same |1:3,3 ^1\nclaim blue cross removed |1:5,5 ^1\nanswer f\n" },
+        { "<look><box><x0><y0><x31><y31><image 2><look><box><x0><y0><x0><y0><compare> same<x1><y1></think> f<eos>",
+          "look  |1:0,0,74,74\nbox  |1:0,0,64,64 ^1\nlook  |2:0,0,64,64\nbox  |2:0,0,2,2 ^3\ncompare  |1:0,0,74,74 |2:0,0,64,64\nclaim same |2:3,3#1 ^5\nanswer f\n" },
+        { "<image 1><x1><y1><image 2><x2><y2><image 3> hidden<image 4><x3><y3></think> g<eos>",
+          "point  |1:3,3#1\ntrack  |1:3,3#1 |2:5,5#1 |4:7,7#1\nthought picture 3: hidden\nanswer g\n" },
+        { " red star<x1><y1><image 2> red star<x2><y2> gone<image 3> red star<x2><y2> red star<x3><y2></think> g<eos>",
+          "claim red star |1:3,3#1\ntrack red star |1:3,3#1 |2:5,5#1 |3:5,5#1\nthought gone\nclaim red star |3:7,5#1\nanswer g\n" },
+    };
+    (void)state;
+    MuseImage *pictures[4];
+    for (int i = 0; i < 4; i++) pictures[i] = make_picture(128, 128);
+    check(cases, sizeof cases / sizeof *cases, pictures, 4);
+    for (int i = 0; i < 4; i++) muse_image_close(&pictures[i]);
+}
+
+
+/* what is written wrongly, refused, or cut off by a budget is in the record too */
+static void nothing_is_lost(void **state)
+{
+    static const char chain[] = " a<box><x1><y2> no<look> red<box><x1><y1><x1><y1> 7; 8<look> blue<box><x1><y1><x1><y1> 9";
+    static const char want[] = "thought a<x1><y2>\nthought not understood: a box that is not finished\nthought no\nlook red |1:0,0,64,64#1\nclaim 7 |1:2,2,4,4#1 ^4\nthought 8\n"
+                               "look blue (not shown: the positions for looks are spent) |1:2,2,4,4#2\nthought 9\nthought the thought was ended: the tokens of the thought are spent\n";
+    (void)state;
+    MuseModel *m = muse_model();
+    MuseImage *picture = make_picture(128, 128);
+    for (int forced = 0; forced < 2; forced++) {
+        MuseAgentParams p;
+        MuseTextTokenizer *tok;
+        int32_t *ids;
+        size_t n;
+        ok(muse_model_open_tokenizer(m, &tok, &err));
+        ok(muse_text_encode(tok, chain, sizeof chain - 1, MUSE_TEXT_ADDED, &ids, &n, &err));
+        muse_free(ids);
+        muse_text_close(&tok);
+        muse_agent_params_init(&p);
+        p.free_places = 1;
+        p.look_positions = 30;   /* one look: a square of 64 pixels is 16 patches of this model, and two markers */
+        p.thought_tokens = forced ? 0 : (uint32_t)n;
+        p.answer_tokens = 2;
+        p.trace = open_trace();
+        MuseAgent *a = open_agent(m, &picture, 1, &p);
+        if (forced) ok(muse_look(a, 1, (MuseRect){ 3, 3, 9, 9 }, &err));   /* what the caller asks for is recorded like the model's own */
+        script(a, forced ? " 7</think> 7<eos>" : chain);
+        ok(run_one(a));
+        const char *got = lines_of(p.trace);
+        if (forced) assert_string_equal(got, "look  |1:0,0,64,64\nclaim 7 |1:3,3,9,9 ^1\nanswer 7\n");
+        else if (strncmp(got, want, sizeof want - 1) != 0) fail_msg("%s, wanted\n%s", got, want);
+        muse_agent_close(&a);
+        muse_trace_close(&p.trace);
+    }
+    muse_image_close(&picture);
+    muse_model_close(&m);
+}
+
+/* cuts "confidence":..., and "seconds":[...] out: the model's own weights, and the clock */
+static void strip(char *json, const char *key)
+{
+    for (char *at = json; (at = strstr(at, key)) != NULL;) {
+        char *end = at + strlen(key);
+        if (*end == '[') end = strchr(end, ']') + 1;
+        else end += strcspn(end, ",}");
+        memmove(at, end + (*end == ','), strlen(end + (*end == ',')) + 1);
+    }
+}
+
+/* positions: 12 by 6 patches of 8 pixels are a picture of 96 x 48; a square cut of 64 pixels is 64 patches */
+static void as_json(void **state)
+{
+    (void)state;
+    MuseModel *m = muse_model();
+    MuseImage *picture = make_picture(640, 320), *again = NULL;
+    MuseTraceParams tp;
+    MuseAgentParams p;
+    MuseTraceStep s;
+    muse_trace_params_init(&tp);
+    muse_agent_params_init(&p);
+    tp.question = "What?";
+    tp.mode = "thinking";
+    ok(muse_trace_open(&p.trace, NULL, &tp, &err));
+    ok(muse_trace_add_image(p.trace, picture, "sign.png", NULL, &err));
+    MuseAgent *a = open_agent(m, &picture, 1, &p);
+    script(a, "<look> red star<box><x16><y32><x17><y33> 7</think> 7<eos>");
+    ok(run_one(a));
+    const MuseAgentInfo info = info_of(a);
+    const unsigned long long at = info.prompt_tokens, views = info.view_positions;
+    char *json, want[2048];
+    ok(muse_trace_json(p.trace, &json, NULL, &err));
+    strip(json, "\"seconds\":");
+    strip(json, "\"confidence\":");
+    /* <look>, " red star" in n tokens, <box>, 4 places, the cut | " 7" | </think> and " 7", <eos> */
+    ok(muse_trace_step(p.trace, 1, &s));
+    const unsigned long long look = s.n_tokens;
+    assert_true(look > views + 6 && look <= views + 6 + 9);
+    ok(muse_trace_step(p.trace, 2, &s));
+    const unsigned long long claim = s.n_tokens;
+    ok(muse_trace_step(p.trace, 3, &s));
+    assert_true(s.first_token == at + look + claim + 1 && s.first_token + s.n_tokens == muse_sequence_length(muse_session_sequence(a->s)));
+    snprintf(want, sizeof want,
+             "{\"version\":1,\"question\":\"What?\",\"model\":\"\",\"mode\":\"thinking\",\"answer\":\"\",\"images\":[{\"image\":1,\"name\":\"sign.png\",\"rect\":[0,0,640,320]}],"
+             "\"trace\":[{\"step\":1,\"kind\":\"look\",\"text\":\"red star\",\"image\":1,\"box\":[138,133,202,197],\"marks\":[{\"image\":1,\"box\":[138,133,202,197],\"object\":1}],\"tokens\":[%llu,%llu],},\n"
+             "{\"step\":2,\"kind\":\"claim\",\"text\":\"7\",\"image\":1,\"box\":[160,160,180,170],\"marks\":[{\"image\":1,\"box\":[160,160,180,170],\"object\":1}],\"parent\":1,\"tokens\":[%llu,%llu],},\n"
+             "{\"step\":3,\"kind\":\"answer\",\"text\":\"7\",\"tokens\":[%llu,%llu],}],\"tokens\":{\"prompt\":0,\"thought\":0,\"look\":0,\"answer\":0},}",
+             at, look, at + look, claim, at + look + claim + 1, (unsigned long long)s.n_tokens);
+    assert_string_equal(json, want);
+    muse_free(json);
+    /* the model's own tokens decide: the geometric mean of their probabilities */
+    assert_true(s.confidence > 0 && fabs(s.confidence - info.confidence) < 1e-9);
+    muse_agent_close(&a);
+    again = make_picture(641, 320);   /* another picture than the trace has */
+    MuseReasonPart part = { .modality = MUSE_IMAGE, .image = again };
+    assert_int_equal(muse_agent_open(&a, m, &part, 1, &p, &err), MUSE_ERR_ARG);
+    assert_non_null(strstr(err.text, "picture 1 of the trace"));
+    muse_trace_close(&p.trace);
+    muse_image_close(&again);
+    muse_image_close(&picture);
+    muse_model_close(&m);
+}
+
+/* several agents, a check, and the run's own answer; JSON reads back as it was */
+static void of_a_run(void **state)
+{
+    (void)state;
+    MuseModel *m = muse_model();
+    MuseImage *picture = make_picture(128, 96);
+    const MuseReasonPart parts[] = { { .modality = MUSE_IMAGE, .image = picture }, { .modality = MUSE_TEXT, .text = "How many?" } };
+    const MuseFocus focus = { 1, { 100, 60, 120, 90 } };
+    for (int mode = MUSE_MODE_INSTANT; mode <= MUSE_MODE_CONTEMPLATING; mode++) {
+        MuseAgentParams agent;
+        MuseReasonParams p;
+        MuseReasonResult r;
+        MuseTraceSummary sum;
+        MuseTraceStep s, last;
+        MuseTrace *back;
+        char *json, *same;
+        size_t size;
+        muse_agent_params_init(&agent);
+        muse_reason_params_init(&p);
+        agent.trace = open_trace();
+        agent.thought_tokens = 9;
+        agent.answer_tokens = 4;
+        p.agent = &agent;
+        p.mode = mode;
+        p.agents = 3;
+        p.no_stop = 1;
+        p.verify = 1;
+        p.focus = &focus;
+        p.n_focus = 1;
+        p.seed = 4;
+        ok(muse_reason(m, parts, 2, &p, &r, &err));
+        muse_trace_summary(agent.trace, &sum);
+        assert_int_equal(sum.n_answer, r.n_answer);
+        assert_true(sum.prompt_tokens == r.prompt_tokens && sum.thought_tokens == r.thought_tokens && sum.answer_tokens == r.answer_tokens && sum.seconds == r.seconds);
+        const uint32_t n = (uint32_t)muse_trace_step_count(agent.trace);
+        uint32_t most = 0, answers = 0;
+        uint64_t looks = 0;
+        for (uint32_t i = 1; i <= n; i++) {
+            ok(muse_trace_step(agent.trace, i, &s));
+            assert_true(s.done && s.end >= s.start);
+            if (s.agent > most) most = s.agent;
+            answers += s.kind == MUSE_STEP_ANSWER;
+        }
+        for (size_t i = 0; i < r.n_agents; i++) looks += info_of(r.agents[i]).view_positions;
+        assert_true(sum.look_tokens == looks);
+        ok(muse_trace_step(agent.trace, n, &last));
+        assert_int_equal(last.kind, MUSE_STEP_ANSWER);
+        assert_int_equal(last.agent, 0);
+        assert_true(last.n_text == r.n_answer && memcmp(last.text, r.answer, r.n_answer) == 0);
+        if (mode == MUSE_MODE_CONTEMPLATING) {
+            assert_true(most == r.n_agents && answers >= 3 && sum.confidence == r.confidence && last.confidence == r.confidence);
+            ok(muse_trace_step(agent.trace, last.parent, &s));
+            assert_true(s.kind == MUSE_STEP_ANSWER && s.agent > 0 && s.n_text == last.n_text);
+        } else assert_true(most == 0 && answers == 1);
+        ok(muse_trace_json(agent.trace, &json, &size, &err));
+        ok(muse_trace_from_json(&back, NULL, json, size, NULL, &err));
+        ok(muse_trace_json(back, &same, NULL, &err));
+        assert_string_equal(json, same);
+        muse_free(json);
+        muse_free(same);
+        muse_trace_close(&back);
+        muse_reason_result_clear(&r);
+        muse_trace_close(&agent.trace);
+    }
+    muse_image_close(&picture);
+    muse_model_close(&m);
+}
+
+/* maps belong to places, looks and answers, in the frame of the original */
+static void heat(void **state)
+{
+    (void)state;
+    static const uint32_t layer = 1;
+    MuseModel *m = muse_model();
+    MuseImage *picture = make_picture(640, 320);
+    MuseWatchParams w;
+    MuseAgentParams p;
+    MuseTraceStep s;
+    muse_watch_params_init(&w);
+    muse_agent_params_init(&p);
+    w.layers = &layer;
+    w.n_layers = 1;
+    p.heat = &w;
+    p.trace = open_trace();
+    MuseAgent *a = open_agent(m, &picture, 1, &p);
+    script(a, " red star<x1><y1> so<look> red star<box><x16><y32><x17><y33> 7</think> 7<eos>");
+    ok(run_one(a));
+    assert_string_equal(lines_of(p.trace), "claim red star |1:15,7.5#1\nthought so\nlook red star |1:138,133,202,197#1\nclaim 7 |1:160,160,180,170#1 ^3\nanswer 7\n");
+    static const int n_heats[] = { 1, 0, 1, 1, 1 };
+    for (uint32_t i = 1; i <= 5; i++) {
+        ok(muse_trace_step(p.trace, i, &s));
+        assert_int_equal(s.n_heats, n_heats[i - 1]);
+        if (!s.n_heats) continue;
+        const MuseTraceHeat h = s.heats[0];
+        double sum = 0;
+        for (uint32_t k = 0; k < h.width * h.height; k++) sum += (double)h.values[k];
+        assert_true(h.image == 1 && sum > 0 && sum <= 1.0001);
+        if (i == 4) assert_true(h.rect.x0 == 138 && h.rect.y0 == 133 && h.rect.x1 == 202 && h.rect.y1 == 197);   /* into what the look showed */
+        else assert_true(h.rect.x0 == 0 && h.rect.y0 == 0 && h.rect.x1 >= 640 && h.rect.y1 >= 320);
+    }
+    muse_agent_close(&a);
+    muse_trace_close(&p.trace);
+    const uint32_t none = 99;
+    w.layers = &none;
+    p.trace = open_trace();
+    MuseReasonPart part = { .modality = MUSE_IMAGE, .image = picture };
+    assert_int_equal(muse_agent_open(&a, m, &part, 1, &p, &err), MUSE_ERR_ARG);
+    muse_trace_close(&p.trace);
+    muse_image_close(&picture);
+    muse_model_close(&m);
+}
+
+/* ---- tools ---- */
+
+static int draw(void *user, const char *arguments, size_t n, MuseToolReply *reply, MuseError *e)
+{
+    (void)arguments, (void)n;
+    const int rc = muse_tool_reply_text(reply, "here", 4, e);
+    return rc == 0 ? muse_tool_reply_image(reply, user, e) : rc;
+}
+
+static void calls(void **state)
+{
+    (void)state;
+    MuseModel *m = open_model("golden/gemma4-a/hf", NULL);
+    MuseImage *picture = make_picture(400, 200), *drawn = make_picture(60, 40);
+    MuseTools *tools;
+    MuseToolSpec spec;
+    MuseAgentParams p;
+    muse_tool_spec_init(&spec);
+    spec.name = "draw";
+    spec.fn = draw;
+    spec.user = drawn;
+    ok(muse_tools_open(&tools, NULL, &err));
+    ok(muse_tools_add(tools, &spec, &err));
+    muse_agent_params_init(&p);
+    p.tools = tools;
+    p.trace = open_trace();
+    MuseAgent *a = open_agent(m, &picture, 1, &p);
+    script(a, "<|tool_call>call:look{box:[250,500,300,550],image:1}<tool_call|><|tool_response>");
+    script(a, "<|tool_call>call:draw{a:1}<tool_call|><|tool_response>");
+    script(a, "<|tool_call>call:look{box:[0,0,9,9],image:7}<tool_call|><|tool_response>It is red.<turn|>");
+    ok(run_one(a));
+    assert_string_equal(lines_of(p.trace), "look look{\"box\":[250,500,300,550],\"image\":1} |1:178,23,242,87\ntool_call draw{\"a\":1}\ntool_result here |2:0,0,60,40 ^2\n"
+                                           "tool_call look{\"box\":[0,0,9,9],\"image\":7}\ntool_result there are pictures 1 to 3 ^4\nanswer It is red.\n");
+    MuseTraceImage seen;
+    ok(muse_trace_image(p.trace, 2, &seen));
+    assert_string_equal(seen.name, "draw");
+    muse_agent_close(&a);
+    muse_trace_close(&p.trace);
+    muse_tools_close(&tools);
+    muse_image_close(&drawn);
+    muse_image_close(&picture);
+    muse_model_close(&m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(places), cmocka_unit_test(looks), cmocka_unit_test(groups_and_tracks), cmocka_unit_test(nothing_is_lost), cmocka_unit_test(as_json), cmocka_unit_test(of_a_run),
+        cmocka_unit_test(heat), cmocka_unit_test(calls),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
