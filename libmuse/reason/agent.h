@@ -135,8 +135,8 @@ int  muse_agent_drain(MuseAgent *a, bool *end, int *reason, MuseError *err);   /
 int  muse_agent_cut(MuseAgent *a, const MusePicture *from, MuseRect rect, MuseImage **cut, MuseRect *view, uint64_t *n, const char **why, MuseError *err);
 int  muse_agent_show(MuseAgent *a, MuseError *err);                        /* a->due, at the end of the sequence */
 MuseRect muse_agent_to_original(const MuseImage *image, MuseRect r);
-/* the place of a chain in pixels of its picture, or false */
-bool muse_agent_place(const MuseAgent *a, int kind, MuseRect *out);
+/* the place of a chain in pixels of this picture (number in the sequence), or false */
+bool muse_agent_place(const MuseAgent *a, int kind, uint32_t number, MuseRect *out);
 
 /* ---- call.c ---- */
 int  muse_agents_answer_calls(MuseAgent *const *agents, size_t n, MuseError *err);   /* of those that wait */

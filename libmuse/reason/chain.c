@@ -20,7 +20,7 @@ static int32_t find(const MuseTextTokenizer *tok, const char *text)
 void muse_words_find(MuseWords *w, const MuseTextTokenizer *tok)
 {
     char text[32];
-    *w = (MuseWords){ find(tok, "<look>"), find(tok, "<box>"), find(tok, "<point>"), find(tok, "<compare>"), find(tok, "<verify>"), { 0 }, { { 0 } }, 0 };
+    *w = (MuseWords){ find(tok, "<look>"), find(tok, "<box>"), find(tok, "<point>"), find(tok, "<compare>"), find(tok, "<verify>"), find(tok, ";"), { 0 }, { { 0 } }, 0 };
     for (int i = 0; i < MUSE_NAMED_IMAGES; i++) {
         snprintf(text, sizeof text, "<image %d>", i + 1);
         w->image[i] = find(tok, text);
@@ -73,7 +73,10 @@ static MuseChainEvent complete(MuseChain *c)
 {
     MuseChainEvent e = { .kind = c->kind ? c->kind : MUSE_REASON_POINT };
     c->state = MUSE_CHAIN_TEXT;
-    if (c->want < 4) return e;
+    if (c->want < 4) {
+        e.next = c->compares && ++c->in_clause == 2;
+        return e;
+    }
     if (c->v[2] < c->v[0] || c->v[3] < c->v[1]) e = (MuseChainEvent){ .bad = "a box that ends before it begins" };
     else if (c->look) e.kind = MUSE_REASON_LOOK;
     c->look = false;
@@ -90,10 +93,16 @@ static MuseChainEvent control(MuseChain *c, const MuseWords *w, int32_t id)
     }
     else if (id == w->box) await(c, MUSE_REASON_BOX, 4);
     else if (id == w->point) await(c, MUSE_REASON_POINT, 2);
-    else if (id == w->compare) e.kind = MUSE_REASON_COMPARE;
+    else if (id == w->compare) {
+        e.kind = MUSE_REASON_COMPARE;
+        c->compares = true;
+        c->in_clause = 0;
+    }
+    else if (id == w->semicolon) c->in_clause = 0;
     else if (id == w->verify) e.kind = MUSE_REASON_VERIFY;
     for (uint32_t i = 0; i < MUSE_NAMED_IMAGES; i++)
         if (id == w->image[i]) e = (MuseChainEvent){ .kind = MUSE_REASON_IMAGE, .image = i + 1 };
+    if (e.kind == MUSE_REASON_VERIFY || e.kind == MUSE_REASON_IMAGE) c->compares = false;
     return e;
 }
 
@@ -126,6 +135,7 @@ const char *muse_chain_end(MuseChain *c)
     if (!bad && c->look) bad = "a look without a box";
     c->look = false;
     c->group = MUSE_REASON_NONE;
+    c->compares = false;
     return bad;
 }
 

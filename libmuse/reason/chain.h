@@ -11,7 +11,7 @@ enum { MUSE_PLACES_MAX = 256, MUSE_NAMED_IMAGES = 32, MUSE_LOOK_WORDS = 32 };
 
 /* The tokens that mean something inside a chain; -1: the tokenizer has none */
 typedef struct MuseWords {
-    int32_t  look, box, point, compare, verify;
+    int32_t  look, box, point, compare, verify, semicolon;
     int32_t  image[MUSE_NAMED_IMAGES];                       /* "<image 1>" is [0] */
     int32_t  place[2][MUSE_PLACES_MAX];                      /* x, y */
     uint32_t n_places;                                       /* a side; 0: there are none */
@@ -31,6 +31,8 @@ typedef struct MuseChain {
     uint32_t words;       /* tokens since then */
     uint32_t image;       /* the picture in the sequence that places mean, from 1 */
     uint32_t group;       /* step of the comparison or check that is open; MUSE_REASON_NONE */
+    bool     compares;    /* behind <compare>, before <verify> and <image k> */
+    uint32_t in_clause;   /* places there since the last ; */
 } MuseChain;
 
 void muse_chain_begin(MuseChain *c);
@@ -40,6 +42,7 @@ typedef struct MuseChainEvent {
     const char *bad;      /* NULL, or what was written wrongly until here */
     int      kind;        /* 0: nothing; MUSE_REASON_POINT .. MUSE_REASON_IMAGE */
     uint32_t image;       /* IMAGE: the number that was written */
+    bool     next;        /* POINT: the second of a comparison's clause: the same thing in the next picture */
 } MuseChainEvent;
 
 MuseChainEvent muse_chain_push(MuseChain *c, const MuseWords *w, int32_t id);

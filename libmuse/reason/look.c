@@ -18,14 +18,14 @@ static MuseRect from_original(const MuseImage *image, MuseRect r)
     return (MuseRect){ r.x0 - info.source.x0, r.y0 - info.source.y0, r.x1 - info.source.x0, r.y1 - info.source.y0 };
 }
 
-bool muse_agent_place(const MuseAgent *a, int kind, MuseRect *out)
+bool muse_agent_place(const MuseAgent *a, int kind, uint32_t number, MuseRect *out)
 {
     const MuseChain *c = &a->chain;
     const int second = kind == MUSE_REASON_POINT ? 0 : 2;
     const double place[4] = { c->v[0], c->v[1], c->v[second], c->v[second + 1] };
     const double n = a->shared->words.n_places;
     MuseImageInfo info;
-    muse_image_info(a->pictures[c->image - 1].image, &info);
+    muse_image_info(a->pictures[number - 1].image, &info);
     const MuseCoords coords = { .frame = { 0, 0, info.width, info.height }, .units_x = n, .units_y = n, .whole = 1 };
     return muse_coords_to_rect(&coords, place, 4, out, NULL) == 0;
 }

@@ -142,7 +142,8 @@ int muse_agent_drain(MuseAgent *a, bool *end, int *reason, MuseError *err)
 static int on_event(MuseAgent *a, const MuseChainEvent *e, bool forced, MuseError *err)
 {
     MuseReasonStep s = { .kind = e->kind, .forced = forced, .group = a->chain.group, .token = muse_agent_count(a), .position = a->s->seq->length + 1 };
-    const uint32_t number = e->kind == MUSE_REASON_IMAGE ? e->image : a->chain.image;
+    uint32_t number = e->kind == MUSE_REASON_IMAGE ? e->image : a->chain.image;
+    if (e->next && number < a->n_pictures && a->pictures[number].given) number++;
     int rc = e->bad ? muse_agent_bad(a, e->bad, err) : 0;
     if (rc < 0 || !e->kind) return rc;
     if (e->kind == MUSE_REASON_COMPARE || e->kind == MUSE_REASON_VERIFY) {
@@ -162,7 +163,7 @@ static int on_event(MuseAgent *a, const MuseChainEvent *e, bool forced, MuseErro
             if (a->pictures[i].origin == a->exact[0].image) p = &a->pictures[i], s.image = p->origin, i = (uint32_t)a->n_pictures;
         s.rect = a->exact[0].rect;
         memmove(a->exact, a->exact + 1, --a->n_exact * sizeof *a->exact);
-    } else if (muse_agent_place(a, e->kind, &s.rect)) s.rect = muse_agent_to_original(p->image, s.rect);
+    } else if (muse_agent_place(a, e->kind, number, &s.rect)) s.rect = muse_agent_to_original(p->image, s.rect);
     else return muse_agent_bad(a, "a place outside of the picture", err);
     if (e->kind != MUSE_REASON_POINT || !a->cited.image) a->cited = (MuseFocus){ s.image, s.rect };
     if (e->kind != MUSE_REASON_LOOK) return muse_agent_add_step(a, s, NULL, NULL, err);

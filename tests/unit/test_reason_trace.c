@@ -95,6 +95,8 @@ static void groups_and_tracks(void **state)
     static const Case cases[] = {
         { "<compare><x1><y1> red star same;<x2><y2> blue cross removed</think> f<eos>",
           "compare \nclaim red star same |1:3,3 ^1\nclaim blue cross removed |1:5,5 ^1\nanswer f\n" },
+        { "<compare><x1><y1> red star<x2><y2> moved;<x3><y3> blue cross same<image 3><x1><y1><x2><y2></think> f<eos>",
+          "compare \nclaim red star |1:3,3 ^1\nclaim moved |2:5,5 ^1\nclaim blue cross same |1:7,7 ^1\npoint  |3:3,3#1 ^1\npoint  |3:5,5 ^1\nanswer f\n" },
         { "<look><box><x0><y0><x31><y31><image 2><look><box><x0><y0><x0><y0><compare> same<x1><y1></think> f<eos>",
           "look  |1:0,0,74,74\nbox  |1:0,0,64,64 ^1\nlook  |2:0,0,64,64\nbox  |2:0,0,2,2 ^3\ncompare  |1:0,0,74,74 |2:0,0,64,64\nclaim same |2:3,3#1 ^5\nanswer f\n" },
         { "<image 1><x1><y1><image 2><x2><y2><image 3> hidden<image 4><x3><y3></think> g<eos>",
