@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 int cli_exit_code(int status)
 {
@@ -318,23 +317,4 @@ int cli_append_part(MuseSequence *seq, MuseRuntime *rt, const Part *part, unsign
     case PART_IMAGE: case PART_IMAGE_SIZE: return append_image(seq, rt, part, err);
     default: return append_audio(seq, rt, part, err);
     }
-}
-
-/* where the program lies: DIR/muse -> DIR/../../models in a build, PREFIX/bin/muse -> PREFIX/share/muse/models installed */
-char *cli_find_shipped(const char *name)
-{
-    static const char *places[] = { "../../models", "../share/muse/models" };
-    const char *told = getenv("MUSE_MODELS");
-    char self[4096];
-    const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    char *slash = n > 0 ? (self[n] = 0, strrchr(self, '/')) : NULL;
-    if (slash) *slash = 0;
-    for (size_t i = 0; i <= sizeof places / sizeof *places; i++) {
-        char path[8300];
-        if (i == 0 && told) snprintf(path, sizeof path, "%s/%s", told, name);
-        else if (i > 0 && slash) snprintf(path, sizeof path, "%s/%s/%s", self, places[i - 1], name);
-        else continue;
-        if (access(path, R_OK) == 0) return strdup(path);
-    }
-    return NULL;
 }

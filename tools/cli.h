@@ -53,8 +53,10 @@ int cli_open_image(MuseImage **out, MuseRuntime *rt, const char *path, MuseError
 int cli_open_audio(MuseAudio **out, MuseRuntime *rt, const char *path, MuseError *err);
 int cli_append_part(MuseSequence *seq, MuseRuntime *rt, const Part *part, unsigned text_flags, MuseError *err);
 
-/* A file that ships in models/: beside a build, in the source, or installed. Returns a path to free(), or NULL. */
+/* A file that ships in models/: in the folder that MUSE_MODELS names, $MUSE_DATA/models, beside a build, or installed. Returns a path to free(), or NULL. */
 char *cli_find_shipped(const char *name);
+/* The model to run: told, else what MUSE_MODEL names, else the shipped muse-nano with its weights. A path to free(); NULL: said why, *exit_code is set. */
+char *cli_model_path(const char *told, int *exit_code);
 
 /* Bytes of the well-formed UTF-8 character at s; 0 if there is none. n is at least 1. */
 size_t utf8_bytes(const char *s, size_t n);

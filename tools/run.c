@@ -14,7 +14,7 @@ enum { END_IDS_MAX = 64, SCHEMA_BYTES_MAX = 1 << 24 };
 typedef struct Run {
     Cli          *cli;
     RunOptions    o;
-    char         *shipped;     /* path of muse-nano when no model was named */
+    char         *path;        /* of the model */
     MuseRuntime  *rt;
     MuseModel    *model;
     MuseSession  *s;
@@ -93,19 +93,15 @@ static int open_session(Run *r, MuseError *err)
     return r->o.restore ? muse_session_restore(&r->s, r->model, r->o.restore, &p, err) : muse_session_open(&r->s, r->model, &p, err);
 }
 
-static const char *model_path(Run *r)
-{
-    if (!r->o.model) r->o.model = r->shipped = cli_find_shipped("muse-nano");
-    return r->o.model;
-}
-
 static int open_all(Run *r)
 {
     MuseError err;
     MuseModelParams p;
     muse_model_params_init(&p);
     p.mmproj = r->o.mmproj;
-    if (!model_path(r)) return cli_usage("run: there is no muse-nano beside this program: name a --model");
+    int code = EXIT_OK;
+    if (!(r->path = cli_model_path(r->o.model, &code))) return code;
+    r->o.model = r->path;
     if (muse_runtime_open(&r->rt, &r->cli->runtime, &err) < 0) return cli_fail(&err, NULL);
     if (muse_model_open(&r->model, r->rt, r->o.model, &p, &err) < 0) return cli_fail(&err, r->o.model);
     return open_session(r, &err) < 0 ? cli_fail(&err, r->o.restore ? r->o.restore : r->o.model) : EXIT_OK;
@@ -363,7 +359,7 @@ int cmd_run(Cli *cli)
     muse_grammar_close(&r.grammar);
     muse_model_close(&r.model);
     muse_runtime_close(&r.rt);
-    free(r.shipped);
+    free(r.path);
     free(r.o.stop);
     return code;
 }
