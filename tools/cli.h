@@ -74,6 +74,7 @@ void json_ids(yajl_gen g, const char *key, const int32_t *ids, size_t n);
 void json_numbers(yajl_gen g, const char *key, const float *values, size_t n);
 int  json_print(yajl_gen g);     /* one line to stdout, then clears; EXIT_OK or EXIT_OTHER */
 
+int cmd_ask(Cli *cli);
 int cmd_bench(Cli *cli);
 int cmd_convert(Cli *cli);
 int cmd_eval(Cli *cli);

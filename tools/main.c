@@ -6,6 +6,7 @@
 #include "tools/cli.h"
 
 static const struct { const char *name; int (*run)(Cli *); const char *help; } commands[] = {
+    { "ask", cmd_ask, "answer a question about pictures and sounds, and show the chain of thought" },
     { "bench", cmd_bench, "measure how fast a model runs here" },
     { "convert", cmd_convert, "write a model in another container or number type" },
     { "eval", cmd_eval, "count a model's right answers to the questions of data sets" },

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The options of muse ask. Users: ask.c, chat.c. */
+#ifndef TOOLS_ASK_H
+#define TOOLS_ASK_H
+
+#include "tools/cli.h"
+
+typedef struct AskOptions {
+    const char *model, *mmproj, *annotate, *html;
+    uint32_t    mode, compute;
+    uint32_t    agents, budget, answer_tokens, looks;   /* 0: the library's own */
+    uint32_t    heat_layer, heat_head;
+    float       temperature;
+    bool        no_look, heat, heat_named, help;
+    bool        mode_named, temp_named;
+} AskOptions;
+
+int ask_read_options(AskOptions *o, Cli *cli);   /* exit code; the question becomes the last part */
+/* Which head to show: named, or the one that is taught to look in models of the family muse. false: the mean of all */
+bool ask_heat_at(const MuseModel *model, const AskOptions *o, uint32_t *layer, uint32_t *head);
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The options of muse ask. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/ask.h"
+
+enum { TOKENS_MAX = 1 << 20, LOOKS_MAX = 1024 };
+
+static void help(FILE *to)
+{
+    fputs("usage: muse ask [OPTION ...] [PARTS] \"question\"\n"
+          "Answers a question about pictures and sounds. The answer goes to stdout, the chain of thought to stderr as it grows.\n\n"
+          "  --model PATH              a Hugging Face folder or a GGUF file; unless told what MUSE_MODEL names, else the shipped muse-nano\n"
+          "  --mmproj FILE             the projector beside a text GGUF\n"
+          "  --mode MODE               instant, thinking (unless told), or contemplating: several agents, then a vote\n"
+          "  --agents N                contemplating: how many, 1 to 256; 8 unless told\n"
+          "  --budget N                tokens that a thought may have; 512 unless told. Then it is closed, and the answer follows\n"
+          "  --answer-tokens N         tokens of the answer; 256 unless told\n"
+          "  --looks N                 how often an agent may look again; 8 unless told\n"
+          "  --no-look                 never\n"
+          "  --temp T                  sample at this temperature; unless told the most probable token is taken (contemplating: 1)\n"
+          "  --compute MODE            auto, f32 (the reference path), bf16 or int8\n"
+          "  --annotate FILE.png       the pictures with boxes, points and the steps\n"
+          "  --html FILE.html          one page that steps through the chain\n"
+          "  --heat                    with --annotate, --html or --json: where the model looked, as heat maps\n"
+          "  --heat-at LAYER,HEAD      of this head; unless told 4,0 in models of the family muse that have it, else the mean of all\n"
+          "  With --json: answer, confidence, trace (steps; boxes in pixels of the original), images, tokens, seconds (docs/trace.md).\n"
+          "  A question may be spoken: --audio FILE without any text.\n", to);
+    cli_common_help(to);
+}
+
+static bool take_text(AskOptions *o, Cli *cli, const char *option, int *code)
+{
+    const struct { const char *name, **to; } texts[] = { { "--model", &o->model }, { "--mmproj", &o->mmproj }, { "--annotate", &o->annotate }, { "--html", &o->html } };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        if (strcmp(option, texts[i].name) != 0) continue;
+        *texts[i].to = cli_value(cli, option, code);
+        return true;
+    }
+    return false;
+}
+
+static bool take_number(AskOptions *o, Cli *cli, const char *option, int *code)
+{
+    const struct { const char *name; uint32_t *to, least, most; } whole[] = {
+        { "--agents", &o->agents, 1, MUSE_AGENTS_MAX }, { "--budget", &o->budget, 1, TOKENS_MAX }, { "--answer-tokens", &o->answer_tokens, 1, TOKENS_MAX },
+        { "--looks", &o->looks, 1, LOOKS_MAX } };
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
+        if (strcmp(option, whole[i].name) != 0) continue;
+        const char *v = cli_value(cli, option, code);
+        if (v && !cli_number(v, whole[i].least, whole[i].most, whole[i].to)) *code = cli_usage("%s takes a number from %u to %u, not %s", option, whole[i].least, whole[i].most, v);
+        return true;
+    }
+    if (strcmp(option, "--temp") != 0) return false;
+    const char *v = cli_value(cli, option, code);
+    char *end;
+    const double x = v ? strtod(v, &end) : 0;
+    if (v && (end == v || *end || !(x >= 0 && x <= 1e6))) *code = cli_usage("--temp takes a number from 0 to 1e6, not %s", v);
+    o->temperature = (float)x;
+    o->temp_named = true;
+    return true;
+}
+
+static int take_choice(AskOptions *o, Cli *cli, const char *option)
+{
+    static const char *const modes[] = { "instant", "thinking", "contemplating", NULL };
+    if (strcmp(option, "--compute") == 0) return cli_choice(cli, option, cli_computes, &o->compute);
+    o->mode_named = true;
+    return cli_choice(cli, option, modes, &o->mode);
+}
+
+static int take_heat_at(AskOptions *o, Cli *cli)
+{
+    char layer[16] = "";
+    int code = EXIT_OK;
+    const char *v = cli_value(cli, "--heat-at", &code), *comma = v ? strchr(v, ',') : NULL;
+    if (!v) return code;
+    if (comma && (size_t)(comma - v) < sizeof layer) memcpy(layer, v, (size_t)(comma - v));
+    if (!comma || !cli_number(layer, 0, UINT32_MAX, &o->heat_layer) || !cli_number(comma + 1, 0, UINT32_MAX, &o->heat_head)) return cli_usage("--heat-at takes LAYER,HEAD, counted from 0, not %s", v);
+    o->heat = o->heat_named = true;
+    return EXIT_OK;
+}
+
+/* what only shows when all options are known */
+static int check(const AskOptions *o, const Cli *cli)
+{
+    bool asked = false;
+    for (size_t i = 0; i < cli->n_parts; i++) {
+        const PartKind kind = cli->parts[i].kind;
+        if (kind == PART_IMAGE_SIZE || kind == PART_AUDIO_LENGTH) return cli_usage("ask: a size alone can be counted (muse tokens), not looked at");
+        if (kind == PART_IDS) return cli_usage("ask: --ids is for muse run --raw");
+        if (kind == PART_TEXT && !*cli->parts[i].value) return cli_usage("ask: an empty text asks nothing");
+        asked = asked || kind == PART_TEXT || kind == PART_AUDIO;
+    }
+    if (!asked) return cli_usage("ask: nothing is asked: give a question, --text or --audio");
+    if (o->agents && o->mode != MUSE_MODE_CONTEMPLATING) return cli_usage("ask: --agents goes with --mode contemplating");
+    if (o->budget && o->mode == MUSE_MODE_INSTANT) return cli_usage("ask: an instant answer has no thought that --budget could limit");
+    if (o->no_look && o->looks) return cli_usage("ask: --looks or --no-look, not both");
+    if (o->mode == MUSE_MODE_CONTEMPLATING && o->temp_named && o->temperature <= 0) return cli_usage("ask: with --temp 0 all agents would say the same");
+    if (o->heat && !o->annotate && !o->html && !cli->json) return cli_usage("ask: --heat goes with --annotate, --html or --json");
+    if ((o->annotate || o->heat) && !o->html && !cli->json) {
+        size_t pictures = 0;
+        for (size_t i = 0; i < cli->n_parts; i++) pictures += cli->parts[i].kind == PART_IMAGE;
+        if (!pictures) return cli_usage("ask: --annotate draws on pictures, and there is none");
+    }
+    return EXIT_OK;
+}
+
+int ask_read_options(AskOptions *o, Cli *cli)
+{
+    *o = (AskOptions){ .mode = MUSE_MODE_THINKING };
+    const char *question = NULL;
+    int code = EXIT_OK;
+    for (const char *option; code == EXIT_OK && (option = cli_next(cli, &code)) != NULL;) {
+        if (strcmp(option, "--help") == 0) {
+            help(stdout);
+            o->help = true;
+            return EXIT_OK;
+        }
+        if (strcmp(option, "--no-look") == 0) o->no_look = true;
+        else if (strcmp(option, "--heat") == 0) o->heat = true;
+        else if (strcmp(option, "--heat-at") == 0) code = take_heat_at(o, cli);
+        else if (strcmp(option, "--mode") == 0 || strcmp(option, "--compute") == 0) code = take_choice(o, cli, option);
+        else if (take_text(o, cli, option, &code) || take_number(o, cli, option, &code)) continue;
+        else if (option[0] == '-') code = cli_usage("muse ask has no option %s", option);
+        else if (question) code = cli_usage("ask: two questions, %s and %s: one in quotes", question, option);
+        else question = option;
+    }
+    if (code == EXIT_OK && question) cli->parts[cli->n_parts++] = (Part){ PART_TEXT, question, 0 };   /* argc parts at most: there is room */
+    return code == EXIT_OK ? check(o, cli) : code;
+}
+
+bool ask_heat_at(const MuseModel *model, const AskOptions *o, uint32_t *layer, uint32_t *head)
+{
+    MuseModelInfo info;
+    *layer = 4;   /* the head that tools/nano teaches to look, "gaze" in its run's document */
+    *head = 0;
+    if (o->heat_named) {
+        *layer = o->heat_layer;
+        *head = o->heat_head;
+        return true;
+    }
+    muse_model_info(model, &info);
+    return strcmp(info.family, "muse") == 0 && info.n_layers > *layer;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A trace for people: its steps as lines while it grows, and its faces as files. Users: ask.c, chat.c. */
+#ifndef TOOLS_TRACE_SHOW_H
+#define TOOLS_TRACE_SHOW_H
+
+#include "tools/cli.h"
+
+/* A MuseTraceFn: each complete step as a line on stderr, the run's own answer excepted. user: NULL. */
+void show_step(void *user, const MuseTrace *trace, int event, uint32_t number, const char *text, size_t n_text);
+/* What it took, as a line on stderr */
+void show_summary(const MuseTrace *trace);
+
+/* Files, by what path ends in: .png (annotated picture), .html, .json. "" when the end says none of these: *kind 0 */
+typedef enum TraceFile { TRACE_NONE, TRACE_PNG, TRACE_HTML, TRACE_JSON } TraceFile;
+TraceFile trace_file_kind(const char *path);
+int trace_write(const MuseTrace *trace, TraceFile kind, const char *path, bool heat, bool quiet);   /* exit code; says what it wrote on stderr */
+int trace_print_json(const MuseTrace *trace);   /* one line on stdout; exit code */
+
+/* The name of a file without its folders */
+const char *base_name(const char *path);
+
+#endif
