@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""muse ask from outside: the form of what a tiny random model says, files, exit codes. Standard library only.
+usage: test_ask.py MUSE SOURCE_ROOT"""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import unittest
+
+from cli_help import CANCELLED, DATA, INPUT, MEDIA, MUSE, ROOT, UNSUPPORTED, USAGE, main, muse
+
+TINY = DATA / "reason/muse"   # with <look> and places; random weights
+CAT, COFFEE, VOICE = MEDIA / "cat.jpg", MEDIA / "coffee.jpg", MEDIA / "speech.flac"
+SHORT = ["--budget", 12, "--answer-tokens", 6]
+
+
+def ask(*args, **kw):
+    return muse("ask", "--model", TINY, *args, **kw)
+
+
+def in_json(*args):
+    out, _ = ask("--json", *SHORT, *args, code=None)
+    assert out.count("\n") == 1, out
+    return json.loads(out)
+
+
+class Form(unittest.TestCase):
+    def check(self, got, pictures):
+        self.assertLessEqual({"answer", "confidence", "trace", "tokens", "seconds", "images", "question", "mode"}, set(got))
+        self.assertLessEqual({"prompt", "thought", "answer"}, set(got["tokens"]))
+        self.assertEqual([p["image"] for p in got["images"]], list(range(1, pictures + 1)))
+        for i, step in enumerate(got["trace"], 1):
+            self.assertEqual(step["step"], i)
+            self.assertLessEqual({"kind", "text", "seconds"}, set(step))
+            for mark in step.get("marks", [step] if "image" in step else []):
+                rect = got["images"][mark["image"] - 1]["rect"]
+                x, y = mark.get("box", mark.get("point"))[:2]
+                self.assertTrue(0 <= x <= rect[2] and 0 <= y <= rect[3])
+
+    def test_modes(self):
+        for mode in ("instant", "thinking", "contemplating"):
+            with self.subTest(mode):
+                args = SHORT[2:] if mode == "instant" else SHORT
+                out, _ = muse("ask", "--model", TINY, "--json", "--mode", mode, *args, "--image", CAT, "What is this?", code=None)
+                got = json.loads(out)
+                self.check(got, 1)
+                self.assertEqual((got["mode"], got["question"], got["images"][0]["name"]), (mode, "What is this?", "cat.jpg"))
+                self.assertEqual(got["images"][0]["rect"], [0, 0, 451, 300])
+                agents = {s.get("agent", 0) for s in got["trace"]}
+                self.assertEqual(mode == "contemplating", max(agents) > 1)
+                self.assertLessEqual(got["tokens"]["thought"], 12 * 8)
+
+    def test_parts(self):
+        self.check(in_json("--image", CAT, "--image", COFFEE, "--text", "Compare them.", "What changed?"), 2)
+        self.assertEqual(in_json("--text", "One", "--image", CAT, "two?")["question"], "One two?")
+        spoken = in_json("--image", CAT, "--audio", VOICE)
+        self.assertEqual(spoken["question"], "(spoken: speech.flac)")
+        self.assertGreater(spoken["tokens"]["prompt"], in_json("--image", CAT, "--text", "a")["tokens"]["prompt"])
+        with open(CAT, "rb") as f:
+            out, _ = ask("--json", *SHORT, "--image", "-", "a", stdin=f.read(), code=None)
+        self.assertEqual(json.loads(out)["images"][0]["rect"], [0, 0, 451, 300])
+
+    def test_same_seed_same_chain(self):
+        def chain(*args):
+            got = in_json("--image", CAT, "--temp", "1.5", *args, "What?")
+            return [(s["kind"], s["text"], s.get("box"), s.get("point")) for s in got["trace"]], got["answer"]
+        self.assertEqual(chain("--seed", 5), chain("--seed", 5))
+        self.assertNotEqual(chain("--seed", 5), chain("--seed", 6))
+
+    def test_text(self):
+        out, err = ask("--image", CAT, *SHORT, "What?", code=None)
+        self.assertEqual(out, in_json("--image", CAT, "What?")["answer"] + "\n" if out else "")
+        self.assertIn("tokens: prompt ", err)
+        self.assertIn("   1 ", err)   # the chain
+        self.assertEqual(ask("--image", CAT, *SHORT, "--quiet", "What?", code=None)[0], out)
+        self.assertNotIn("tokens:", ask("--image", CAT, *SHORT, "--quiet", "What?", code=None)[1])
+
+    def test_files(self):
+        with tempfile.TemporaryDirectory() as folder:
+            png, html = pathlib.Path(folder) / "a.png", pathlib.Path(folder) / "a.html"
+            got = in_json("--image", CAT, "--annotate", png, "--html", html, "--heat", "--heat-at", "1,0", "<script>?")
+            self.assertEqual(png.read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
+            page = html.read_text("utf-8")
+            self.assertIn("&lt;script&gt;?", page)
+            self.assertNotIn("<script>?", page)
+            heats = [h for s in got["trace"] for h in s.get("heat", [])]
+            for h in heats:
+                self.assertEqual(len(h["values"]), h["grid"][0] * h["grid"][1])
+            if got["answer"]:
+                self.assertTrue(heats)
+            _, err = ask(*SHORT, "--image", CAT, "--annotate", "/dev/null/a.png", "a", code=INPUT)
+            self.assertIn("/dev/null/a.png", err)
+            ask(*SHORT, "--image", CAT, "--html", "/dev/null/a.html", "a", code=INPUT)
+
+
+class WhichModel(unittest.TestCase):
+    def run_with(self, codes, program=MUSE, **env):
+        base = {k: v for k, v in os.environ.items() if not k.startswith("MUSE_")}
+        base["LD_LIBRARY_PATH"] = str(pathlib.Path(MUSE).parent.parent / "libmuse")   # a copied program lies elsewhere
+        run = subprocess.run([program, "ask", "--json", "--budget", "4", "--answer-tokens", "4", "a"], env={**base, **{k: str(v) for k, v in env.items()}}, capture_output=True, timeout=60)
+        self.assertIn(run.returncode, codes, run.stderr)
+        return run.stdout.decode(), run.stderr.decode()
+
+    def test_named(self):
+        out, _ = self.run_with((0, 1), MUSE_MODEL=TINY)
+        self.assertEqual(json.loads(out)["model"], "muse")
+        self.run_with((INPUT,), MUSE_MODEL="/nowhere")
+
+    def test_shipped(self):
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            nano, program = folder / "models/muse-nano", folder / "b/tools/muse"
+            program.parent.mkdir(parents=True)
+            shutil.copy(MUSE, program)
+            self.assertIn(str(folder), self.run_with((INPUT,), program)[1])   # the places are named
+            nano.mkdir(parents=True)
+            shutil.copy(TINY / "tokenizer.json", nano)
+            self.assertIn("no weights", self.run_with((INPUT,), program)[1])
+            other = folder / "other/models/muse-nano"
+            shutil.copytree(TINY, other)
+            for env in ({"MUSE_DATA": folder / "other"}, {"MUSE_MODELS": folder / "other/models"}):   # gone on to where the weights are
+                self.assertEqual(json.loads(self.run_with((0, 1), program, **env)[0])["model"], "muse-nano")
+            shutil.copytree(TINY, nano, dirs_exist_ok=True)
+            self.assertEqual(json.loads(self.run_with((0, 1), program)[0])["model"], "muse-nano")
+
+
+class ExitCodes(unittest.TestCase):
+    def test_usage(self):
+        for args in ([], ["--image", CAT], ["a", "b"], ["a", "--budget", 0], ["a", "--budget", 10**12], ["a", "--agents", 2], ["a", "--mode", "contemplating", "--agents", 0],
+                     ["a", "--mode", "contemplating", "--agents", 999], ["a", "--mode", "fast"], ["a", "--mode", "instant", "--budget", 5], ["a", "--no-look", "--looks", 3], ["a", "--looks", 0],
+                     ["a", "--temp", "x"], ["a", "--temp", -1], ["a", "--mode", "contemplating", "--temp", 0], ["a", "--heat"], ["a", "--html", "x.html", "--heat-at", "4"],
+                     ["a", "--annotate", "x.png"], ["a", "--what"], ["a", "--model"], [""], ["--ids", "1", "a"], ["--image-size", "5x5", "a"], ["a", "--image-budget", 64],
+                     ["--image", "-", "--audio", "-"], ["a", "--image", CAT, "--image-budget", 7]):
+            with self.subTest(args):
+                out, err = ask(*args, code=USAGE)
+                self.assertEqual(out, "")
+                self.assertEqual(err.count("\n"), 1)
+        self.assertIn("--annotate", muse("ask", "--help")[0])
+
+    def test_files(self):
+        with tempfile.NamedTemporaryFile(suffix=".jpg") as f:
+            f.write(CAT.read_bytes()[:2000])
+            f.flush()
+            for args, code in ((["--image", "no-such.png", "a"], INPUT), (["--image", VOICE, "a"], INPUT), (["--audio", "no-such.wav"], INPUT), (["--audio", CAT], INPUT), (["--image", f.name, "a"], INPUT)):
+                with self.subTest(args):
+                    out, err = ask(*args, code=code)
+                    self.assertEqual(out, "")
+                    self.assertEqual(err.count("\n"), 1)
+                    self.assertIn(str(args[1]), err)
+        muse("ask", "--model", "no-such", "a", code=INPUT)
+        muse("ask", "--model", ROOT, "a", code=INPUT)
+
+    def test_model_without(self):
+        llama = DATA / "golden/llama3/hf"
+        for part in (["--image", CAT], ["--audio", VOICE]):
+            out, err = muse("ask", "--model", llama, *part, "a", code=UNSUPPORTED)
+            self.assertEqual(out, "")
+            self.assertIn("part 0", err)
+        muse("ask", "--model", llama, "--mode", "instant", "--answer-tokens", 4, "Some words")   # text alone works
+        ask("--image", CAT, "--annotate", "x.png", "--heat-at", "99,0", "a", code=USAGE)
+
+    def test_interrupted(self):
+        slow = ["--cpu-level", "c", "--threads", "1", "--budget", "1000000", "--mode", "contemplating", "--agents", "64"]
+        p = subprocess.Popen([MUSE, "ask", "--model", str(TINY), *slow, "--image", str(CAT), "What?"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        p.stderr.read(1)   # it has begun
+        p.send_signal(signal.SIGINT)
+        out, err = p.communicate(timeout=60)
+        self.assertEqual((p.returncode, out), (CANCELLED, b""), err)
+        self.assertIn(b"cancelled", err)
+
+
+if __name__ == "__main__":
+    main()
