@@ -185,6 +185,26 @@ MUSE_API int muse_agent_run(MuseAgent *const *agents, size_t n, MuseError *err);
 /** End it where it is. */
 MUSE_API void muse_agent_stop(MuseAgent *agent);
 
+typedef struct MuseTurnParams {
+    size_t     struct_size;    ///< set by muse_turn_params_init()
+    int        thinking;       ///< MUSE_THINKING_*; DEFAULT = as before
+    uint32_t   thought_tokens; ///< for this turn; 0 = MuseAgentParams.thought_tokens
+    MuseTrace *trace;          ///< of this turn, as MuseAgentParams.trace: its pictures are all that were given so far. NULL = none
+} MuseTurnParams;
+
+/** Fill with defaults (all 0 but struct_size). Any thread. */
+MUSE_API void muse_turn_params_init(MuseTurnParams *params);
+
+/**
+ * The next turn of the conversation, for an agent that has ended: what the user says now. Then muse_look(), muse_agent_run() and so on, as after
+ * opening. What was computed stays; a turn that was cut off is closed as its format closes it. Budgets, the counts of MuseAgentInfo, thought and
+ * answer begin anew, steps and ids go on; a grammar begins anew. Pictures are numbered on. Places mean the first of the new pictures; without one, what they meant before.
+ * @param params NULL = defaults.
+ * @return 0; MUSE_ERR_ARG; MUSE_ERR_STATE: it has not ended; MUSE_ERR_UNSUPPORTED: no thoughts in this format; as muse_agent_open(). On error the agent has
+ *         ended as before and can be asked again, MUSE_ERR_NOMEM excepted.
+ */
+MUSE_API int muse_agent_ask(MuseAgent *agent, const MuseReasonPart *parts, size_t n_parts, const MuseTurnParams *params, MuseError *err);
+
 /** Where an agent stands. */
 typedef struct MuseAgentInfo {
     uint32_t    number;         ///< 0 for one that was opened

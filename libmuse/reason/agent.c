@@ -80,7 +80,14 @@ static int shared_open(MuseAgentShared **out, MuseModel *model, const MuseAgentP
 
 /* ---- the prompt ---- */
 
-static int add_part(MuseAgent *a, MuseChat *chat, const MuseReasonPart *p, MuseError *err)
+static uint32_t count_given(const MuseAgent *a)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < a->n_pictures; i++) n += a->pictures[i].given;
+    return n;
+}
+
+int muse_agent_add_part(MuseAgent *a, MuseChat *chat, const MuseReasonPart *p, MuseError *err)
 {
     MuseImageOptions options;
     muse_image_options_init(&options);
@@ -92,19 +99,20 @@ static int add_part(MuseAgent *a, MuseChat *chat, const MuseReasonPart *p, MuseE
     case MUSE_AUDIO: return muse_chat_add_audio(chat, p->audio, err);
     case MUSE_IMAGE: {
         const int rc = muse_chat_add_image(chat, p->image, &options, err);
-        return rc < 0 ? rc : muse_agent_add_picture(a, (MusePicture){ .image = p->image, .origin = ++a->shared->n_given, .given = true }, err);
+        return rc < 0 ? rc : muse_agent_add_picture(a, (MusePicture){ .image = p->image, .origin = count_given(a) + 1, .given = true }, err);
     }
     default: return muse_fail(err, MUSE_ERR_ARG, "%d is no modality of a part", p->modality);
     }
 }
 
-static int add_tools(MuseAgentShared *sh, MuseError *err)
+static int add_tools(const MuseAgent *a, MuseError *err)
 {
+    MuseAgentShared *sh = a->shared;
     int rc = 0;
     MuseToolSpec t;
     for (size_t i = 0; rc == 0 && muse_tools_at(sh->p.tools, i, &t) == 0; i++)
         rc = muse_chat_add_tool(sh->chat, t.name, t.description, t.parameters, t.parameters ? strlen(t.parameters) : 0, err);
-    if (rc < 0 || sh->chains || sh->p.no_look || !sh->n_given) return rc;
+    if (rc < 0 || sh->chains || sh->p.no_look || !a->n_pictures) return rc;
     const MuseChatFormat *f = muse_chat_format_find(sh->format);
     if (!f->read_call || !f->images) return 0;
     sh->offers_look = true;
@@ -125,10 +133,10 @@ static int make_prompt(MuseAgent *a, const MuseReasonPart *parts, size_t n, Muse
     }
     if (rc == 0) rc = muse_chat_add(sh->chat, MUSE_ROLE_USER, err);
     for (size_t i = 0; i < n && rc == 0; i++) {
-        rc = add_part(a, sh->chat, &parts[i], err);
+        rc = muse_agent_add_part(a, sh->chat, &parts[i], err);
         if (rc < 0) muse_fail_prefix(err, rc, "part %zu", i);
     }
-    if (rc == 0) rc = add_tools(sh, err);
+    if (rc == 0) rc = add_tools(a, err);
     return rc == 0 ? muse_chat_append(sh->chat, muse_session_sequence(a->s), 0, err) : rc;
 }
 
@@ -147,8 +155,10 @@ static MuseAgent *new_agent(MuseAgentShared *sh)
     return a;
 }
 
-static int open_samplers(MuseAgent *a, MuseError *err)
+int muse_agent_open_samplers(MuseAgent *a, MuseError *err)
 {
+    muse_sampler_close(&a->sampler);
+    muse_sampler_close(&a->answerer);
     const MuseAgentShared *sh = a->shared;
     MuseSampleParams p = sh->sample;
     MuseModelInfo info;
@@ -214,13 +224,13 @@ int muse_agent_open(MuseAgent **out, MuseModel *model, const MuseReasonPart *par
     a->temperature = sh->sample.temperature;
     rc = make_prompt(a, parts, n_parts, err);
     if (rc == 0) rc = find_stops(sh, &info, tok, err);
-    if (rc == 0) rc = open_samplers(a, err);
+    if (rc == 0) rc = muse_agent_open_samplers(a, err);
     if (rc == 0) rc = muse_agent_start_turn(a, err);
     if (rc < 0) goto fail;
     sh->p.format = sh->p.system = sh->p.close_words = NULL;
     sh->p.session = NULL;
     a->prompt = muse_sequence_length(muse_session_sequence(a->s));
-    rc = muse_record_open(a, err);
+    rc = muse_record_open(a, a->shared->p.trace, err);
     if (rc < 0) goto fail;
     *out = a;
     return 0;
@@ -288,7 +298,7 @@ static int fork_empty(MuseAgent **out, const MuseAgent *from, uint32_t number, u
     a->temperature = temperature;
     a->prompt = from->prompt;
     int rc = muse_session_fork(&a->s, from->s, err);
-    if (rc == 0) rc = open_samplers(a, err);
+    if (rc == 0) rc = muse_agent_open_samplers(a, err);
     if (rc == 0 && from->chat) rc = muse_chat_copy(&a->chat, from->chat, err);
     for (size_t i = 0; i < from->n_pictures && rc == 0; i++) rc = muse_agent_add_picture(a, from->pictures[i], err);
     return rc;
@@ -302,7 +312,7 @@ int muse_agent_fork(MuseAgent **out, const MuseAgent *from, uint32_t number, uin
     if (muse_agent_count(from) || from->forced.len) return muse_fail(err, MUSE_ERR_STATE, "agent %u has written something: only a fresh one can be forked", from->number);
     int rc = fork_empty(out, from, number, seed, temperature, err);
     if (rc == 0) rc = muse_agent_start_turn(*out, err);
-    if (rc == 0) rc = muse_record_open(*out, err);
+    if (rc == 0) rc = muse_record_open(*out, (*out)->shared->p.trace, err);
     if (rc < 0) muse_agent_close(out);
     return rc;
 }
@@ -366,7 +376,7 @@ int muse_agent_verify(MuseAgent **out, const MuseAgent *from, uint32_t number, u
         if (rc == 0) rc = muse_chat_append(a->chat, muse_session_sequence(a->s), k + 1, err);
         if (rc == 0) rc = muse_agent_start_turn(a, err);
     }
-    if (rc == 0) rc = muse_record_open(a, err);
+    if (rc == 0) rc = muse_record_open(a, a->shared->p.trace, err);
     if (rc == 0) rc = muse_look(a, from->cited.image, from->cited.rect, err);
     if (rc == 0 && sh->chains && sh->words.verify >= 0) rc = muse_agent_force(a, &sh->words.verify, 1, err);
     if (rc < 0) muse_agent_close(out);

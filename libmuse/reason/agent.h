@@ -35,7 +35,6 @@ typedef struct MuseAgentShared {
     int32_t        *close;          /* what ends a thought; NULL: the format has none */
     size_t          n_close;
     uint32_t        vocab;
-    uint32_t        n_given;        /* pictures among the parts */
     float          *masked;         /* [vocab] */
     double          started;        /* muse_reason_now() of the trace's second 0 */
     uint32_t        trace_first;    /* agent number 0 is this agent of the trace */
@@ -115,6 +114,8 @@ int muse_agent_script(MuseAgent *a, const int32_t *ids, size_t n);
 
 /* ---- agent.c ---- */
 int  muse_agent_start_turn(MuseAgent *a, MuseError *err);                 /* a new parser */
+int  muse_agent_open_samplers(MuseAgent *a, MuseError *err);               /* again: they forget what they saw */
+int  muse_agent_add_part(MuseAgent *a, MuseChat *chat, const MuseReasonPart *p, MuseError *err);   /* to the newest message; pictures are numbered */
 int  muse_agent_force(MuseAgent *a, const int32_t *ids, size_t n, MuseError *err);
 int  muse_agent_add_picture(MuseAgent *a, MusePicture picture, MuseError *err);   /* with a reference of its own */
 /* keeps a step with what was written since the one before (text NULL) or with this text; tells of it */

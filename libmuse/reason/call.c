@@ -186,7 +186,7 @@ static int add_reply(MuseAgent *a, const char *name, const MuseToolReply *reply,
         muse_tool_reply_part(reply, i, &p);
         if (p.image) {
             MusePicture picture = { .image = p.image };
-            if (a->shared->p.trace) rc = muse_trace_add_image(a->shared->p.trace, p.image, name, &picture.traced, err);
+            rc = muse_record_picture(a, p.image, name, &picture.traced, err);
             if (rc == 0) rc = add_image(a, picture, MUSE_BUDGET_DEFAULT, err);
         }
         else if (muse_tool_reply_status(reply) < 0) rc = add_error(a->chat, p.text, p.n, alloc, err);

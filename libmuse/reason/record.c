@@ -533,6 +533,11 @@ int muse_record_thought_end(MuseAgent *a, MuseError *err)
 
 /* ---- calls ---- */
 
+int muse_record_picture(MuseAgent *a, MuseImage *image, const char *name, uint32_t *number, MuseError *err)
+{
+    return a->record ? muse_trace_add_image(a->record->trace, image, name, number, err) : 0;
+}
+
 static int add_result(MuseAgent *a, const MuseToolReply *reply, const char *reason, uint32_t parent, MuseError *err)
 {
     Record *r = a->record;
@@ -569,10 +574,11 @@ int muse_record_call(MuseAgent *a, const MuseReasonStep *s, const char *call, co
     int rc = flush(a, false, &r->at, err);
     if (rc < 0) return rc;
     const bool look = s->kind == MUSE_REASON_LOOK && !*reason;
-    MuseTraceMark view = look ? mark_of(r, a->pictures[s->shown - 1].traced, s->view) : (MuseTraceMark){ 0 };
+    const uint32_t image = look ? a->pictures[s->shown - 1].traced : 0;   /* 0: a picture of a tool's from an earlier turn */
+    MuseTraceMark view = mark_of(r, image, s->view);
     MuseTraceStep t = step_of(a, look ? MUSE_STEP_LOOK : MUSE_STEP_TOOL_CALL);
     t.marks = &view;
-    t.n_marks = look;
+    t.n_marks = image != 0;
     rc = add(a, &t, call, strlen(call), &r->from, &r->at, &number, err);
     r->from = r->at;
     if (rc == 0 && !look) rc = add_result(a, reply, reason, number, err);
@@ -669,14 +675,14 @@ static int match_pictures(MuseAgent *a, MuseError *err)
     return 0;
 }
 
-int muse_record_open(MuseAgent *a, MuseError *err)
+int muse_record_open(MuseAgent *a, MuseTrace *trace, MuseError *err)
 {
     const MuseAllocator *alloc = &a->shared->rt->alloc;
-    if (!a->shared->p.trace) return 0;
+    if (!trace) return 0;
     Record *r = muse_zalloc(alloc, sizeof *r);
     if (!r) return MUSE_NOMEM(err, sizeof *r);
     a->record = r;
-    r->trace = a->shared->p.trace;
+    r->trace = trace;
     r->words.alloc = r->before.alloc = r->answer_marks.alloc = alloc;
     r->waits.kind = NO_STEP;
     r->at.position = a->s->seq->length;

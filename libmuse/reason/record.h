@@ -13,7 +13,7 @@
 #include "libmuse/reason/agent.h"
 
 /* The record of one agent, or none. Pictures that the trace does not have yet are added, others must be the same. */
-int  muse_record_open(MuseAgent *a, MuseError *err);
+int  muse_record_open(MuseAgent *a, MuseTrace *trace, MuseError *err);
 void muse_record_close(MuseAgent *a);
 
 void muse_record_token(MuseAgent *a, const MuseSampled *id, bool forced);
@@ -23,6 +23,7 @@ int  muse_record_break(MuseAgent *a, MuseError *err);              /* the newest
 int  muse_record_thought_end(MuseAgent *a, MuseError *err);        /* with the newest token */
 /* A call in a tool format. reply: of a tool, or NULL; reason: why nothing came of it, or "" */
 int  muse_record_call(MuseAgent *a, const MuseReasonStep *s, const char *call, const MuseToolReply *reply, const char *reason, MuseError *err);
+int  muse_record_picture(MuseAgent *a, MuseImage *image, const char *name, uint32_t *number, MuseError *err);   /* a tool's; 0: not traced */
 int  muse_record_end(MuseAgent *a, MuseError *err);                /* the agent has ended: once */
 
 /* The run's own: who answered for all (NULL: nobody), how it ended */
