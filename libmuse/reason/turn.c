@@ -123,6 +123,7 @@ int muse_agent_ask(MuseAgent *a, const MuseReasonPart *parts, size_t n_parts, co
     if (rc == 0) rc = muse_agent_start_turn(a, err);
     muse_record_close(a);
     a->shared->started = muse_reason_now();
+    a->shared->p.trace = p.trace;   /* the one before may be closed now */
     if (rc == 0) rc = muse_record_open(a, p.trace, err);
     a->broken = rc < 0;
     return rc;
