@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* muse ask: a question about pictures and sounds, answered with a chain of thought. Answer to stdout, the chain to stderr as it grows. Options: ask_options.c. */
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,29 +18,6 @@ typedef struct Ask {
     size_t          n_parts;
     MuseReasonResult result;
 } Ask;
-
-/* ---- interruption ---- */
-
-static volatile sig_atomic_t interrupted;
-
-static void interrupt(int number)
-{
-    (void)number;
-    interrupted = 1;
-}
-
-static int stop_asked(void *user)
-{
-    (void)user;
-    return interrupted;
-}
-
-static void catch_interrupts(void)
-{
-    struct sigaction a = { .sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND };   /* a second one ends the program */
-    sigemptyset(&a.sa_mask);
-    sigaction(SIGINT, &a, NULL);
-}
 
 /* ---- what is asked ---- */
 
@@ -85,7 +61,6 @@ static int open_part(Ask *a, const Part *part, MuseError *err)
 
 static int open_all(Ask *a)
 {
-    static const char *const modes[] = { "instant", "thinking", "contemplating" };
     Cli *cli = a->cli;
     MuseError err;
     MuseModelParams mp;
@@ -101,7 +76,7 @@ static int open_all(Ask *a)
     muse_trace_params_init(&tp);
     tp.question = a->question;
     tp.model = base_name(a->path);
-    tp.mode = modes[a->o.mode];
+    tp.mode = ask_modes[a->o.mode];
     if (!cli->quiet && !cli->json) tp.fn = show_step;
     if (muse_trace_open(&a->trace, a->rt, &tp, &err) < 0) return cli_fail(&err, NULL);
     for (size_t i = 0; i < cli->n_parts; i++)   /* before the model: a file that can't be read is said at once */
@@ -128,7 +103,7 @@ static int reason(Ask *a)
     agent.answer_tokens = a->o.answer_tokens;
     agent.looks = a->o.looks;
     agent.no_look = a->o.no_look;
-    agent.cancel = stop_asked;
+    agent.cancel = cli_interrupted;
     agent.trace = a->trace;
     muse_watch_params_init(&heat);
     if (a->o.heat) {
@@ -168,7 +143,7 @@ int cmd_ask(Cli *cli)
     Ask a = { .cli = cli };
     int code = ask_read_options(&a.o, cli);
     if (code == EXIT_OK && !a.o.help) {
-        catch_interrupts();
+        cli_catch_interrupts(true);
         code = open_all(&a);
         if (code == EXIT_OK) code = reason(&a);
         if (code == EXIT_OK) code = report(&a);

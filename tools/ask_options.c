@@ -5,23 +5,30 @@
 
 #include "tools/ask.h"
 
+const char *const ask_modes[] = { "instant", "thinking", "contemplating", NULL };
+
 enum { TOKENS_MAX = 1 << 20, LOOKS_MAX = 1024 };
+
+void ask_shared_help(FILE *to)
+{
+    fputs("  --model PATH              a Hugging Face folder or a GGUF file; unless told what MUSE_MODEL names, else the shipped muse-nano\n"
+          "  --mmproj FILE             the projector beside a text GGUF\n"
+          "  --budget N                tokens that a thought may have; 512 unless told. Then it is closed, and the answer follows\n"
+          "  --answer-tokens N         tokens of the answer; 256 unless told\n"
+          "  --looks N                 how often an agent may look again; 8 unless told\n"
+          "  --no-look                 never\n"
+          "  --temp T                  sample at this temperature; unless told the most probable token is taken (contemplating: at 1)\n"
+          "  --compute MODE            auto, f32 (the reference path), bf16 or int8\n", to);
+}
 
 static void help(FILE *to)
 {
     fputs("usage: muse ask [OPTION ...] [PARTS] \"question\"\n"
           "Answers a question about pictures and sounds. The answer goes to stdout, the chain of thought to stderr as it grows.\n\n"
-          "  --model PATH              a Hugging Face folder or a GGUF file; unless told what MUSE_MODEL names, else the shipped muse-nano\n"
-          "  --mmproj FILE             the projector beside a text GGUF\n"
           "  --mode MODE               instant, thinking (unless told), or contemplating: several agents, then a vote\n"
-          "  --agents N                contemplating: how many, 1 to 256; 8 unless told\n"
-          "  --budget N                tokens that a thought may have; 512 unless told. Then it is closed, and the answer follows\n"
-          "  --answer-tokens N         tokens of the answer; 256 unless told\n"
-          "  --looks N                 how often an agent may look again; 8 unless told\n"
-          "  --no-look                 never\n"
-          "  --temp T                  sample at this temperature; unless told the most probable token is taken (contemplating: 1)\n"
-          "  --compute MODE            auto, f32 (the reference path), bf16 or int8\n"
-          "  --annotate FILE.png       the pictures with boxes, points and the steps\n"
+          "  --agents N                contemplating: how many, 1 to 256; 8 unless told\n", to);
+    ask_shared_help(to);
+    fputs("  --annotate FILE.png       the pictures with boxes, points and the steps\n"
           "  --html FILE.html          one page that steps through the chain\n"
           "  --heat                    with --annotate, --html or --json: where the model looked, as heat maps\n"
           "  --heat-at LAYER,HEAD      of this head; unless told 4,0 in models of the family muse that have it, else the mean of all\n"
@@ -32,7 +39,7 @@ static void help(FILE *to)
 
 static bool take_text(AskOptions *o, Cli *cli, const char *option, int *code)
 {
-    const struct { const char *name, **to; } texts[] = { { "--model", &o->model }, { "--mmproj", &o->mmproj }, { "--annotate", &o->annotate }, { "--html", &o->html } };
+    const struct { const char *name, **to; } texts[] = { { "--model", &o->model }, { "--mmproj", &o->mmproj } };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         if (strcmp(option, texts[i].name) != 0) continue;
         *texts[i].to = cli_value(cli, option, code);
@@ -44,7 +51,7 @@ static bool take_text(AskOptions *o, Cli *cli, const char *option, int *code)
 static bool take_number(AskOptions *o, Cli *cli, const char *option, int *code)
 {
     const struct { const char *name; uint32_t *to, least, most; } whole[] = {
-        { "--agents", &o->agents, 1, MUSE_AGENTS_MAX }, { "--budget", &o->budget, 1, TOKENS_MAX }, { "--answer-tokens", &o->answer_tokens, 1, TOKENS_MAX },
+        { "--budget", &o->budget, 1, TOKENS_MAX }, { "--answer-tokens", &o->answer_tokens, 1, TOKENS_MAX },
         { "--looks", &o->looks, 1, LOOKS_MAX } };
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
         if (strcmp(option, whole[i].name) != 0) continue;
@@ -62,12 +69,20 @@ static bool take_number(AskOptions *o, Cli *cli, const char *option, int *code)
     return true;
 }
 
-static int take_choice(AskOptions *o, Cli *cli, const char *option)
+bool ask_take_option(AskOptions *o, Cli *cli, const char *option, int *code)
 {
-    static const char *const modes[] = { "instant", "thinking", "contemplating", NULL };
-    if (strcmp(option, "--compute") == 0) return cli_choice(cli, option, cli_computes, &o->compute);
-    o->mode_named = true;
-    return cli_choice(cli, option, modes, &o->mode);
+    if (strcmp(option, "--no-look") == 0) return o->no_look = true;
+    if (strcmp(option, "--compute") != 0) return take_text(o, cli, option, code) || take_number(o, cli, option, code);
+    const int failed = cli_choice(cli, option, cli_computes, &o->compute);
+    if (failed) *code = failed;
+    return true;
+}
+
+static int take_agents(AskOptions *o, Cli *cli)
+{
+    int code = EXIT_OK;
+    const char *v = cli_value(cli, "--agents", &code);
+    return !v || cli_number(v, 1, MUSE_AGENTS_MAX, &o->agents) ? code : cli_usage("--agents takes a number from 1 to %d, not %s", MUSE_AGENTS_MAX, v);
 }
 
 static int take_heat_at(AskOptions *o, Cli *cli)
@@ -118,11 +133,13 @@ int ask_read_options(AskOptions *o, Cli *cli)
             o->help = true;
             return EXIT_OK;
         }
-        if (strcmp(option, "--no-look") == 0) o->no_look = true;
-        else if (strcmp(option, "--heat") == 0) o->heat = true;
+        if (strcmp(option, "--heat") == 0) o->heat = true;
         else if (strcmp(option, "--heat-at") == 0) code = take_heat_at(o, cli);
-        else if (strcmp(option, "--mode") == 0 || strcmp(option, "--compute") == 0) code = take_choice(o, cli, option);
-        else if (take_text(o, cli, option, &code) || take_number(o, cli, option, &code)) continue;
+        else if (strcmp(option, "--mode") == 0) code = cli_choice(cli, option, ask_modes, &o->mode);
+        else if (strcmp(option, "--agents") == 0) code = take_agents(o, cli);
+        else if (strcmp(option, "--annotate") == 0) o->annotate = cli_value(cli, option, &code);
+        else if (strcmp(option, "--html") == 0) o->html = cli_value(cli, option, &code);
+        else if (ask_take_option(o, cli, option, &code)) continue;
         else if (option[0] == '-') code = cli_usage("muse ask has no option %s", option);
         else if (question) code = cli_usage("ask: two questions, %s and %s: one in quotes", question, option);
         else question = option;

@@ -58,6 +58,11 @@ char *cli_find_shipped(const char *name);
 /* The model to run: told, else what MUSE_MODEL names, else the shipped muse-nano with its weights. A path to free(); NULL: said why, *exit_code is set. */
 char *cli_model_path(const char *told, int *exit_code);
 
+/* Ctrl-C sets a flag. second_ends: and the second one ends the program. */
+void cli_catch_interrupts(bool second_ends);
+int  cli_interrupted(void *user);    /* a MuseCancelFn; user: NULL */
+bool cli_take_interrupt(void);       /* true once for each */
+
 /* Bytes of the well-formed UTF-8 character at s; 0 if there is none. n is at least 1. */
 size_t utf8_bytes(const char *s, size_t n);
 
@@ -76,6 +81,7 @@ int  json_print(yajl_gen g);     /* one line to stdout, then clears; EXIT_OK or 
 
 int cmd_ask(Cli *cli);
 int cmd_bench(Cli *cli);
+int cmd_chat(Cli *cli);
 int cmd_convert(Cli *cli);
 int cmd_eval(Cli *cli);
 int cmd_inspect(Cli *cli);

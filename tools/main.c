@@ -8,6 +8,7 @@
 static const struct { const char *name; int (*run)(Cli *); const char *help; } commands[] = {
     { "ask", cmd_ask, "answer a question about pictures and sounds, and show the chain of thought" },
     { "bench", cmd_bench, "measure how fast a model runs here" },
+    { "chat", cmd_chat, "talk with a model about pictures and sounds" },
     { "convert", cmd_convert, "write a model in another container or number type" },
     { "eval", cmd_eval, "count a model's right answers to the questions of data sets" },
     { "inspect", cmd_inspect, "show what a model file is, and what running it takes" },

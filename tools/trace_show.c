@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A trace for people: lines while it grows, PNG, page and JSON files. Decides nothing about the run. Called by ask.c and chat.c. */
+/* A trace for people: lines while it grows, PNG, page and JSON files. Decides nothing about the run. Called by ask.c and talk.c. */
 #include "tools/trace_show.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A trace for people: its steps as lines while it grows, and its faces as files. Users: ask.c, chat.c. */
+/* A trace for people: its steps as lines while it grows, and its faces as files. Users: ask.c, talk.c. */
 #ifndef TOOLS_TRACE_SHOW_H
 #define TOOLS_TRACE_SHOW_H
 

@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""muse chat from outside: scripted conversations with a tiny random model, commands, interruption, a terminal. Standard library only.
+usage: test_talk.py MUSE SOURCE_ROOT"""
+import json
+import os
+import pathlib
+import pty
+import select
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+from cli_help import CANCELLED, DATA, INPUT, MEDIA, MUSE, OK, UNSUPPORTED, USAGE, main, muse
+
+TINY, GEMMA, LLAMA = DATA / "reason/muse", DATA / "golden/gemma4-a/hf", DATA / "golden/llama3/hf"
+CAT, COFFEE, VOICE = MEDIA / "cat.jpg", MEDIA / "coffee.jpg", MEDIA / "speech.flac"
+SHORT = ["--budget", 8, "--answer-tokens", 5]
+
+
+def talk(*lines, args=(), model=TINY, code=OK):
+    return muse("chat", "--model", model, *SHORT, *args, stdin="".join(line + "\n" for line in lines).encode(), code=code)
+
+
+def in_json(*lines, **kw):
+    kw["args"] = ["--json", *kw.get("args", ())]
+    return [json.loads(line) for line in talk(*lines, **kw)[0].splitlines()]
+
+
+class Conversation(unittest.TestCase):
+    def test_turns(self):
+        got = in_json(f"/image {CAT}", "What is this?", "And what else?", f"/image {COFFEE}", "Compare them.")
+        self.assertEqual([len(g["images"]) for g in got], [1, 1, 2])
+        self.assertEqual([p["name"] for p in got[2]["images"]], ["cat.jpg", "coffee.jpg"])
+        self.assertEqual([g["question"] for g in got], ["What is this?", "And what else?", "Compare them."])
+        for before, after in zip(got, got[1:]):   # one session: what was said stays
+            self.assertGreater(after["tokens"]["prompt"], before["tokens"]["prompt"] + before["tokens"]["thought"] + before["tokens"]["look"])
+        self.assertLess(got[1]["tokens"]["prompt"], in_json(f"/image {CAT}", "What is this?" * 20)[0]["tokens"]["prompt"] + 100)
+
+    def test_first_message_from_options(self):
+        got = in_json("What?", "/reset", "What?", args=["--image", CAT])
+        self.assertEqual([len(g["images"]) for g in got], [1, 0])
+
+    def test_reset_begins_anew(self):
+        got = in_json("Hello", "/reset", "Hello", "Hello")
+        self.assertEqual((got[0]["answer"], got[0]["tokens"]), (got[1]["answer"], got[1]["tokens"]))
+        self.assertGreater(got[2]["tokens"]["prompt"], got[1]["tokens"]["prompt"])
+
+    def test_modes(self):
+        got = in_json("/mode instant", "Hi", "/mode thinking", "Hi")
+        self.assertEqual([g["mode"] for g in got], ["instant", "thinking"])
+        self.assertEqual(got[0]["tokens"]["prompt"], in_json("Hi")[0]["tokens"]["prompt"] + 1)   # the thought is closed in the prompt
+        self.assertGreater(got[1]["tokens"]["thought"], 0)
+        got = in_json("Hi", "/budget 3", "Hi")
+        self.assertLessEqual(got[1]["tokens"]["thought"], 3)
+
+    def test_spoken(self):
+        got = in_json(f"/audio {VOICE}", "")
+        self.assertGreater(got[0]["tokens"]["prompt"], 40)
+        self.assertEqual(in_json(""), [])   # nothing was said
+
+    def test_look(self):
+        got, = in_json(f"/image {CAT}", "/look 1 10 20 60 70", "What?")
+        look = next(s for s in got["trace"] if s["kind"] == "look")
+        x0, y0, x1, y1 = look["box"]
+        self.assertTrue(x0 <= 10 and y0 <= 20 and x1 >= 60 and y1 >= 70)
+        _, err = talk("/look 1 10 20 60 70", "What?", code=USAGE)   # there is no picture; the question is asked all the same
+        self.assertIn("/look", err)
+        self.assertIn("tokens: prompt", err)
+
+    def test_other_formats(self):
+        for model in (GEMMA, LLAMA):
+            got = in_json("Hello", "And?", model=model)
+            self.assertGreater(got[1]["tokens"]["prompt"], got[0]["tokens"]["prompt"])
+        self.assertIn("part 0", talk(f"/image {CAT}", "What?", model=LLAMA, code=UNSUPPORTED)[1])
+
+    def test_text(self):
+        out, err = talk("Hello", "//quit is a word")
+        answers = [g["answer"] for g in in_json("Hello", "//quit is a word")]
+        self.assertEqual(out, "".join(a + "\n" for a in answers if a))
+        self.assertNotIn("> ", err.replace("<|", ""))   # no prompt for a script
+        self.assertEqual(in_json("//quit")[0]["question"], "/quit")
+        self.assertEqual(talk("Hello", args=["--quiet"])[1].count("tokens:"), 0)
+
+
+class Commands(unittest.TestCase):
+    def test_files(self):
+        with tempfile.TemporaryDirectory() as folder:
+            f = pathlib.Path(folder)
+            talk(f"/image {CAT}", "What?", *[f"/trace {f}/t.{end}" for end in ("png", "html", "json")], f"/save {f}/session", "/quit", "/nothing")
+            self.assertEqual((f / "t.png").read_bytes()[:4], b"\x89PNG")
+            self.assertIn("<html", (f / "t.html").read_text("utf-8"))
+            self.assertEqual(json.loads((f / "t.json").read_text("utf-8"))["question"], "What?")
+            muse("run", "--model", TINY, "--raw", "--restore", f / "session", "--max-tokens", 2)
+
+    def test_wrong(self):
+        for lines, code in ((["/what"], USAGE), (["/image"], USAGE), (["/quit now"], USAGE), (["/mode fast"], USAGE), (["/mode contemplating"], USAGE), (["/budget 0"], USAGE),
+                            (["/budget 99999999999"], USAGE), (["/trace a.png"], USAGE), (["Hi", "/trace a.txt"], USAGE), (["Hi", "/trace /dev/null/a.json"], INPUT), (["/save a"], USAGE),
+                            (["Hi", "/save /dev/null/a"], INPUT), (["/look 1 2 3"], USAGE), (["/look 0 0 0 9 9"], USAGE), (["/look 1 0 0 9 nan"], USAGE), (["/look 1 0 0 9 9 9"], USAGE),
+                            (["/image no-such.png"], INPUT), ([f"/image {VOICE}"], INPUT), ([f"/audio {CAT}"], INPUT)):
+            with self.subTest(lines):
+                _, err = talk(*lines, code=code)
+                self.assertIn("muse: ", err)
+                talk(*lines, "/help", code=code)   # said, and the conversation goes on
+        self.assertIn("/image FILE", talk("/help")[1])
+
+    def test_usage(self):
+        for args in (["--what"], ["--mode", "contemplating"], ["--text", "a"], ["--image", "-"], ["--ids", "1"], ["--agents", 2], ["--no-look", "--looks", 2], ["hello"], ["--budget", 0]):
+            with self.subTest(args):
+                self.assertEqual(muse("chat", "--model", TINY, *args, code=USAGE)[0], "")
+        self.assertIn("/trace", muse("chat", "--help")[0])
+        muse("chat", "--model", TINY, "--image", "no-such.png", code=INPUT)
+        muse("chat", "--model", "no-such", code=INPUT)
+
+
+class Interrupted(unittest.TestCase):
+    SLOW = ["--cpu-level", "c", "--threads", "1", "--answer-tokens", "1000000"]
+
+    def test_answer_not_program(self):
+        p = subprocess.Popen([MUSE, "chat", "--model", str(GEMMA), "--mode", "instant", *self.SLOW], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        p.stdin.write(b"Hello\n")
+        p.stdin.flush()
+        p.stdout.read(1)
+        p.send_signal(signal.SIGINT)
+        for line in p.stderr:
+            if line == b"muse: stopped\n":
+                break
+        p.stdin.write(b"/reset\n/quit\n")
+        _, err = p.communicate(timeout=60)
+        self.assertEqual(p.returncode, OK, err)
+
+    def test_between_lines_of_a_script(self):
+        p = subprocess.Popen([MUSE, "chat", "--model", str(TINY), *map(str, SHORT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        p.stdin.write(b"/help\n")
+        p.stdin.flush()
+        p.stderr.read(1)
+        p.send_signal(signal.SIGINT)   # it waits for a line, or reads the next one first
+        p.stdin.write(b"/help\n")
+        p.communicate(timeout=60)
+        self.assertIn(p.returncode, (CANCELLED, OK))
+
+    def test_terminal(self):
+        pid, fd = pty.fork()
+        if pid == 0:
+            os.execv(MUSE, [MUSE, "chat", "--model", str(TINY), *map(str, SHORT)])
+        seen = b""
+
+        def wait_for(text):
+            nonlocal seen
+            end = time.monotonic() + 60
+            while text not in seen:
+                self.assertLess(time.monotonic(), end, seen)
+                if select.select([fd], [], [], 1)[0]:
+                    seen += os.read(fd, 4096)
+            seen = seen[seen.index(text) + len(text):]
+
+        wait_for(b"> ")
+        os.write(fd, b"half a line")
+        wait_for(b"half a line")
+        os.write(fd, b"\x03")   # gone, the program stays
+        wait_for(b"> ")
+        os.write(fd, b"/what\n")
+        wait_for(b"there is no command")
+        wait_for(b"> ")
+        os.write(fd, b"/quit\n")
+        try:
+            while os.read(fd, 4096):
+                pass
+        except OSError:
+            pass   # the terminal is gone
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), OK)
+        os.close(fd)
+
+
+if __name__ == "__main__":
+    main()

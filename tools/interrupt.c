@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ctrl-C as a flag that long work polls. Users: ask.c, talk.c (run.c stops its session at once). */
+#include <signal.h>
+
+#include "tools/cli.h"
+
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+void cli_catch_interrupts(bool second_ends)
+{
+    struct sigaction a = { .sa_handler = interrupt, .sa_flags = second_ends ? (int)SA_RESETHAND : 0 };   /* no SA_RESTART: a line that is being read ends */
+    sigemptyset(&a.sa_mask);
+    sigaction(SIGINT, &a, NULL);
+}
+
+int cli_interrupted(void *user)
+{
+    (void)user;
+    return interrupted;
+}
+
+bool cli_take_interrupt(void)
+{
+    const bool was = interrupted;
+    interrupted = 0;
+    return was;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading lines: libedit on a terminal, getline otherwise. Knows no commands. Called by talk.c. */
+#include "tools/line_input.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "tools/cli.h"
+
+#if MUSE_HAVE_LIBEDIT
+#include <histedit.h>
+#include <locale.h>
+#endif
+
+enum { HISTORY_LINES = 1000 };
+
+struct LineInput {
+    const char *prompt;
+    bool        person;
+    char       *line;      /* getline's, or a copy of libedit's */
+    size_t      cap;
+#if MUSE_HAVE_LIBEDIT
+    EditLine   *edit;
+    History    *history;
+#endif
+};
+
+#if MUSE_HAVE_LIBEDIT
+static char *prompt_of(EditLine *edit)
+{
+    LineInput *in = NULL;
+    el_get(edit, EL_CLIENTDATA, &in);
+    return (char *)(size_t)in->prompt;   /* libedit reads it */
+}
+
+static void open_editor(LineInput *in)
+{
+    HistEvent event;
+    setlocale(LC_CTYPE, "");   /* characters of several bytes are one step of the cursor */
+    if (!(in->edit = el_init("muse", stdin, stderr, stderr))) return;
+    el_set(in->edit, EL_CLIENTDATA, in);
+    el_set(in->edit, EL_PROMPT, prompt_of);
+    el_set(in->edit, EL_EDITOR, "emacs");
+    if (!(in->history = history_init())) return;
+    history(in->history, &event, H_SETSIZE, HISTORY_LINES);
+    el_set(in->edit, EL_HIST, history, in->history);
+}
+
+/* bytes read, -1: nothing */
+static long edited_line(LineInput *in)
+{
+    HistEvent event;
+    int n = 0;
+    const char *line = el_gets(in->edit, &n);
+    if (!line || n <= 0) return -1;
+    if (line[0] != '\n') history(in->history, &event, H_ENTER, line);
+    free(in->line);
+    in->line = strdup(line);
+    return in->line ? n : -1;
+}
+#endif
+
+LineInput *line_input_open(const char *prompt)
+{
+    LineInput *in = calloc(1, sizeof *in);
+    if (!in) return NULL;
+    in->prompt = prompt;
+    in->person = isatty(STDIN_FILENO);
+#if MUSE_HAVE_LIBEDIT
+    if (in->person) open_editor(in);
+#endif
+    return in;
+}
+
+void line_input_close(LineInput *in)
+{
+    if (!in) return;
+#if MUSE_HAVE_LIBEDIT
+    if (in->history) history_end(in->history);
+    if (in->edit) el_end(in->edit);
+#endif
+    free(in->line);
+    free(in);
+}
+
+bool line_input_is_person(const LineInput *in) { return in->person; }
+
+static long plain_line(LineInput *in)
+{
+    if (in->person) fputs(in->prompt, stderr);
+    return getline(&in->line, &in->cap, stdin);
+}
+
+char *line_input_next(LineInput *in, bool *interrupted)
+{
+    long n;
+#if MUSE_HAVE_LIBEDIT
+    n = in->edit && in->history ? edited_line(in) : plain_line(in);
+#else
+    n = plain_line(in);
+#endif
+    *interrupted = cli_take_interrupt();
+    if (n < 0 || *interrupted) {
+        clearerr(stdin);
+        return NULL;
+    }
+    while (n > 0 && (in->line[n - 1] == '\n' || in->line[n - 1] == '\r')) in->line[--n] = 0;
+    return in->line;
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* muse chat: a conversation with a model about pictures and sounds, several turns over one session. Answers to stdout as they come, chains of
+ * thought and everything else to stderr. Works with piped lines too. Commands: talk_commands.c. */
+#include "tools/talk.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tools/line_input.h"
+#include "tools/trace_show.h"
+
+static void failed(Talk *t, int code) { t->code = code; }
+
+/* ---- the next message ---- */
+
+void talk_queue(Talk *t, PartKind kind, const char *path, uint32_t budget)
+{
+    MuseReasonPart p = { .modality = kind == PART_IMAGE ? MUSE_IMAGE : MUSE_AUDIO, .budget = budget };
+    MuseError err;
+    if (t->n_queue == TALK_QUEUE) {
+        fprintf(stderr, "muse: a message has at most %d pictures and sounds\n", TALK_QUEUE);
+        failed(t, EXIT_RESOURCE);
+        return;
+    }
+    const int rc = kind == PART_IMAGE ? cli_open_image(&p.image, t->rt, path, &err) : cli_open_audio(&p.audio, t->rt, path, &err);
+    if (rc < 0) {
+        failed(t, cli_fail(&err, path));
+        return;
+    }
+    t->queue_names[t->n_queue] = strdup(base_name(path));
+    t->queue[t->n_queue++] = p;
+}
+
+static void drop_queue(Talk *t)
+{
+    for (size_t i = 0; i < t->n_queue; i++) {
+        muse_image_close(&t->queue[i].image);
+        muse_audio_close(&t->queue[i].audio);
+        free(t->queue_names[i]);
+    }
+    t->n_queue = 0;
+}
+
+/* room for the queue's pictures among the conversation's, so that keeping them can't fail */
+static bool make_room(Talk *t)
+{
+    const size_t want = t->n_pictures + t->n_queue;
+    if (want <= t->room) return true;
+    MuseImage **pictures = realloc(t->pictures, want * 2 * sizeof *pictures);
+    if (pictures) t->pictures = pictures;
+    char **names = realloc(t->names, want * 2 * sizeof *names);
+    if (names) t->names = names;
+    if (pictures && names) t->room = want * 2;
+    return pictures && names;
+}
+
+/* the message was taken: its pictures are the conversation's */
+static void keep_pictures(Talk *t)
+{
+    for (size_t i = 0; i < t->n_queue; i++) {
+        if (!t->queue[i].image) continue;
+        t->pictures[t->n_pictures] = t->queue[i].image;
+        t->names[t->n_pictures++] = t->queue_names[i];
+        t->queue[i].image = NULL;
+        t->queue_names[i] = NULL;
+    }
+    drop_queue(t);
+}
+
+/* a trace of this turn, with the pictures of all turns under their names */
+static int open_trace(Talk *t, const char *text, MuseTrace **out, MuseError *err)
+{
+    MuseTraceParams p;
+    muse_trace_params_init(&p);
+    p.question = text;
+    p.model = base_name(t->path);
+    p.mode = ask_modes[t->o.mode];
+    if (!t->cli->quiet && !t->cli->json) p.fn = show_step;
+    int rc = muse_trace_open(out, t->rt, &p, err);
+    for (size_t i = 0; rc == 0 && i < t->n_pictures; i++) rc = muse_trace_add_image(*out, t->pictures[i], t->names[i], NULL, err);
+    for (size_t i = 0; rc == 0 && i < t->n_queue; i++)
+        if (t->queue[i].image) rc = muse_trace_add_image(*out, t->queue[i].image, t->queue_names[i], NULL, err);
+    return rc;
+}
+
+/* ---- a turn ---- */
+
+/* what is new of the answer, as it comes */
+static int show_answer(void *user, const MuseReasonEvent *event)
+{
+    Talk *t = user;
+    MuseAgentInfo info;
+    if (event->kind != MUSE_EVENT_TOKEN || t->cli->json || muse_agent_info(t->agent, &info) < 0) return 0;
+    if (info.n_answer < t->shown) t->shown = 0;   /* behind a call of a tool it begins anew */
+    fwrite(info.answer + t->shown, 1, info.n_answer - t->shown, stdout);
+    t->shown = info.n_answer;
+    return fflush(stdout) != 0;
+}
+
+static int open_agent(Talk *t, const MuseReasonPart *parts, size_t n, MuseTrace *trace, int thinking, MuseError *err)
+{
+    MuseAgentParams p;
+    MuseSessionParams session;
+    MuseSampleParams sample;
+    muse_agent_params_init(&p);
+    muse_session_params_init(&session);
+    muse_sample_params_init(&sample);
+    session.compute = t->o.compute;
+    sample.temperature = t->o.temperature;
+    sample.seed = t->cli->seed;
+    p.session = &session;
+    p.sample = &sample;
+    p.system = t->system;
+    p.thinking = thinking;
+    p.thought_tokens = t->o.budget;
+    p.answer_tokens = t->o.answer_tokens;
+    p.looks = t->o.looks;
+    p.no_look = t->o.no_look;
+    p.cancel = cli_interrupted;
+    p.event = show_answer;
+    p.event_user = t;
+    p.trace = trace;
+    return muse_agent_open(&t->agent, t->model, parts, n, &p, err);
+}
+
+static int begin_turn(Talk *t, const MuseReasonPart *parts, size_t n, MuseTrace *trace, MuseError *err)
+{
+    MuseTurnParams p;
+    muse_turn_params_init(&p);
+    p.trace = trace;
+    p.thought_tokens = t->o.budget;
+    p.thinking = t->o.mode == MUSE_MODE_INSTANT ? MUSE_THINKING_OFF : MUSE_THINKING_ON;
+    const bool first = !t->agent;
+    int rc = first ? open_agent(t, parts, n, trace, p.thinking, err) : muse_agent_ask(t->agent, parts, n, &p, err);
+    if (rc == MUSE_ERR_UNSUPPORTED && p.thinking == MUSE_THINKING_ON) {   /* a format without thoughts: it thinks aloud, or not at all */
+        MuseError second;
+        p.thinking = MUSE_THINKING_DEFAULT;
+        rc = first ? open_agent(t, parts, n, trace, p.thinking, &second) : muse_agent_ask(t->agent, parts, n, &p, &second);
+        if (rc < 0) *err = second;
+    }
+    for (size_t i = 0; rc == 0 && i < t->n_looks; i++)
+        if (muse_look(t->agent, t->looks[i].image, t->looks[i].rect, err) < 0) failed(t, cli_fail(err, "/look"));   /* the question is asked all the same */
+    t->n_looks = 0;
+    return rc;
+}
+
+static void finish_trace(Talk *t, double seconds)
+{
+    MuseAgentInfo info;
+    MuseTraceSummary s;
+    MuseError err;
+    muse_agent_info(t->agent, &info);
+    muse_trace_summary_init(&s);
+    s.answer = info.answer;
+    s.n_answer = info.n_answer;
+    if (info.n_answer) s.confidence = info.confidence < 1 ? info.confidence : 1;
+    s.prompt_tokens = info.prompt_tokens;
+    s.thought_tokens = info.thought_tokens;
+    s.look_tokens = info.view_positions;
+    s.answer_tokens = info.answer_tokens;
+    s.seconds = seconds;
+    if (muse_trace_set_summary(t->trace, &s, &err) < 0) failed(t, cli_fail(&err, NULL));
+}
+
+static void report(Talk *t, int rc, const MuseError *err)
+{
+    MuseAgentInfo info;
+    muse_agent_info(t->agent, &info);
+    if (t->shown || (!t->cli->json && info.n_answer)) putchar('\n');
+    if (t->cli->json && rc == 0) {
+        const int code = trace_print_json(t->trace);
+        if (code) failed(t, code);
+    }
+    if (rc == MUSE_ERR_CANCELLED) fputs("muse: stopped\n", stderr);
+    else if (rc < 0) failed(t, cli_fail(err, NULL));
+    else if (info.finish == MUSE_AGENT_LENGTH) fputs("muse: cut off: the tokens of the answer are spent (--answer-tokens)\n", stderr);
+    else if (info.finish == MUSE_AGENT_FULL) fputs("muse: cut off: the conversation is full; /reset begins a new one\n", stderr);
+    else if (!info.n_answer) fputs("muse: no answer\n", stderr);
+    if (!t->cli->quiet && !t->cli->json) show_summary(t->trace);
+    fflush(stdout);
+}
+
+void talk_say(Talk *t, const char *text)
+{
+    MuseReasonPart parts[TALK_QUEUE + 1];
+    MuseError err;
+    MuseTrace *trace = NULL;
+    size_t n = t->n_queue;
+    memcpy(parts, t->queue, n * sizeof *parts);
+    if (*text) parts[n++] = (MuseReasonPart){ .modality = MUSE_TEXT, .text = text };
+    if (n == 0) return;
+    int rc = MUSE_ERR_NOMEM;
+    if (make_room(t)) rc = open_trace(t, text, &trace, &err);
+    else err = (MuseError){ rc, "no memory for the pictures" };
+    if (rc == 0) rc = begin_turn(t, parts, n, trace, &err);
+    if (rc < 0) {
+        muse_trace_close(&trace);
+        drop_queue(t);
+        failed(t, cli_fail(&err, NULL));
+        return;
+    }
+    keep_pictures(t);
+    muse_trace_close(&t->trace);
+    t->trace = trace;
+    t->shown = 0;
+    const double start = cli_now();
+    rc = muse_agent_run(&t->agent, 1, &err);
+    finish_trace(t, cli_now() - start);
+    report(t, rc, &err);
+    muse_agent_stop(t->agent);   /* nothing, if it has ended */
+    cli_take_interrupt();
+}
+
+void talk_reset(Talk *t)
+{
+    muse_agent_close(&t->agent);
+    muse_trace_close(&t->trace);
+    drop_queue(t);
+    for (size_t i = 0; i < t->n_pictures; i++) {
+        muse_image_close(&t->pictures[i]);
+        free(t->names[i]);
+    }
+    t->n_pictures = t->n_looks = 0;
+}
+
+/* ---- the command ---- */
+
+static void help(FILE *to)
+{
+    fputs("usage: muse chat [OPTION ...] [PARTS]\n"
+          "Talks with a model about pictures and sounds. Lines come from standard input; answers go to stdout, chains of thought to stderr.\n"
+          "Ctrl-C stops an answer, Ctrl-D ends the program.\n\n"
+          "  --mode MODE               instant or thinking (unless told)\n"
+          "  --system STRING           the system message\n", to);
+    ask_shared_help(to);
+    fputs("  With --json: a line for each answer, as muse ask --json.\n"
+          "  Pictures and sounds among the options belong to the first message.\n\n", to);
+    talk_commands_help(to);
+    cli_common_help(to);
+}
+
+static int read_options(Talk *t)
+{
+    static const char *const modes[] = { "instant", "thinking", NULL };   /* of ask_modes the first two */
+    int code = EXIT_OK;
+    t->o = (AskOptions){ .mode = MUSE_MODE_THINKING };
+    for (const char *option; code == EXIT_OK && (option = cli_next(t->cli, &code)) != NULL;) {
+        if (strcmp(option, "--help") == 0) {
+            help(stdout);
+            t->o.help = true;
+            return EXIT_OK;
+        }
+        if (strcmp(option, "--mode") == 0) code = cli_choice(t->cli, option, modes, &t->o.mode);
+        else if (strcmp(option, "--system") == 0) t->system = cli_value(t->cli, option, &code);
+        else if (!ask_take_option(&t->o, t->cli, option, &code)) code = cli_usage("muse chat has no option %s", option);
+    }
+    for (size_t i = 0; code == EXIT_OK && i < t->cli->n_parts; i++) {
+        const Part *p = &t->cli->parts[i];
+        if (p->kind != PART_IMAGE && p->kind != PART_AUDIO) code = cli_usage("chat: text comes from standard input; only --image and --audio go before it");
+        else if (strcmp(p->value, "-") == 0) code = cli_usage("chat: standard input is where the lines come from");
+    }
+    if (code == EXIT_OK && t->o.no_look && t->o.looks) code = cli_usage("chat: --looks or --no-look, not both");
+    return code;
+}
+
+static int open_all(Talk *t)
+{
+    MuseError err;
+    MuseModelParams p;
+    int code = EXIT_OK;
+    if (!(t->path = cli_model_path(t->o.model, &code))) return code;
+    muse_model_params_init(&p);
+    p.mmproj = t->o.mmproj;
+    if (muse_runtime_open(&t->rt, &t->cli->runtime, &err) < 0) return cli_fail(&err, NULL);
+    for (size_t i = 0; i < t->cli->n_parts && t->code == EXIT_OK; i++) talk_queue(t, t->cli->parts[i].kind, t->cli->parts[i].value, t->cli->parts[i].budget);
+    if (t->code != EXIT_OK) return t->code;
+    return muse_model_open(&t->model, t->rt, t->path, &p, &err) < 0 ? cli_fail(&err, t->path) : EXIT_OK;
+}
+
+static void talk(Talk *t, LineInput *in)
+{
+    const bool person = line_input_is_person(in);
+    if (person && !t->cli->quiet) fprintf(stderr, "muse chat with %s. /help lists the commands, /quit or Ctrl-D ends.\n", base_name(t->path));
+    while (!t->quit && t->code != EXIT_CANCELLED) {
+        bool interrupted;
+        char *line = line_input_next(in, &interrupted);
+        if (!line && interrupted && person) fputc('\n', stderr);
+        else if (!line && interrupted) t->code = EXIT_CANCELLED;   /* between two lines of a script */
+        else if (!line) break;
+        else if (line[0] == '/' && line[1] != '/') talk_command(t, line + 1);
+        else talk_say(t, line[0] == '/' ? line + 1 : line);
+        if (person) t->code = t->code == EXIT_CANCELLED ? t->code : EXIT_OK;   /* a person has seen it; a script gets it as exit code */
+    }
+    if (person) fputc('\n', stderr);
+}
+
+int cmd_chat(Cli *cli)
+{
+    Talk t = { .cli = cli };
+    t.code = read_options(&t);
+    if (t.code == EXIT_OK && !t.o.help) t.code = open_all(&t);
+    if (t.code == EXIT_OK && !t.o.help) {
+        LineInput *in = line_input_open("> ");
+        cli_catch_interrupts(false);
+        if (in) talk(&t, in);
+        else t.code = EXIT_RESOURCE;
+        line_input_close(in);
+    }
+    talk_reset(&t);
+    free(t.pictures);
+    free(t.names);
+    free(t.path);
+    muse_model_close(&t.model);
+    muse_runtime_close(&t.rt);
+    return t.code;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A conversation in muse chat. Users: talk.c (what is said), talk_commands.c (lines that begin with /). */
+#ifndef TOOLS_TALK_H
+#define TOOLS_TALK_H
+
+#include "tools/ask.h"
+
+enum { TALK_QUEUE = 64, TALK_LOOKS = 4 };
+
+typedef struct Talk {
+    Cli         *cli;
+    AskOptions   o;
+    const char  *system;
+    char        *path;                        /* of the model */
+    MuseRuntime *rt;
+    MuseModel   *model;
+    MuseAgent   *agent;                       /* NULL: nothing was said yet */
+    MuseTrace   *trace;                       /* of the newest turn; NULL */
+    MuseReasonPart queue[TALK_QUEUE];         /* pictures and sounds of the next message; held */
+    char        *queue_names[TALK_QUEUE];
+    size_t       n_queue;
+    MuseImage  **pictures;                    /* of the whole conversation, held, with their names */
+    char       **names;
+    size_t       n_pictures, room;
+    MuseFocus    looks[TALK_LOOKS];           /* asked for at the next turn */
+    size_t       n_looks;
+    size_t       shown;                       /* bytes of the answer that are on stdout */
+    int          code;                        /* of the newest failure */
+    bool         quit;
+} Talk;
+
+/* talk.c; failures are said and leave their exit code in t->code */
+void talk_queue(Talk *t, PartKind kind, const char *path, uint32_t budget);   /* a picture or sound for the next message */
+void talk_say(Talk *t, const char *text);       /* and let the model answer; "" with what is queued */
+void talk_reset(Talk *t);
+
+/* talk_commands.c */
+void talk_command(Talk *t, char *line);
+void talk_commands_help(FILE *to);
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Lines of muse chat that begin with a slash: a table of commands. Called by talk.c. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/talk.h"
+#include "tools/trace_show.h"
+
+enum { TOKENS_MAX = 1 << 20 };
+
+static void wrong(Talk *t, const char *text)
+{
+    fprintf(stderr, "muse: %s\n", text);
+    t->code = EXIT_USAGE;
+}
+
+static void image(Talk *t, char *rest) { talk_queue(t, PART_IMAGE, rest, 0); }
+static void audio(Talk *t, char *rest) { talk_queue(t, PART_AUDIO, rest, 0); }
+
+static void mode(Talk *t, char *rest)
+{
+    if (strcmp(rest, "instant") == 0) t->o.mode = MUSE_MODE_INSTANT;
+    else if (strcmp(rest, "thinking") == 0) t->o.mode = MUSE_MODE_THINKING;
+    else wrong(t, "/mode instant or /mode thinking; several agents at once: muse ask --mode contemplating");
+}
+
+static void budget(Talk *t, char *rest)
+{
+    if (!cli_number(rest, 1, TOKENS_MAX, &t->o.budget)) wrong(t, "/budget takes a number of tokens from 1 to 1048576");
+}
+
+static void trace(Talk *t, char *rest)
+{
+    const TraceFile kind = trace_file_kind(rest);
+    if (!kind) wrong(t, "/trace takes a file that ends in .png, .html or .json");
+    else if (!t->trace) wrong(t, "/trace: nothing was answered yet");
+    else {
+        const int code = trace_write(t->trace, kind, rest, false, t->cli->quiet);
+        if (code) t->code = code;
+    }
+}
+
+static void look(Talk *t, char *rest)
+{
+    double v[5];
+    char *at = rest, *end;
+    int n = 0;
+    for (; n < 5; n++, at = end) {
+        v[n] = strtod(at, &end);
+        if (end == at || !isfinite(v[n])) break;
+    }
+    if (n < 5 || at[strspn(at, " ")] || v[0] != floor(v[0]) || v[0] < 1 || v[0] > 1e6) wrong(t, "/look takes a picture's number and four pixels: K X0 Y0 X1 Y1");
+    else if (t->n_looks == TALK_LOOKS) wrong(t, "/look: four wait already");
+    else t->looks[t->n_looks++] = (MuseFocus){ (uint32_t)v[0], { v[1], v[2], v[3], v[4] } };
+}
+
+static void reset(Talk *t, char *rest)
+{
+    (void)rest;
+    talk_reset(t);
+}
+
+static void save(Talk *t, char *rest)
+{
+    MuseError err;
+    if (!t->agent) wrong(t, "/save: nothing was said yet");
+    else if (muse_session_save(muse_agent_session(t->agent), rest, &err) < 0) t->code = cli_fail(&err, rest);
+    else if (!t->cli->quiet) fprintf(stderr, "muse: wrote %s\n", rest);
+}
+
+static void help(Talk *t, char *rest)
+{
+    (void)t, (void)rest;
+    talk_commands_help(stderr);
+}
+
+static void quit(Talk *t, char *rest)
+{
+    (void)rest;
+    t->quit = true;
+}
+
+static const struct { const char *name, *arguments, *help; void (*run)(Talk *t, char *rest); } commands[] = {
+    { "image", "FILE", "a picture for the next message", image },
+    { "audio", "FILE", "a sound for the next message; an empty line asks without text", audio },
+    { "mode", "M", "instant or thinking, from the next answer on", mode },
+    { "budget", "N", "tokens that a thought may have", budget },
+    { "look", "K X0 Y0 X1 Y1", "show the model this part of picture K (pixels) when it thinks next", look },
+    { "trace", "FILE", "the newest answer's chain as .png, .html or .json", trace },
+    { "save", "FILE", "the session; muse run --raw --restore FILE goes on from it", save },
+    { "reset", "", "forget the conversation", reset },
+    { "help", "", "this list", help },
+    { "quit", "", "end", quit },
+};
+
+void talk_commands_help(FILE *to)
+{
+    char left[32];
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        snprintf(left, sizeof left, "/%s %s", commands[i].name, commands[i].arguments);
+        fprintf(to, "  %-25s %s\n", left, commands[i].help);
+    }
+    fputs("  //TEXT                    a message that begins with a slash\n", to);
+}
+
+void talk_command(Talk *t, char *line)
+{
+    const size_t n = strcspn(line, " \t");
+    char *rest = line + n + strspn(line + n, " \t");
+    for (size_t k = strlen(rest); k > 0 && (rest[k - 1] == ' ' || rest[k - 1] == '\t'); k--) rest[k - 1] = 0;
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (strlen(commands[i].name) != n || memcmp(line, commands[i].name, n) != 0) continue;
+        if (!*commands[i].arguments == !*rest) commands[i].run(t, rest);
+        else {
+            fprintf(stderr, "muse: /%s %s\n", commands[i].name, *commands[i].arguments ? commands[i].arguments : "takes nothing behind it");
+            t->code = EXIT_USAGE;
+        }
+        return;
+    }
+    fprintf(stderr, "muse: there is no command /%.*s; /help lists them\n", (int)n, line);
+    t->code = EXIT_USAGE;
+}
