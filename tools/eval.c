@@ -155,8 +155,9 @@ static int open_model(Eval *e)
     MuseModelParams p;
     muse_model_params_init(&p);
     p.mmproj = e->o.mmproj;
-    if (!e->o.model) e->o.model = e->shipped = cli_find_shipped("muse-nano");
-    if (!e->o.model) return cli_usage("eval: there is no muse-nano beside this program: name a --model");
+    int code = EXIT_OK;
+    if (!(e->path = cli_model_path(e->o.model, &code))) return code;
+    e->o.model = e->path;
     if (!e->cli->quiet) {
         e->cli->runtime.log = print_some;
         e->cli->runtime.log_user = e;
@@ -220,6 +221,6 @@ int cmd_eval(Cli *cli)
     free(e.points);
     free(e.tasks);
     free(e.o.sets);
-    free(e.shipped);
+    free(e.path);
     return code;
 }

@@ -45,7 +45,7 @@ typedef struct Eval {
     MuseRuntime *rt;
     MuseModel   *model;
     MusePrefixCache *cache;     /* pictures that several questions are about are computed once */
-    char        *shipped;
+    char        *path;      /* of the model */
     EvalTally   *tasks, all;    /* tasks: in order of appearance */
     size_t       n_tasks;
     uint64_t     answer_tokens, bad, cut, unanswered, looked, needless, left_out;
