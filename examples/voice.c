@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A spoken question about a picture: the sound is a part like any other, nothing turns it into text first.
+ *   cc voice.c -o voice $(pkg-config --cflags --libs muse)
+ *   ./voice [MODEL [PICTURE [SOUND]]]      sounds: WAV, FLAC, OGG, MP3, AIFF */
+#include <muse/muse.h>
+#include <stdio.h>
+
+int main(int argc, char **argv)
+{
+    const char *folder = argc > 1 ? argv[1] : "models/muse-nano", *picture = argc > 2 ? argv[2] : "examples/media/shapes.png";
+    const char *sound = argc > 3 ? argv[3] : "examples/media/question.wav";   /* "How many squares are there?" */
+    MuseError err;
+    MuseModel *model = NULL;
+    MuseImage *image = NULL;
+    MuseAudio *audio = NULL;
+    MuseAudioInfo info;
+    MuseReasonResult result = { 0 };
+    int rc = muse_model_open(&model, NULL, folder, NULL, &err);
+    if (rc == 0) rc = muse_image_open_file(&image, NULL, picture, NULL, &err);
+    if (rc == 0) rc = muse_audio_open_file(&audio, NULL, sound, NULL, &err);
+    if (rc == 0) {
+        const MuseReasonPart parts[] = { { .modality = MUSE_IMAGE, .image = image }, { .modality = MUSE_AUDIO, .audio = audio } };
+        muse_audio_info(audio, &info);
+        rc = muse_reason(model, parts, 2, NULL, &result, &err);
+    }
+    if (rc < 0) fprintf(stderr, "%s\n", err.text);
+    else printf("heard %.2f s, %llu positions in all\nanswer: %s\n", info.seconds, (unsigned long long)result.prompt_tokens,
+                result.answer ? result.answer : "none");
+    muse_reason_result_clear(&result);
+    muse_audio_close(&audio);
+    muse_image_close(&image);
+    muse_model_close(&model);
+    return rc < 0;
+}
