@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two pictures in one question: what the model compared, thing by thing, and where.
- *   cc compare.c -o compare $(pkg-config --cflags --libs muse)
- *   ./compare [MODEL [PICTURE PICTURE [QUESTION]]] */
+ *   cc compare_pictures.c -o compare_pictures $(pkg-config --cflags --libs muse)
+ *   ./compare_pictures [MODEL [PICTURE PICTURE [QUESTION]]] */
 #include <muse/muse.h>
 #include <stdio.h>
 #include <string.h>
