@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* include/muse/muse.hpp: ownership, errors, callbacks that stop and throw, and every class against what C says. Not here: what the
+ * calls behind it do, which the C tests hold. A case ends at its first failed CHECK. */
+#include "muse/muse.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+#include <type_traits>
+
+namespace {
+
+const std::string data = std::getenv("MUSE_TEST_DATA") ? std::getenv("MUSE_TEST_DATA") : "tests/data";
+const std::string folder = data + "/reason/muse";
+
+struct Failed : std::exception {};
+struct Mine : std::exception {};   // what callbacks throw here
+
+#define CHECK(what)                                                          \
+    do {                                                                     \
+        if (!(what)) {                                                       \
+            std::printf("line %d: %s\n", __LINE__, #what);                   \
+            throw Failed();                                                  \
+        }                                                                    \
+    } while (0)
+
+template <class F> int code_of(F &&f)
+{
+    try {
+        f();
+    } catch (const muse::error &e) {
+        return *e.what() ? e.code() : 1;   // an error always has a text
+    }
+    return 0;
+}
+
+template <class F> bool throws_mine(F &&f)
+{
+    try {
+        f();
+    } catch (const Mine &) {
+        return true;
+    }
+    return false;
+}
+
+muse::Image picture(std::uint32_t width = 96, std::uint32_t height = 64)
+{
+    std::vector<std::uint8_t> rgb(std::size_t{ 3 } * width * height);
+    for (std::size_t i = 0; i < rgb.size(); i++) rgb[i] = static_cast<std::uint8_t>(i * 7);
+    return muse::Image::pixels(rgb, width, height);
+}
+
+muse::Sequence text_sequence(const muse::Model &model, const muse::Tokenizer &tok)
+{
+    MuseSequenceParams p = muse::defaults<MuseSequenceParams>();
+    p.family = model.family();
+    p.tokenizer = tok.get();
+    return muse::Sequence(p);
+}
+
+template <class T> constexpr bool owns = !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T> && std::is_nothrow_move_constructible_v<T> &&
+                                         std::is_nothrow_move_assignable_v<T>;
+static_assert(owns<muse::Model> && owns<muse::Image> && owns<muse::Audio> && owns<muse::Sequence> && owns<muse::Session> && owns<muse::Sampler>);
+static_assert(owns<muse::Tokenizer> && owns<muse::Agent> && owns<muse::Result> && owns<muse::Generation> && owns<muse::Trace> && owns<muse::Runtime>);
+
+void ownership()
+{
+    muse::Image a = picture(), none;
+    CHECK(a && !none);
+    MuseImage *const raw = a.get();
+    muse::Image b = std::move(a);
+    CHECK(!a && b.get() == raw);
+    none = std::move(b);
+    none = std::move(static_cast<muse::Image &>(none));   // to itself
+    CHECK(none.get() == raw && none.info().width == 96);
+    muse::Image second = none.share();
+    none = muse::Image();
+    CHECK(second.info().height == 64);
+    muse_image_close(std::array<MuseImage *, 1>{ second.release() }.data());
+    CHECK(!second);
+
+    muse::Session session(muse::Model{ folder });   // keeps the model alive
+    session.sequence().append_text("hi");
+    session.prefill();
+    CHECK(session.logits().size() == 405 && session.sequence().size() == 2);
+}
+
+void errors()
+{
+    CHECK(code_of([] { muse::Model("/nowhere"); }) == MUSE_ERR_IO);
+    CHECK(code_of([] { muse::Image::memory(std::vector<std::uint8_t>{ 1, 2, 3 }); }) == MUSE_ERR_FORMAT);
+    CHECK(code_of([] { muse::Image::pixels(std::vector<std::uint8_t>(11), 2, 2); }) == MUSE_ERR_ARG);
+    CHECK(code_of([] { muse::Image::pixels(std::vector<std::uint8_t>(13), 2, 2); }) == MUSE_ERR_ARG);
+    CHECK(code_of([] { muse::Image::pixels(std::vector<std::uint8_t>(12), 2, 2, 2); }) == MUSE_ERR_ARG);
+    CHECK(code_of([] { muse::Audio::pcm(std::vector<float>(3), 16000, 2); }) == MUSE_ERR_ARG);
+    CHECK(code_of([] { muse::Audio("/nowhere"); }) == MUSE_ERR_IO);
+    CHECK(code_of([] { muse::Tokenizer().info(); }) == MUSE_ERR_ARG);   // without a handle: an error, as in C
+    CHECK(code_of([] { muse::Sequence(muse::defaults<MuseSequenceParams>()).append_rows(std::vector<float>(7), 2); }) == MUSE_ERR_ARG);
+    CHECK(code_of([] { muse::Trace::from_json("{"); }) == MUSE_ERR_FORMAT);
+    try {
+        muse::Model("/nowhere");
+    } catch (const std::runtime_error &e) {
+        CHECK(std::string(e.what()).find("/nowhere") != std::string::npos);
+    }
+}
+
+void tokenizer_and_sequence()
+{
+    const muse::Model model(folder);
+    const muse::Tokenizer tok = model.tokenizer();
+    const std::vector<std::int32_t> ids = tok.encode("<think>a b", MUSE_TEXT_ADDED);
+    CHECK(ids.size() == 4 && tok.is_special(ids[0]) && tok.token(ids[1]) == "a");
+    CHECK(tok.decode(ids) == "<think>a b" && tok.find("<think>") == ids[0] && tok.find("no such token") == -1);
+    CHECK(tok.info().vocab_size == model.info().vocab && model.memory(10).positions == 10 && model.share().get() == model.get());
+
+    muse::Sequence s = text_sequence(model, tok);
+    s.append_text("ab");
+    s.append_ids(ids);
+    const std::array<std::uint8_t, 32> before = s.hash(s.size());
+    s.append_image(picture());
+    const std::size_t n = s.size();
+    s.append_audio(muse::Audio::pcm(std::vector<std::int16_t>(1600), 16000));
+    CHECK(s.span_count() == 4 && s.size() > n && s.span(2).modality == MUSE_IMAGE && s.position(0).bytes[0] == 'a');
+    muse::Sequence copy = s.copy();
+    s.truncate(6);
+    CHECK(s.size() == 6 && copy.size() > n && s.hash(6) == before && copy.hash(6) == before);
+    const muse::Picture drawn = copy.draw();
+    CHECK(drawn.rgb.size() == std::size_t{ 3 } * drawn.width * drawn.height && drawn.width > 0);
+}
+
+void pictures()
+{
+    const muse::Image image = picture();
+    const muse::Picture all = image.rgb(), cut = image.region({ 10, 20, 30, 40 }).rgb();
+    CHECK(all.width == 96 && cut.width == 20 && cut.height == 20);
+    CHECK(cut.rgb[0] == all.rgb[(20 * 96 + 10) * 3]);
+    CHECK(muse::Audio::pcm(std::vector<float>(8000), 8000, 2).info().seconds == 0.5);
+}
+
+void sessions()
+{
+    const muse::Model model(folder);
+    std::uint64_t seen = 0;
+    int mode = 0;   // 1: stop, 2: throw
+    MuseSessionParams p = muse::defaults<MuseSessionParams>();
+    p.compute = MUSE_COMPUTE_F32;
+    p.chunk = 4;
+    muse::Session s(model, p, [&](std::uint64_t done, std::uint64_t) {
+        seen = done;
+        if (mode == 2) throw Mine();
+        return mode == 0;
+    });
+    s.sequence().append_text("one two three");
+    s.prefill();
+    const std::size_t n = s.sequence().size();
+    CHECK(seen == n && s.info().computed == n);
+    const std::vector<std::int32_t> ids{ 70, 71 };
+    const std::vector<double> logprobs = s.score(ids);
+    CHECK(logprobs.size() == 2 && logprobs[0] < 0);
+
+    muse::Session fork = s.fork();
+    muse::Session::step({ &s, &fork }, ids);
+    CHECK(s.sequence().size() == n + 1 && fork.sequence().size() == n + 1);
+    CHECK(code_of([&] { muse::Session::step({ &s }, ids); }) == MUSE_ERR_ARG);
+    fork.step(72);
+    s.rewind(n);
+    CHECK(s.sequence().size() == n && fork.sequence().size() == n + 2);
+
+    fork.sequence().append_text("and then some more");
+    mode = 2;
+    CHECK(throws_mine([&] { fork.prefill(); }));   // the fork's prefill runs the same function
+    mode = 1;
+    CHECK(code_of([&] { fork.prefill(); }) == MUSE_ERR_CANCELLED);
+    mode = 0;
+    fork.prefill();
+    CHECK(!fork.logits().empty());
+    s.cancel();
+    CHECK(code_of([&] { s.step(70); }) == MUSE_ERR_CANCELLED);
+    s = std::move(fork);   // the function lives on with it
+    s.sequence().append_text("end");
+    s.prefill();
+    CHECK(seen == s.sequence().size());
+}
+
+void generating()
+{
+    const muse::Model model(folder);
+    muse::Session s(model);
+    s.sequence().append_text("one");
+    MuseGenerateParams p = muse::defaults<MuseGenerateParams>();
+    const std::int32_t none = 0;
+    p.max_tokens = 6;
+    p.stop_ids = &none;   /* and their number 0: nothing stops it */
+    std::string text;
+    const muse::Generation all = s.generate(p, [&](const MuseGenerated &t) {
+        text.append(t.text, t.n_text);
+        return true;
+    });
+    CHECK(all.text() == text && all.ids().size() == 6 && all.logprobs().size() == 6 && all.finish() == MUSE_FINISH_LENGTH);
+    int calls = 0;
+    CHECK(throws_mine([&] { s.generate(p, [&](const MuseGenerated &) -> bool { calls++; throw Mine(); }); }));
+    CHECK(calls == 1);
+    muse::Generation two = s.generate(p, [&](const MuseGenerated &) { return ++calls < 3; });
+    CHECK(two.finish() == MUSE_FINISH_CANCELLED && two.ids().size() == 2);
+    const muse::Generation moved = std::move(two);
+    CHECK(moved.ids().size() == 2 && two.ids().empty());
+}
+
+void sampling()
+{
+    MuseSampleParams p = muse::defaults<MuseSampleParams>();
+    const std::int32_t never[] = { 2 };
+    p.suppress = never;
+    p.n_suppress = 1;
+    muse::Sampler s(4, p);
+    const std::vector<float> logits{ 0, 1, 5, 2 };
+    CHECK(s.pick(logits).id == 3 && s.can_end() && !s.must_end());
+    s.observe(std::vector<std::int32_t>{ 1 });
+    s.accept(3);
+    CHECK(s.copy(9).pick(logits).id == 3);
+    s.reset();
+    CHECK(code_of([&] { s.pick(std::vector<float>(3)); }) == MUSE_ERR_ARG);
+    CHECK(code_of([&] { s.accept(4); }) == MUSE_ERR_ARG);
+}
+
+void agents()
+{
+    const muse::Model model(folder);
+    const muse::Image image = picture(128, 96);
+    int tokens = 0, mode = 0;
+    MuseAgentParams p = muse::defaults<MuseAgentParams>();
+    p.thought_tokens = 12;
+    p.answer_tokens = 6;
+    const auto witness = std::make_shared<int>();
+    muse::Agent a(model, { image, std::string("Where?") }, p, [&, witness](const MuseReasonEvent &e) {
+        tokens += e.kind == MUSE_EVENT_TOKEN;
+        if (mode == 2) throw Mine();
+        return mode == 0;
+    });
+    a.prefill();
+    muse::Agent b = a.fork(1, 7, 1.0f), c = a.fork(2, 8, 1.0f);
+    a.look(1, { 10, 10, 60, 60 });
+    muse::Agent::run({ &a, &b });
+    CHECK(a.info().finish != MUSE_AGENT_RUNNING && b.info().finish != MUSE_AGENT_RUNNING && tokens > 0);
+    CHECK(a.steps().size() == a.info().n_steps && a.steps()[0].kind == MUSE_REASON_LOOK && a.steps()[0].forced);
+    CHECK(a.ids().size() >= a.answer().size() / 8 && a.session() && !a.thought().empty());
+    mode = 2;
+    CHECK(throws_mine([&] { c.run(); }));
+    mode = 1;
+    CHECK(code_of([&] { c.run(); }) == MUSE_ERR_CANCELLED);
+    mode = 0;
+    c.run();   // goes on
+    CHECK(c.info().finish != MUSE_AGENT_RUNNING);
+    CHECK(code_of([&] { a.look(1, { 500, 500, 600, 600 }); }) != 0 && code_of([&] { muse::Agent::run({ &a, nullptr }); }) == MUSE_ERR_ARG);
+    a = muse::Agent();
+    b = muse::Agent();
+    CHECK(witness.use_count() == 2);   // the last fork still has the function
+    c = muse::Agent();
+    CHECK(witness.use_count() == 1);
+}
+
+void reasoning()
+{
+    const muse::Model model(folder);
+    const muse::Image image = picture();
+    const muse::Audio audio = muse::Audio::pcm(std::vector<float>(4000, 0.1f), 16000);
+    MuseAgentParams agent = muse::defaults<MuseAgentParams>();
+    agent.answer_tokens = 8;
+    agent.thought_tokens = 8;
+    MuseReasonParams p = muse::defaults<MuseReasonParams>();
+    p.agent = &agent;
+    p.mode = MUSE_MODE_CONTEMPLATING;
+    p.agents = 3;
+    std::size_t done = 0;
+    muse::Result r = muse::reason(model, { image, audio, "How many?" }, p, [&](const MuseReasonEvent &e) {
+        done += e.kind == MUSE_EVENT_DONE;
+        return true;
+    });
+    CHECK(done >= 3 && r.agent_count() >= 3 && r.get().n_forks == 3 && r.agent(2).info().number == 2 && r.agreement() >= 0 && r.confidence() <= 1);
+    CHECK(r.answered() == !r.candidates().empty());
+    muse::Result moved = std::move(r);
+    CHECK(moved.agent_count() >= 3 && r.agent_count() == 0 && r.answer().empty());
+    for (const int kind : { MUSE_EVENT_TOKEN, MUSE_EVENT_STAGE, MUSE_EVENT_DONE })
+        CHECK(throws_mine([&] {
+            muse::reason(model, { image, "How many?" }, p, [&](const MuseReasonEvent &e) -> bool {
+                if (e.kind == kind) throw Mine();
+                return true;
+            });
+        }));
+    CHECK(code_of([&] { muse::reason(model, { "?" }, p, [](const MuseReasonEvent &) { return false; }); }) == MUSE_ERR_CANCELLED);
+    CHECK(code_of([&] { muse::reason(model, {}); }) == MUSE_ERR_ARG);
+    const muse::Result last = muse::reason(model, { std::string_view("How many?") });   // nothing is left of the throws before
+    CHECK(last.agent_count() == 1);
+}
+
+void traces()
+{
+    const muse::Image image = picture();
+    std::string heard;
+    bool bad = false;
+    MuseTraceParams p = muse::defaults<MuseTraceParams>();
+    p.question = "Where?";
+    muse::Trace t(p, [&](int event, std::uint32_t, std::string_view text) {
+        if (bad) throw Mine();
+        if (event == MUSE_TRACE_BEGUN || event == MUSE_TRACE_TEXT) heard += text;
+    });
+    CHECK(t.add_image(image, "a.png") == 1);
+    MuseTraceStep step = muse::defaults<MuseTraceStep>();
+    step.kind = MUSE_STEP_THOUGHT;
+    const std::uint32_t first = t.begin(step);
+    t.text(first, "there ");
+    t.mark(first, { 1, 0, { 1, 2, 30, 40 } });
+    const std::vector<float> values{ 0, 1 };
+    t.heat(first, { 1, 2, 1, { 0, 0, 96, 64 }, values.data() });
+    t.end(first, 3, 0.5);
+    step.text = "then";
+    step.n_text = 4;
+    bad = true;
+    CHECK(throws_mine([&] { t.add(step); }));
+    bad = false;
+    CHECK(t.step_count() == 2 && heard == "there ");   // the change stays
+    CHECK(t.add(step) == 3 && t.step(1).n_marks == 1 && t.step(1).n_heats == 1 && t.step(1).done && heard == "there then");
+    MuseTraceSummary sum = muse::defaults<MuseTraceSummary>();
+    sum.answer = "here";
+    sum.n_answer = 4;
+    t.set_summary(sum);
+    CHECK(t.summary().n_answer == 4 && t.question() == "Where?" && t.image_count() == 1 && std::string(t.image(1).name) == "a.png");
+
+    muse::Trace back = muse::Trace::from_json(t.json());
+    CHECK(back.json() == t.json() && !back.image(1).image);
+    back.set_image(1, image);
+    CHECK(back.html() == t.html() && t.copy().json() == t.json());
+    const muse::Picture drawn = t.draw();
+    CHECK(drawn.rgb.size() == std::size_t{ 3 } * drawn.width * drawn.height);
+    CHECK(code_of([&] { t.step(4); }) == MUSE_ERR_ARG && code_of([&] { t.mark(3, { 1, 0, { -1, 0, 1, 1 } }); }) != 0);
+}
+
+void runtimes()
+{
+    MuseRuntimeParams p = muse::defaults<MuseRuntimeParams>();
+    p.threads = 1;
+    const muse::Runtime rt(p);
+    CHECK(rt.info().threads == 1);
+    const muse::Model model(folder, muse::defaults<MuseModelParams>(), rt.get());
+    CHECK(std::string(model.info().family) == "muse");
+    p.threads = 4000;
+    CHECK(code_of([&] { muse::Runtime over(p); }) == MUSE_ERR_ARG);
+}
+
+} // namespace
+
+int main()
+{
+    static const struct { const char *name; void (*run)(); } cases[] = {
+        { "ownership", ownership }, { "errors", errors }, { "tokenizer and sequence", tokenizer_and_sequence }, { "pictures", pictures },
+        { "sessions", sessions }, { "generating", generating }, { "sampling", sampling }, { "agents", agents }, { "reasoning", reasoning },
+        { "traces", traces }, { "runtimes", runtimes },
+    };
+    int passed = 0, failed = 0;
+    for (const auto &c : cases) {
+        try {
+            c.run();
+            passed++;
+        } catch (const std::exception &e) {
+            std::printf("FAILED %s: %s\n", c.name, e.what());
+            failed++;
+        }
+    }
+    std::printf("%d passed, %d failed\n", passed, failed);
+    return failed != 0;
+}
