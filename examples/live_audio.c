@@ -39,10 +39,13 @@ int main(int argc, char **argv)
     MuseImage *image = NULL;
     MuseAudio *audio = NULL;
     MuseAudioFeed *feed = NULL;
+    MuseReasonParams params;
     MuseReasonResult result = { 0 };
     MuseAudioPlan plan;
     float *frame = NULL;   /* a frame as the model takes it; here they are only counted */
     size_t n = 0, n_frames = 0;
+    muse_reason_params_init(&params);
+    params.mode = MUSE_MODE_THINKING;
     int rc = muse_model_open(&model, NULL, folder, NULL, &err);
     if (rc == 0) rc = muse_image_open_file(&image, NULL, picture, NULL, &err);
     const MuseAudioRule *rule = rc == 0 ? &muse_model_family(model)->audio : NULL;
@@ -53,7 +56,7 @@ int main(int argc, char **argv)
     if (rc == 0) rc = muse_audio_open_pcm(&audio, NULL, sound, n, MUSE_PCM_S16, RATE, 1, NULL, &err);
     if (rc == 0) {
         const MuseReasonPart parts[] = { { .modality = MUSE_IMAGE, .image = image }, { .modality = MUSE_AUDIO, .audio = audio } };
-        rc = muse_reason(model, parts, 2, NULL, &result, &err);
+        rc = muse_reason(model, parts, 2, &params, &result, &err);
     }
     if (rc < 0) fprintf(stderr, "%s\n", err.text[0] ? err.text : muse_status_text(rc));
     else printf("%.2f s were %zu frames\nanswer: %s\n", (double)n / RATE, n_frames, result.answer ? result.answer : "none");

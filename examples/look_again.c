@@ -6,6 +6,7 @@
 #include <muse/muse.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* the pixels of one look, as the model got them before resizing */
 static int save_view(const MuseImage *image, MuseRect view, const char *path, MuseError *err)
@@ -32,8 +33,10 @@ static int print_looks(const MuseAgent *agent, const MuseImage *image, const cha
     for (size_t i = 0; rc == 0 && muse_agent_step(agent, i, &step) == 0; i++) {
         if (step.kind != MUSE_REASON_LOOK || step.refused) continue;
         char path[1024];
+        const char *name = strstr(step.text, "<look>");   /* the model writes <look> name <box> and four places */
+        name = name ? name + 6 : "";
         snprintf(path, sizeof path, "%s/look-%d.png", folder, ++number);
-        printf("  looked at%s, pixels %.0f %.0f to %.0f %.0f: %s\n", step.text, step.view.x0, step.view.y0, step.view.x1, step.view.y1, path);
+        printf("  looked at%.*s, pixels %.0f %.0f to %.0f %.0f: %s\n", (int)strcspn(name, "<"), name, step.view.x0, step.view.y0, step.view.x1, step.view.y1, path);
         if (step.image == 1) rc = save_view(image, step.view, path, err);
     }
     return rc;

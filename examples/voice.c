@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A spoken question about a picture: the sound is a part like any other, nothing turns it into text first.
+/* A spoken question about a picture: the sound is a part like any other, nothing turns it into text first. muse-nano's thought
+ * begins with the words it heard.
  *   cc voice.c -o voice $(pkg-config --cflags --libs muse)
  *   ./voice [MODEL [PICTURE [SOUND]]]      sounds: WAV, FLAC, OGG, MP3, AIFF */
 #include <muse/muse.h>
@@ -14,18 +15,23 @@ int main(int argc, char **argv)
     MuseImage *image = NULL;
     MuseAudio *audio = NULL;
     MuseAudioInfo info;
+    MuseReasonParams params;
     MuseReasonResult result = { 0 };
+    MuseAgentInfo agent;
+    muse_reason_params_init(&params);
+    params.mode = MUSE_MODE_THINKING;
     int rc = muse_model_open(&model, NULL, folder, NULL, &err);
     if (rc == 0) rc = muse_image_open_file(&image, NULL, picture, NULL, &err);
     if (rc == 0) rc = muse_audio_open_file(&audio, NULL, sound, NULL, &err);
     if (rc == 0) {
         const MuseReasonPart parts[] = { { .modality = MUSE_IMAGE, .image = image }, { .modality = MUSE_AUDIO, .audio = audio } };
-        muse_audio_info(audio, &info);
-        rc = muse_reason(model, parts, 2, NULL, &result, &err);
+        rc = muse_reason(model, parts, 2, &params, &result, &err);
     }
+    if (rc == 0) rc = muse_audio_info(audio, &info);
+    if (rc == 0) rc = muse_agent_info(result.agents[0], &agent);
     if (rc < 0) fprintf(stderr, "%s\n", err.text);
-    else printf("heard %.2f s, %llu positions in all\nanswer: %s\n", info.seconds, (unsigned long long)result.prompt_tokens,
-                result.answer ? result.answer : "none");
+    else printf("%.2f s of sound and the picture: %llu positions\nthought:%s\nanswer: %s\n", info.seconds, (unsigned long long)result.prompt_tokens,
+                agent.thought, result.answer ? result.answer : "none");
     muse_reason_result_clear(&result);
     muse_audio_close(&audio);
     muse_image_close(&image);
