@@ -12,7 +12,7 @@ typedef struct Run { uint32_t lo, hi, cols; } Run;   /* rows lo .. hi - 1; colum
 
 typedef struct Block {
     MuseNet *net;
-    const MuseBatch *b;
+    const MuseTrainBatch *b;
     MuseAttendScratch *w;
     size_t lane, layer;
     uint32_t row, n;             /* first query row, rows */
@@ -133,7 +133,7 @@ static void forward_head(Block *k, uint32_t end, uint32_t head)
     }
 }
 
-typedef struct Attend { const MuseBatch *b; uint32_t layer; const MuseNetScale *scale; } Attend;
+typedef struct Attend { const MuseTrainBatch *b; uint32_t layer; const MuseNetScale *scale; } Attend;
 
 static void forward_items(MuseNet *net, const void *job, size_t worker, size_t begin, size_t end)
 {
@@ -147,13 +147,13 @@ static void forward_items(MuseNet *net, const void *job, size_t worker, size_t b
 }
 
 /* of one head of one sample, in values of a row-wise step: a score takes K multiply-adds of a product, some 16 a value */
-static size_t cost_of(const MuseBatch *b, const MuseLayerConfig *c)
+static size_t cost_of(const MuseTrainBatch *b, const MuseLayerConfig *c)
 {
     const size_t rows = b->n_samples ? b->n / b->n_samples : 0;
     return rows * rows / 2 * (2 + c->head_width / 16);
 }
 
-void muse_attend(MuseNet *net, const MuseBatch *b, uint32_t layer)
+void muse_attend(MuseNet *net, const MuseTrainBatch *b, uint32_t layer)
 {
     const Attend job = { b, layer, NULL };
     const size_t hk = (size_t)net->c->layers[layer].heads * net->c->layers[layer].head_width;
@@ -166,7 +166,7 @@ void muse_attend(MuseNet *net, const MuseBatch *b, uint32_t layer)
 /* gazes of the block's rows into extra; false: there are none */
 static bool gazes(Block *k, double scale)
 {
-    const MuseBatch *b = k->b;
+    const MuseTrainBatch *b = k->b;
     const float score_scale = k->net->c->layers[k->layer].scale;
     bool any = false;
     for (size_t i = 0; i < b->n_gazes; i++) {
@@ -235,7 +235,7 @@ static void backward_items(MuseNet *net, const void *job, size_t worker, size_t 
     }
 }
 
-void muse_attend_back(MuseNet *net, const MuseBatch *b, uint32_t layer, const MuseNetScale *scale)
+void muse_attend_back(MuseNet *net, const MuseTrainBatch *b, uint32_t layer, const MuseNetScale *scale)
 {
     const Attend job = { b, layer, scale };
     const size_t width = stride_qkv(&net->c->layers[layer]);

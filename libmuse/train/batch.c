@@ -115,7 +115,7 @@ static bool grow(const MuseAllocator *a, void *array, size_t *cap, size_t need, 
     return true;
 }
 
-static bool grow_rows(MuseBatch *b, size_t need)
+static bool grow_rows(MuseTrainBatch *b, size_t need)
 {
     size_t cap[5];
     for (int i = 0; i < 5; i++) cap[i] = b->cap;
@@ -135,7 +135,7 @@ static void count_part(Counts *n, const MuseTrainPart *p)
     n->frames += p->modality == MUSE_AUDIO ? p->n : 0;
 }
 
-static bool reserve(MuseBatch *b, const MuseBatchRules *r, const MuseTrainSample *s)
+static bool reserve(MuseTrainBatch *b, const MuseBatchRules *r, const MuseTrainSample *s)
 {
     Counts n = { 0 };
     for (size_t i = 0; i < s->n_prefix; i++) count_part(&n, &s->prefix[i]);
@@ -169,7 +169,7 @@ typedef struct Cursor {
     const MuseTrainBranch *branch;
 } Cursor;
 
-static void put_row(MuseBatch *b, int32_t id, int32_t t, int32_t y, int32_t x, MuseSeen seen)
+static void put_row(MuseTrainBatch *b, int32_t id, int32_t t, int32_t y, int32_t x, MuseSeen seen)
 {
     b->id[b->n] = id;
     b->t[b->n] = t;
@@ -186,7 +186,7 @@ static MuseSeen see(const Cursor *c, uint32_t lo, uint32_t hi)
     return (MuseSeen){ c->prefix_lo, c->prefix_hi, lo, hi };
 }
 
-static void put_text(MuseBatch *b, Cursor *c, const MuseTrainPart *p)
+static void put_text(MuseTrainBatch *b, Cursor *c, const MuseTrainPart *p)
 {
     for (size_t i = 0; i < p->n; i++) {
         const uint32_t row = (uint32_t)b->n;
@@ -198,7 +198,7 @@ static void put_text(MuseBatch *b, Cursor *c, const MuseTrainPart *p)
     }
 }
 
-static void put_image(MuseBatch *b, Cursor *c, const MuseTrainPart *p)
+static void put_image(MuseTrainBatch *b, Cursor *c, const MuseTrainPart *p)
 {
     const uint32_t first = (uint32_t)b->n, end = first + (uint32_t)p->n, unit = c->r->config->image.unit;
     const size_t values = 3 * (size_t)unit * unit;
@@ -217,7 +217,7 @@ static void put_image(MuseBatch *b, Cursor *c, const MuseTrainPart *p)
     c->t++;
 }
 
-static void put_part(MuseBatch *b, Cursor *c, const MuseTrainPart *p)
+static void put_part(MuseTrainBatch *b, Cursor *c, const MuseTrainPart *p)
 {
     if (p->modality == MUSE_TEXT) {
         put_text(b, c, p);
@@ -244,7 +244,7 @@ static uint32_t row_of(const MuseTrainSample *s, uint32_t start, uint32_t branch
     return (uint32_t)row + index;
 }
 
-static void put_labels(MuseBatch *b, const MuseTrainSample *s, uint32_t start)
+static void put_labels(MuseTrainBatch *b, const MuseTrainSample *s, uint32_t start)
 {
     for (size_t i = 0; i < s->n_labels; i++) {
         const MuseTrainLabel *l = &s->labels[i];
@@ -261,7 +261,7 @@ static void put_labels(MuseBatch *b, const MuseTrainSample *s, uint32_t start)
     }
 }
 
-int muse_batch_add(MuseBatch *b, const MuseBatchRules *rules, const MuseTrainSample *s, MuseError *err)
+int muse_batch_add(MuseTrainBatch *b, const MuseBatchRules *rules, const MuseTrainSample *s, MuseError *err)
 {
     size_t rows, end;
     int rc = check_sample(rules, s, err);
@@ -286,13 +286,13 @@ int muse_batch_add(MuseBatch *b, const MuseBatchRules *rules, const MuseTrainSam
     return 0;
 }
 
-void muse_batch_reset(MuseBatch *b) { b->n = b->n_samples = b->n_patches = b->n_frames = b->n_targets = b->n_labels = b->n_gazes = b->n_gaze_rows = 0; }
+void muse_batch_reset(MuseTrainBatch *b) { b->n = b->n_samples = b->n_patches = b->n_frames = b->n_targets = b->n_labels = b->n_gazes = b->n_gaze_rows = 0; }
 
-void muse_batch_clear(MuseBatch *b)
+void muse_batch_clear(MuseTrainBatch *b)
 {
     void *const blocks[] = { b->id, b->t, b->y, b->x, b->seen, b->sample_at, b->patches, b->patch_row, b->frames, b->frame_row, b->targets, b->labels, b->gazes, b->gaze_rows };
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) muse_free(blocks[i]);
-    *b = (MuseBatch){ .alloc = b->alloc };
+    *b = (MuseTrainBatch){ .alloc = b->alloc };
 }
 
 MuseSoftTarget muse_batch_soft(const MuseBatchRules *r, int32_t id, float *p)

@@ -37,12 +37,12 @@ typedef struct MuseBatchLabel {
 } MuseBatchLabel;
 
 typedef struct MuseBatchGaze {
-    uint32_t row, first_target, n_targets;   /* targets: indices of MuseBatch.gaze_rows */
+    uint32_t row, first_target, n_targets;   /* targets: indices of MuseTrainBatch.gaze_rows */
     float    weight;
 } MuseBatchGaze;
 
 /* Start with zeros and an allocator; fill by muse_batch_add(); muse_batch_reset() keeps the memory. */
-typedef struct MuseBatch {
+typedef struct MuseTrainBatch {
     const MuseAllocator *alloc;
     size_t n, cap;             /* rows in use; allocated */
     int32_t  *id;              /* token id; -1: a patch or frame */
@@ -64,15 +64,15 @@ typedef struct MuseBatch {
     size_t n_gazes, cap_gazes;
     uint32_t *gaze_rows;
     size_t n_gaze_rows, cap_gaze_rows;
-} MuseBatch;
+} MuseTrainBatch;
 
 /* Rows of a sample. false: overflow. */
 bool muse_sample_rows(const MuseTrainSample *s, size_t *rows);
 /* Append a sample. 0; MUSE_ERR_ARG: it contradicts the rules (said how); MUSE_ERR_UNSUPPORTED: a medium the model does not take;
  * MUSE_ERR_NOMEM. On error the batch is unchanged. */
-int  muse_batch_add(MuseBatch *b, const MuseBatchRules *rules, const MuseTrainSample *s, MuseError *err);
-void muse_batch_reset(MuseBatch *b);
-void muse_batch_clear(MuseBatch *b);
+int  muse_batch_add(MuseTrainBatch *b, const MuseBatchRules *rules, const MuseTrainSample *s, MuseError *err);
+void muse_batch_reset(MuseTrainBatch *b);
+void muse_batch_clear(MuseTrainBatch *b);
 
 /* The distribution of a target: fills p (room for 2 radius + 1) and points at it. */
 MuseSoftTarget muse_batch_soft(const MuseBatchRules *rules, int32_t id, float *p);

@@ -69,7 +69,7 @@ static void activate(MuseNet *net, const void *job, size_t worker, size_t begin,
     else s->ops->relu2(muse_act_at(net, s->a->a, begin * s->f), muse_act_at(net, s->a->u, begin * s->f), n * s->f);
 }
 
-void muse_block(MuseNet *net, const MuseBatch *b, uint32_t layer, size_t n)
+void muse_block(MuseNet *net, const MuseTrainBatch *b, uint32_t layer, size_t n)
 {
     const Step s = step_of(net, layer);
     muse_net_rows(net, n, s.d, norm1, &s);
@@ -130,7 +130,7 @@ static void turn_back(MuseNet *net, const void *job, size_t worker, size_t begin
     }
 }
 
-void muse_block_back(MuseNet *net, const MuseBatch *b, uint32_t layer, size_t n, const MuseNetScale *scale)
+void muse_block_back(MuseNet *net, const MuseTrainBatch *b, uint32_t layer, size_t n, const MuseNetScale *scale)
 {
     const Step s = step_of(net, layer);
     const MuseLinear down = { s.p->down, n, s.d, s.f }, up = { s.p->up, n, s.gated ? 2 * s.f : s.f, s.d };

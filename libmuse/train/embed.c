@@ -6,7 +6,7 @@
 #include "libmuse/train/net.h"
 
 typedef struct Media {
-    const MuseBatch *b;
+    const MuseTrainBatch *b;
     const uint32_t *rows;
     size_t n, width;       /* patches or frames; values each */
     const float *from, *bias;
@@ -16,7 +16,7 @@ typedef struct Media {
 static void text_rows(MuseNet *net, const void *job, size_t worker, size_t begin, size_t end)
 {
     (void)worker;
-    const MuseBatch *b = job;
+    const MuseTrainBatch *b = job;
     const size_t d = net->c->width;
     for (size_t r = begin; r < end; r++) {
         if (r >= b->n) memset(net->x + r * d, 0, d * sizeof *net->x);   /* rows that only round up */
@@ -63,7 +63,7 @@ static size_t patch_values(const MuseNet *net) { return 3 * (size_t)net->c->imag
 /* rows n .. up to the next multiple, so that products over whole chunks add nothing */
 static void clear_tail(const MuseNet *net, void *p, size_t n, size_t width) { memset(muse_act_at(net, p, n * width), 0, (muse_round_rows(n) - n) * width * net->act); }
 
-static void embed_patches(MuseNet *net, const MuseBatch *b)
+static void embed_patches(MuseNet *net, const MuseTrainBatch *b)
 {
     const MuseLayout *l = &net->layout;
     const size_t d = net->c->width, p = patch_values(net), n = muse_round_rows(b->n_patches), mlp = net->c->image.mlp;
@@ -80,7 +80,7 @@ static void embed_patches(MuseNet *net, const MuseBatch *b)
     muse_net_rows(net, n, net->c->width, media_rows, &m);
 }
 
-static void embed_frames(MuseNet *net, const MuseBatch *b)
+static void embed_frames(MuseNet *net, const MuseTrainBatch *b)
 {
     const MuseLayout *l = &net->layout;
     const size_t d = net->c->width, w = net->c->audio.frame, n = muse_round_rows(b->n_frames);
@@ -91,7 +91,7 @@ static void embed_frames(MuseNet *net, const MuseBatch *b)
     muse_net_rows(net, n, net->c->width, media_rows, &m);
 }
 
-void muse_embed(MuseNet *net, const MuseBatch *b, size_t n)
+void muse_embed(MuseNet *net, const MuseTrainBatch *b, size_t n)
 {
     muse_net_rows(net, n, net->c->width, text_rows, b);
     if (b->n_patches) embed_patches(net, b);
@@ -104,7 +104,7 @@ void muse_embed(MuseNet *net, const MuseBatch *b, size_t n)
 static void tables_back(MuseNet *net, const void *job, size_t worker, size_t begin, size_t end)
 {
     (void)worker;
-    const MuseBatch *b = job;
+    const MuseTrainBatch *b = job;
     const size_t d = net->c->width;
     for (size_t r = 0; r < b->n; r++) {
         const float *dx = net->dx + r * d;
@@ -161,7 +161,7 @@ static void hidden_back(MuseNet *net, const void *job, size_t worker, size_t beg
     net->ops->relu2_back(muse_act_at(net, net->dbig, begin * w), muse_act_at(net, net->dbig, begin * w), muse_act_at(net, net->patch_u, begin * w), (end - begin) * w);
 }
 
-static void patches_back(MuseNet *net, const MuseBatch *b)
+static void patches_back(MuseNet *net, const MuseTrainBatch *b)
 {
     const MuseLayout *l = &net->layout;
     const size_t d = net->c->width, p = patch_values(net), n = muse_round_rows(b->n_patches), mlp = net->c->image.mlp;
@@ -183,7 +183,7 @@ static void patches_back(MuseNet *net, const MuseBatch *b)
     muse_net_gather_partial(net, net->grad + l->image_norm, 2 * p);   /* the bias lies behind the weight */
 }
 
-void muse_embed_back(MuseNet *net, const MuseBatch *b)
+void muse_embed_back(MuseNet *net, const MuseTrainBatch *b)
 {
     muse_net_rows(net, net->c->width, b->n, tables_back, b);
     if (b->n_patches) patches_back(net, b);

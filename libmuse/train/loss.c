@@ -55,7 +55,7 @@ static void chunk_loss(MuseNet *net, const Head *h)
     }
 }
 
-void muse_loss_text(MuseNet *net, const MuseBatch *b, const MuseNetScale *scale, MuseNetTerms *terms, MuseTaskSums *tasks)
+void muse_loss_text(MuseNet *net, const MuseTrainBatch *b, const MuseNetScale *scale, MuseNetTerms *terms, MuseTaskSums *tasks)
 {
     enum { SPREAD = 2 * MUSE_SOFT_RADIUS_MAX + 1 };
     Head h = { .rows = net->h, .dh = net->dh, .stride = sizeof *b->targets, .w = net->layout.head, .classes = net->c->vocab, .cap = net->c->softcap };
@@ -84,7 +84,7 @@ void muse_loss_text(MuseNet *net, const MuseBatch *b, const MuseNetScale *scale,
     }
 }
 
-void muse_loss_labels(MuseNet *net, const MuseBatch *b, const MuseNetScale *scale, MuseNetTerms *terms)
+void muse_loss_labels(MuseNet *net, const MuseTrainBatch *b, const MuseNetScale *scale, MuseNetTerms *terms)
 {
     static const float one = 1;
     uint32_t rows[MUSE_NET_HEAD_ROWS];

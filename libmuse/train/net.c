@@ -218,7 +218,7 @@ void muse_net_gather_partial(MuseNet *net, float *to, size_t n)
 
 /* ---- a pass ---- */
 
-void muse_net_scale_add(MuseNetScale *sum, const MuseBatch *b)
+void muse_net_scale_add(MuseNetScale *sum, const MuseTrainBatch *b)
 {
     for (size_t i = 0; i < b->n_targets; i++) sum->group[b->targets[i].group] += fabs((double)b->targets[i].weight);
     for (size_t i = 0; i < b->n_labels; i++) sum->head[b->labels[i].head] += fabs((double)b->labels[i].weight);
@@ -228,7 +228,7 @@ void muse_net_scale_add(MuseNetScale *sum, const MuseBatch *b)
 static void angles(MuseNet *net, const void *job, size_t worker, size_t begin, size_t end)
 {
     (void)worker;
-    const MuseBatch *b = job;
+    const MuseTrainBatch *b = job;
     const MuseRope *rope = &net->c->layers[0].rope;
     const size_t half = net->c->layers[0].head_width / 2;
     for (size_t r = begin; r < end; r++) {
@@ -278,7 +278,7 @@ static void tap_back(MuseNet *net, const void *job, size_t worker, size_t begin,
     net->ops->norm_back(net->dx + begin * d, NULL, net->dtap + begin * d, muse_act_at(net, net->tap_unit, begin * d), net->tap_rstd + begin, NULL, end - begin, d);
 }
 
-void muse_net_pass(MuseNet *net, const MuseBatch *b, const MuseNetScale *scale, MuseNetTerms *terms, MuseTaskSums *tasks)
+void muse_net_pass(MuseNet *net, const MuseTrainBatch *b, const MuseNetScale *scale, MuseNetTerms *terms, MuseTaskSums *tasks)
 {
     const size_t n = muse_round_rows(b->n), d = net->c->width;
     const uint32_t layers = net->c->n_layers;

@@ -93,11 +93,11 @@ void muse_net_refresh(MuseNet *net);
 typedef struct MuseNetScale {
     double group[MUSE_GROUPS_MAX], head[MUSE_LABEL_HEADS_MAX], gaze;
 } MuseNetScale;
-void muse_net_scale_add(MuseNetScale *sum, const MuseBatch *b);
+void muse_net_scale_add(MuseNetScale *sum, const MuseTrainBatch *b);
 
 /* Forward and backward: gradients are added to net->grad. scale: weight of the term / sum, 0 where there is none.
  * tasks: [rules->n_tasks] or NULL. */
-void muse_net_pass(MuseNet *net, const MuseBatch *b, const MuseNetScale *scale, MuseNetTerms *terms, MuseTaskSums *tasks);
+void muse_net_pass(MuseNet *net, const MuseTrainBatch *b, const MuseNetScale *scale, MuseNetTerms *terms, MuseTaskSums *tasks);
 
 /* ---- parts of the pass ---- */
 
@@ -119,16 +119,16 @@ void muse_linear_back_x(MuseNet *net, const MuseLinear *l, const void *dy, void 
 void muse_linear_back_x_f32(MuseNet *net, const MuseLinear *l, const void *dy, float *dx);
 void muse_linear_back_w(MuseNet *net, const MuseLinear *l, const void *dy, const void *x);
 
-void muse_embed(MuseNet *net, const MuseBatch *b, size_t n);
-void muse_embed_back(MuseNet *net, const MuseBatch *b);
-void muse_block(MuseNet *net, const MuseBatch *b, uint32_t layer, size_t n);
-void muse_block_back(MuseNet *net, const MuseBatch *b, uint32_t layer, size_t n, const MuseNetScale *scale);
+void muse_embed(MuseNet *net, const MuseTrainBatch *b, size_t n);
+void muse_embed_back(MuseNet *net, const MuseTrainBatch *b);
+void muse_block(MuseNet *net, const MuseTrainBatch *b, uint32_t layer, size_t n);
+void muse_block_back(MuseNet *net, const MuseTrainBatch *b, uint32_t layer, size_t n, const MuseNetScale *scale);
 /* o from heads; and dqkv (turned) from dO in net->dmid to net->dbig */
-void muse_attend(MuseNet *net, const MuseBatch *b, uint32_t layer);
-void muse_attend_back(MuseNet *net, const MuseBatch *b, uint32_t layer, const MuseNetScale *scale);
+void muse_attend(MuseNet *net, const MuseTrainBatch *b, uint32_t layer);
+void muse_attend_back(MuseNet *net, const MuseTrainBatch *b, uint32_t layer, const MuseNetScale *scale);
 /* losses; leave d(last norm's output) in net->dh and label gradients in net->dtap */
-void muse_loss_text(MuseNet *net, const MuseBatch *b, const MuseNetScale *scale, MuseNetTerms *terms, MuseTaskSums *tasks);
-void muse_loss_labels(MuseNet *net, const MuseBatch *b, const MuseNetScale *scale, MuseNetTerms *terms);
+void muse_loss_text(MuseNet *net, const MuseTrainBatch *b, const MuseNetScale *scale, MuseNetTerms *terms, MuseTaskSums *tasks);
+void muse_loss_labels(MuseNet *net, const MuseTrainBatch *b, const MuseNetScale *scale, MuseNetTerms *terms);
 
 static inline void *muse_act_at(const MuseNet *net, const void *p, size_t i) { return (uint8_t *)(uintptr_t)p + i * net->act; }
 /* Values of a plane of heads: rows that products may read behind the last one belong to it. Without gaps between rows, which is

@@ -25,7 +25,7 @@ struct MuseTrainer {
     MuseData *data;
     MuseTrainSource source;
     MuseTrainLoader *loader;
-    MuseBatch *batches;          /* micro-batches of the step */
+    MuseTrainBatch *batches;          /* micro-batches of the step */
     size_t n_batches, cap_batches;
     MuseTaskSums last[MUSE_TASKS_MAX], step_tasks[MUSE_TASKS_MAX];
     uint64_t task_tokens[MUSE_TASKS_MAX];
@@ -268,16 +268,16 @@ int muse_trainer_open(MuseTrainer **out, MuseRuntime *rt, const char *json, size
 
 /* ---- a step ---- */
 
-static MuseBatch *next_batch(MuseTrainer *t, MuseError *err)
+static MuseTrainBatch *next_batch(MuseTrainer *t, MuseError *err)
 {
     if (t->n_batches == t->cap_batches) {
-        MuseBatch *more = muse_realloc_array(&t->rt->alloc, t->batches, t->cap_batches + 1, sizeof *more);
+        MuseTrainBatch *more = muse_realloc_array(&t->rt->alloc, t->batches, t->cap_batches + 1, sizeof *more);
         if (!more) {
             MUSE_NOMEM(err, (t->cap_batches + 1) * sizeof *more);
             return NULL;
         }
         t->batches = more;
-        more[t->cap_batches++] = (MuseBatch){ .alloc = &t->rt->alloc };
+        more[t->cap_batches++] = (MuseTrainBatch){ .alloc = &t->rt->alloc };
     }
     muse_batch_reset(&t->batches[t->n_batches]);
     return &t->batches[t->n_batches++];
@@ -288,7 +288,7 @@ static int add_sample(MuseTrainer *t, const MuseTrainSample *s, MuseError *err)
     size_t rows = 0;
     if (!muse_sample_rows(s, &rows) || rows > t->config.positions)
         return muse_fail(err, MUSE_ERR_LIMIT, "a sample of %zu positions; \"batch\" allows %u", rows, t->config.positions);
-    MuseBatch *b = t->n_batches ? &t->batches[t->n_batches - 1] : NULL;
+    MuseTrainBatch *b = t->n_batches ? &t->batches[t->n_batches - 1] : NULL;
     if (!b || b->n + rows > t->config.positions) b = next_batch(t, err);
     return b ? muse_batch_add(b, &t->rules, s, err) : MUSE_ERR_NOMEM;
 }

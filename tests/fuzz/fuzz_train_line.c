@@ -39,7 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     MuseTrainSample s;
     MuseError err = { 0 };
     if (muse_jsonl_sample(&rules, "/nowhere", (const char *)exact, size, &s, &err) == 0) {
-        MuseBatch b = { 0 };
+        MuseTrainBatch b = { 0 };
         size_t rows = 0;
         FUZZ_CHECK(muse_sample_rows(&s, &rows));
         if (muse_batch_add(&b, &batch_rules, &s, &err) == 0) {

@@ -31,7 +31,7 @@ static void ref_linear(double *y, const double *w, const double *x, size_t m, si
 static double ref_relu2(double u) { return u > 0 ? u * u : 0; }
 
 /* rows of the batch, before the first block */
-static void ref_embed(const MuseNet *net, const MuseBatch *b, const double *w, double *x)
+static void ref_embed(const MuseNet *net, const MuseTrainBatch *b, const double *w, double *x)
 {
     const MuseLayout *l = &net->layout;
     const MuseConfig *c = net->c;
@@ -65,7 +65,7 @@ static void ref_embed(const MuseNet *net, const MuseBatch *b, const double *w, d
     free(u);
 }
 
-static void ref_turn(const MuseNet *net, const MuseBatch *b, size_t row, double *head)
+static void ref_turn(const MuseNet *net, const MuseTrainBatch *b, size_t row, double *head)
 {
     const MuseRope *rope = &net->c->layers[0].rope;
     const size_t half = net->c->layers[0].head_width / 2;
@@ -79,7 +79,7 @@ static void ref_turn(const MuseNet *net, const MuseBatch *b, size_t row, double 
         }
 }
 
-static double ref_gaze(const MuseNet *net, const MuseBatch *b, const MuseNetScale *scale, uint32_t layer, uint32_t head, size_t row, const double *p)
+static double ref_gaze(const MuseNet *net, const MuseTrainBatch *b, const MuseNetScale *scale, uint32_t layer, uint32_t head, size_t row, const double *p)
 {
     double loss = 0;
     for (size_t i = 0; i < b->n_gazes && layer == net->gaze_layer && head == net->gaze_head; i++) {
@@ -91,7 +91,7 @@ static double ref_gaze(const MuseNet *net, const MuseBatch *b, const MuseNetScal
     return loss;
 }
 
-static double ref_attend(const MuseNet *net, const MuseBatch *b, const double *w, const MuseNetScale *scale, uint32_t layer, const double *h, double *x)
+static double ref_attend(const MuseNet *net, const MuseTrainBatch *b, const double *w, const MuseNetScale *scale, uint32_t layer, const double *h, double *x)
 {
     const MuseLayerConfig *c = &net->c->layers[layer];
     const MuseLayerPlaces *p = &net->layout.layers[layer];
@@ -162,7 +162,7 @@ static double ref_cross_entropy(const double *z, size_t n, const MuseSoftTarget 
     return loss;
 }
 
-static double ref_labels(const MuseNet *net, const MuseBatch *b, const double *w, const MuseNetScale *scale, const double *x)
+static double ref_labels(const MuseNet *net, const MuseTrainBatch *b, const double *w, const MuseNetScale *scale, const double *x)
 {
     const size_t d = net->c->width;
     double loss = 0, *unit = ref_new(d), *z = ref_new(net->n_classes);
@@ -180,7 +180,7 @@ static double ref_labels(const MuseNet *net, const MuseBatch *b, const double *w
     return loss;
 }
 
-static double ref_loss(const MuseNet *net, const MuseBatch *b, const double *w, const MuseNetScale *scale)
+static double ref_loss(const MuseNet *net, const MuseTrainBatch *b, const double *w, const MuseNetScale *scale)
 {
     const MuseConfig *c = net->c;
     const size_t d = c->width;

@@ -39,7 +39,7 @@ typedef struct Fixture {
     MuseConfig config;
     MuseBatchRules rules;
     MuseNet net;
-    MuseBatch batch;
+    MuseTrainBatch batch;
     MuseNetScale scale;
 } Fixture;
 

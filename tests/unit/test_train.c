@@ -530,7 +530,7 @@ static void test_line_is_a_sequence(void **state)
     MuseTrainSample s;
     if (muse_jsonl_sample(&rules, folder, line, strlen(line), &s, &err) < 0) fail_msg("%s", err.text);
     const MuseBatchRules batch_rules = { .config = &c, .n_groups = 1 };
-    MuseBatch b = { 0 };
+    MuseTrainBatch b = { 0 };
     assert_int_equal(muse_batch_add(&b, &batch_rules, &s, &err), 0);
     MuseSequence *seq;
     MuseSequenceParams sp;
