@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lines of a data set to samples. Text is encoded, pictures and sounds go through the tokenizers under the model's own rules,
- * markers are written where libmuse/sequence.c writes them. What the model is to write has weight 1, all else 0. */
+/* Lines of a data set to samples, in the positions that chat format muse (docs/chat.md) gives the same conversation. Text gathers
+ * in a run until a control token or a medium follows, because the runtime encodes it so. Pictures and sounds go through the
+ * tokenizers under the model's own rules. What the model is to write has weight 1, all else 0. */
 #include <stdio.h>
 #include <string.h>
 
@@ -32,8 +33,10 @@ typedef struct Draft {
     MuseFamily family;
     MuseError *err;
     MuseBuf parts, ids, weights, features, branches, firsts;   /* PartDraft, int32_t, float, float, MuseTrainBranch, size_t */
+    MuseBuf run, run_weights;     /* text that is not encoded yet, and a float for each of its bytes */
+    bool    run_added;            /* added tokens count in it */
     MuseImage *images[16];
-    uint32_t n_images, n_numbered;
+    uint32_t n_images, n_numbered, n_sounds;
 } Draft;
 
 typedef struct SampleBlock {     /* what a sample's handle points to */
@@ -46,52 +49,94 @@ static size_t count(const MuseBuf *b, size_t item) { return b->len / item; }
 
 static int add_bytes(Draft *d, MuseBuf *b, const void *bytes, size_t n) { return muse_buf_append(b, bytes, n) < 0 ? MUSE_NOMEM(d->err, b->len + n) : 0; }
 
-static int add_ids(Draft *d, const int32_t *ids, size_t n, float weight)
+static int add_ids(Draft *d, const int32_t *ids, const float *weights, size_t n)
 {
-    PartDraft p = { .part = { .modality = MUSE_TEXT, .n = n }, .ids_at = count(&d->ids, sizeof *ids), .weighted = weight != 0 };
+    PartDraft p = { .part = { .modality = MUSE_TEXT, .n = n }, .ids_at = count(&d->ids, sizeof *ids) };
+    for (size_t i = 0; i < n; i++) p.weighted = p.weighted || weights[i] != 0;
     int rc = add_bytes(d, &d->ids, ids, n * sizeof *ids);
-    for (size_t i = 0; i < n && rc == 0; i++) rc = add_bytes(d, &d->weights, &weight, sizeof weight);
+    if (rc == 0) rc = add_bytes(d, &d->weights, weights, n * sizeof *weights);
     return rc < 0 || n == 0 ? rc : add_bytes(d, &d->parts, &p, sizeof p);
 }
 
-static int add_text(Draft *d, const char *text, size_t n, unsigned flags, float weight)
+/* A token has the weight of its last byte. Weights that differ need a tokenizer that keeps every byte. */
+static int weigh(const Draft *d, const int32_t *ids, size_t n, float *to)
+{
+    const float *from = (const float *)(const void *)d->run_weights.data;
+    bool even = true;
+    size_t at = 0;
+    for (size_t i = 1; i < d->run.len; i++) even = even && from[i] == from[0];
+    for (size_t i = 0; i < n; i++) {
+        const char *bytes;
+        size_t n_bytes = 0;
+        to[i] = from[0];
+        if (even) continue;
+        const int rc = muse_text_token_bytes(d->rules->tokenizer, ids[i], &bytes, &n_bytes);
+        at += n_bytes;
+        if (rc < 0 || n_bytes == 0 || at > d->run.len) return muse_fail(d->err, MUSE_ERR_UNSUPPORTED, "the tokenizer changes the text, so what of it is given can't be told");
+        to[i] = from[at - 1];
+    }
+    return 0;
+}
+
+static int flush(Draft *d)
 {
     int32_t *ids = NULL;
-    size_t n_ids = 0;
-    int rc = muse_text_encode(d->rules->tokenizer, text, n, flags, &ids, &n_ids, d->err);
-    if (rc == 0) rc = add_ids(d, ids, n_ids, weight);
+    float *weights = NULL;
+    size_t n = 0;
+    if (d->run.len == 0) return 0;
+    int rc = muse_text_encode(d->rules->tokenizer, (const char *)d->run.data, d->run.len, d->run_added ? MUSE_TEXT_ADDED : 0, &ids, &n, d->err);
+    if (rc == 0 && n && !(weights = muse_alloc_array(&d->rules->rt->alloc, n, sizeof *weights))) rc = MUSE_NOMEM(d->err, n * sizeof *weights);
+    if (rc == 0) rc = weigh(d, ids, n, weights);
+    if (rc == 0) rc = add_ids(d, ids, weights, n);
     muse_free(ids);
+    muse_free(weights);
+    d->run.len = d->run_weights.len = 0;
     return rc;
 }
 
-static int add_marker(Draft *d, const MuseMarker *m, uint32_t number, float weight)
+static int say(Draft *d, const char *text, size_t n, bool added, float weight)
+{
+    int rc = d->run.len && d->run_added != added ? flush(d) : 0;
+    if (rc == 0) rc = add_bytes(d, &d->run, text, n);
+    for (size_t i = 0; i < n && rc == 0; i++) rc = add_bytes(d, &d->run_weights, &weight, sizeof weight);
+    d->run_added = added;
+    return rc;
+}
+
+static int control(Draft *d, const char *text, float weight)
+{
+    const int32_t id = muse_text_find(d->rules->tokenizer, text, strlen(text));
+    int rc = flush(d);
+    if (rc == 0 && id < 0) rc = muse_fail(d->err, MUSE_ERR_NOT_FOUND, "the tokenizer has no token %s", text);
+    return rc < 0 ? rc : add_ids(d, &id, &weight, 1);
+}
+
+static int add_marker(Draft *d, const MuseMarker *m, uint32_t number)
 {
     char text[64];
-    if (!m->text) return 0;
+    if (!m->text) return flush(d);
     snprintf(text, sizeof text, m->text, number);
-    const int32_t id = muse_text_find(d->rules->tokenizer, text, strlen(text));
-    if (id < 0) return muse_fail(d->err, MUSE_ERR_NOT_FOUND, "the tokenizer has no token %s", text);
-    return add_ids(d, &id, 1, weight);
+    return control(d, text, 0);
 }
 
 /* ---- media ---- */
 
-static int add_picture(Draft *d, const MuseImage *image, uint32_t budget, bool alone)
+static int add_picture(Draft *d, const MuseImage *image, uint32_t budget)
 {
     MusePatches *patches = NULL;
     const size_t values = 3 * (size_t)d->rules->model->image.unit * d->rules->model->image.unit;
     int rc = muse_image_patches(&patches, image, &d->family.image, budget, NULL, NULL, d->err);
-    if (rc == 0) rc = add_marker(d, &d->family.image_begin, ++d->n_numbered, 0);
+    if (rc == 0) rc = add_marker(d, &d->family.image_begin, ++d->n_numbered);
     if (rc == 0) {
         const MuseImagePlan *plan = muse_patches_plan(patches);
-        const PartDraft p = { .part = { .modality = MUSE_IMAGE, .grid_width = plan->grid_width, .grid_height = plan->grid_height, .alone = alone, .n = plan->n_patches },
+        const PartDraft p = { .part = { .modality = MUSE_IMAGE, .grid_width = plan->grid_width, .grid_height = plan->grid_height, .n = plan->n_patches },
                               .features_at = count(&d->features, sizeof(float)) };
         const size_t bytes = plan->n_patches * values * sizeof(float);
         if (muse_buf_reserve(&d->features, bytes) < 0) rc = MUSE_NOMEM(d->err, bytes);
         if (rc == 0) rc = muse_patches_read(patches, 0, plan->n_patches, (float *)(void *)(d->features.data + d->features.len));
         if (rc == 0) d->features.len += bytes;
         if (rc == 0) rc = add_bytes(d, &d->parts, &p, sizeof p);
-        if (rc == 0) rc = add_marker(d, &d->family.image_end, 0, 0);
+        if (rc == 0) rc = add_marker(d, &d->family.image_end, d->n_numbered);
     }
     muse_patches_close(&patches);
     return rc;
@@ -119,7 +164,7 @@ static int add_image_file(Draft *d, const MuseJsonValue *v, uint32_t budget)
     muse_free(path);
     if (rc < 0) return rc;
     d->images[d->n_images++] = image;
-    return add_picture(d, image, budget, false);
+    return add_picture(d, image, budget);
 }
 
 static int add_audio_file(Draft *d, const MuseJsonValue *v)
@@ -131,35 +176,40 @@ static int add_audio_file(Draft *d, const MuseJsonValue *v)
     int rc = muse_audio_open_file(&audio, d->rules->rt, path, NULL, d->err);
     muse_free(path);
     if (rc == 0) rc = muse_audio_frames(&frames, audio, &d->family.audio, NULL, NULL, d->err);
-    if (rc == 0) rc = add_marker(d, &d->family.audio_begin, 0, 0);
+    if (rc == 0) rc = add_marker(d, &d->family.audio_begin, ++d->n_sounds);
     if (rc == 0) {
         const MuseAudioPlan *plan = muse_frames_plan(frames);
         const PartDraft p = { .part = { .modality = MUSE_AUDIO, .n = (size_t)plan->n_frames }, .features_at = count(&d->features, sizeof(float)) };
         rc = add_bytes(d, &d->features, muse_frames_data(frames), p.part.n * plan->frame_width * sizeof(float));
         if (rc == 0) rc = add_bytes(d, &d->parts, &p, sizeof p);
-        if (rc == 0) rc = add_marker(d, &d->family.audio_end, 0, 0);
+        if (rc == 0) rc = add_marker(d, &d->family.audio_end, d->n_sounds);
     }
     muse_frames_close(&frames);
     muse_audio_close(&audio);
     return rc;
 }
 
-/* {"image": 1, "box": [x0, y0, x1, y1]}: the rectangle of picture 1, in its own pixels */
-static int add_region(Draft *d, const MuseJsonValue *v, uint32_t budget, bool alone)
+/* A rectangle of a picture, in its own pixels, at the budget that looks have: nothing is scaled down. */
+static int add_cut(Draft *d, int64_t number, const MuseJsonValue *box, uint32_t budget)
 {
-    int64_t image = 0;
-    double box[4] = { 0 };
-    const MuseJsonValue *b = muse_json_get(v, "box");
-    bool good = muse_json_is(v, MUSE_JSON_OBJECT) && muse_json_read_i64(muse_json_get(v, "image"), 1, &image) && image >= 1 && image <= d->n_images
-        && muse_json_is(b, MUSE_JSON_ARRAY) && b->len == 4;
-    const MuseJsonValue *e = good ? b->u.first : NULL;
-    for (int i = 0; i < 4 && good; i++, e = e->next) good = e->type != MUSE_JSON_NULL && muse_json_read_f64(e, 0, &box[i]);
-    if (!good) return muse_fail(d->err, MUSE_ERR_FORMAT, "\"region\" is not {\"image\": a picture before it, \"box\": [x0, y0, x1, y1]}");
+    double at[4] = { 0 };
+    bool good = number >= 1 && number <= d->n_images && muse_json_is(box, MUSE_JSON_ARRAY) && box->len == 4;
+    const MuseJsonValue *e = good ? box->u.first : NULL;
+    for (int i = 0; i < 4 && good; i++, e = e->next) good = e->type != MUSE_JSON_NULL && muse_json_read_f64(e, 0, &at[i]);
+    if (!good) return muse_fail(d->err, MUSE_ERR_FORMAT, "a region or view is not of a picture before it, with \"box\": [x0, y0, x1, y1]");
     MuseImage *region = NULL;
-    int rc = muse_image_region(&region, d->images[image - 1], (MuseRect){ box[0], box[1], box[2], box[3] }, d->err);
-    if (rc == 0) rc = add_picture(d, region, budget, alone);
+    int rc = muse_image_region(&region, d->images[number - 1], (MuseRect){ at[0], at[1], at[2], at[3] }, d->err);
+    if (rc == 0) rc = add_picture(d, region, budget ? budget : MUSE_BUDGET_AUTO);
     muse_image_close(&region);
     return rc;
+}
+
+/* {"image": 1, "box": [x0, y0, x1, y1]} */
+static int add_region(Draft *d, const MuseJsonValue *v, uint32_t budget)
+{
+    int64_t image = 0;
+    if (!muse_json_is(v, MUSE_JSON_OBJECT) || !muse_json_read_i64(muse_json_get(v, "image"), 1, &image)) image = 0;
+    return add_cut(d, image, image ? muse_json_get(v, "box") : NULL, budget);
 }
 
 /* ---- parts and branches ---- */
@@ -171,13 +221,14 @@ static int add_part(Draft *d, const MuseJsonValue *v, bool written)
     const MuseJsonValue *region = muse_json_get(v, "region");
     const int kinds = (text != NULL) + (given != NULL) + (image != NULL) + (audio != NULL) + (region != NULL);
     if (!muse_json_is(v, MUSE_JSON_OBJECT) || kinds != 1) return muse_fail(d->err, MUSE_ERR_FORMAT, "a part is not an object with one of text, given, image, audio, region");
+    if (muse_json_get(v, "learn")) return muse_fail(d->err, MUSE_ERR_UNSUPPORTED, "a part to \"learn\": dense questions of worlds are trained through \"worlds\" only");
     if (!muse_json_read_i64(muse_json_get(v, "budget"), 0, &budget) || budget < 0 || budget > UINT32_MAX) return muse_fail(d->err, MUSE_ERR_FORMAT, "\"budget\" is not a number of patches");
     if (image) return add_image_file(d, image, (uint32_t)budget);
     if (audio) return add_audio_file(d, audio);
-    if (region) return add_region(d, region, (uint32_t)budget, written);
+    if (region) return add_region(d, region, (uint32_t)budget);
     const MuseJsonValue *t = text ? text : given;
     if (t->type != MUSE_JSON_STRING) return muse_fail(d->err, MUSE_ERR_FORMAT, "\"text\" is not a text");
-    return add_text(d, t->u.string, t->len, written ? MUSE_TEXT_ADDED : 0, written && text ? 1 : 0);
+    return say(d, t->u.string, t->len, written, written && text ? 1 : 0);
 }
 
 static int add_parts(Draft *d, const MuseJsonValue *list, bool written)
@@ -188,21 +239,53 @@ static int add_parts(Draft *d, const MuseJsonValue *list, bool written)
     return rc;
 }
 
-/* [<think> thought </think>] answer <end> */
+/* "given": [[first, end], ...]: bytes of the thought that are not learned; now in the run, which has no other text yet */
+static int take_given(Draft *d, const MuseJsonValue *given, size_t from, size_t to)
+{
+    if (given && given->type != MUSE_JSON_ARRAY) return muse_fail(d->err, MUSE_ERR_FORMAT, "\"given\" is not a list");
+    for (const MuseJsonValue *v = given ? given->u.first : NULL; v; v = v->next) {
+        int64_t range[2] = { -1, -1 };
+        const bool pair = muse_json_is(v, MUSE_JSON_ARRAY) && v->len == 2 && muse_json_read_i64(v->u.first, -1, &range[0]) && muse_json_read_i64(v->u.first->next, -1, &range[1]);
+        if (!pair || range[0] < 0 || range[1] < range[0]) return muse_fail(d->err, MUSE_ERR_FORMAT, "\"given\" is not a list of [first byte, end]");
+        float *w = (float *)(void *)d->run_weights.data;
+        for (size_t i = from; i < to; i++)
+            if (i >= (size_t)range[0] && i < (size_t)range[1]) w[i - from] = 0;
+    }
+    return 0;
+}
+
+/* A thought as text: "given" parts of it are not learned, "views" [{at, image (from 0), box}] are shown at their byte. */
+static int add_thought_text(Draft *d, const MuseJsonValue *thought, const MuseJsonValue *given, const MuseJsonValue *views)
+{
+    size_t at = 0;
+    int rc = 0;
+    if (views && views->type != MUSE_JSON_ARRAY) return muse_fail(d->err, MUSE_ERR_FORMAT, "\"views\" is not a list");
+    for (const MuseJsonValue *v = views ? views->u.first : NULL; rc == 0; v = v->next) {
+        int64_t to = (int64_t)thought->len, image = -1;
+        if (v && (!muse_json_is(v, MUSE_JSON_OBJECT) || !muse_json_read_i64(muse_json_get(v, "at"), -1, &to) || !muse_json_read_i64(muse_json_get(v, "image"), -1, &image) ||
+                  to < (int64_t)at || to > (int64_t)thought->len))
+            return muse_fail(d->err, MUSE_ERR_FORMAT, "\"views\" is not a list of {\"at\": byte of the thought, ascending, \"image\", \"box\"}");
+        rc = say(d, thought->u.string + at, (size_t)to - at, true, 1);
+        if (rc == 0) rc = take_given(d, given, at, (size_t)to);
+        if (rc == 0 && v) rc = add_cut(d, image < d->n_images ? image + 1 : 0, muse_json_get(v, "box"), 0);
+        at = (size_t)to;
+        if (!v) break;
+    }
+    return rc;
+}
+
+/* <think> [thought] </think> answer <eos>: as chat format muse ends a prompt and goes on */
 static int add_written(Draft *d, const MuseJsonValue *v)
 {
-    static const MuseMarker think = { "<think>", -1 }, done = { "</think>", -1 };
-    const MuseJsonValue *thought = muse_json_get(v, "thought"), *answer = muse_json_get(v, "answer");
-    int rc = 0;
+    const MuseJsonValue *thought = muse_json_get(v, "thought"), *answer = muse_json_get(v, "answer"), *given = muse_json_get(v, "given"), *views = muse_json_get(v, "views");
     if (!muse_json_is(answer, MUSE_JSON_STRING)) return muse_fail(d->err, MUSE_ERR_FORMAT, "\"answer\" is missing, or no text");
-    if (thought && thought->type != MUSE_JSON_NULL) {
-        rc = add_marker(d, &think, 0, 1);
-        if (rc == 0 && thought->type == MUSE_JSON_STRING) rc = add_text(d, thought->u.string, thought->len, MUSE_TEXT_ADDED, 1);
-        else if (rc == 0) rc = add_parts(d, thought, true);
-        if (rc == 0) rc = add_marker(d, &done, 0, 1);
-    }
-    if (rc == 0) rc = add_text(d, answer->u.string, answer->len, 0, 1);
-    return rc < 0 || d->rules->model->eos.n == 0 ? rc : add_ids(d, d->rules->model->eos.ids, 1, 1);
+    const bool thinks = thought && thought->type != MUSE_JSON_NULL, text = thinks && thought->type == MUSE_JSON_STRING;
+    if (!text && (given || views)) return muse_fail(d->err, MUSE_ERR_FORMAT, "\"given\" and \"views\" belong to a thought that is a text");
+    int rc = control(d, "<think>", 0);
+    if (rc == 0 && thinks) rc = text ? add_thought_text(d, thought, given, views) : add_parts(d, thought, true);
+    if (rc == 0) rc = control(d, "</think>", thinks ? 1 : 0);
+    if (rc == 0) rc = say(d, answer->u.string, answer->len, false, 1);
+    return rc < 0 ? rc : control(d, "<eos>", 1);
 }
 
 static int task_of(const Draft *d, const MuseJsonValue *v, uint32_t *task)
@@ -215,32 +298,54 @@ static int task_of(const Draft *d, const MuseJsonValue *v, uint32_t *task)
     return *task == UINT32_MAX ? muse_fail(d->err, MUSE_ERR_FORMAT, "its task is not among the document's \"tasks\"") : 0;
 }
 
-static int add_branch(Draft *d, const MuseJsonValue *v, const MuseJsonValue *question)
+/* tail: text of the prefix behind its last medium. It is encoded with what follows, so it stands in each branch. */
+static int add_branch(Draft *d, const MuseJsonValue *v, const MuseJsonValue *turns, const MuseJsonValue *question, const MuseBuf *tail)
 {
     MuseTrainBranch b = { .task = UINT32_MAX };
     int64_t group = 0;
     const size_t first = count(&d->parts, sizeof(PartDraft));
+    const uint32_t numbered = d->n_numbered, sounds = d->n_sounds, images = d->n_images;
     int rc = task_of(d, v, &b.task);
     if (rc == 0 && (!muse_json_read_i64(muse_json_get(v, "group"), 0, &group) || group < 0 || group >= MUSE_GROUPS_MAX)) rc = muse_fail(d->err, MUSE_ERR_FORMAT, "\"group\" is not a group's number");
-    const uint32_t numbered = d->n_numbered;
+    if (rc == 0) rc = say(d, (const char *)tail->data, tail->len, false, 0);
+    for (const MuseJsonValue *t = turns ? turns->u.first : NULL; t && rc == 0; t = t->next) {
+        rc = muse_json_is(t, MUSE_JSON_OBJECT) ? add_parts(d, muse_json_get(t, "parts"), false) : muse_fail(d->err, MUSE_ERR_FORMAT, "a turn is not an object");
+        if (rc == 0) rc = add_written(d, t);
+    }
     if (rc == 0 && question) rc = add_parts(d, question, false);
     if (rc == 0) rc = add_written(d, v);
-    d->n_numbered = numbered;   /* branches do not see each other's pictures */
+    d->n_numbered = numbered, d->n_sounds = sounds;   /* branches do not see each other's media */
+    while (d->n_images > images) muse_image_close(&d->images[--d->n_images]);
     b.group = (uint32_t)group;
     b.n_parts = count(&d->parts, sizeof(PartDraft)) - first;
     if (rc == 0) rc = add_bytes(d, &d->firsts, &first, sizeof first);
     return rc < 0 ? rc : add_bytes(d, &d->branches, &b, sizeof b);
 }
 
+static int add_system(Draft *d, const MuseJsonValue *system)
+{
+    if (!system) return 0;
+    if (system->type != MUSE_JSON_STRING) return muse_fail(d->err, MUSE_ERR_FORMAT, "\"system\" is no text");
+    const int rc = say(d, system->u.string, system->len, false, 0);
+    return rc < 0 ? rc : control(d, "<eos>", 0);
+}
+
 static int add_line(Draft *d, const MuseJsonValue *root, size_t *n_prefix)
 {
     if (!muse_json_is(root, MUSE_JSON_OBJECT)) return muse_fail(d->err, MUSE_ERR_FORMAT, "not a JSON object");
-    int rc = add_parts(d, muse_json_get(root, "parts"), false);
+    const MuseJsonValue *branches = muse_json_get(root, "branches"), *turns = muse_json_get(root, "turns"), *parts = muse_json_get(root, "parts");
+    if (turns && (turns->type != MUSE_JSON_ARRAY || turns->len == 0 || branches)) return muse_fail(d->err, MUSE_ERR_FORMAT, "\"turns\" is not a list with an element, or stands beside \"branches\"");
+    if (branches && (branches->type != MUSE_JSON_ARRAY || branches->len == 0)) return muse_fail(d->err, MUSE_ERR_FORMAT, "\"branches\" is not a list with an element");
+    int rc = control(d, "<bos>", 0);
+    if (rc == 0) rc = add_system(d, muse_json_get(root, "system"));
+    if (rc == 0 && !turns) rc = add_parts(d, parts, false);
     *n_prefix = count(&d->parts, sizeof(PartDraft));
-    const MuseJsonValue *branches = muse_json_get(root, "branches");
-    if (rc < 0 || !branches) return rc < 0 ? rc : add_branch(d, root, NULL);
-    if (branches->type != MUSE_JSON_ARRAY || branches->len == 0) return muse_fail(d->err, MUSE_ERR_FORMAT, "\"branches\" is not a list with an element");
-    for (const MuseJsonValue *v = branches->u.first; v && rc == 0; v = v->next) rc = add_branch(d, v, muse_json_get(v, "parts"));
+    MuseBuf tail = d->run;   /* all of it given */
+    d->run = (MuseBuf){ .alloc = tail.alloc };
+    d->run_weights.len = 0;
+    if (rc == 0 && !branches) rc = add_branch(d, root, turns, turns ? parts : NULL, &tail);
+    for (const MuseJsonValue *v = branches ? branches->u.first : NULL; v && rc == 0; v = v->next) rc = add_branch(d, v, NULL, muse_json_get(v, "parts"), &tail);
+    muse_buf_clear(&tail);
     return rc;
 }
 
@@ -278,7 +383,7 @@ int muse_jsonl_sample(const MuseJsonlRules *rules, const char *folder, const cha
 {
     const MuseAllocator *a = &rules->rt->alloc;
     Draft d = { .rules = rules, .folder = folder, .err = err };
-    MuseBuf *const buffers[] = { &d.parts, &d.ids, &d.weights, &d.features, &d.branches, &d.firsts };
+    MuseBuf *const buffers[] = { &d.parts, &d.ids, &d.weights, &d.features, &d.branches, &d.firsts, &d.run, &d.run_weights };
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) buffers[i]->alloc = a;
     MuseJson doc = { 0 };
     size_t n_prefix = 0;

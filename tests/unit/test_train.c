@@ -516,59 +516,6 @@ static MuseTextTokenizer *nano_tokenizer(void)
     return tok;
 }
 
-/* the rows of a line stand where a MuseSequence of the same parts puts them */
-static void test_line_is_a_sequence(void **state)
-{
-    (void)state;
-    write_picture("a.png");
-    MuseRuntime *rt = runtime(1);
-    MuseConfig c;
-    assert_int_equal(muse_config_from_json(&c, NULL, NULL, NANO, strlen(NANO), &err), 0);
-    MuseTextTokenizer *tok = nano_tokenizer();
-    const MuseJsonlRules rules = { .rt = rt, .model = &c, .tokenizer = tok };
-    static const char line[] = "{\"parts\":[{\"text\":\"see: \"},{\"image\":\"a.png\"},{\"text\":\"How many?\"}],\"thought\":\"1 2\",\"answer\":\"2\"}";
-    MuseTrainSample s;
-    if (muse_jsonl_sample(&rules, folder, line, strlen(line), &s, &err) < 0) fail_msg("%s", err.text);
-    const MuseBatchRules batch_rules = { .config = &c, .n_groups = 1 };
-    MuseTrainBatch b = { 0 };
-    assert_int_equal(muse_batch_add(&b, &batch_rules, &s, &err), 0);
-    MuseSequence *seq;
-    MuseSequenceParams sp;
-    MuseImage *image;
-    muse_sequence_params_init(&sp);
-    sp.tokenizer = tok;
-    assert_int_equal(muse_sequence_open(&seq, rt, &sp, &err), 0);
-    assert_int_equal(muse_image_open_file(&image, rt, in_folder("a.png"), NULL, &err), 0);
-    assert_int_equal(muse_sequence_append_text(seq, "see: ", 5, 0, &err), 0);
-    assert_int_equal(muse_sequence_append_image(seq, image, NULL, &err), 0);
-    assert_int_equal(muse_sequence_append_text(seq, "How many?", 9, 0, &err), 0);
-    assert_int_equal(muse_sequence_append_text(seq, "<think>1 2</think>2", 19, MUSE_TEXT_ADDED, &err), 0);
-    const size_t n = muse_sequence_length(seq);
-    assert_int_equal(b.n, n + 1);                    /* the end token */
-    assert_int_equal(b.id[n], 2);
-    int32_t *written;
-    size_t n_written;
-    assert_int_equal(muse_text_encode(tok, "<think>1 2</think>2", 19, MUSE_TEXT_ADDED, &written, &n_written, &err), 0);
-    muse_free(written);
-    assert_int_equal(b.n_targets, n_written + 1);
-    assert_int_equal(b.targets[0].row, n - n_written - 1);
-    for (size_t i = 0; i < n; i++) {
-        MusePosition p;
-        muse_sequence_position(seq, i, &p);
-        if (p.t != b.t[i] || p.y != b.y[i] || p.x != b.x[i] || p.id != b.id[i])
-            fail_msg("position %zu: t %d y %d x %d id %d, the sequence has %d %d %d %d", i, b.t[i], b.y[i], b.x[i], b.id[i], p.t, p.y, p.x, p.id);
-        const bool patch = p.modality == MUSE_IMAGE;
-        if (patch) assert_true(b.seen[i].lo0 == 0 && b.seen[i].hi0 == b.patch_row[b.n_patches - 1] + 1);
-    }
-    muse_sequence_close(&seq);
-    muse_image_close(&image);
-    muse_batch_clear(&b);
-    muse_jsonl_release(&s);
-    muse_text_close(&tok);
-    muse_config_clear(&c);
-    muse_runtime_close(&rt);
-}
-
 static void test_bad_lines(void **state)
 {
     (void)state;
@@ -673,7 +620,7 @@ int main(void)
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter, leave)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_curve), IN_FOLDER(test_resume), IN_FOLDER(test_opens_as_model), IN_FOLDER(test_added_heads), cmocka_unit_test(test_bad_documents), cmocka_unit_test(test_bad_samples),
-        cmocka_unit_test(test_limits), IN_FOLDER(test_not_finite), IN_FOLDER(test_no_memory), IN_FOLDER(test_line_is_a_sequence), IN_FOLDER(test_bad_lines), IN_FOLDER(test_jsonl_run),
+        cmocka_unit_test(test_limits), IN_FOLDER(test_not_finite), IN_FOLDER(test_no_memory), IN_FOLDER(test_bad_lines), IN_FOLDER(test_jsonl_run),
         cmocka_unit_test(test_shuffle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
