@@ -14,6 +14,7 @@
 #ifndef MUSE_TRAIN_H
 #define MUSE_TRAIN_H
 
+#include "muse/model.h"
 #include "muse/runtime.h"
 #include "muse/sequence.h"
 
@@ -145,6 +146,14 @@ MUSE_API int muse_trainer_step(MuseTrainer *trainer, MuseTrainReport *out, MuseE
 
 /** Write a checkpoint now. @return 0; MUSE_ERR_STATE: the run has no "out"; MUSE_ERR_IO; MUSE_ERR_NOMEM. */
 MUSE_API int muse_trainer_save(MuseTrainer *trainer, MuseError *err);
+
+/**
+ * The model as it is now, without files: bit for bit what muse_model_open() reads from a checkpoint of this moment. The weights are
+ * copied; later steps do not change it. Sessions and agents run on it as on any model.
+ * @param out Receives it, or NULL; release with muse_model_close(). It may outlive the trainer.
+ * @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM.
+ */
+MUSE_API int muse_trainer_model(const MuseTrainer *trainer, MuseModel **out, MuseError *err);
 
 /** Where a run stands. */
 typedef struct MuseTrainerInfo {

@@ -49,6 +49,14 @@ static int add_mmproj(MuseModel *m, const char *path, MuseError *err)
     return rc;
 }
 
+static int bind(MuseModel *m, MuseError *err)
+{
+    const int rc = muse_weights_bind(&m->weights, &m->config, &m->rt->alloc, &m->rt->log, &m->files[0], m->n_files > 1 ? &m->files[1] : NULL, err);
+    if (rc < 0) return muse_fail_prefix(err, rc, "%s", m->path);
+    muse_family_from_config(&m->family, &m->config);
+    return 0;
+}
+
 static int load(MuseModel *m, const MuseModelParams *p, MuseError *err)
 {
     int rc = muse_weights_open(&m->files[0], &m->rt->alloc, &m->rt->log, m->path, err);
@@ -64,12 +72,52 @@ static int load(MuseModel *m, const MuseModelParams *p, MuseError *err)
         rc = read_folder(m, err);
     }
     if (rc < 0) return rc;
-    rc = muse_weights_bind(&m->weights, &m->config, &m->rt->alloc, &m->rt->log, &m->files[0], m->n_files > 1 ? &m->files[1] : NULL, err);
-    if (rc < 0) return muse_fail_prefix(err, rc, "%s", m->path);
-    muse_family_from_config(&m->family, &m->config);
+    if ((rc = bind(m, err)) < 0) return rc;
     muse_log(&m->rt->log, MUSE_LOG_INFO, "%s: family %s, %u layers of width %u, %.3f billion parameters, pictures %s, sound %s", m->path, muse_arch_name(m->config.arch),
              m->config.n_layers, m->config.width, (double)m->weights.n_parameters / 1e9, m->config.image.live ? "yes" : "no", m->config.audio.live ? "yes" : "no");
     return 0;
+}
+
+/* one reference, no contents; NULL: no memory */
+static MuseModel *new_model(MuseRuntime *rt, const char *path, MuseError *err)
+{
+    MuseRuntime *held = muse_runtime_ref(rt);
+    MuseModel *m = held ? muse_zalloc(&held->alloc, sizeof *m) : NULL;
+    if (!m) {
+        muse_runtime_close(&held);
+        MUSE_NOMEM(err, sizeof *m);
+        return NULL;
+    }
+    m->rt = held;
+    m->tokenizer_json.alloc = &held->alloc;
+    atomic_init(&m->refs, 1);
+    pthread_mutex_init(&m->lock, NULL);
+    const size_t n = strlen(path) + 1;
+    m->path = muse_alloc(&held->alloc, n);
+    if (m->path) memcpy(m->path, path, n);
+    else muse_model_close(&m);
+    if (!m) MUSE_NOMEM(err, n);
+    return m;
+}
+
+int muse_model_from_bytes(MuseModel **out, MuseRuntime *rt, MuseModelBytes *b, MuseError *err)
+{
+    MuseModel *m = *out = new_model(rt, b->name, err);
+    if (!m) {
+        muse_tensors_clear(b->tensors);
+        muse_free(b->values);
+        return MUSE_ERR_NOMEM;
+    }
+    m->files[0] = (MuseWeightFile){ .alloc = &m->rt->alloc, .format = MUSE_WEIGHTS_SAFETENSORS, .tensors = *b->tensors };
+    m->n_files = 1;
+    m->values = b->values;
+    *b->tensors = (MuseTensors){ 0 };
+    int rc = read_main(m, b->config, b->config_bytes, err);
+    if (rc == 0) rc = muse_tensors_sort(&m->files[0].tensors, err);
+    if (rc == 0) rc = bind(m, err);
+    if (rc == 0 && b->tokenizer && muse_buf_append(&m->tokenizer_json, b->tokenizer, b->tokenizer_bytes) < 0) rc = MUSE_NOMEM(err, b->tokenizer_bytes);
+    if (rc < 0) muse_model_close(out);
+    return rc;
 }
 
 int muse_model_open(MuseModel **out, MuseRuntime *rt, const char *path, const MuseModelParams *params, MuseError *err)
@@ -80,19 +128,9 @@ int muse_model_open(MuseModel **out, MuseRuntime *rt, const char *path, const Mu
     MuseModelParams p;
     int rc = MUSE_PARAMS_IMPORT(&p, params, "MuseModelParams", err);
     if (rc < 0) return rc;
-    MuseRuntime *held = muse_runtime_ref(rt);
-    MuseModel *m = held ? muse_zalloc(&held->alloc, sizeof *m) : NULL;
-    if (!m) {
-        muse_runtime_close(&held);
-        return MUSE_NOMEM(err, sizeof *m);
-    }
-    m->rt = held;
-    atomic_init(&m->refs, 1);
-    pthread_mutex_init(&m->lock, NULL);
-    const size_t n = strlen(path) + 1;
-    m->path = muse_alloc(&held->alloc, n);
-    if (m->path) memcpy(m->path, path, n);
-    rc = m->path ? load(m, &p, err) : MUSE_NOMEM(err, n);
+    MuseModel *m = new_model(rt, path, err);
+    if (!m) return MUSE_ERR_NOMEM;
+    rc = load(m, &p, err);
     if (rc < 0) {
         muse_model_close(&m);
         return rc;
@@ -120,6 +158,8 @@ void muse_model_close(MuseModel **model)
     muse_config_clear(&m->config);
     muse_weights_close(&m->files[1]);
     muse_weights_close(&m->files[0]);
+    muse_buf_clear(&m->tokenizer_json);
+    muse_free(m->values);
     muse_free(m->path);
     pthread_mutex_destroy(&m->lock);
     MuseRuntime *rt = m->rt;
@@ -138,6 +178,10 @@ int muse_model_open_tokenizer(const MuseModel *model, MuseTextTokenizer **out, M
     if (model->files[0].format == MUSE_WEIGHTS_GGUF) {
         const MuseFile *file = &model->files[0].parts[0].file;
         rc = muse_text_open_memory(out, model->rt, file->data, file->size, err);
+        if (rc < 0) return muse_fail_prefix(err, rc, "%s", model->path);
+    } else if (model->values) {
+        if (!model->tokenizer_json.len) return muse_fail(err, MUSE_ERR_NOT_FOUND, "%s: has no tokenizer", model->path);
+        rc = muse_text_open_memory(out, model->rt, model->tokenizer_json.data, model->tokenizer_json.len, err);
         if (rc < 0) return muse_fail_prefix(err, rc, "%s", model->path);
     } else {
         char *path = muse_path_beside(&model->rt->alloc, model->path, "tokenizer.json");

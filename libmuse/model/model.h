@@ -21,6 +21,8 @@ struct MuseModel {
     MuseConfig     config;
     MuseWeights    weights;
     MuseFamily     family;       /* the family's rules with this model's numbers */
+    void          *values;       /* of a model that was made in memory: what its tensors point to; NULL: files */
+    MuseBuf        tokenizer_json;   /* the same; empty: there is none */
 
     /* made when first asked for, then shared and read-only; under the lock */
     pthread_mutex_t   lock;
@@ -30,6 +32,18 @@ struct MuseModel {
 };
 
 enum { MUSE_CHUNK_POSITIONS = 512 };   /* a prompt goes through the layers in chunks of at least this, or one picture if it is longer */
+
+/* A model without files. */
+typedef struct MuseModelBytes {
+    const char  *name;           /* stands for its path in messages */
+    const void  *config, *tokenizer;   /* config.json; tokenizer.json, or NULL. Copied */
+    size_t       config_bytes, tokenizer_bytes;
+    MuseTensors *tensors;        /* taken in any case; names as in safetensors */
+    void        *values;         /* what they point to; taken in any case */
+} MuseModelBytes;
+
+/* 0; as muse_model_open() but for files. */
+int  muse_model_from_bytes(MuseModel **out, MuseRuntime *rt, MuseModelBytes *b, MuseError *err);
 
 /* The family's table with the numbers of c. */
 void muse_family_from_config(MuseFamily *family, const MuseConfig *c);

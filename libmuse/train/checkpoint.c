@@ -146,21 +146,54 @@ static int write_tensors(const MuseCheckpoint *c, const char *folder, const char
     return rc;
 }
 
-/* linears and the token table in bf16, what is added or multiplied alone in f32 */
-static int write_model(const MuseCheckpoint *c, const char *folder, MuseError *err)
+/* linears and the token table in bf16, what is added or multiplied alone in f32. Room for layout.n; returns their number. */
+static size_t plan_model(Saved *t, const MuseNet *net, const float *values)
 {
-    const MuseLayout *l = &c->net->layout;
-    const float *values = c->optim->ema ? c->optim->ema : c->net->master;
-    Saved *t = muse_zalloc_array(c->alloc, l->n, sizeof *t);
+    const MuseLayout *l = &net->layout;
     size_t n = 0;
-    if (!t) return MUSE_NOMEM(err, l->n * sizeof *t);
     for (size_t i = 0; i < l->n; i++) {
         const MuseParam *p = &l->items[i];
-        const bool vector = p->kind == MUSE_PARAM_VECTOR, plain = vector || !c->net->bf16 || (c->net->c->image.live && (p->at == l->rows || p->at == l->cols));
+        const bool vector = p->kind == MUSE_PARAM_VECTOR, plain = vector || !net->bf16 || (net->c->image.live && (p->at == l->rows || p->at == l->cols));
         if (!p->extra) t[n++] = (Saved){ p->name, plain ? MUSE_TENSOR_F32 : MUSE_TENSOR_BF16, vector ? 1 : 2, p->rows, p->cols, values + p->at };
     }
+    return n;
+}
+
+static int write_model(const MuseCheckpoint *c, const char *folder, MuseError *err)
+{
+    Saved *t = muse_zalloc_array(c->alloc, c->net->layout.n, sizeof *t);
+    if (!t) return MUSE_NOMEM(err, c->net->layout.n * sizeof *t);
+    const size_t n = plan_model(t, c->net, c->optim->ema ? c->optim->ema : c->net->master);
     const int rc = write_tensors(c, folder, "model.safetensors", t, n, err);
     muse_free(t);
+    return rc;
+}
+
+int muse_checkpoint_model(MuseModel **out, const MuseNet *net, const float *values, const MuseModelBytes *texts, MuseError *err)
+{
+    const MuseAllocator *a = &net->rt->alloc;
+    MuseTensors tensors = { .alloc = a };
+    Saved *list = muse_zalloc_array(a, net->layout.n, sizeof *list);
+    uint8_t *bytes = muse_alloc_array(a, net->layout.n_model, sizeof(float)), *at = bytes;
+    int rc = list && bytes ? 0 : MUSE_NOMEM(err, net->layout.n_model * sizeof(float));
+    const size_t n = rc == 0 ? plan_model(list, net, values) : 0;
+    *out = NULL;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        const Saved *s = &list[i];
+        const size_t count = s->rows * s->cols;
+        MuseTensor t = { .type = s->type, .rank = s->rank, .shape = { s->rank == 1 ? s->cols : s->rows, s->rank == 1 ? 1 : s->cols, 1, 1 }, .data = at };
+        rc = muse_tensor_measure(&t, s->name, strlen(s->name), err);
+        if (rc == 0) rc = muse_tensors_add(&tensors, &t, s->name, strlen(s->name), err);
+        if (s->type == MUSE_TENSOR_F32) memcpy(at, s->values, count * sizeof(float));
+        for (size_t k = 0; s->type == MUSE_TENSOR_BF16 && k < count; k++) ((MuseBf16 *)(void *)at)[k] = muse_f32_bf16(s->values[k]);
+        at += s->type == MUSE_TENSOR_BF16 ? 2 * count : 4 * count;
+    }
+    muse_free(list);
+    MuseModelBytes b = *texts;
+    b.tensors = &tensors, b.values = bytes;
+    if (rc == 0) return muse_model_from_bytes(out, (MuseRuntime *)(uintptr_t)net->rt, &b, err);
+    muse_tensors_clear(&tensors);
+    muse_free(bytes);
     return rc;
 }
 

@@ -5,6 +5,7 @@
 #ifndef LIBMUSE_TRAIN_CHECKPOINT_H
 #define LIBMUSE_TRAIN_CHECKPOINT_H
 
+#include "libmuse/model/model.h"
 #include "libmuse/train/optim.h"
 
 typedef struct MuseTrainState {
@@ -36,6 +37,10 @@ int muse_checkpoint_read(const char *folder, const MuseNet *net, MuseOptim *opti
 
 /* Weights by name from a model folder; names that the layout has and the folder lacks are an error, label heads apart. */
 int muse_checkpoint_read_model(const char *folder, const MuseNet *net, MuseError *err);
+
+/* The values of a layout (the master weights, or their average) as a model in memory: bit for bit what would be read back from a
+ * checkpoint. 0; MUSE_ERR_NOMEM. */
+int muse_checkpoint_model(MuseModel **out, const MuseNet *net, const float *values, const MuseModelBytes *texts, MuseError *err);
 
 /* Losses of a log as a picture. */
 int muse_curve_write(const MuseAllocator *a, const char *path, const MuseBuf *csv, MuseError *err);

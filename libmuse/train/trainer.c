@@ -424,6 +424,21 @@ int muse_trainer_save(MuseTrainer *t, MuseError *err)
 
 /* ---- reading ---- */
 
+static int model_of(const MuseTrainer *t, const float *values, MuseModel **out, MuseError *err)
+{
+    const MuseModelBytes texts = { .name = "the model in training", .config = t->config.model_json.data, .config_bytes = t->config.model_json.len,
+                                   .tokenizer = t->tokenizer_file.data, .tokenizer_bytes = t->tokenizer_file.size };
+    return muse_checkpoint_model(out, &t->net, values, &texts, err);
+}
+
+int muse_trainer_model(const MuseTrainer *t, MuseModel **out, MuseError *err)
+{
+    MUSE_REQUIRE(err, out);
+    *out = NULL;
+    MUSE_REQUIRE(err, t);
+    return model_of(t, t->optim.ema ? t->optim.ema : t->net.master, out, err);
+}
+
 int muse_trainer_info(const MuseTrainer *t, MuseTrainerInfo *out)
 {
     if (!t || !out) return MUSE_ERR_ARG;

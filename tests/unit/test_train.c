@@ -309,6 +309,48 @@ static void test_added_heads(void **state)
     free(b);
 }
 
+/* the model in memory is the one that is saved: every tensor, and what a session computes; later steps leave it alone */
+static void test_model_view(void **state)
+{
+    (void)state;
+    static const char *const docs[] = { SHORT("f32"), SHORT("bf16") };
+    static const int32_t ids[] = { 1, 7, 3, 9 };
+    for (int k = 0; k < 2; k++) {
+        char name[64];
+        snprintf(name, sizeof name, "view%d", k);
+        MuseTrainer *t = open_run(docs[k], 1, in_folder(name), 0, 0, 0);
+        for (int i = 0; i < 2; i++) assert_int_equal(muse_trainer_step(t, NULL, &err), 0);
+        MuseModel *m[2];
+        MuseSession *s[2];
+        if (muse_trainer_model(t, &m[0], &err) < 0) fail_msg("%s", err.text);
+        assert_int_equal(muse_trainer_save(t, &err), 0);
+        assert_int_equal(muse_trainer_step(t, NULL, &err), 0);
+        muse_trainer_close(&t);
+        snprintf(name, sizeof name, "view%d/step-00000002", k);
+        if (muse_model_open(&m[1], NULL, in_folder(name), NULL, &err) < 0) fail_msg("%s", err.text);
+        const MuseTensors *a = &m[0]->files[0].tensors, *b = &m[1]->files[0].tensors;
+        assert_int_equal(a->n, b->n);
+        for (size_t i = 0; i < a->n; i++) {
+            assert_string_equal(a->items[i].name, b->items[i].name);
+            assert_int_equal(a->items[i].type, b->items[i].type);
+            assert_int_equal(a->items[i].bytes, b->items[i].bytes);
+            assert_memory_equal(a->items[i].data, b->items[i].data, a->items[i].bytes);
+        }
+        for (int i = 0; i < 2; i++) {
+            assert_int_equal(muse_session_open(&s[i], m[i], NULL, &err), 0);
+            assert_int_equal(muse_sequence_append_ids(muse_session_sequence(s[i]), ids, 4, &err), 0);
+            if (muse_session_prefill(s[i], &err) < 0) fail_msg("%s", err.text);
+        }
+        assert_memory_equal(muse_session_logits(s[0]), muse_session_logits(s[1]), m[0]->config.vocab * sizeof(float));
+        for (int i = 0; i < 2; i++) {
+            muse_session_close(&s[i]);
+            muse_model_close(&m[i]);
+        }
+    }
+    MuseModel *none;
+    assert_int_equal(muse_trainer_model(NULL, &none, &err), MUSE_ERR_ARG);
+}
+
 /* ---- refused documents ---- */
 
 static void test_bad_documents(void **state)
@@ -619,7 +661,7 @@ int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter, leave)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_curve), IN_FOLDER(test_resume), IN_FOLDER(test_opens_as_model), IN_FOLDER(test_added_heads), cmocka_unit_test(test_bad_documents), cmocka_unit_test(test_bad_samples),
+        cmocka_unit_test(test_curve), IN_FOLDER(test_resume), IN_FOLDER(test_opens_as_model), IN_FOLDER(test_added_heads), IN_FOLDER(test_model_view), cmocka_unit_test(test_bad_documents), cmocka_unit_test(test_bad_samples),
         cmocka_unit_test(test_limits), IN_FOLDER(test_not_finite), IN_FOLDER(test_no_memory), IN_FOLDER(test_bad_lines), IN_FOLDER(test_jsonl_run),
         cmocka_unit_test(test_shuffle),
     };
