@@ -81,7 +81,7 @@ static void release(void *user, MuseTrainSample *s)
     (void)user;
     const RandomSample *r = s->handle;
     if (r && s->branches == &r->branch) muse_free(s->handle);
-    else muse_jsonl_release(s);
+    else muse_draft_release(s);
 }
 
 MuseTrainSource muse_data_source(MuseData *d) { return (MuseTrainSource){ sizeof(MuseTrainSource), make, release, d }; }

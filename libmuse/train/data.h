@@ -8,6 +8,24 @@
 #include "muse/train.h"
 #include "ops/runtime.h"
 
+/* ---- a sample under construction: a prefix, then branch after branch, each part behind the one before ---- */
+
+/* Its buffers grow; pointers are set by finish. Begin, and clear in any case. Every call: 0 or MUSE_ERR_NOMEM. */
+typedef struct MuseSampleDraft {
+    MuseBuf parts, ids, weights, features, branches;   /* PartDraft, int32_t, float, float, MuseTrainBranch */
+} MuseSampleDraft;
+
+void muse_draft_begin(MuseSampleDraft *d, const MuseAllocator *a);
+void muse_draft_clear(MuseSampleDraft *d);
+/* what follows is of a new branch */
+int  muse_draft_branch(MuseSampleDraft *d, uint32_t task, uint32_t group, MuseError *err);
+int  muse_draft_ids(MuseSampleDraft *d, const int32_t *ids, const float *weights, size_t n, MuseError *err);   /* weights NULL: 0 */
+/* n positions of `width` values; *to: room for them, until the next call */
+int  muse_draft_features(MuseSampleDraft *d, int32_t modality, uint32_t grid_width, uint32_t grid_height, size_t n, size_t width, float **to, MuseError *err);
+/* The sample owns the contents from here on. */
+int  muse_draft_finish(MuseSampleDraft *d, MuseTrainSample *out, MuseError *err);
+void muse_draft_release(MuseTrainSample *s);
+
 /* ---- one JSONL file: docs/train.md, "Data" ---- */
 
 typedef struct MuseJsonl MuseJsonl;
@@ -28,9 +46,8 @@ void   muse_jsonl_close(MuseJsonl **j);
 size_t muse_jsonl_lines(const MuseJsonl *j);
 /* Sample number `number` of endless passes over the file. MUSE_AGAIN: its line is broken and such are skipped (the log says it). */
 int    muse_jsonl_make(MuseJsonl *j, uint64_t number, MuseTrainSample *out, MuseError *err);
-/* One line's text as a sample; folder: where its paths start. For fuzzing too. */
+/* One line's text as a sample; folder: where its paths start. For fuzzing too. Release samples by muse_draft_release(). */
 int    muse_jsonl_sample(const MuseJsonlRules *rules, const char *folder, const char *line, size_t n, MuseTrainSample *out, MuseError *err);
-void   muse_jsonl_release(MuseTrainSample *s);
 
 /* ---- the mixture ---- */
 

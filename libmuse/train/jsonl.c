@@ -20,43 +20,19 @@ struct MuseJsonl {
     size_t    n;
 };
 
-/* A part whose contents still lie in growing buffers */
-typedef struct PartDraft {
-    MuseTrainPart part;
-    size_t ids_at, features_at;   /* values */
-    bool   weighted;
-} PartDraft;
-
 typedef struct Draft {
     const MuseJsonlRules *rules;
     const char *folder;
     MuseFamily family;
     MuseError *err;
-    MuseBuf parts, ids, weights, features, branches, firsts;   /* PartDraft, int32_t, float, float, MuseTrainBranch, size_t */
+    MuseSampleDraft s;
     MuseBuf run, run_weights;     /* text that is not encoded yet, and a float for each of its bytes */
     bool    run_added;            /* added tokens count in it */
     MuseImage *images[16];
     uint32_t n_images, n_numbered, n_sounds;
 } Draft;
 
-typedef struct SampleBlock {     /* what a sample's handle points to */
-    MuseTrainPart *parts;
-    MuseTrainBranch *branches;
-    uint8_t *ids, *weights, *features;
-} SampleBlock;
-
-static size_t count(const MuseBuf *b, size_t item) { return b->len / item; }
-
 static int add_bytes(Draft *d, MuseBuf *b, const void *bytes, size_t n) { return muse_buf_append(b, bytes, n) < 0 ? MUSE_NOMEM(d->err, b->len + n) : 0; }
-
-static int add_ids(Draft *d, const int32_t *ids, const float *weights, size_t n)
-{
-    PartDraft p = { .part = { .modality = MUSE_TEXT, .n = n }, .ids_at = count(&d->ids, sizeof *ids) };
-    for (size_t i = 0; i < n; i++) p.weighted = p.weighted || weights[i] != 0;
-    int rc = add_bytes(d, &d->ids, ids, n * sizeof *ids);
-    if (rc == 0) rc = add_bytes(d, &d->weights, weights, n * sizeof *weights);
-    return rc < 0 || n == 0 ? rc : add_bytes(d, &d->parts, &p, sizeof p);
-}
 
 /* A token has the weight of its last byte. Weights that differ need a tokenizer that keeps every byte. */
 static int weigh(const Draft *d, const int32_t *ids, size_t n, float *to)
@@ -87,7 +63,7 @@ static int flush(Draft *d)
     int rc = muse_text_encode(d->rules->tokenizer, (const char *)d->run.data, d->run.len, d->run_added ? MUSE_TEXT_ADDED : 0, &ids, &n, d->err);
     if (rc == 0 && n && !(weights = muse_alloc_array(&d->rules->rt->alloc, n, sizeof *weights))) rc = MUSE_NOMEM(d->err, n * sizeof *weights);
     if (rc == 0) rc = weigh(d, ids, n, weights);
-    if (rc == 0) rc = add_ids(d, ids, weights, n);
+    if (rc == 0) rc = muse_draft_ids(&d->s, ids, weights, n, d->err);
     muse_free(ids);
     muse_free(weights);
     d->run.len = d->run_weights.len = 0;
@@ -108,7 +84,7 @@ static int control(Draft *d, const char *text, float weight)
     const int32_t id = muse_text_find(d->rules->tokenizer, text, strlen(text));
     int rc = flush(d);
     if (rc == 0 && id < 0) rc = muse_fail(d->err, MUSE_ERR_NOT_FOUND, "the tokenizer has no token %s", text);
-    return rc < 0 ? rc : add_ids(d, &id, &weight, 1);
+    return rc < 0 ? rc : muse_draft_ids(&d->s, &id, &weight, 1, d->err);
 }
 
 static int add_marker(Draft *d, const MuseMarker *m, uint32_t number)
@@ -124,18 +100,14 @@ static int add_marker(Draft *d, const MuseMarker *m, uint32_t number)
 static int add_picture(Draft *d, const MuseImage *image, uint32_t budget)
 {
     MusePatches *patches = NULL;
-    const size_t values = 3 * (size_t)d->rules->model->image.unit * d->rules->model->image.unit;
+    float *to = NULL;
     int rc = muse_image_patches(&patches, image, &d->family.image, budget, NULL, NULL, d->err);
     if (rc == 0) rc = add_marker(d, &d->family.image_begin, ++d->n_numbered);
     if (rc == 0) {
         const MuseImagePlan *plan = muse_patches_plan(patches);
-        const PartDraft p = { .part = { .modality = MUSE_IMAGE, .grid_width = plan->grid_width, .grid_height = plan->grid_height, .n = plan->n_patches },
-                              .features_at = count(&d->features, sizeof(float)) };
-        const size_t bytes = plan->n_patches * values * sizeof(float);
-        if (muse_buf_reserve(&d->features, bytes) < 0) rc = MUSE_NOMEM(d->err, bytes);
-        if (rc == 0) rc = muse_patches_read(patches, 0, plan->n_patches, (float *)(void *)(d->features.data + d->features.len));
-        if (rc == 0) d->features.len += bytes;
-        if (rc == 0) rc = add_bytes(d, &d->parts, &p, sizeof p);
+        const size_t unit = d->rules->model->image.unit;
+        rc = muse_draft_features(&d->s, MUSE_IMAGE, plan->grid_width, plan->grid_height, plan->n_patches, 3 * unit * unit, &to, d->err);
+        if (rc == 0) rc = muse_patches_read(patches, 0, plan->n_patches, to);
         if (rc == 0) rc = add_marker(d, &d->family.image_end, d->n_numbered);
     }
     muse_patches_close(&patches);
@@ -179,9 +151,9 @@ static int add_audio_file(Draft *d, const MuseJsonValue *v)
     if (rc == 0) rc = add_marker(d, &d->family.audio_begin, ++d->n_sounds);
     if (rc == 0) {
         const MuseAudioPlan *plan = muse_frames_plan(frames);
-        const PartDraft p = { .part = { .modality = MUSE_AUDIO, .n = (size_t)plan->n_frames }, .features_at = count(&d->features, sizeof(float)) };
-        rc = add_bytes(d, &d->features, muse_frames_data(frames), p.part.n * plan->frame_width * sizeof(float));
-        if (rc == 0) rc = add_bytes(d, &d->parts, &p, sizeof p);
+        float *to = NULL;
+        rc = muse_draft_features(&d->s, MUSE_AUDIO, 0, 0, (size_t)plan->n_frames, plan->frame_width, &to, d->err);
+        if (rc == 0) memcpy(to, muse_frames_data(frames), (size_t)plan->n_frames * plan->frame_width * sizeof *to);
         if (rc == 0) rc = add_marker(d, &d->family.audio_end, d->n_sounds);
     }
     muse_frames_close(&frames);
@@ -301,12 +273,12 @@ static int task_of(const Draft *d, const MuseJsonValue *v, uint32_t *task)
 /* tail: text of the prefix behind its last medium. It is encoded with what follows, so it stands in each branch. */
 static int add_branch(Draft *d, const MuseJsonValue *v, const MuseJsonValue *turns, const MuseJsonValue *question, const MuseBuf *tail)
 {
-    MuseTrainBranch b = { .task = UINT32_MAX };
+    uint32_t task;
     int64_t group = 0;
-    const size_t first = count(&d->parts, sizeof(PartDraft));
     const uint32_t numbered = d->n_numbered, sounds = d->n_sounds, images = d->n_images;
-    int rc = task_of(d, v, &b.task);
+    int rc = task_of(d, v, &task);
     if (rc == 0 && (!muse_json_read_i64(muse_json_get(v, "group"), 0, &group) || group < 0 || group >= MUSE_GROUPS_MAX)) rc = muse_fail(d->err, MUSE_ERR_FORMAT, "\"group\" is not a group's number");
+    if (rc == 0) rc = muse_draft_branch(&d->s, task, (uint32_t)group, d->err);
     if (rc == 0) rc = say(d, (const char *)tail->data, tail->len, false, 0);
     for (const MuseJsonValue *t = turns ? turns->u.first : NULL; t && rc == 0; t = t->next) {
         rc = muse_json_is(t, MUSE_JSON_OBJECT) ? add_parts(d, muse_json_get(t, "parts"), false) : muse_fail(d->err, MUSE_ERR_FORMAT, "a turn is not an object");
@@ -316,10 +288,7 @@ static int add_branch(Draft *d, const MuseJsonValue *v, const MuseJsonValue *tur
     if (rc == 0) rc = add_written(d, v);
     d->n_numbered = numbered, d->n_sounds = sounds;   /* branches do not see each other's media */
     while (d->n_images > images) muse_image_close(&d->images[--d->n_images]);
-    b.group = (uint32_t)group;
-    b.n_parts = count(&d->parts, sizeof(PartDraft)) - first;
-    if (rc == 0) rc = add_bytes(d, &d->firsts, &first, sizeof first);
-    return rc < 0 ? rc : add_bytes(d, &d->branches, &b, sizeof b);
+    return rc;
 }
 
 static int add_system(Draft *d, const MuseJsonValue *system)
@@ -330,7 +299,7 @@ static int add_system(Draft *d, const MuseJsonValue *system)
     return rc < 0 ? rc : control(d, "<eos>", 0);
 }
 
-static int add_line(Draft *d, const MuseJsonValue *root, size_t *n_prefix)
+static int add_line(Draft *d, const MuseJsonValue *root)
 {
     if (!muse_json_is(root, MUSE_JSON_OBJECT)) return muse_fail(d->err, MUSE_ERR_FORMAT, "not a JSON object");
     const MuseJsonValue *branches = muse_json_get(root, "branches"), *turns = muse_json_get(root, "turns"), *parts = muse_json_get(root, "parts");
@@ -339,7 +308,6 @@ static int add_line(Draft *d, const MuseJsonValue *root, size_t *n_prefix)
     int rc = control(d, "<bos>", 0);
     if (rc == 0) rc = add_system(d, muse_json_get(root, "system"));
     if (rc == 0 && !turns) rc = add_parts(d, parts, false);
-    *n_prefix = count(&d->parts, sizeof(PartDraft));
     MuseBuf tail = d->run;   /* all of it given */
     d->run = (MuseBuf){ .alloc = tail.alloc };
     d->run_weights.len = 0;
@@ -349,63 +317,24 @@ static int add_line(Draft *d, const MuseJsonValue *root, size_t *n_prefix)
     return rc;
 }
 
-/* Buffers stop growing: pointers are set and the sample takes them. */
-static int finish(Draft *d, size_t n_prefix, MuseTrainSample *out)
-{
-    const size_t n = count(&d->parts, sizeof(PartDraft));
-    SampleBlock *s = muse_zalloc(&d->rules->rt->alloc, sizeof *s);
-    if (s && n) s->parts = muse_zalloc_array(&d->rules->rt->alloc, n, sizeof *s->parts);
-    if (!s || (n && !s->parts)) {
-        muse_free(s);
-        return MUSE_NOMEM(d->err, n * sizeof *s->parts);
-    }
-    for (size_t i = 0; i < n; i++) {
-        const PartDraft *p = &((const PartDraft *)(const void *)d->parts.data)[i];
-        s->parts[i] = p->part;
-        if (p->part.modality == MUSE_TEXT) {
-            s->parts[i].ids = (const int32_t *)(const void *)d->ids.data + p->ids_at;
-            if (p->weighted) s->parts[i].weights = (const float *)(const void *)d->weights.data + p->ids_at;
-        } else s->parts[i].features = (const float *)(const void *)d->features.data + p->features_at;
-    }
-    s->branches = (MuseTrainBranch *)(void *)d->branches.data;
-    s->ids = d->ids.data, s->weights = d->weights.data, s->features = d->features.data;
-    d->branches.data = d->ids.data = d->weights.data = d->features.data = NULL;
-    out->n_branches = count(&d->branches, sizeof *s->branches);
-    for (size_t i = 0; i < out->n_branches; i++) s->branches[i].parts = s->parts + ((const size_t *)(const void *)d->firsts.data)[i];
-    out->prefix = s->parts;
-    out->n_prefix = n_prefix;
-    out->branches = s->branches;
-    out->handle = s;
-    return 0;
-}
-
 int muse_jsonl_sample(const MuseJsonlRules *rules, const char *folder, const char *line, size_t n, MuseTrainSample *out, MuseError *err)
 {
     const MuseAllocator *a = &rules->rt->alloc;
     Draft d = { .rules = rules, .folder = folder, .err = err };
-    MuseBuf *const buffers[] = { &d.parts, &d.ids, &d.weights, &d.features, &d.branches, &d.firsts, &d.run, &d.run_weights };
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) buffers[i]->alloc = a;
+    d.run.alloc = d.run_weights.alloc = a;
+    muse_draft_begin(&d.s, a);
     MuseJson doc = { 0 };
-    size_t n_prefix = 0;
     memset(out, 0, sizeof *out);
     muse_family_from_config(&d.family, rules->model);
     int rc = muse_json_parse(&doc, a, line, n, err);
-    if (rc == 0) rc = add_line(&d, doc.root, &n_prefix);
-    if (rc == 0) rc = finish(&d, n_prefix, out);
+    if (rc == 0) rc = add_line(&d, doc.root);
+    if (rc == 0) rc = muse_draft_finish(&d.s, out, err);
     muse_json_close(&doc);
     for (uint32_t i = 0; i < d.n_images; i++) muse_image_close(&d.images[i]);
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) muse_buf_clear(buffers[i]);
+    muse_draft_clear(&d.s);
+    muse_buf_clear(&d.run);
+    muse_buf_clear(&d.run_weights);
     return rc;
-}
-
-void muse_jsonl_release(MuseTrainSample *s)
-{
-    SampleBlock *b = s->handle;
-    if (!b) return;
-    void *const blocks[] = { b->parts, b->branches, b->ids, b->weights, b->features };
-    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) muse_free(blocks[i]);
-    muse_free(b);
-    memset(s, 0, sizeof *s);
 }
 
 /* ---- the file ---- */

@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             FUZZ_CHECK(err.text[0]);
         }
         muse_batch_clear(&b);
-        muse_jsonl_release(&s);
+        muse_draft_release(&s);
     } else {
         FUZZ_CHECK(err.text[0]);
     }

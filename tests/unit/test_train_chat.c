@@ -115,7 +115,7 @@ static void test_chat(void **state)
         print_message("%s\n", cases[i].line);
         same(&s, cases[i].branch, seq, cases[i].learned);
         muse_sequence_close(&seq);
-        muse_jsonl_release(&s);
+        muse_draft_release(&s);
     }
 }
 
@@ -149,12 +149,12 @@ static void test_agent(void **state)
              "{\"text\":\"it\"}],\"answer\":\"7\"}", first, r.x0, r.y0, r.x1, r.y1);
     MuseTrainSample s = sample_of(line);
     same(&s, 0, seq, text);
-    muse_jsonl_release(&s);
+    muse_draft_release(&s);
     snprintf(line, sizeof line, "{\"parts\":[{\"image\":\"a.png\"},{\"text\":\"What is on it?\"}],\"thought\":\"%sit\",\"views\":[{\"at\":%zu,\"image\":0,\"box\":[%.17g,%.17g,%.17g,%.17g]}],"
              "\"answer\":\"7\"}", first, strlen(first), r.x0, r.y0, r.x1, r.y1);
     s = sample_of(line);
     same(&s, 0, seq, text);
-    muse_jsonl_release(&s);
+    muse_draft_release(&s);
     muse_agent_close(&a);
 }
 
