@@ -14,9 +14,7 @@
 #ifndef MUSE_TRAIN_H
 #define MUSE_TRAIN_H
 
-#include "muse/model.h"
-#include "muse/runtime.h"
-#include "muse/sequence.h"
+#include "muse/reason.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -90,6 +88,47 @@ typedef struct MuseTrainSource {
     void  *user;
 } MuseTrainSource;
 
+/* ---- trial and reward: docs/train.md, "Trial and reward" ---- */
+
+/** A question that the model tries several times. */
+typedef struct MuseTrainPrompt {
+    const MuseReasonPart *parts;      ///< as muse_agent_open() takes them
+    size_t             n_parts;
+    uint32_t           task;          ///< number of the task in the configuration's "tasks"; UINT32_MAX = none
+    const char *const *answers;       ///< [n_answers] terminated; one that equals any of them (trimmed, ASCII lower case) is right
+    size_t             n_answers;
+    const MuseFocus   *views;         ///< [n_views] rectangles that are worth a look, as muse_look_view() gives them; pixels. NULL = none are known
+    size_t             n_views;
+    void              *handle;        ///< the source's own, for release
+} MuseTrainPrompt;
+
+/** What came of one trial. */
+typedef struct MuseTrainRollout {
+    const MuseAgent *agent;           ///< it has ended; NULL in tests of the arithmetic
+    int      right;                   ///< 1: its answer is one of the prompt's
+    int      clean;                   ///< 1: it ended its turn by itself and wrote nothing that has no meaning
+    int      thinks;                  ///< 1: its thought has a token, or it looked
+    uint32_t tokens;                  ///< written, thought and answer and what ends them
+    uint32_t looks;
+    double   iou;                     ///< mean over its looks: of the view shown with the best of the prompt's; 0 without looks
+} MuseTrainRollout;
+
+/** Where prompts come from. Called from the training thread. */
+typedef struct MuseTrainPrompts {
+    size_t struct_size;               ///< sizeof(MuseTrainPrompts)
+    /**
+     * Make prompt `number`: the same number, the same prompt.
+     * @param held_out 1: of the prompts that are only measured on, never trained on.
+     * @param out Zeroed. What it points to must stay valid until release.
+     * @return as MuseTrainSource.make.
+     */
+    int  (*make)(void *user, uint64_t number, int held_out, MuseTrainPrompt *out, MuseError *err);
+    void (*release)(void *user, MuseTrainPrompt *prompt);   ///< NULL: nothing to release
+    /** Instead of the document's reward. Must be finite, and the same for the same rollout. NULL: the document's. */
+    double (*reward)(void *user, const MuseTrainPrompt *prompt, const MuseTrainRollout *rollout);
+    void  *user;
+} MuseTrainPrompts;
+
 /** What the caller sets in place of the document. */
 typedef struct MuseTrainerParams {
     size_t      struct_size;        ///< set by muse_trainer_params_init()
@@ -98,6 +137,7 @@ typedef struct MuseTrainerParams {
     const MuseTrainSource *source;  ///< goes before the document's "data"; NULL: as the document says. Borrowed until close
     int         resume;             ///< 1: go on from the newest checkpoint in "out"; MUSE_ERR_NOT_FOUND if there is none
     uint64_t    steps;              ///< stop after this many steps instead of the document's "steps"; 0 = as there. The schedule stays
+    const MuseTrainPrompts *prompts; ///< goes before those of the document's "rl"; without "rl" not looked at. Borrowed until close
 } MuseTrainerParams;
 
 /** Fill with defaults (all 0 but struct_size). Any thread. */
@@ -133,6 +173,11 @@ typedef struct MuseTrainReport {
     uint64_t total_positions;
     uint64_t skipped;       ///< samples left out so far as broken (the log names each)
     int      saved;         ///< 1: a checkpoint was written after this step
+    uint64_t rollouts;      ///< of this step; 0 without "rl", then the next four are 0 too
+    double   reward;        ///< mean over them
+    double   right;         ///< share of right ones
+    double   tokens;        ///< mean number of written tokens
+    double   thinks;        ///< share that thought; stage "mode": of prompts that shall
 } MuseTrainReport;
 
 /**
@@ -177,6 +222,20 @@ typedef struct MuseTrainTask {
 
 /** @return 0; MUSE_ERR_ARG; MUSE_ERR_NOT_FOUND: no more tasks. */
 MUSE_API int muse_trainer_task(const MuseTrainer *trainer, size_t i, MuseTrainTask *out);
+
+enum { MUSE_GUARD_THINK = 0, MUSE_GUARD_FREE = 1, MUSE_GUARD_DIRECT = 2, MUSE_GUARDS = 3 };
+
+/** Held-out prompts of one task, answered greedily in three ways: made to think, free to choose, made to answer at once. */
+typedef struct MuseTrainGuard {
+    const char *task;               ///< lives as long as the trainer; "" for prompts without a task
+    uint64_t    step, n;            ///< after this step; prompts (0: not measured yet, all else is 0)
+    double      accuracy[MUSE_GUARDS], tokens[MUSE_GUARDS], looks[MUSE_GUARDS];   ///< share right; means
+    double      thinks;             ///< share of the free ones that thought
+    double      budget;             ///< 1 down to 0: thoughts longer than this share of a group's longest lose reward
+} MuseTrainGuard;
+
+/** The newest measurement. @return 0; MUSE_ERR_ARG; MUSE_ERR_NOT_FOUND: no more tasks, or no "rl". */
+MUSE_API int muse_trainer_guard(const MuseTrainer *trainer, size_t i, MuseTrainGuard *out);
 
 #ifdef __cplusplus
 }

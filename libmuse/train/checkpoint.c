@@ -18,7 +18,7 @@
 #include "libmuse/io/weights_write.h"
 
 /* every file of a checkpoint; removing knows no others, so that nothing of the user's is lost */
-static const char *const files[] = { "config.json", "model.safetensors", "tokenizer.json", "train.safetensors", "train.json", "document.json", "log.csv", "curve.png" };
+static const char *const files[] = { "config.json", "model.safetensors", "tokenizer.json", "train.safetensors", "train.json", "document.json", "log.csv", "curve.png", "rl.json", "rl.csv" };
 enum { FILES = sizeof files / sizeof *files };
 
 static char *join(const MuseAllocator *a, const char *folder, const char *name)
@@ -229,6 +229,8 @@ static int write_files(const MuseCheckpoint *c, const char *folder, MuseError *e
     if (rc == 0 && c->tokenizer_json) rc = write_bytes(c, folder, "tokenizer.json", c->tokenizer_json, c->tokenizer_bytes, err);
     if (rc == 0) rc = write_bytes(c, folder, "document.json", c->document, strlen(c->document), err);
     if (rc == 0) rc = write_bytes(c, folder, "log.csv", c->csv->data, c->csv->len, err);
+    if (rc == 0 && c->rl_json) rc = write_bytes(c, folder, "rl.json", c->rl_json->data, c->rl_json->len, err);
+    if (rc == 0 && c->rl_csv) rc = write_bytes(c, folder, "rl.csv", c->rl_csv->data, c->rl_csv->len, err);
     char *path = rc == 0 ? join(c->alloc, folder, "curve.png") : NULL;
     if (rc == 0) rc = path ? muse_curve_write(c->alloc, path, c->csv, err) : MUSE_NOMEM(err, strlen(folder));
     muse_free(path);
@@ -345,6 +347,16 @@ static int read_state(const MuseAllocator *a, const char *folder, MuseTrainState
     return rc;
 }
 
+int muse_checkpoint_read_file(const char *folder, const char *name, MuseBuf *out, MuseError *err)
+{
+    MuseFile f;
+    int rc = read_file(out->alloc, folder, name, &f, err);
+    if (rc < 0) return rc;
+    if (muse_buf_append(out, f.data, f.size) < 0) rc = MUSE_NOMEM(err, f.size);
+    muse_file_close(&f);
+    return rc;
+}
+
 int muse_checkpoint_read(const char *folder, const MuseNet *net, MuseOptim *optim, MuseTrainState *state, MuseBuf *csv, char **document, MuseError *err)
 {
     const MuseAllocator *a = &net->rt->alloc;
@@ -352,11 +364,8 @@ int muse_checkpoint_read(const char *folder, const MuseNet *net, MuseOptim *opti
     *document = NULL;
     int rc = read_state(a, folder, state, err);
     if (rc == 0) rc = read_arrays(folder, net, optim, err);
-    if (rc == 0) rc = read_file(a, folder, "log.csv", &f, err);
-    if (rc < 0) return rc;
     csv->len = 0;
-    if (muse_buf_append(csv, f.data, f.size) < 0) rc = MUSE_NOMEM(err, f.size);
-    muse_file_close(&f);
+    if (rc == 0) rc = muse_checkpoint_read_file(folder, "log.csv", csv, err);
     if (rc == 0) rc = read_file(a, folder, "document.json", &f, err);
     if (rc < 0) return rc;
     *document = muse_zalloc(a, f.size + 1);

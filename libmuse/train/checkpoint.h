@@ -22,6 +22,7 @@ typedef struct MuseCheckpoint {
     size_t config_bytes, tokenizer_bytes;
     const char *document;              /* of the run */
     const MuseBuf *csv;
+    const MuseBuf *rl_json, *rl_csv;   /* rl.json, rl.csv; NULL: none */
     uint32_t keep;
 } MuseCheckpoint;
 
@@ -34,6 +35,9 @@ int muse_checkpoint_find(const MuseAllocator *a, const char *out, char **folder,
 /* Read weights and moments back. The document it was written for: *document, muse_free() it. 0; MUSE_ERR_IO;
  * MUSE_ERR_FORMAT: damaged, or of another model; MUSE_ERR_NOMEM. */
 int muse_checkpoint_read(const char *folder, const MuseNet *net, MuseOptim *optim, MuseTrainState *state, MuseBuf *csv, char **document, MuseError *err);
+
+/* A small file of a checkpoint, appended to a buffer. 0; MUSE_ERR_IO; MUSE_ERR_NOMEM */
+int muse_checkpoint_read_file(const char *folder, const char *name, MuseBuf *out, MuseError *err);
 
 /* Weights by name from a model folder; names that the layout has and the folder lacks are an error, label heads apart. */
 int muse_checkpoint_read_model(const char *folder, const MuseNet *net, MuseError *err);

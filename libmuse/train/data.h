@@ -44,6 +44,15 @@ typedef struct MuseJsonlRules {
 int    muse_jsonl_open(MuseJsonl **out, const char *path, const MuseJsonlRules *rules, MuseError *err);
 void   muse_jsonl_close(MuseJsonl **j);
 size_t muse_jsonl_lines(const MuseJsonl *j);
+/* Line number `number` of endless passes over the file. folder: muse_free() it; everything else is borrowed. 0; MUSE_ERR_NOMEM */
+typedef struct MuseJsonlLine {
+    const MuseJsonlRules *rules;
+    const char *path, *text;
+    char    *folder;             /* where its paths start; NULL: the working directory */
+    size_t   n;
+    uint64_t pass, number;       /* number: as an editor counts */
+} MuseJsonlLine;
+int    muse_jsonl_line(const MuseJsonl *j, uint64_t number, MuseJsonlLine *out, MuseError *err);
 /* Sample number `number` of endless passes over the file. MUSE_AGAIN: its line is broken and such are skipped (the log says it). */
 int    muse_jsonl_make(MuseJsonl *j, uint64_t number, MuseTrainSample *out, MuseError *err);
 /* One line's text as a sample; folder: where its paths start. For fuzzing too. Release samples by muse_draft_release(). */

@@ -403,19 +403,27 @@ void muse_jsonl_close(MuseJsonl **out)
 
 size_t muse_jsonl_lines(const MuseJsonl *j) { return j->n; }
 
-int muse_jsonl_make(MuseJsonl *j, uint64_t number, MuseTrainSample *out, MuseError *err)
+int muse_jsonl_line(const MuseJsonl *j, uint64_t number, MuseJsonlLine *out, MuseError *err)
 {
     const uint64_t pass = number / j->n, in = number % j->n;
     const size_t at = (size_t)(j->rules.shuffle ? muse_shuffle(in, j->n, j->rules.seed + pass * UINT64_C(0x9e3779b97f4a7c15)) : in);
-    char *folder = muse_train_path(&j->rules.rt->alloc, NULL, j->path, strlen(j->path));
-    if (!folder) return MUSE_NOMEM(err, strlen(j->path));
-    char *slash = strrchr(folder, '/');
-    if (slash) *slash = 0;
+    const char *slash = strrchr(j->path, '/');
+    *out = (MuseJsonlLine){ .rules = &j->rules, .path = j->path, .text = (const char *)j->file.data + j->lines[at], .n = (size_t)(j->ends[at] - j->lines[at]), .pass = pass,
+                            .number = j->numbers[at] };
+    if (slash && !(out->folder = muse_train_path(&j->rules.rt->alloc, NULL, j->path, (size_t)(slash - j->path)))) return MUSE_NOMEM(err, strlen(j->path));
+    return 0;
+}
+
+int muse_jsonl_make(MuseJsonl *j, uint64_t number, MuseTrainSample *out, MuseError *err)
+{
+    MuseJsonlLine line;
     MuseError own = { 0 };
-    int rc = muse_jsonl_sample(&j->rules, slash ? folder : NULL, (const char *)j->file.data + j->lines[at], (size_t)(j->ends[at] - j->lines[at]), out, &own);
-    muse_free(folder);
+    int rc = muse_jsonl_line(j, number, &line, err);
+    if (rc < 0) return rc;
+    rc = muse_jsonl_sample(&j->rules, line.folder, line.text, line.n, out, &own);
+    muse_free(line.folder);
     if (rc == 0) return 0;
-    muse_fail_prefix(&own, rc, "%s:%llu", j->path, (unsigned long long)j->numbers[at]);
+    muse_fail_prefix(&own, rc, "%s:%llu", j->path, (unsigned long long)line.number);
     if (!j->rules.skip_broken || rc == MUSE_ERR_NOMEM) return muse_fail_copy(err, &own);
     muse_log(&j->rules.rt->log, MUSE_LOG_WARN, "left out: %s", own.text);
     return MUSE_AGAIN;

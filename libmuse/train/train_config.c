@@ -132,11 +132,14 @@ static void read_optim(MuseTrainConfig *c, MuseReader *r)
     MuseOptimRules *o = &c->optim;
     MuseReader in = object(r, "optimizer");
     o->muon = true;
+    const MuseJsonValue *rl = muse_json_get(r->object, "rl");
+    const bool mode = rl && muse_json_equal(muse_json_get(rl, "stage"), "mode");
     o->rate = 0.02, o->momentum = 0.95, o->adam_rate = 0.003, o->beta1 = 0.9, o->beta2 = 0.98, o->eps = 1e-8, o->clip = 1;   /* prototype measurements */
+    if (rl) o->rate = mode ? 0.002 : 0.001, o->adam_rate = mode ? 4e-4 : 2e-4;
     if (in.object) {
         ONLY(&in, "name", "rate", "momentum", "adam_rate", "beta1", "beta2", "eps", "decay", "clip", "ema");
         const MuseJsonValue *name = muse_json_get(in.object, "name");
-        if (muse_json_equal(name, "adamw")) o->muon = false, o->adam_rate = 0.002;
+        if (muse_json_equal(name, "adamw")) o->muon = false, o->adam_rate = rl ? o->adam_rate : 0.002;
         else if (name && !muse_json_equal(name, "muon")) muse_read_fail(&in, MUSE_ERR_FORMAT, "name", "is neither \"muon\" nor \"adamw\"");
         maybe_f64(&in, "rate", 0, 10, &o->rate);
         maybe_f64(&in, "momentum", 0, 0.9999, &o->momentum);
@@ -150,8 +153,8 @@ static void read_optim(MuseTrainConfig *c, MuseReader *r)
         r->rc = in.rc;
     }
     in = object(r, "schedule");
-    uint32_t warmup = 20;
-    o->stable = 0.4, o->last = 0.02;
+    uint32_t warmup = rl ? 0 : 20;
+    o->stable = rl ? 1 : 0.4, o->last = rl ? 1 : 0.02;
     if (in.object) {
         ONLY(&in, "warmup", "stable", "last");
         muse_read_maybe_u32(&in, "warmup", 0, UINT32_MAX, &warmup);
@@ -244,6 +247,74 @@ static void read_data(MuseTrainConfig *c, MuseReader *r, const char *folder)
     }
 }
 
+/* ---- trial and reward ---- */
+
+static void read_reward(MuseRlConfig *rl, MuseReader *r)
+{
+    MuseReader in = object(r, "reward");
+    rl->reward = (MuseRewardRules){ .right = 1, .format = 0.1, .look = 0.2, .iou = 0.2, .cut = 0.3 };
+    if (!in.object) return;
+    ONLY(&in, "right", "format", "look", "iou", "tokens", "cut");
+    maybe_f64(&in, "right", 0, 100, &rl->reward.right);
+    maybe_f64(&in, "format", 0, 100, &rl->reward.format);
+    maybe_f64(&in, "look", 0, 100, &rl->reward.look);
+    maybe_f64(&in, "iou", 0, 100, &rl->reward.iou);
+    maybe_f64(&in, "tokens", 0, 100, &rl->reward.tokens);
+    maybe_f64(&in, "cut", 0, 1, &rl->reward.cut);
+    r->rc = in.rc;
+}
+
+static void read_rl_parts(MuseRlConfig *rl, MuseReader *r)
+{
+    MuseReader in = object(r, "supervised");
+    if (in.object) {
+        ONLY(&in, "weight", "every");
+        maybe_f64(&in, "weight", 0, 1e6, &rl->supervised);
+        muse_read_maybe_u32(&in, "every", 1, 1000000, &rl->every);
+        r->rc = in.rc;
+    }
+    in = object(r, "guard");
+    if (!in.object) return;
+    ONLY(&in, "prompts", "every");
+    muse_read_maybe_u32(&in, "prompts", 0, 1000000, &rl->guard_prompts);
+    muse_read_maybe_u32(&in, "every", 1, 1000000, &rl->guard_every);
+    r->rc = in.rc;
+}
+
+static void read_rl(MuseTrainConfig *c, MuseReader *r, const char *folder)
+{
+    MuseRlConfig *rl = &c->rl;
+    MuseReader in = object(r, "rl");
+    if (!in.object) return;
+    ONLY(&in, "stage", "jsonl", "held_out", "worlds", "prompts", "samples", "temperature", "thought_tokens", "answer_tokens", "looks", "reward", "scale", "think_weight", "supervised",
+         "guard");
+    const MuseJsonValue *stage = muse_json_get(in.object, "stage"), *scale = muse_json_get(in.object, "scale");
+    rl->stage = muse_json_equal(stage, "mode") ? MUSE_RL_MODE : MUSE_RL_GRPO;
+    if (rl->stage == MUSE_RL_GRPO && !muse_json_equal(stage, "grpo")) muse_read_fail(&in, MUSE_ERR_FORMAT, "stage", "is neither \"grpo\" nor \"mode\"");
+    rl->by_task = !muse_json_equal(scale, "none");
+    if (scale && rl->by_task && !muse_json_equal(scale, "task")) muse_read_fail(&in, MUSE_ERR_FORMAT, "scale", "is neither \"task\" nor \"none\"");
+    const bool mode = rl->stage == MUSE_RL_MODE;   /* verify-compress prototype: 20 prompts of 4 direct samples; chains: 8 samples */
+    rl->prompts = mode ? 20 : 8, rl->samples = mode ? 4 : 8, rl->thought_tokens = 256, rl->answer_tokens = 64, rl->looks = 4;
+    rl->temperature = 1, rl->think_weight = 2, rl->supervised = 0.5, rl->every = 2, rl->guard_prompts = 64, rl->guard_every = 20;
+    maybe_text(&in, c->alloc, "jsonl", folder, true, &rl->jsonl);
+    maybe_text(&in, c->alloc, "held_out", folder, true, &rl->held_out);
+    if (in.rc == 0 && rl->held_out && !rl->jsonl) muse_read_fail(&in, MUSE_ERR_FORMAT, "held_out", "is there without \"jsonl\"");
+    if (in.rc == 0 && rl->jsonl && muse_json_get(in.object, "worlds")) muse_read_fail(&in, MUSE_ERR_FORMAT, "jsonl", "stands beside \"worlds\"");
+    muse_read_maybe_u32(&in, "prompts", 1, 4096, &rl->prompts);
+    muse_read_maybe_u32(&in, "samples", mode ? 1 : 2, MUSE_AGENTS_MAX, &rl->samples);
+    muse_read_maybe_u32(&in, "thought_tokens", 1, 1 << 20, &rl->thought_tokens);
+    muse_read_maybe_u32(&in, "answer_tokens", 1, 1 << 20, &rl->answer_tokens);
+    muse_read_maybe_u32(&in, "looks", 1, 64, &rl->looks);
+    maybe_f64(&in, "temperature", 0.01, 100, &rl->temperature);
+    maybe_f64(&in, "think_weight", 0, 1000, &rl->think_weight);
+    read_reward(rl, &in);
+    read_rl_parts(rl, &in);
+    if (in.rc == 0 && c->n_groups == MUSE_GROUPS_MAX) muse_read_fail(&in, MUSE_ERR_FORMAT, "stage", "needs a group of its own: \"groups\" has as many as there can be");
+    r->rc = in.rc;
+    for (uint32_t i = 0; i < c->n_groups; i++) c->group_weight[i] *= rl->supervised;
+    if (r->rc == 0) c->group_weight[c->n_groups++] = 1;
+}
+
 static void read_rest(MuseTrainConfig *c, MuseReader *r, const char *folder)
 {
     uint32_t steps = 0;
@@ -282,13 +353,14 @@ int muse_train_config_read(MuseTrainConfig *c, const MuseAllocator *a, const Mus
     if (rc < 0) return rc;
     if (!muse_json_is(c->doc.root, MUSE_JSON_OBJECT)) return muse_fail(err, MUSE_ERR_FORMAT, "the training document is not a JSON object");
     MuseReader r = { c->doc.root, "training document", err, 0 };
-    ONLY(&r, "model", "tokenizer", "out", "seed", "steps", "compute", "batch", "optimizer", "schedule", "labels", "gaze", "tasks", "groups", "places", "data", "checkpoint", "loaders");
+    ONLY(&r, "model", "tokenizer", "out", "seed", "steps", "compute", "batch", "optimizer", "schedule", "labels", "gaze", "tasks", "groups", "places", "data", "checkpoint", "loaders", "rl");
     read_rest(c, &r, folder);
     read_model(c, &r, log, folder);
     read_optim(c, &r);
     read_labels(c, &r);
     read_names(c, &r);
     read_data(c, &r, folder);
+    read_rl(c, &r, folder);
     if (r.rc == 0 && c->has_model) r.rc = muse_train_config_check(c, err);
     return r.rc;
 }
@@ -308,6 +380,8 @@ void muse_train_config_clear(MuseTrainConfig *c)
 {
     for (uint32_t i = 0; i < c->n_tasks; i++) muse_free(c->tasks[i]);
     for (uint32_t i = 0; i < c->n_data; i++) muse_free(c->data[i].path);
+    muse_free(c->rl.jsonl);
+    muse_free(c->rl.held_out);
     muse_free(c->start);
     muse_free(c->out);
     muse_free(c->tokenizer);

@@ -21,6 +21,22 @@ typedef struct MuseDataConfig {
     bool     shuffle, skip_broken;
 } MuseDataConfig;
 
+/* What a rollout is worth: docs/train.md, "Trial and reward" */
+typedef struct MuseRewardRules {
+    double right, format, look, iou, tokens, cut;
+} MuseRewardRules;
+
+typedef enum MuseRlStage { MUSE_RL_NONE, MUSE_RL_GRPO, MUSE_RL_MODE } MuseRlStage;
+
+typedef struct MuseRlConfig {
+    MuseRlStage stage;
+    char    *jsonl, *held_out; /* NULL: prompts are the caller's */
+    uint32_t prompts, samples, thought_tokens, answer_tokens, looks, every, guard_prompts, guard_every;
+    double   temperature, supervised, think_weight;   /* supervised: factor of the groups of other data */
+    bool     by_task;          /* one scale of advantages a task */
+    MuseRewardRules reward;
+} MuseRlConfig;
+
 typedef struct MuseTrainConfig {
     const MuseAllocator *alloc;
     MuseJson doc;
@@ -45,6 +61,7 @@ typedef struct MuseTrainConfig {
     double   place_sigma;
     MuseDataConfig data[MUSE_DATA_MAX];
     uint32_t n_data;
+    MuseRlConfig rl;           /* stage NONE: there is none. Its samples are of a group of their own, the last */
 } MuseTrainConfig;
 
 /* Paths in it start at folder (NULL: the working directory). 0; MUSE_ERR_FORMAT, MUSE_ERR_UNSUPPORTED: with the key; MUSE_ERR_NOMEM.

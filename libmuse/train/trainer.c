@@ -11,8 +11,7 @@
 #include "libmuse/io/weights.h"
 #include "libmuse/model/model.h"
 #include "libmuse/train/checkpoint.h"
-#include "libmuse/train/data.h"
-#include "libmuse/train/train_config.h"
+#include "libmuse/train/rl.h"
 
 struct MuseTrainer {
     MuseRuntime *rt;
@@ -33,7 +32,8 @@ struct MuseTrainer {
     uint64_t limit, saved_at;    /* stop after; step of the newest checkpoint, UINT64_MAX: none */
     MuseBuf  csv;
     char    *out, *folder;
-    bool     has_net, has_optim, failed, from_data;
+    MuseRl   rl;
+    bool     has_net, has_optim, has_rl, failed, from_data;
 };
 
 void muse_trainer_params_init(MuseTrainerParams *params) { MUSE_PARAMS_INIT(params); }
@@ -52,6 +52,7 @@ void muse_trainer_close(MuseTrainer **trainer)
     *trainer = NULL;
     muse_train_loader_close(&t->loader);
     muse_data_close(&t->data);
+    if (t->has_rl) muse_rl_close(&t->rl);
     for (size_t i = 0; i < t->cap_batches; i++) muse_batch_clear(&t->batches[i]);
     muse_free(t->batches);
     if (t->has_optim) muse_optim_close(&t->optim, &t->net);
@@ -152,7 +153,7 @@ static int open_net(MuseTrainer *t, MuseError *err)
 /* the line of the log that names its columns, one a task */
 static int begin_csv(MuseTrainer *t, MuseError *err)
 {
-    static const char columns[] = "step,positions,loss,text_loss,label_loss,gaze_loss,accuracy,grad_norm,rate,seconds";
+    static const char columns[] = "step,positions,loss,text_loss,label_loss,gaze_loss,accuracy,grad_norm,rate,seconds", trial[] = ",reward,right,tokens,thinks";
     int rc = muse_buf_append(&t->csv, columns, sizeof columns - 1);
     for (uint32_t i = 0; i < t->config.n_tasks && rc == 0; i++) {
         char name[80];
@@ -160,6 +161,7 @@ static int begin_csv(MuseTrainer *t, MuseError *err)
         for (size_t k = 1; k < n; k++) name[k] = name[k] == ',' || name[k] == '"' || (unsigned char)name[k] < ' ' ? '_' : name[k];
         rc = muse_buf_append(&t->csv, name, n);
     }
+    if (rc == 0 && t->config.rl.stage) rc = muse_buf_append(&t->csv, trial, sizeof trial - 1);
     if (rc == 0) rc = muse_buf_append(&t->csv, "\n", 1);
     return rc < 0 ? MUSE_NOMEM(err, t->csv.len) : 0;
 }
@@ -216,6 +218,7 @@ static int begin_weights(MuseTrainer *t, const MuseTrainerParams *p, MuseError *
 static int open_data(MuseTrainer *t, const MuseTrainerParams *p, MuseError *err)
 {
     int rc = 0;
+    if (t->config.rl.stage && t->config.rl.supervised == 0) return 0;   /* rollouts are all there is */
     if (p->source) {
         MUSE_REQUIRE(err, p->source->struct_size >= sizeof(MuseTrainSource) && p->source->make);
         t->source = *p->source;
@@ -226,6 +229,21 @@ static int open_data(MuseTrainer *t, const MuseTrainerParams *p, MuseError *err)
     }
     if (rc < 0) return rc;
     return muse_train_loader_open(&t->loader, &t->rt->alloc, &t->source, t->config.loaders, 2 * (size_t)t->config.samples, t->state.number, err);
+}
+
+static int open_rl(MuseTrainer *t, const MuseTrainerParams *p, MuseError *err)
+{
+    MuseBuf json = { .alloc = &t->rt->alloc };
+    if (!t->config.rl.stage) return 0;
+    t->has_rl = true;
+    int rc = muse_rl_open(&t->rl, t->rt, &t->config, t->tokenizer, p->prompts, err);
+    if (rc < 0 || !p->resume) return rc;
+    rc = muse_checkpoint_read_file(t->folder, "rl.json", &json, err);
+    if (rc == 0 && (rc = muse_rl_read(&t->rl, json.data, json.len, err)) < 0) muse_fail_prefix(err, rc, "%s/rl.json", t->folder);
+    t->rl.csv.len = 0;
+    if (rc == 0) rc = muse_checkpoint_read_file(t->folder, "rl.csv", &t->rl.csv, err);
+    muse_buf_clear(&json);
+    return rc;
 }
 
 static int open_all(MuseTrainer *t, const char *json, size_t size, const MuseTrainerParams *p, MuseError *err)
@@ -241,7 +259,8 @@ static int open_all(MuseTrainer *t, const char *json, size_t size, const MuseTra
     if ((rc = open_net(t, err)) < 0) return rc;
     if ((rc = begin_weights(t, p, err)) < 0) return rc;
     t->limit = p->steps && p->steps < t->config.optim.steps ? p->steps : t->config.optim.steps;
-    return open_data(t, p, err);
+    rc = open_data(t, p, err);
+    return rc < 0 ? rc : open_rl(t, p, err);
 }
 
 int muse_trainer_open(MuseTrainer **out, MuseRuntime *rt, const char *json, size_t size, const MuseTrainerParams *params, MuseError *err)
@@ -300,9 +319,36 @@ static bool skips_broken(const MuseTrainer *t)
     return all;
 }
 
+static int model_of(const MuseTrainer *t, const float *values, MuseModel **out, MuseError *err)
+{
+    const MuseModelBytes texts = { .name = "the model in training", .config = t->config.model_json.data, .config_bytes = t->config.model_json.len,
+                                   .tokenizer = t->tokenizer_file.data, .tokenizer_bytes = t->tokenizer_file.size };
+    return muse_checkpoint_model(out, &t->net, values, &texts, err);
+}
+
+static int take_rollouts(void *user, const MuseTrainSample *s, MuseError *err) { return add_sample(user, s, err); }
+
+/* Measures if it is time, and (roll) has the step's rollouts made. The weights are the master's, not their average: what is learned
+ * from must be what wrote. */
+static int try_out(MuseTrainer *t, bool roll, MuseError *err)
+{
+    const bool due = muse_rl_due(&t->rl, t->state.step, !roll);
+    MuseModel *model = NULL;
+    if (!due && !roll) return 0;
+    int rc = model_of(t, t->net.master, &model, err);
+    if (rc == 0 && due) rc = muse_rl_measure(&t->rl, model, t->state.step, err);
+    if (rc == 0 && roll) rc = muse_rl_step(&t->rl, model, t->state.step, take_rollouts, t, err);
+    muse_model_close(&model);
+    return rc;
+}
+
 static int fetch(MuseTrainer *t, MuseError *err)
 {
     t->n_batches = 0;
+    if (t->has_rl) {
+        const int rc = try_out(t, true, err);
+        if (rc < 0 || !t->loader || t->state.step % t->config.rl.every) return rc;
+    }
     for (uint32_t taken = 0; taken < t->config.samples;) {
         MuseTrainSample s;
         const uint64_t number = muse_train_loader_number(t->loader);
@@ -326,6 +372,7 @@ static MuseNetScale scales(const MuseTrainer *t)
 {
     MuseNetScale s = { 0 };
     for (size_t i = 0; i < t->n_batches; i++) muse_net_scale_add(&s, &t->batches[i]);
+    if (t->has_rl) s.group[t->config.n_groups - 1] = t->rl.divisor;   /* all that was written: what nothing is learned from counts too */
     for (uint32_t i = 0; i < t->config.n_groups; i++) s.group[i] = s.group[i] > 0 ? t->config.group_weight[i] / s.group[i] : 0;
     for (uint32_t i = 0; i < t->config.n_heads; i++) s.head[i] = s.head[i] > 0 ? t->config.head_weight[i] / s.head[i] : 0;
     s.gaze = s.gaze > 0 ? t->config.gaze_weight / s.gaze : 0;
@@ -343,8 +390,16 @@ static int write_csv(MuseTrainer *t, const MuseTrainReport *r, MuseError *err)
         n = s->n ? snprintf(text, sizeof text, ",%.6g", s->loss / (double)s->n) : snprintf(text, sizeof text, ",");
         rc = muse_buf_append(&t->csv, text, (size_t)n);
     }
+    if (rc == 0 && t->has_rl) rc = muse_buf_append(&t->csv, text, (size_t)snprintf(text, sizeof text, ",%.6g,%.6g,%.6g,%.6g", r->reward, r->right, r->tokens, r->thinks));
     if (rc == 0) rc = muse_buf_append(&t->csv, "\n", 1);
     return rc < 0 ? MUSE_NOMEM(err, t->csv.len) : 0;
+}
+
+static void report_rl(const MuseTrainer *t, MuseTrainReport *r)
+{
+    const double n = t->rl.n ? (double)t->rl.n : 1;
+    r->rollouts = t->rl.n;
+    r->reward = t->rl.reward / n, r->right = t->rl.right / n, r->tokens = t->rl.tokens / n, r->thinks = t->rl.thinks / n;
 }
 
 /* forward, backward, update; nothing is changed unless loss and gradients are finite */
@@ -368,7 +423,7 @@ static int compute(MuseTrainer *t, MuseTrainReport *r, MuseError *err)
         return muse_fail(err, MUSE_ERR_STATE, "step %" PRIu64 ": loss %g, gradient norm %g: not finite; weights are as before this step. A lower rate, or a checkpoint before it, may help",
                          t->state.step + 1, r->loss, r->grad_norm);
     }
-    muse_optim_step(&t->optim, &t->net, t->state.step, r->grad_norm);
+    if (t->n_batches || !t->has_rl) muse_optim_step(&t->optim, &t->net, t->state.step, r->grad_norm);   /* rollouts that are all alike teach nothing */
     t->state.step++;
     t->state.positions += r->positions;
     for (uint32_t i = 0; i < t->config.n_tasks; i++) {
@@ -391,7 +446,9 @@ int muse_trainer_step(MuseTrainer *t, MuseTrainReport *out, MuseError *err)
     if (rc == 0) rc = compute(t, &r, &own);
     r.seconds = now() - start;
     r.step = t->state.step, r.total_positions = t->state.positions, r.skipped = t->state.skipped;
+    if (t->has_rl) report_rl(t, &r);
     if (rc == 0) rc = write_csv(t, &r, &own);
+    if (rc == 0 && t->has_rl && t->state.step == t->limit) rc = try_out(t, false, &own);
     const bool due = t->state.step == t->limit || t->state.step % t->config.every == 0;
     if (rc == 0 && t->out && due) {
         rc = muse_trainer_save(t, &own);
@@ -410,11 +467,15 @@ int muse_trainer_save(MuseTrainer *t, MuseError *err)
     MUSE_REQUIRE(err, t);
     if (!t->out) return muse_fail(err, MUSE_ERR_STATE, "the run has no \"out\"");
     if (t->saved_at == t->state.step) return 0;
+    MuseBuf rl = { .alloc = &t->rt->alloc };
+    int rc = t->has_rl ? muse_rl_write(&t->rl, &rl, err) : 0;
     const MuseCheckpoint c = { .alloc = &t->rt->alloc, .out = t->out, .net = &t->net, .optim = &t->optim, .state = t->state, .config_json = t->config.model_json.data,
                                .config_bytes = t->config.model_json.len, .tokenizer_json = t->tokenizer_file.data, .tokenizer_bytes = t->tokenizer_file.size,
-                               .document = t->config.json, .csv = &t->csv, .keep = t->config.keep };
+                               .document = t->config.json, .csv = &t->csv, .rl_json = t->has_rl ? &rl : NULL, .rl_csv = t->has_rl ? &t->rl.csv : NULL,
+                               .keep = t->config.keep };
     char *folder;
-    const int rc = muse_checkpoint_write(&c, &folder, err);
+    if (rc == 0) rc = muse_checkpoint_write(&c, &folder, err);
+    muse_buf_clear(&rl);
     if (rc < 0) return rc;
     muse_free(t->folder);
     t->folder = folder;
@@ -423,13 +484,6 @@ int muse_trainer_save(MuseTrainer *t, MuseError *err)
 }
 
 /* ---- reading ---- */
-
-static int model_of(const MuseTrainer *t, const float *values, MuseModel **out, MuseError *err)
-{
-    const MuseModelBytes texts = { .name = "the model in training", .config = t->config.model_json.data, .config_bytes = t->config.model_json.len,
-                                   .tokenizer = t->tokenizer_file.data, .tokenizer_bytes = t->tokenizer_file.size };
-    return muse_checkpoint_model(out, &t->net, values, &texts, err);
-}
 
 int muse_trainer_model(const MuseTrainer *t, MuseModel **out, MuseError *err)
 {
@@ -455,5 +509,13 @@ int muse_trainer_task(const MuseTrainer *t, size_t i, MuseTrainTask *out)
     const MuseTaskSums *s = &t->last[i];
     const double n = s->n ? (double)s->n : 1;
     *out = (MuseTrainTask){ t->config.tasks[i], s->loss / n, (double)s->hits / n, t->task_tokens[i] };
+    return 0;
+}
+
+int muse_trainer_guard(const MuseTrainer *t, size_t i, MuseTrainGuard *out)
+{
+    if (!t || !out) return MUSE_ERR_ARG;
+    if (!t->has_rl || i >= t->rl.n_slots) return MUSE_ERR_NOT_FOUND;
+    *out = t->rl.guard[i];
     return 0;
 }
