@@ -117,25 +117,28 @@ static int read_line(Reader *r, uint64_t pass)
     return rc == 0 && r->out->n_parts == 0 ? muse_fail(r->err, MUSE_ERR_FORMAT, "a prompt without parts") : rc;
 }
 
+int muse_jsonl_prompt_line(const MuseJsonlRules *rules, const char *folder, const char *text, size_t n, uint64_t pass, MuseTrainPrompt *out, MuseError *err)
+{
+    const MuseAllocator *a = &rules->rt->alloc;
+    PromptBlock *b = muse_zalloc(a, sizeof *b);
+    *out = (MuseTrainPrompt){ 0 };
+    if (!b) return MUSE_NOMEM(err, sizeof *b);
+    *out = (MuseTrainPrompt){ .parts = b->parts, .answers = (const char *const *)b->answers, .views = b->views, .handle = b };
+    Reader r = { rules, folder, b, out, err };
+    int rc = muse_json_parse(&b->doc, a, text, n, err);
+    if (rc == 0) rc = read_line(&r, pass);
+    if (rc < 0) muse_jsonl_prompt_release(out);
+    return rc;
+}
+
 int muse_jsonl_prompt(MuseJsonl *j, uint64_t number, MuseTrainPrompt *out, MuseError *err)
 {
     MuseJsonlLine line;
     int rc = muse_jsonl_line(j, number, &line, err);
     if (rc < 0) return rc;
-    const MuseAllocator *a = &line.rules->rt->alloc;
-    PromptBlock *b = muse_zalloc(a, sizeof *b);
-    MuseError own = { 0 };
-    Reader r = { line.rules, line.folder, b, out, &own };
-    rc = b ? muse_json_parse(&b->doc, a, line.text, line.n, &own) : MUSE_NOMEM(&own, sizeof *b);
-    if (b) *out = (MuseTrainPrompt){ .parts = b->parts, .answers = (const char *const *)b->answers, .views = b->views, .handle = b };
-    if (rc == 0) rc = read_line(&r, line.pass);
-    if (rc < 0) {
-        muse_fail_prefix(&own, rc, "%s:%llu", line.path, (unsigned long long)line.number);
-        muse_jsonl_prompt_release(out);
-        rc = muse_fail_copy(err, &own);
-    }
+    rc = muse_jsonl_prompt_line(line.rules, line.folder, line.text, line.n, line.pass, out, err);
     muse_free(line.folder);
-    return rc;
+    return rc < 0 ? muse_fail_prefix(err, rc, "%s:%llu", line.path, (unsigned long long)line.number) : 0;
 }
 
 void muse_jsonl_prompt_release(MuseTrainPrompt *p)

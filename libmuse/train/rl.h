@@ -88,10 +88,14 @@ int  muse_trials_open(MuseTrials *t, MuseRl *rl, MuseModel *model, size_t n, siz
 int  muse_trials_fork(MuseTrials *t, size_t trial, size_t i, int start, uint64_t seed, float temperature, MuseError *err);
 int  muse_trials_run(MuseTrials *t, MuseError *err);   /* all of them, then judges */
 void muse_trials_close(MuseTrials *t);
+/* rewards, advantages, samples: stage "grpo" */
+int  muse_trials_learn(MuseTrials *t, MuseRlTake *take, void *user, MuseError *err);
 
 /* ---- jsonl_prompt.c ---- */
 
 int  muse_jsonl_prompt(MuseJsonl *j, uint64_t number, MuseTrainPrompt *out, MuseError *err);
+/* one line's text, in this pass over the file; out is zeroed on error. For fuzzing too */
+int  muse_jsonl_prompt_line(const MuseJsonlRules *rules, const char *folder, const char *text, size_t n, uint64_t pass, MuseTrainPrompt *out, MuseError *err);
 void muse_jsonl_prompt_release(MuseTrainPrompt *p);
 
 #endif

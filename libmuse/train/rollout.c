@@ -285,7 +285,7 @@ static int reward_all(MuseTrials *t, double *values, MuseError *err)
     return 0;
 }
 
-static int learn_groups(MuseTrials *t, MuseRlTake *take, void *user, MuseError *err)
+int muse_trials_learn(MuseTrials *t, MuseRlTake *take, void *user, MuseError *err)
 {
     MuseRl *rl = t->rl;
     const MuseAllocator *a = &rl->rt->alloc;
@@ -353,7 +353,7 @@ int muse_rl_step(MuseRl *rl, MuseModel *model, uint64_t step, MuseRlTake *take, 
         rl->thinks = 0;
         for (size_t g = 0; g < t.n && rc == 0; g++) rc = learn_mode(&t, g, step, take, user, err);
     } else if (rc == 0) {
-        rc = learn_groups(&t, take, user, err);
+        rc = muse_trials_learn(&t, take, user, err);
         for (uint32_t i = 0; i < rl->n_slots && (step + 1) % MUSE_BUDGET_STEPS == 0; i++)
             muse_rl_budget_step(&rl->tasks[i], rl->tasks[i].last < rl->tasks[i].first - GUARD_LOSS);
     }
