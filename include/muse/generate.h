@@ -107,6 +107,36 @@ MUSE_API int muse_generate(MuseSession *session, const MuseGenerateParams *param
  */
 MUSE_API int muse_generate_batch(MuseSession *const *sessions, const MuseGenerateParams *const *params, size_t n, MuseGenerateResult *out, MuseError *err);
 
+/** muse_generate() at the caller's pace: a token at each call. One thread, that of the session. */
+typedef struct MuseStream MuseStream;
+
+/**
+ * Begin; nothing is computed yet.
+ * @param out     Receives the handle, or NULL. Release with muse_stream_close().
+ * @param session Until muse_stream_result() or close nobody else may change it or compute with it; it must not be closed before the stream.
+ * @param params  As muse_generate(); `token` must be NULL. Borrowed for the call, but its sampler, the grammar of its `sample` and what `cancel` needs until close.
+ * @return 0; MUSE_ERR_ARG; those of muse_generate().
+ */
+MUSE_API int muse_stream_open(MuseStream **out, MuseSession *session, const MuseGenerateParams *params, MuseError *err);
+
+/**
+ * The next token, as the token function would get it: what was written before it (at first the prompt) is computed now.
+ * @param token Its text is valid until the next call on the stream.
+ * @return 0; MUSE_DONE: the text has ended, token is unchanged; as muse_generate(), after which the text has ended.
+ */
+MUSE_API int muse_stream_next(MuseStream *stream, MuseGenerated *token, MuseError *err);
+
+/**
+ * What was written so far; a text that has not ended ends here, as if the token function had asked to stop. The session then holds all of it
+ * and is free again. Only once: MUSE_ERR_STATE.
+ * @param out Receives the result. Release with muse_generate_result_clear().
+ * @return 0; MUSE_ERR_ARG; MUSE_ERR_STATE; MUSE_ERR_NOMEM: out has the result all the same, but the session may lack the last token.
+ */
+MUSE_API int muse_stream_result(MuseStream *stream, MuseGenerateResult *out, MuseError *err);
+
+/** Release; *stream becomes NULL. NULL and a pointer to NULL are accepted. Without a muse_stream_result() before, as with one whose result is thrown away. */
+MUSE_API void muse_stream_close(MuseStream **stream);
+
 #ifdef __cplusplus
 }
 #endif

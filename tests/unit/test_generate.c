@@ -509,6 +509,173 @@ static void test_memory(void **state)
     assert_int_equal(c.live, 0);
 }
 
+/* ---- streams ---- */
+
+/* tokens of a stream, at most `most`, to the token function */
+static void pull(MuseStream *stream, size_t most, Seen *seen)
+{
+    MuseGenerated token;
+    int rc = 0;
+    *seen = (Seen){ .stop_at = SIZE_MAX };
+    while (seen->tokens < most && (rc = muse_stream_next(stream, &token, &err)) == 0) see(seen, &token);
+    if (rc < 0) fail_msg("%s", err.text);
+    if (seen->tokens < most) assert_int_equal(muse_stream_next(stream, &token, &err), MUSE_DONE);
+}
+
+/* the same as muse_generate(), however a text ends */
+static void test_stream(void **state)
+{
+    MuseModel *m = *state;
+    MuseSession *s = session(m, "Some words", 0);
+    MuseGenerateParams p = params(12);
+    p.stop_ids = &(int32_t){ 0 };
+    MuseGenerateResult all = generate(s, &p);
+    muse_session_close(&s);
+    char stop[64], held[64];
+    snprintf(stop, sizeof stop, "%.*s", 3, all.text + all.n_text / 2);
+    snprintf(held, sizeof held, "%s\x01", all.text + all.n_text - 2);   /* its beginning ends the text: held back until the end */
+    const char *const stops[] = { stop }, *const helds[] = { held };
+    const struct { MuseGenerateParams p; uint64_t room; int finish; } rows[] = {
+        { { .max_tokens = 12, .stop_ids = p.stop_ids }, 0, MUSE_FINISH_LENGTH },
+        { { .stop_ids = &all.ids[11], .n_stop_ids = 1 }, 0, MUSE_FINISH_ID },
+        { { .max_tokens = 12, .stop = stops, .n_stop = 1 }, 0, MUSE_FINISH_STRING },
+        { { .max_tokens = 12, .stop_ids = p.stop_ids, .stop = helds, .n_stop = 1 }, 0, MUSE_FINISH_LENGTH },
+        { { .stop_ids = p.stop_ids }, 9, MUSE_FINISH_FULL },
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        MuseSession *one = session(m, "Some words", rows[i].room), *two = session(m, "Some words", rows[i].room);
+        MuseGenerateParams q = rows[i].p;
+        MuseStream *stream;
+        MuseGenerateResult r;
+        Seen seen, pulled;
+        q.struct_size = sizeof q;
+        assert_int_equal(muse_stream_open(&stream, two, &q, &err), 0);
+        pull(stream, SIZE_MAX, &pulled);
+        assert_int_equal(muse_stream_result(stream, &r, &err), 0);
+        watch(&q, &seen);
+        MuseGenerateResult want = generate(one, &q);
+        assert_int_equal(want.finish, rows[i].finish);
+        assert_true(i != 3 || seen.tails > 0);
+        assert_int_equal(r.finish, want.finish);
+        assert_int_equal(r.n, want.n);
+        assert_memory_equal(r.ids, want.ids, want.n * sizeof *want.ids);
+        assert_memory_equal(r.logprobs, want.logprobs, want.n * sizeof *want.logprobs);
+        assert_string_equal(r.text, want.text);
+        assert_int_equal(pulled.tokens, seen.tokens);
+        assert_int_equal(pulled.tails, seen.tails);
+        check_text(&r, &pulled);
+        assert_int_equal(muse_sequence_length(muse_session_sequence(two)), muse_sequence_length(muse_session_sequence(one)));
+        muse_stream_close(&stream);
+        muse_generate_result_clear(&r);
+        muse_generate_result_clear(&want);
+        muse_session_close(&one);
+        muse_session_close(&two);
+    }
+    muse_generate_result_clear(&all);
+}
+
+/* ended early the session holds what was handed out, and goes on as if nothing had been */
+static void test_stream_early(void **state)
+{
+    MuseModel *m = *state;
+    for (int how = 0; how < 3; how++) {   /* the result; closed without one; never begun */
+        MuseSession *s = session(m, "Some words", 0), *other = session(m, "Some words", 0);
+        const size_t before = muse_sequence_length(muse_session_sequence(s)), n = how == 2 ? 0 : 5;
+        MuseGenerateParams p = params(0), ten = params(10);
+        ten.stop_ids = p.stop_ids = &(int32_t){ 0 };
+        MuseGenerateResult r, want = generate(other, &ten);
+        MuseStream *stream;
+        Seen seen;
+        assert_int_equal(muse_stream_open(&stream, s, &p, &err), 0);
+        pull(stream, n, &seen);
+        if (how == 0) {
+            assert_int_equal(muse_stream_result(stream, &r, &err), 0);
+            assert_int_equal(r.finish, MUSE_FINISH_CANCELLED);
+            assert_int_equal(r.n, n);
+            assert_memory_equal(r.ids, want.ids, n * sizeof *r.ids);
+            muse_generate_result_clear(&r);
+            assert_int_equal(muse_stream_result(stream, &r, &err), MUSE_ERR_STATE);
+            assert_int_equal(muse_stream_next(stream, &(MuseGenerated){ 0 }, &err), MUSE_DONE);
+        }
+        muse_stream_close(&stream);
+        muse_stream_close(&stream);
+        assert_int_equal(muse_sequence_length(muse_session_sequence(s)), before + n);
+        ten.max_tokens = 10 - n;
+        r = generate(s, &ten);
+        assert_memory_equal(r.ids, want.ids + n, r.n * sizeof *r.ids);
+        muse_generate_result_clear(&r);
+        muse_generate_result_clear(&want);
+        muse_session_close(&s);
+        muse_session_close(&other);
+    }
+}
+
+static void test_stream_refused(void **state)
+{
+    MuseModel *m = *state;
+    MuseSession *s = session(m, NULL, 0);
+    MuseStream *stream = (MuseStream *)m;
+    MuseGenerateParams p = params(3);
+    MuseGenerated token;
+    MuseGenerateResult r;
+    assert_int_equal(muse_stream_open(NULL, s, &p, &err), MUSE_ERR_ARG);
+    assert_int_equal(muse_stream_open(&stream, NULL, &p, &err), MUSE_ERR_ARG);
+    assert_null(stream);
+    p.token = see;
+    assert_int_equal(muse_stream_open(&stream, s, &p, &err), MUSE_ERR_ARG);
+    p.token = NULL;
+    p.chat_format = "nonsense";
+    assert_int_equal(muse_stream_open(&stream, s, &p, &err), MUSE_ERR_NOT_FOUND);
+    assert_null(stream);
+    p.chat_format = NULL;
+    assert_int_equal(muse_stream_open(&stream, s, &p, &err), 0);
+    assert_int_equal(muse_stream_next(stream, &token, &err), MUSE_ERR_STATE);   /* an empty sequence */
+    assert_int_equal(muse_stream_next(stream, &token, &err), MUSE_DONE);
+    assert_int_equal(muse_stream_result(stream, &r, &err), 0);
+    assert_int_equal(r.finish, MUSE_FINISH_NONE);
+    muse_generate_result_clear(&r);
+    assert_int_equal(muse_stream_next(NULL, &token, &err), MUSE_ERR_ARG);
+    assert_int_equal(muse_stream_result(NULL, &r, &err), MUSE_ERR_ARG);
+    muse_stream_close(&stream);
+    muse_stream_close(NULL);
+    muse_session_close(&s);
+}
+
+static void test_stream_memory(void **state)
+{
+    (void)state;
+    Counter c = { 0 };
+    MuseRuntimeParams rp;
+    muse_runtime_params_init(&rp);
+    rp.allocator = (MuseAllocator){ count_alloc, count_free, &c };
+    rp.threads = 1;
+    MuseRuntime *rt;
+    assert_int_equal(muse_runtime_open(&rt, &rp, &err), 0);
+    MuseModel *m = open_model("golden/llama3/hf", NULL, rt);
+    MuseSession *s = session(m, "Some words", 0);
+    assert_int_equal(muse_session_prefill(s, &err), 0);
+    MuseGenerateParams p = params(4);
+    bool done = false;
+    for (long k = 1; !done; k++) {   /* every allocation fails once */
+        MuseSession *fork;
+        MuseStream *stream;
+        MuseGenerated token;
+        assert_int_equal(muse_session_fork(&fork, s, &err), 0);
+        c.fail_at = c.calls + k;
+        int rc = muse_stream_open(&stream, fork, &p, &err);
+        while (rc == 0) rc = muse_stream_next(stream, &token, &err);
+        if (rc < 0) assert_int_equal(rc, MUSE_ERR_NOMEM);
+        muse_stream_close(&stream);
+        done = c.calls < c.fail_at;
+        c.fail_at = 0;
+        muse_session_close(&fork);
+    }
+    muse_session_close(&s);
+    muse_model_close(&m);
+    muse_runtime_close(&rt);
+    assert_int_equal(c.live, 0);
+}
+
 static int open_llama(void **state)
 {
     *state = open_model("golden/llama3/hf", NULL, NULL);
@@ -526,6 +693,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden), cmocka_unit_test(test_stop_ids), cmocka_unit_test(test_stop_strings), cmocka_unit_test(test_half_a_character),
         cmocka_unit_test(test_cancelling), cmocka_unit_test(test_full), cmocka_unit_test(test_grammar_and_own_sampler), cmocka_unit_test(test_penalties_see_the_prompt),
-        cmocka_unit_test(test_suppressed), cmocka_unit_test(test_batch), cmocka_unit_test(test_refused), cmocka_unit_test(test_memory) };
+        cmocka_unit_test(test_suppressed), cmocka_unit_test(test_batch), cmocka_unit_test(test_refused), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_stream), cmocka_unit_test(test_stream_early), cmocka_unit_test(test_stream_refused), cmocka_unit_test(test_stream_memory) };
     return cmocka_run_group_tests(tests, open_llama, close_llama);
 }
