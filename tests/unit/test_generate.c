@@ -644,10 +644,10 @@ static void test_stream_refused(void **state)
 static void test_stream_memory(void **state)
 {
     (void)state;
-    Counter c = { 0 };
+    Meter c = { 0 };
     MuseRuntimeParams rp;
     muse_runtime_params_init(&rp);
-    rp.allocator = (MuseAllocator){ count_alloc, count_free, &c };
+    rp.allocator = meter_allocator(&c);
     rp.threads = 1;
     MuseRuntime *rt;
     assert_int_equal(muse_runtime_open(&rt, &rp, &err), 0);
