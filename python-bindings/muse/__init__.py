@@ -3,8 +3,8 @@
 
     import muse
     model = muse.load("models/muse-nano")
-    for text in model.generate("What is this?", muse.Image("picture.png")):
-        print(text, end="")
+    answer = model.ask("How many red squares are there?", images=["picture.png"])
+    print(answer, answer.confidence)
 
 Objects that hold memory have close(), are context managers, and raise ValueError when they are used after that. Calls release the GIL."""
 from ._errors import (ArgumentError, Cancelled, FileError, FormatError, FullError, LibraryError, LimitError, MuseError, NotFoundError, OutOfMemoryError, StateError,
@@ -19,3 +19,5 @@ from ._session import PrefixCache, Session, SessionInfo, Watched
 from ._sample import Grammar, Sampled, SampleParams, Sampler, logprobs, top
 from ._generate import Generated, Generation, Token, generate
 from ._chat import Call, Chat, ChatParser, Conversation, Reply
+from ._trace import Coords, Mark, Summary, Trace, TraceStep
+from ._reason import Agent, AgentInfo, Answer, Candidate, Event, Step, ToolError, Tools, ask, look_view, vote

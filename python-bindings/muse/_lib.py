@@ -148,7 +148,7 @@ POLL = callback(n.MuseCancelFn, lambda user: 0, 1)
 """For C's `cancel`: Python comes to its senses in it, so that Ctrl-C reaches a long call of the main thread."""
 
 
-def params(kind: Any, init: Any, **values: Any) -> Any:
+def params(kind: Any, init: Any, /, **values: Any) -> Any:
     """A params struct with its defaults, then these values; None leaves the default."""
     out = kind()
     init(ctypes.byref(out))

@@ -16,6 +16,7 @@ from ._text import Tokenizer
 
 if TYPE_CHECKING:
     from ._generate import Generation
+    from ._reason import Answer
     from ._session import Session
 
 
@@ -151,6 +152,11 @@ class Model(Handle):
         """Let the model write behind a prompt: parts are str, Image, Audio (see muse.generate). A generator of text."""
         from ._generate import generate
         return generate(self, *parts, **settings)
+
+    def ask(self, question: str | None = None, **settings: Any) -> Answer:
+        """Answer a question about pictures and sounds, with a chain of thought that looks again (see muse.ask)."""
+        from ._reason import ask
+        return ask(self, question, **settings)
 
     def close(self) -> None:
         """Release it. Sessions and sequences made with it go on."""

@@ -1,0 +1,441 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers to questions about pictures and sounds: chains of thought that look again, in three modes; tools; the stages by themselves."""
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence as List
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from . import _native as n
+from ._lib import POLL, Handle, Owner, Serial, call, callback, chars, check, lib, params, string, utf8, view
+from ._media import Audio, Image, Rect, c_rect, rect_of
+from ._model import Model
+from ._runtime import choice
+from ._sample import SampleParams
+from ._sequence import budget_of
+from ._session import session_params
+from ._text import Ids
+from ._trace import Mark, Summary, Trace
+
+MODES = {"instant": n.MUSE_MODE_INSTANT, "thinking": n.MUSE_MODE_THINKING, "contemplating": n.MUSE_MODE_CONTEMPLATING}
+KINDS = {n.MUSE_REASON_POINT: "point", n.MUSE_REASON_BOX: "box", n.MUSE_REASON_LOOK: "look", n.MUSE_REASON_COMPARE: "compare", n.MUSE_REASON_VERIFY: "verify",
+         n.MUSE_REASON_IMAGE: "image", n.MUSE_REASON_CALL: "call", n.MUSE_REASON_CLOSED: "closed", n.MUSE_REASON_BAD: "bad"}
+FINISHES = {n.MUSE_AGENT_RUNNING: "running", n.MUSE_AGENT_ANSWERED: "answered", n.MUSE_AGENT_LENGTH: "length", n.MUSE_AGENT_FULL: "full", n.MUSE_AGENT_CALLS: "calls",
+            n.MUSE_AGENT_STOPPED: "stopped"}
+EVENTS = {n.MUSE_EVENT_TOKEN: "token", n.MUSE_EVENT_STEP: "step", n.MUSE_EVENT_DONE: "done", n.MUSE_EVENT_STAGE: "stage"}
+STAGES = {0: "", n.MUSE_STAGE_PREFILL: "prefill", n.MUSE_STAGE_THINK: "think", n.MUSE_STAGE_VERIFY: "verify", n.MUSE_STAGE_SCORE: "score",
+          n.MUSE_STAGE_SYNTHESIS: "synthesis"}
+
+
+@dataclass(frozen=True)
+class Step:
+    """What happened in a chain."""
+    kind: str            #: "point", "box", "look", "compare", "verify", "image", "call", "closed" (a budget was spent), "bad" (written without meaning)
+    text: str            #: what was written since the step before
+    image: int           #: number of the picture among those given, from 1; 0: none
+    rect: Rect | None    #: what was named, pixels of the original
+    view: Rect | None    #: "look": what was shown
+    shown: int           #: "look": number that the cut has in the sequence
+    group: int | None    #: index of the "compare" or "verify" step that it belongs to
+    refused: str         #: why nothing was shown; "" otherwise
+    forced: bool         #: the caller asked for it
+    token: int           #: tokens written by then
+    position: int        #: positions of the sequence by then
+
+
+@dataclass(frozen=True)
+class AgentInfo:
+    """One chain."""
+    number: int
+    finish: str          #: "answered", "length", "full", "calls", "stopped" (the others agreed), "running"
+    thought: str
+    answer: str
+    confidence: float    #: geometric mean of the probabilities of the answer's tokens
+    steps: tuple[Step, ...]
+    prompt_tokens: int
+    thought_tokens: int  #: written by the model in thoughts
+    answer_tokens: int   #: written by the model outside of them
+    forced_tokens: int   #: written for it
+    view_positions: int  #: of looks
+    looks: int
+    refused: int
+    bad: int
+    calls: int
+    seed: int
+    temperature: float
+    ids: Ids             #: what it wrote, forced ones included
+
+
+@dataclass(frozen=True)
+class Event:
+    """What the event function is told."""
+    kind: str      #: "token", "step", "done" (an agent ended), "stage"
+    stage: str     #: "prefill", "think", "verify", "score", "synthesis"; "" outside ask()
+    agent: int
+    id: int        #: "token"
+    step: Step | None
+    tokens: int    #: of all agents of this run, so far
+    done: int      #: agents that have ended
+    agents: int
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One answer in a vote."""
+    answer: str
+    count: int     #: agents that gave it
+    weight: float  #: their share of all weights
+    cross: float   #: mean probability under the other agents; 0 if nobody was asked
+    score: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What ask() returns. str() is the answer; a notebook shows the trace."""
+    text: str | None     #: None: no agent came to an answer
+    confidence: float    #: contemplating: calibrated agreement; else the agent's own
+    agreement: float     #: share of equal answers
+    agents: tuple[AgentInfo, ...]   #: the forks, then checks, then the one that merged
+    n_forks: int
+    candidates: tuple[Candidate, ...]  #: the winner first
+    prompt_tokens: int
+    thought_tokens: int  #: of all agents
+    answer_tokens: int
+    seconds: float
+    stopped_early: bool
+    trace: Trace
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Of the first agent; the others' are in agents."""
+        return self.agents[0].steps if self.agents else ()
+
+    def __str__(self) -> str:
+        return self.text or ""
+
+    def _repr_html_(self) -> str | None:
+        return self.trace._repr_html_()
+
+
+class ToolError(Exception):
+    """Raised by a tool's function: the model reads the text as the result. Any other exception stops the run and leaves from it."""
+
+
+class Tools(Handle):
+    """Python functions that a model may call, each in a thread of its own. The function gets the arguments as keywords, and returns str, an
+    Image, a list of those, or anything that JSON can say."""
+
+    def __init__(self) -> None:
+        self._open(n.MuseTools, lib.muse_tools_close, lib.muse_tools_open, None)
+        self.errors: list[BaseException] = []
+
+    def add(self, function: Callable[..., Any], *, name: str | None = None, description: str | None = None, parameters: Mapping[str, Any] | None = None,
+            timeout: float = 0) -> Tools:
+        """Offer a function. description: None = its docstring. parameters: a JSON schema, an object. timeout: seconds, 0 = 30."""
+        errors = self.errors
+
+        def run(user: Any, arguments: Any, size: int, reply: Any, error: Any) -> int:
+            try:
+                _give(reply, function(**json.loads(string(arguments, size))))
+                return 0
+            except ToolError as why:
+                error.contents.code, error.contents.text = n.MUSE_ERR_STATE, str(why).encode()[:n.MUSE_ERROR_TEXT - 1]
+            except BaseException as why:   # leaves from the call that runs the agents
+                errors.append(why)
+                error.contents.code, error.contents.text = n.MUSE_ERR_CANCELLED, b"the program ended the run"
+            return int(error.contents.code)
+
+        schema = chars(json.dumps(parameters)) if parameters is not None else None
+        c_function = n.MuseToolFn(run)
+        spec = params(n.MuseToolSpec, lib.muse_tool_spec_init, name=chars(name or function.__name__),
+                      description=chars(function.__doc__ or "" if description is None else description), parameters=schema, fn=c_function, timeout=timeout)
+        call(lib.muse_tools_add, self._own, ctypes.byref(spec))
+        _tool_functions.append(c_function)
+        return self
+
+
+    def run(self, calls: List[tuple[str, Mapping[str, Any]]]) -> list[list[str | Image]]:
+        """Carry out calls at once: (name, arguments) each. Returns the parts of each result; of one that failed, its error text."""
+        data = [(utf8(name), json.dumps(arguments).encode()) for name, arguments in calls]
+        made = (n.MuseToolCall * len(data))(*(n.MuseToolCall(chars(name), chars(arguments), len(arguments)) for name, arguments in data))
+        replies = (ctypes.POINTER(n.MuseToolReply) * len(data))()
+        try:
+            call(lib.muse_tools_run, self._own, made, len(data), replies, POLL, None)
+            if self.errors:
+                raise self.errors.pop(0)
+            return [_reply_parts(reply) for reply in replies]
+        finally:
+            for reply in replies:
+                lib.muse_tool_reply_close(ctypes.byref(reply))
+
+
+_tool_functions: list[Any] = []   # kept for good: a call that hangs may return long after its tools were closed
+
+
+def _give(reply: Any, result: Any) -> None:
+    for part in result if isinstance(result, list) and all(isinstance(p, (str, Image)) for p in result) else [result]:
+        if isinstance(part, Image):
+            call(lib.muse_tool_reply_image, reply, part._own)
+        else:
+            data = utf8(part) if isinstance(part, str) else json.dumps(part).encode()
+            call(lib.muse_tool_reply_text, reply, data, len(data))
+
+
+def _reply_parts(reply: Any) -> list[str | Image]:
+    out: list[str | Image] = []
+    part = n.MuseToolPart()
+    for i in range(lib.muse_tool_reply_count(reply)):
+        check(lib.muse_tool_reply_part(reply, i, ctypes.byref(part)), "tool reply")
+        if part.image:
+            image = Image.__new__(Image)
+            image._owner = Owner(lib.muse_image_ref(part.image), lib.muse_image_close, ())
+            out.append(image)
+        else:
+            out.append(string(part.text, part.n))
+    return out
+
+
+# ---- in and out ----
+
+def _parts(question: str | None, images: Iterable[Any], audio: Any, budget: int | str | None) -> tuple[Any, list[Image], list[Any]]:
+    """The struct array: pictures, sounds, question; the pictures; what must live meanwhile."""
+    pictures = [Image.open(image) for image in ([images] if isinstance(images, (str, bytes, Image)) else images)]
+    sounds = [Audio.open(sound) for sound in ([] if audio is None else audio if isinstance(audio, (list, tuple)) else [audio])]
+    out = [n.MuseReasonPart(modality=n.MUSE_IMAGE, image=picture._own.pointer, budget=budget_of(budget)) for picture in pictures]
+    out += [n.MuseReasonPart(modality=n.MUSE_AUDIO, audio=sound._own.pointer) for sound in sounds]
+    data = utf8(question or "")
+    if data:
+        out.append(n.MuseReasonPart(modality=n.MUSE_TEXT, text=chars(data), n=len(data)))
+    return (n.MuseReasonPart * len(out))(*out), pictures, [sound._own for sound in sounds] + [picture._own for picture in pictures]
+
+
+def _step(s: Any) -> Step:
+    kind = KINDS.get(s.kind, "bad")
+    named = kind in ("point", "box", "look")
+    return Step(kind, string(s.text, s.n_text), s.image, rect_of(s.rect) if named else None, rect_of(s.view) if kind == "look" and not s.refused else None, s.shown,
+                None if s.group == n.MUSE_REASON_NONE else s.group, string(s.reason), bool(s.forced), s.token, s.position)
+
+
+def _agent_info(agent: Any) -> AgentInfo:
+    a, step, ids = n.MuseAgentInfo(), n.MuseReasonStep(), ctypes.POINTER(ctypes.c_int32)()
+    check(lib.muse_agent_info(agent, ctypes.byref(a)), "agent")
+    thought, answer = string(a.thought, a.n_thought), string(a.answer, a.n_answer)
+    steps = []
+    for i in range(a.n_steps):
+        check(lib.muse_agent_step(agent, i, ctypes.byref(step)), "agent")
+        steps.append(_step(step))
+    count = lib.muse_agent_ids(agent, ctypes.byref(ids))
+    return AgentInfo(a.number, FINISHES[a.finish], thought, answer, a.confidence, tuple(steps), a.prompt_tokens, a.thought_tokens, a.answer_tokens, a.forced_tokens,
+                     a.view_positions, a.looks, a.refused, a.bad, a.calls, a.seed, a.temperature, np.array(view(agent, ids, ctypes.c_int32, (count,)), np.int32))
+
+
+def _agent_params(settings: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
+    """MuseAgentParams from keywords, which are taken out of `settings`; and what must live as long as the agent."""
+    take = settings.pop
+    event: Any = take("event", None)
+    tools: Any = take("tools", None)
+    if tools is not None and not isinstance(tools, Tools):
+        made = Tools()
+        for function in tools:
+            made.add(function)
+        tools = made
+    errors = tools.errors if tools else []
+
+    def poll(user: Any) -> int:
+        if errors:
+            raise errors.pop(0)
+        return 0
+
+    def hear(user: Any, c_event: Any) -> int:
+        e = c_event.contents
+        step = _step(e.step.contents) if e.kind == n.MUSE_EVENT_STEP else None
+        assert event is not None
+        return 1 if event(Event(EVENTS[e.kind], STAGES.get(e.stage, ""), e.agent, e.id, step, e.tokens, e.done, e.agents)) else 0
+
+    sample = replace(take("sample", None) or SampleParams(), **{name: take(name) for name in ("top_k", "top_p", "min_p", "grammar") if name in settings})
+    session: dict[str, Any] = {"compute": None, "kv": None, "image_mask": None, "chunk": 0, "max_positions": 0, "cache": None, "progress": None, "stage": None}
+    unknown = set(given := dict(take("session", None) or {})) - set(session)
+    if unknown:
+        raise TypeError(f"no setting of a session: {', '.join(sorted(unknown))}")
+    c_sample, keep_sample = sample.c_params()
+    c_session, keep_session = session_params(**{**session, **given})
+    cancel = callback(n.MuseCancelFn, poll, 1)
+    notify = callback(n.MuseReasonEventFn, hear, 1) if event else None
+    thinking = take("thinking", None)
+    out = params(n.MuseAgentParams, lib.muse_agent_params_init, format=chars(take("format", None)), system=chars(take("system", None)),
+                 thinking=n.MUSE_THINKING_DEFAULT if thinking is None else n.MUSE_THINKING_ON if thinking else n.MUSE_THINKING_OFF,
+                 thought_tokens=take("thought_tokens", 0), answer_tokens=take("answer_tokens", 0), close_words=chars(take("close_words", None)),
+                 no_look=not take("look", True), looks=take("looks", 0), look_positions=take("look_positions", 0), look_budget=take("look_budget", 0),
+                 free_places=take("free_places", False), calls=take("calls", 0), tools=tools._own.pointer if tools else None, sample=ctypes.pointer(c_sample),
+                 session=ctypes.pointer(c_session), event=notify, cancel=cancel)
+    return out, (keep_sample, keep_session, cancel, notify, tools._own if tools else None)
+
+
+# ---- asking ----
+
+def ask(model: Model, question: str | None = None, *, images: Iterable[Any] = (), audio: Any = None, mode: str = "thinking", agents: int = 0, seed: int = 0,
+        temperature: float = 0, spread: float = 0, focus: Iterable[tuple[int, Any]] = (), agree: int = 0, stop_early: bool = True, cross: bool = True, verify: int = 0,
+        synthesis: bool = False, budget: int | str | None = None, **settings: Any) -> Answer:
+    """Answer a question about pictures and sounds.
+
+    images, audio: whatever Image.open() and Audio.open() take, one or several; a question may be spoken (question=None). mode: "instant", "thinking",
+    "contemplating" (several agents, default 8, that vote). budget: patches of a picture, as Sequence.append_image().
+
+    Contemplating: temperature (0 = 1), spread of temperatures, focus: (picture number, rect) that agents begin with, agree: stop when so many
+    have answered alike, stop_early, cross: answers are scored under other agents, verify: check so many leading candidates, synthesis: one more agent merges.
+
+    Settings of each agent: system; thought_tokens (0 = 512) and answer_tokens (0 = 256); look=False: no looks; looks (0 = 8), look_positions, look_budget; calls;
+    tools: Tools, or functions; sample: SampleParams, or top_k, top_p, min_p, grammar (of the answer); session: settings of a Session (compute, ...);
+    event(Event): called as it goes, a true value stops with Cancelled. MuseAgentParams in reason.h says more. Ctrl-C stops between two tokens."""
+    parts, pictures, keep_parts = _parts(question, images, audio, budget)
+    agent_params, keep = _agent_params(settings)
+    if settings:
+        raise TypeError(f"ask() has no setting {', '.join(sorted(settings))}")
+    own, places = model._own, [n.MuseFocus(image, c_rect(rect)) for image, rect in focus]
+    run = params(n.MuseReasonParams, lib.muse_reason_params_init, mode=choice(MODES, mode, "mode"), agent=ctypes.pointer(agent_params), agents=agents, seed=seed,
+                 temperature=temperature, spread=spread, focus=(n.MuseFocus * len(places))(*places), n_focus=len(places), agree=agree, no_stop=not stop_early,
+                 no_cross=not cross, verify=verify, synthesis=n.MUSE_SYNTHESIS_GENERATE if synthesis else n.MUSE_SYNTHESIS_VOTE)
+    out = n.MuseReasonResult()
+    try:
+        call(lib.muse_reason, own, parts, len(parts), ctypes.byref(run), ctypes.byref(out))
+        return _answer(out, model, question or "", mode, pictures)
+    finally:
+        lib.muse_reason_result_clear(ctypes.byref(out))
+        del keep, keep_parts
+
+
+def _answer(out: Any, model: Model, question: str, mode: str, pictures: List[Image]) -> Answer:
+    agents = tuple(_agent_info(out.agents[i]) for i in range(out.n_agents))
+    candidates = tuple(Candidate(agents[c.vote].answer, c.count, c.weight, c.cross, c.score) for c in (out.candidates[i] for i in range(out.n_candidates)))
+    text = string(out.answer, out.n_answer) if out.answer else None
+    trace = _trace(agents, question, model._name, mode, pictures)
+    trace.summary = Summary(text or "", min(1, out.confidence) if text is not None else None, out.prompt_tokens, out.thought_tokens,
+                            sum(a.view_positions for a in agents), out.answer_tokens, out.seconds)
+    return Answer(text, out.confidence, out.agreement, agents, out.n_forks, candidates, out.prompt_tokens, out.thought_tokens, out.answer_tokens, out.seconds,
+                  bool(out.stopped_early), trace)
+
+
+def _trace(agents: tuple[AgentInfo, ...], question: str, model: str, mode: str, pictures: List[Image]) -> Trace:
+    """The steps of all agents as a trace."""
+    kinds = {"image": "thought", "closed": "thought", "bad": "thought", "call": "tool_call"}
+    trace = Trace(question, model=model, mode=mode)
+    for picture in pictures:
+        trace.add_image(picture)
+    for agent in agents:
+        who = agent.number + 1 if len(agents) > 1 else 0
+        numbers: list[int] = []
+        for step in agent.steps:
+            rect = step.view or step.rect
+            marks = [Mark(step.image, rect)] if rect is not None and 1 <= step.image <= len(pictures) and not step.refused else []
+            kind = kinds.get(step.kind, step.kind) if marks or step.kind in ("compare", "verify", "call") else "thought"
+            text = step.text + (f" ({step.refused})" if step.refused else "")
+            numbers.append(trace.add(kind, text, marks, agent=who, parent=numbers[step.group] if step.group is not None else 0))
+        trace.add("answer", agent.answer, agent=who, confidence=min(1, agent.confidence))
+    return trace
+
+
+class Agent(Handle):
+    """One chain in progress: its stages by themselves. Agents that are forks of each other belong to one thread together.
+
+    Settings are those of ask() that belong to an agent. event, tools and callbacks live as long as the agent and its forks."""
+
+    def __init__(self, model: Model, question: str | None = None, *, images: Iterable[Any] = (), audio: Any = None, budget: int | str | None = None, **settings: Any) -> None:
+        parts, _, _ = _parts(question, images, audio, budget)
+        settings_c, keep = _agent_params(settings)
+        if settings:
+            raise TypeError(f"an agent has no setting {', '.join(sorted(settings))}")
+        self._serial, own = Serial("Agent"), model._own
+        self._open(n.MuseAgent, lib.muse_agent_close, lib.muse_agent_open, own, parts, len(parts), ctypes.byref(settings_c), keep=(own, *_flat(keep)))
+
+    def _call(self, function: Any, *arguments: Any) -> int:
+        own = self._own
+        with self._serial:
+            return call(function, own, *arguments)
+
+    def _made(self, function: Any, *arguments: Any) -> Agent:
+        out, own = Agent.__new__(Agent), self._own
+        out._serial = Serial("Agent")
+        with self._serial:
+            out._open(n.MuseAgent, lib.muse_agent_close, function, own, *arguments, keep=own.keep)
+        return out
+
+    def prefill(self) -> None:
+        """Compute the prompt, so that forks share it."""
+        self._call(lib.muse_agent_prefill)
+
+    def fork(self, number: int, *, seed: int = 0, temperature: float = 1) -> Agent:
+        """A second agent at the same place, before anything was written."""
+        return self._made(lib.muse_agent_fork, number, seed, temperature)
+
+    def look(self, image: int, rect: Any) -> None:
+        """Make it look at a rectangle of a picture (its number, from 1); shown at the next run."""
+        self._call(lib.muse_look, image, c_rect(rect))
+
+    def compare(self, image_a: int, a: Any, image_b: int, b: Any) -> None:
+        """Two looks side by side."""
+        self._call(lib.muse_compare, image_a, c_rect(a), image_b, c_rect(b))
+
+    def verify(self, number: int, *, extra: int = 0) -> Agent:
+        """An agent that checks the answer of this one, which has ended: run it, and the same answer confirms."""
+        return self._made(lib.muse_agent_verify, number, extra)
+
+    def score(self, other: Agent) -> float:
+        """How probable this agent finds the other's answer: a natural log-probability."""
+        out = ctypes.c_double()
+        with other._serial:
+            self._call(lib.muse_agent_score, other._own, ctypes.byref(out))
+        return out.value
+
+    def run(self) -> AgentInfo:
+        """Write until it has ended."""
+        Agent.run_all([self])
+        return self.info
+
+    @staticmethod
+    def run_all(agents: List[Agent]) -> None:
+        """Let several agents of one model write as one batch until all have ended."""
+        owners = [agent._own for agent in agents]
+        pointers = (ctypes.POINTER(n.MuseAgent) * len(agents))(*(owner.pointer for owner in owners))
+        with contextlib.ExitStack() as stack:
+            for agent in agents:
+                stack.enter_context(agent._serial)
+            call(lib.muse_agent_run, pointers, len(agents))
+
+    def stop(self) -> None:
+        """End it where it is."""
+        with self._serial:
+            lib.muse_agent_stop(self._own)
+
+    @property
+    def info(self) -> AgentInfo:
+        with self._serial:
+            return _agent_info(self._own)
+
+    def __repr__(self) -> str:
+        return "<muse.Agent, closed>" if self.closed else f"<muse.Agent {self.info.number}, {self.info.finish}>"
+
+
+def _flat(keep: tuple[Any, ...]) -> tuple[Any, ...]:
+    """owners inside tuples too, so that Owner counts them"""
+    return tuple(x for k in keep for x in (_flat(k) if isinstance(k, tuple) else (k,)))
+
+
+def look_view(width: int, height: int, rect: Any) -> Rect:
+    """What is shown for a look at a rectangle of a picture of this size."""
+    return rect_of(lib.muse_look_view(width, height, c_rect(rect)))
+
+
+def vote(answers: List[str], weights: List[float]) -> list[Candidate]:
+    """Count answers with their weights, the winner first; equal after trimming and ASCII lower case is one candidate."""
+    if len(answers) != len(weights):
+        raise ValueError(f"{len(answers)} answers and {len(weights)} weights")
+    data = [utf8(answer) for answer in answers]
+    votes = (n.MuseVote * len(data))(*(n.MuseVote(answer=chars(d), n=len(d), weight=w) for d, w in zip(data, weights)))
+    out, count = (n.MuseCandidate * max(1, len(data)))(), ctypes.c_size_t()
+    call(lib.muse_vote, votes, len(data), out, ctypes.byref(count))
+    return [Candidate(answers[c.vote], c.count, c.weight, c.cross, c.score) for c in out[:count.value]]

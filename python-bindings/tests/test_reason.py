@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asking, agents and tools. The model's weights are random: what is checked is what surrounds its words."""
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+from conftest import MEDIA
+
+import muse
+
+SHORT = {"thought_tokens": 24, "answer_tokens": 8}
+
+
+def test_an_answer(reasoner, cat):
+    answer = reasoner.ask("What is it?", images=[cat], **SHORT)
+    agent, = answer.agents
+    assert answer.text == agent.answer == str(answer) and answer.confidence == agent.confidence and answer.agreement == 1
+    assert agent.thought_tokens <= 24 and agent.answer_tokens <= 8 and agent.finish in ("answered", "length") and agent.ids.dtype == np.int32
+    assert answer.steps == agent.steps and answer.seconds > 0 and not answer.candidates
+    trace = answer.trace
+    assert trace.question == "What is it?" and trace.images[0][1] == (0, 0, *cat.size) and trace.steps[-1].kind == "answer"
+    assert trace.summary.answer == answer.text and trace.to_dict()["mode"] == "thinking"
+    assert "iframe" in answer._repr_html_()
+    again = reasoner.ask("What is it?", images=cat, **SHORT)
+    assert again.text == answer.text and again.agents[0].ids.tolist() == agent.ids.tolist()
+
+
+def test_every_kind_of_part(reasoner, cat):
+    one = reasoner.ask("What?", images=[MEDIA / "cat.jpg"], **SHORT)
+    assert one.text == reasoner.ask("What?", images=[(MEDIA / "cat.jpg").read_bytes()], **SHORT).text
+    assert reasoner.ask(images=[cat.rgb(), cat], audio=MEDIA / "speech.flac", **SHORT).prompt_tokens > one.prompt_tokens
+    assert reasoner.ask("No picture", mode="instant", **SHORT).agents[0].thought_tokens == 0
+
+
+def test_contemplating(reasoner, cat):
+    events = []
+    answer = reasoner.ask("What?", images=[cat], mode="contemplating", agents=3, seed=5, stop_early=False, event=events.append, **SHORT)
+    assert answer.n_forks == len(answer.agents) == 3 and [a.number for a in answer.agents] == [0, 1, 2]
+    assert len({a.seed for a in answer.agents}) == 3 and sum(c.count for c in answer.candidates) <= 3
+    assert {e.stage for e in events if e.kind == "stage"} >= {"prefill", "think"} and sum(e.kind == "done" for e in events) == 3
+    assert max(e.tokens for e in events) == answer.thought_tokens + answer.answer_tokens + sum(a.forced_tokens for a in answer.agents)
+    focused = reasoner.ask("What?", images=[cat], mode="contemplating", agents=2, focus=[(1, (0, 0, 50, 50))], **SHORT)
+    assert focused.agents[1].steps[0].forced and focused.agents[1].steps[0].kind == "look"
+
+
+def test_refused(reasoner, cat):
+    for settings, error in (({"mode": "guessing"}, ValueError), ({"nonsense": 1}, TypeError), ({"session": {"nonsense": 1}}, TypeError), ({"mode": "contemplating", "agents": 999}, muse.ArgumentError),
+                            ({"images": ["/nothing.png"]}, muse.FileError), ({"format": "nonsense"}, muse.NotFoundError)):
+        with pytest.raises(error):
+            reasoner.ask("What?", **settings)
+    with pytest.raises(muse.MuseError):
+        reasoner.ask()
+
+
+def test_callbacks_that_stop_or_raise(reasoner, cat):
+    def fail(event):
+        raise KeyError("event")
+    with pytest.raises(KeyError, match="event"):
+        reasoner.ask("What?", images=[cat], event=fail, **SHORT)
+    with pytest.raises(muse.Cancelled):
+        reasoner.ask("What?", images=[cat], event=lambda event: True, **SHORT)
+    with pytest.raises(KeyError, match="progress"):
+        reasoner.ask("What?", session={"progress": lambda done, total: {}["progress"]}, **SHORT)
+
+
+def test_interrupts_never_vanish(reasoner):
+    for k in range(8):
+        def work():
+            time.sleep(0.002 + 0.001 * k)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        thread = threading.Thread(target=work)
+        with pytest.raises(KeyboardInterrupt):
+            thread.start()
+            while True:
+                reasoner.ask("What?", event=lambda event: None, thought_tokens=200, answer_tokens=200)
+        thread.join()
+
+
+# ---- agents ----
+
+def test_stages(reasoner, cat):
+    with muse.Agent(reasoner, "What?", images=[cat], **SHORT) as agent:
+        agent.prefill()
+        fork = agent.fork(1, seed=3)
+        agent.look(1, (100, 100, 140, 120))
+        with pytest.raises(muse.ArgumentError):
+            agent.look(2, (0, 0, 1, 1))
+        muse.Agent.run_all([agent, fork])
+        info = agent.info
+        look = info.steps[0]
+        assert look.kind == "look" and look.forced and look.image == 1 and look.shown == 2
+        assert look.view == muse.look_view(*cat.size, look.rect) and info.view_positions > 0
+        assert fork.info.number == 1 and fork.info.finish != "running"
+        assert agent.score(fork) < 0
+        with pytest.raises(muse.StateError, match="check"):   # these random words have no thought with an answer
+            agent.verify(2)
+        with pytest.raises(muse.StateError):
+            agent.fork(9)
+    assert "closed" in repr(agent)
+
+
+def test_vote():
+    first, second = muse.vote(["2", "two", " 2 "], [0.5, 0.9, 0.6])
+    assert (first.count, first.answer) == (2, " 2 ") and second.answer == "two"
+    assert first.weight == pytest.approx(1.1 / 2)
+    with pytest.raises(ValueError):
+        muse.vote(["a"], [])
+    with pytest.raises(muse.ArgumentError):
+        muse.vote(["a"], [-1])
+
+
+# ---- tools ----
+
+def test_tools(cat):
+    def add(a, b):
+        """Adds."""
+        return {"sum": a + b}
+
+    def show():
+        return ["a cat", cat]
+
+    def refuse():
+        raise muse.ToolError("not today")
+    tools = muse.Tools().add(add).add(show).add(refuse).add(lambda: time.sleep(30), name="slow", timeout=0.05)
+    text, pictures, refused, slow, unknown = tools.run([("add", {"a": 1, "b": 2}), ("show", {}), ("refuse", {}), ("slow", {}), ("none", {})])
+    assert text == ['{"sum": 3}'] and pictures[0] == "a cat" and pictures[1].size == cat.size
+    assert refused == ["not today"] and "no tool" in unknown[0] and slow
+    for bad in ("", "with space"):
+        with pytest.raises(muse.ArgumentError):
+            tools.add(add, name=bad)
+    with pytest.raises(TypeError):   # the function's own error: too many arguments
+        tools.run([("add", {"a": 1, "b": 2, "c": 3})])
+    assert tools.run([("add", {"a": 1, "b": 1})]) == [['{"sum": 2}']]
+
+
+def test_tools_of_a_model(gemma, cat):
+    tools = muse.Tools().add(lambda: "x", name="look_up", description="Looks up", parameters={"type": "object", "properties": {}})
+    with_tools = gemma.ask("What?", images=[cat], tools=tools, **SHORT)
+    assert with_tools.prompt_tokens > gemma.ask("What?", images=[cat], **SHORT).prompt_tokens
