@@ -172,12 +172,17 @@ class Owner:
 
     def __init__(self, pointer: Any, close: Any, keep: tuple[Any, ...]) -> None:
         self._as_parameter_ = pointer
-        self._close, self._byref, self.keep = close, ctypes.byref, keep
+        self._close, self._byref, self.keep = close, ctypes.byref, ()
         self._users, self._dropped = 0, False
+        self.hold(*keep)
+
+    def hold(self, *things: Any) -> None:
+        """These must live as long as this one does."""
         with _counts:
-            for used in self.keep:
+            for used in things:
                 if isinstance(used, Owner):
                     used._users += 1
+            self.keep: tuple[Any, ...] = (*self.keep, *things)
 
     @property
     def pointer(self) -> Any:

@@ -67,6 +67,7 @@ class Image(Handle):
     def __init__(self, source: Any, *, max_pixels: int = 0, runtime: Runtime | None = None) -> None:
         rt = runtime_of(runtime)._own
         settings = params(n.MuseImageParams, lib.muse_image_params_init, max_pixels=max_pixels, cancel=POLL)
+        self.name = os.path.basename(source) if isinstance(source, (str, os.PathLike)) else ""   #: of the file, to be shown to people
         if isinstance(source, (str, os.PathLike)):
             self._open(n.MuseImage, lib.muse_image_close, lib.muse_image_open_file, rt, path_bytes(source), ctypes.byref(settings), keep=(rt,))
             return
@@ -120,6 +121,7 @@ class Image(Handle):
         """A part as a picture of its own, at full detail. rect: (x0, y0, x1, y1) in this picture's pixels, rounded outwards and clipped;
         info.source has the result."""
         out = Image.__new__(Image)
+        out.name = self.name
         out._open(n.MuseImage, lib.muse_image_close, lib.muse_image_region, self._own, c_rect(rect), keep=self._own.keep)
         return out
 

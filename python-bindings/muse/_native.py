@@ -1083,202 +1083,6 @@ class MuseLimits(Structure):
     ]
 
 
-class MuseTrainer(Structure):
-    pass
-
-
-class MuseTrainPart(Structure):
-    modality: int
-    grid_width: int
-    grid_height: int
-    alone: int
-    n: int
-    ids: Any
-    weights: Any
-    rgb: Any
-    features: Any
-    _fields_ = [
-        ("modality", c_int32),
-        ("grid_width", c_uint32),
-        ("grid_height", c_uint32),
-        ("alone", c_int32),
-        ("n", c_size_t),
-        ("ids", POINTER(c_int32)),
-        ("weights", POINTER(c_float)),
-        ("rgb", POINTER(c_uint8)),
-        ("features", POINTER(c_float)),
-    ]
-
-
-class MuseTrainBranch(Structure):
-    parts: Any
-    n_parts: int
-    task: int
-    group: int
-    _fields_ = [
-        ("parts", POINTER(MuseTrainPart)),
-        ("n_parts", c_size_t),
-        ("task", c_uint32),
-        ("group", c_uint32),
-    ]
-
-
-class MuseTrainLabel(Structure):
-    branch: int
-    part: int
-    index: int
-    head: int
-    value: int
-    weight: float
-    _fields_ = [
-        ("branch", c_uint32),
-        ("part", c_uint32),
-        ("index", c_uint32),
-        ("head", c_uint32),
-        ("value", c_uint32),
-        ("weight", c_float),
-    ]
-
-
-class MuseTrainGaze(Structure):
-    branch: int
-    part: int
-    index: int
-    target_part: int
-    targets: Any
-    n_targets: int
-    weight: float
-    _fields_ = [
-        ("branch", c_uint32),
-        ("part", c_uint32),
-        ("index", c_uint32),
-        ("target_part", c_uint32),
-        ("targets", POINTER(c_uint32)),
-        ("n_targets", c_size_t),
-        ("weight", c_float),
-    ]
-
-
-class MuseTrainSample(Structure):
-    prefix: Any
-    n_prefix: int
-    branches: Any
-    n_branches: int
-    labels: Any
-    n_labels: int
-    gazes: Any
-    n_gazes: int
-    handle: Any
-    _fields_ = [
-        ("prefix", POINTER(MuseTrainPart)),
-        ("n_prefix", c_size_t),
-        ("branches", POINTER(MuseTrainBranch)),
-        ("n_branches", c_size_t),
-        ("labels", POINTER(MuseTrainLabel)),
-        ("n_labels", c_size_t),
-        ("gazes", POINTER(MuseTrainGaze)),
-        ("n_gazes", c_size_t),
-        ("handle", c_void_p),
-    ]
-
-
-class MuseTrainSource(Structure):
-    struct_size: int
-    make: Any
-    release: Any
-    user: Any
-    _fields_ = [
-        ("struct_size", c_size_t),
-        ("make", CFUNCTYPE(c_int, c_void_p, c_uint64, POINTER(MuseTrainSample), POINTER(MuseError))),
-        ("release", CFUNCTYPE(None, c_void_p, POINTER(MuseTrainSample))),
-        ("user", c_void_p),
-    ]
-
-
-class MuseTrainerParams(Structure):
-    struct_size: int
-    folder: Any
-    out: Any
-    source: Any
-    resume: int
-    steps: int
-    _fields_ = [
-        ("struct_size", c_size_t),
-        ("folder", POINTER(c_char)),
-        ("out", POINTER(c_char)),
-        ("source", POINTER(MuseTrainSource)),
-        ("resume", c_int),
-        ("steps", c_uint64),
-    ]
-
-
-class MuseTrainReport(Structure):
-    step: int
-    steps: int
-    loss: float
-    text_loss: float
-    label_loss: float
-    gaze_loss: float
-    accuracy: float
-    grad_norm: float
-    rate: float
-    seconds: float
-    wait_seconds: float
-    positions: int
-    total_positions: int
-    skipped: int
-    saved: int
-    _fields_ = [
-        ("step", c_uint64),
-        ("steps", c_uint64),
-        ("loss", c_double),
-        ("text_loss", c_double),
-        ("label_loss", c_double),
-        ("gaze_loss", c_double),
-        ("accuracy", c_double),
-        ("grad_norm", c_double),
-        ("rate", c_double),
-        ("seconds", c_double),
-        ("wait_seconds", c_double),
-        ("positions", c_uint64),
-        ("total_positions", c_uint64),
-        ("skipped", c_uint64),
-        ("saved", c_int),
-    ]
-
-
-class MuseTrainerInfo(Structure):
-    step: int
-    steps: int
-    n_parameters: int
-    memory_bytes: int
-    compute: Any
-    folder: Any
-    n_tasks: int
-    _fields_ = [
-        ("step", c_uint64),
-        ("steps", c_uint64),
-        ("n_parameters", c_uint64),
-        ("memory_bytes", c_uint64),
-        ("compute", POINTER(c_char)),
-        ("folder", POINTER(c_char)),
-        ("n_tasks", c_size_t),
-    ]
-
-
-class MuseTrainTask(Structure):
-    name: Any
-    loss: float
-    accuracy: float
-    n: int
-    _fields_ = [
-        ("name", POINTER(c_char)),
-        ("loss", c_double),
-        ("accuracy", c_double),
-        ("n", c_uint64),
-    ]
-
-
 class MuseTrace(Structure):
     pass
 
@@ -1674,6 +1478,8 @@ class MuseAgentParams(Structure):
     event_user: Any
     cancel: Any
     cancel_user: Any
+    trace: Any
+    heat: Any
     _fields_ = [
         ("struct_size", c_size_t),
         ("format", POINTER(c_char)),
@@ -1695,6 +1501,21 @@ class MuseAgentParams(Structure):
         ("event_user", c_void_p),
         ("cancel", MuseCancelFn),
         ("cancel_user", c_void_p),
+        ("trace", POINTER(MuseTrace)),
+        ("heat", POINTER(MuseWatchParams)),
+    ]
+
+
+class MuseTurnParams(Structure):
+    struct_size: int
+    thinking: int
+    thought_tokens: int
+    trace: Any
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("thinking", c_int),
+        ("thought_tokens", c_uint32),
+        ("trace", POINTER(MuseTrace)),
     ]
 
 
@@ -1862,6 +1683,295 @@ class MuseReasonResult(Structure):
         ("answer_tokens", c_uint64),
         ("seconds", c_double),
         ("stopped_early", c_int),
+    ]
+
+
+class MuseTrainer(Structure):
+    pass
+
+
+class MuseTrainPart(Structure):
+    modality: int
+    grid_width: int
+    grid_height: int
+    alone: int
+    n: int
+    ids: Any
+    weights: Any
+    rgb: Any
+    features: Any
+    _fields_ = [
+        ("modality", c_int32),
+        ("grid_width", c_uint32),
+        ("grid_height", c_uint32),
+        ("alone", c_int32),
+        ("n", c_size_t),
+        ("ids", POINTER(c_int32)),
+        ("weights", POINTER(c_float)),
+        ("rgb", POINTER(c_uint8)),
+        ("features", POINTER(c_float)),
+    ]
+
+
+class MuseTrainBranch(Structure):
+    parts: Any
+    n_parts: int
+    task: int
+    group: int
+    _fields_ = [
+        ("parts", POINTER(MuseTrainPart)),
+        ("n_parts", c_size_t),
+        ("task", c_uint32),
+        ("group", c_uint32),
+    ]
+
+
+class MuseTrainLabel(Structure):
+    branch: int
+    part: int
+    index: int
+    head: int
+    value: int
+    weight: float
+    _fields_ = [
+        ("branch", c_uint32),
+        ("part", c_uint32),
+        ("index", c_uint32),
+        ("head", c_uint32),
+        ("value", c_uint32),
+        ("weight", c_float),
+    ]
+
+
+class MuseTrainGaze(Structure):
+    branch: int
+    part: int
+    index: int
+    target_part: int
+    targets: Any
+    n_targets: int
+    weight: float
+    _fields_ = [
+        ("branch", c_uint32),
+        ("part", c_uint32),
+        ("index", c_uint32),
+        ("target_part", c_uint32),
+        ("targets", POINTER(c_uint32)),
+        ("n_targets", c_size_t),
+        ("weight", c_float),
+    ]
+
+
+class MuseTrainSample(Structure):
+    prefix: Any
+    n_prefix: int
+    branches: Any
+    n_branches: int
+    labels: Any
+    n_labels: int
+    gazes: Any
+    n_gazes: int
+    handle: Any
+    _fields_ = [
+        ("prefix", POINTER(MuseTrainPart)),
+        ("n_prefix", c_size_t),
+        ("branches", POINTER(MuseTrainBranch)),
+        ("n_branches", c_size_t),
+        ("labels", POINTER(MuseTrainLabel)),
+        ("n_labels", c_size_t),
+        ("gazes", POINTER(MuseTrainGaze)),
+        ("n_gazes", c_size_t),
+        ("handle", c_void_p),
+    ]
+
+
+class MuseTrainSource(Structure):
+    struct_size: int
+    make: Any
+    release: Any
+    user: Any
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("make", CFUNCTYPE(c_int, c_void_p, c_uint64, POINTER(MuseTrainSample), POINTER(MuseError))),
+        ("release", CFUNCTYPE(None, c_void_p, POINTER(MuseTrainSample))),
+        ("user", c_void_p),
+    ]
+
+
+class MuseTrainPrompt(Structure):
+    parts: Any
+    n_parts: int
+    task: int
+    answers: Any
+    n_answers: int
+    views: Any
+    n_views: int
+    handle: Any
+    _fields_ = [
+        ("parts", POINTER(MuseReasonPart)),
+        ("n_parts", c_size_t),
+        ("task", c_uint32),
+        ("answers", POINTER(c_char_p)),
+        ("n_answers", c_size_t),
+        ("views", POINTER(MuseFocus)),
+        ("n_views", c_size_t),
+        ("handle", c_void_p),
+    ]
+
+
+class MuseTrainRollout(Structure):
+    agent: Any
+    right: int
+    clean: int
+    thinks: int
+    tokens: int
+    looks: int
+    iou: float
+    _fields_ = [
+        ("agent", POINTER(MuseAgent)),
+        ("right", c_int),
+        ("clean", c_int),
+        ("thinks", c_int),
+        ("tokens", c_uint32),
+        ("looks", c_uint32),
+        ("iou", c_double),
+    ]
+
+
+class MuseTrainPrompts(Structure):
+    struct_size: int
+    make: Any
+    release: Any
+    reward: Any
+    user: Any
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("make", CFUNCTYPE(c_int, c_void_p, c_uint64, c_int, POINTER(MuseTrainPrompt), POINTER(MuseError))),
+        ("release", CFUNCTYPE(None, c_void_p, POINTER(MuseTrainPrompt))),
+        ("reward", CFUNCTYPE(c_double, c_void_p, POINTER(MuseTrainPrompt), POINTER(MuseTrainRollout))),
+        ("user", c_void_p),
+    ]
+
+
+class MuseTrainerParams(Structure):
+    struct_size: int
+    folder: Any
+    out: Any
+    source: Any
+    resume: int
+    steps: int
+    prompts: Any
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("folder", POINTER(c_char)),
+        ("out", POINTER(c_char)),
+        ("source", POINTER(MuseTrainSource)),
+        ("resume", c_int),
+        ("steps", c_uint64),
+        ("prompts", POINTER(MuseTrainPrompts)),
+    ]
+
+
+class MuseTrainReport(Structure):
+    step: int
+    steps: int
+    loss: float
+    text_loss: float
+    label_loss: float
+    gaze_loss: float
+    accuracy: float
+    grad_norm: float
+    rate: float
+    seconds: float
+    wait_seconds: float
+    positions: int
+    total_positions: int
+    skipped: int
+    saved: int
+    rollouts: int
+    reward: float
+    right: float
+    tokens: float
+    thinks: float
+    _fields_ = [
+        ("step", c_uint64),
+        ("steps", c_uint64),
+        ("loss", c_double),
+        ("text_loss", c_double),
+        ("label_loss", c_double),
+        ("gaze_loss", c_double),
+        ("accuracy", c_double),
+        ("grad_norm", c_double),
+        ("rate", c_double),
+        ("seconds", c_double),
+        ("wait_seconds", c_double),
+        ("positions", c_uint64),
+        ("total_positions", c_uint64),
+        ("skipped", c_uint64),
+        ("saved", c_int),
+        ("rollouts", c_uint64),
+        ("reward", c_double),
+        ("right", c_double),
+        ("tokens", c_double),
+        ("thinks", c_double),
+    ]
+
+
+class MuseTrainerInfo(Structure):
+    step: int
+    steps: int
+    n_parameters: int
+    memory_bytes: int
+    compute: Any
+    folder: Any
+    n_tasks: int
+    _fields_ = [
+        ("step", c_uint64),
+        ("steps", c_uint64),
+        ("n_parameters", c_uint64),
+        ("memory_bytes", c_uint64),
+        ("compute", POINTER(c_char)),
+        ("folder", POINTER(c_char)),
+        ("n_tasks", c_size_t),
+    ]
+
+
+class MuseTrainTask(Structure):
+    name: Any
+    loss: float
+    accuracy: float
+    n: int
+    _fields_ = [
+        ("name", POINTER(c_char)),
+        ("loss", c_double),
+        ("accuracy", c_double),
+        ("n", c_uint64),
+    ]
+
+MUSE_GUARD_THINK = 0
+MUSE_GUARD_FREE = 1
+MUSE_GUARD_DIRECT = 2
+MUSE_GUARDS = 3
+
+
+class MuseTrainGuard(Structure):
+    task: Any
+    step: int
+    n: int
+    accuracy: Any
+    tokens: Any
+    looks: Any
+    thinks: float
+    budget: float
+    _fields_ = [
+        ("task", POINTER(c_char)),
+        ("step", c_uint64),
+        ("n", c_uint64),
+        ("accuracy", c_double * MUSE_GUARDS),
+        ("tokens", c_double * MUSE_GUARDS),
+        ("looks", c_double * MUSE_GUARDS),
+        ("thinks", c_double),
+        ("budget", c_double),
     ]
 
 
@@ -2051,13 +2161,6 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "muse_stream_result": (c_int, [POINTER(MuseStream), POINTER(MuseGenerateResult), POINTER(MuseError)]),
     "muse_stream_close": (None, [POINTER(POINTER(MuseStream))]),
     "muse_measure_limits": (c_int, [POINTER(MuseRuntime), POINTER(MuseLimits), POINTER(MuseError)]),
-    "muse_trainer_params_init": (None, [POINTER(MuseTrainerParams)]),
-    "muse_trainer_open": (c_int, [POINTER(POINTER(MuseTrainer)), POINTER(MuseRuntime), c_char_p, c_size_t, POINTER(MuseTrainerParams), POINTER(MuseError)]),
-    "muse_trainer_close": (None, [POINTER(POINTER(MuseTrainer))]),
-    "muse_trainer_step": (c_int, [POINTER(MuseTrainer), POINTER(MuseTrainReport), POINTER(MuseError)]),
-    "muse_trainer_save": (c_int, [POINTER(MuseTrainer), POINTER(MuseError)]),
-    "muse_trainer_info": (c_int, [POINTER(MuseTrainer), POINTER(MuseTrainerInfo)]),
-    "muse_trainer_task": (c_int, [POINTER(MuseTrainer), c_size_t, POINTER(MuseTrainTask)]),
     "muse_coords_places": (MuseCoords, [MuseRect]),
     "muse_coords_thousand": (MuseCoords, [MuseRect, c_int]),
     "muse_coords_patches": (MuseCoords, [POINTER(MuseImagePlan), MuseRect]),
@@ -2121,6 +2224,8 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "muse_compare": (c_int, [POINTER(MuseAgent), c_uint32, MuseRect, c_uint32, MuseRect, POINTER(MuseError)]),
     "muse_agent_run": (c_int, [POINTER(POINTER(MuseAgent)), c_size_t, POINTER(MuseError)]),
     "muse_agent_stop": (None, [POINTER(MuseAgent)]),
+    "muse_turn_params_init": (None, [POINTER(MuseTurnParams)]),
+    "muse_agent_ask": (c_int, [POINTER(MuseAgent), POINTER(MuseReasonPart), c_size_t, POINTER(MuseTurnParams), POINTER(MuseError)]),
     "muse_agent_info": (c_int, [POINTER(MuseAgent), POINTER(MuseAgentInfo)]),
     "muse_agent_step": (c_int, [POINTER(MuseAgent), c_size_t, POINTER(MuseReasonStep)]),
     "muse_agent_ids": (c_size_t, [POINTER(MuseAgent), POINTER(POINTER(c_int32))]),
@@ -2134,6 +2239,15 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "muse_reason_result_clear": (None, [POINTER(MuseReasonResult)]),
     "muse_reason": (c_int, [POINTER(MuseModel), POINTER(MuseReasonPart), c_size_t, POINTER(MuseReasonParams), POINTER(MuseReasonResult), POINTER(MuseError)]),
     "muse_coordinate": (c_int, [POINTER(MuseModel), POINTER(MuseReasonPart), c_size_t, POINTER(c_char_p), c_size_t, c_char_p, POINTER(MuseReasonParams), POINTER(MuseReasonResult), POINTER(MuseError)]),
+    "muse_trainer_params_init": (None, [POINTER(MuseTrainerParams)]),
+    "muse_trainer_open": (c_int, [POINTER(POINTER(MuseTrainer)), POINTER(MuseRuntime), c_char_p, c_size_t, POINTER(MuseTrainerParams), POINTER(MuseError)]),
+    "muse_trainer_close": (None, [POINTER(POINTER(MuseTrainer))]),
+    "muse_trainer_step": (c_int, [POINTER(MuseTrainer), POINTER(MuseTrainReport), POINTER(MuseError)]),
+    "muse_trainer_save": (c_int, [POINTER(MuseTrainer), POINTER(MuseError)]),
+    "muse_trainer_model": (c_int, [POINTER(MuseTrainer), POINTER(POINTER(MuseModel)), POINTER(MuseError)]),
+    "muse_trainer_info": (c_int, [POINTER(MuseTrainer), POINTER(MuseTrainerInfo)]),
+    "muse_trainer_task": (c_int, [POINTER(MuseTrainer), c_size_t, POINTER(MuseTrainTask)]),
+    "muse_trainer_guard": (c_int, [POINTER(MuseTrainer), c_size_t, POINTER(MuseTrainGuard)]),
     "muse_abi_version": (c_int, []),
     "muse_version": (c_char_p, []),
 }

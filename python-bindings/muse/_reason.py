@@ -20,7 +20,7 @@ from ._sample import SampleParams
 from ._sequence import budget_of
 from ._session import session_params
 from ._text import Ids
-from ._trace import Mark, Summary, Trace
+from ._trace import Trace
 
 MODES = {"instant": n.MUSE_MODE_INSTANT, "thinking": n.MUSE_MODE_THINKING, "contemplating": n.MUSE_MODE_CONTEMPLATING}
 KINDS = {n.MUSE_REASON_POINT: "point", n.MUSE_REASON_BOX: "box", n.MUSE_REASON_LOOK: "look", n.MUSE_REASON_COMPARE: "compare", n.MUSE_REASON_VERIFY: "verify",
@@ -193,6 +193,7 @@ def _reply_parts(reply: Any) -> list[str | Image]:
         check(lib.muse_tool_reply_part(reply, i, ctypes.byref(part)), "tool reply")
         if part.image:
             image = Image.__new__(Image)
+            image.name = ""
             image._owner = Owner(lib.muse_image_ref(part.image), lib.muse_image_close, ())
             out.append(image)
         else:
@@ -237,6 +238,8 @@ def _agent_info(agent: Any) -> AgentInfo:
 def _agent_params(settings: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
     """MuseAgentParams from keywords, which are taken out of `settings`; and what must live as long as the agent."""
     take = settings.pop
+    trace: Trace | None = take("trace", None)
+    heat = _heat_params(take("heat", False))
     event: Any = take("event", None)
     tools: Any = take("tools", None)
     if tools is not None and not isinstance(tools, Tools):
@@ -272,8 +275,21 @@ def _agent_params(settings: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
                  thought_tokens=take("thought_tokens", 0), answer_tokens=take("answer_tokens", 0), close_words=chars(take("close_words", None)),
                  no_look=not take("look", True), looks=take("looks", 0), look_positions=take("look_positions", 0), look_budget=take("look_budget", 0),
                  free_places=take("free_places", False), calls=take("calls", 0), tools=tools._own.pointer if tools else None, sample=ctypes.pointer(c_sample),
-                 session=ctypes.pointer(c_session), event=notify, cancel=cancel)
-    return out, (keep_sample, keep_session, cancel, notify, tools._own if tools else None)
+                 session=ctypes.pointer(c_session), event=notify, cancel=cancel, trace=trace._own.pointer if trace else None,
+                 heat=ctypes.pointer(heat) if heat else None)
+    return out, (keep_sample, keep_session, cancel, notify, heat, tools._own if tools else None, trace._own if trace else None)
+
+
+def _heat_params(heat: Any) -> Any:
+    """False: no maps; True: the mean of all layers and heads; or {"layers": [...], "heads": [...]}."""
+    if not heat:
+        return None
+    what = {} if heat is True else dict(heat)
+    layers, heads = list(what.pop("layers", ())), list(what.pop("heads", ()))
+    if what:
+        raise TypeError(f"heat has no {', '.join(what)}")
+    return params(n.MuseWatchParams, lib.muse_watch_params_init, layers=(ctypes.c_uint32 * len(layers))(*layers), n_layers=len(layers),
+                  heads=(ctypes.c_uint32 * len(heads))(*heads), n_heads=len(heads))
 
 
 # ---- asking ----
@@ -291,8 +307,14 @@ def ask(model: Model, question: str | None = None, *, images: Iterable[Any] = ()
 
     Settings of each agent: system; thought_tokens (0 = 512) and answer_tokens (0 = 256); look=False: no looks; looks (0 = 8), look_positions, look_budget; calls;
     tools: Tools, or functions; sample: SampleParams, or top_k, top_p, min_p, grammar (of the answer); session: settings of a Session (compute, ...);
+    trace: one of your own to fill (with a listener, say); heat: attention maps in the trace, True or {"layers": [...], "heads": [...]};
     event(Event): called as it goes, a true value stops with Cancelled. MuseAgentParams in reason.h says more. Ctrl-C stops between two tokens."""
     parts, pictures, keep_parts = _parts(question, images, audio, budget)
+    trace: Trace = settings.get("trace") or Trace(question or "", model=model._name, mode=mode)
+    settings["trace"] = trace
+    if not trace.images:
+        for picture in pictures:
+            trace.add_image(picture, picture.name)
     agent_params, keep = _agent_params(settings)
     if settings:
         raise TypeError(f"ask() has no setting {', '.join(sorted(settings))}")
@@ -303,46 +325,24 @@ def ask(model: Model, question: str | None = None, *, images: Iterable[Any] = ()
     out = n.MuseReasonResult()
     try:
         call(lib.muse_reason, own, parts, len(parts), ctypes.byref(run), ctypes.byref(out))
-        return _answer(out, model, question or "", mode, pictures)
+        return _answer(out, trace)
     finally:
         lib.muse_reason_result_clear(ctypes.byref(out))
         del keep, keep_parts
 
 
-def _answer(out: Any, model: Model, question: str, mode: str, pictures: List[Image]) -> Answer:
+def _answer(out: Any, trace: Trace) -> Answer:
     agents = tuple(_agent_info(out.agents[i]) for i in range(out.n_agents))
     candidates = tuple(Candidate(agents[c.vote].answer, c.count, c.weight, c.cross, c.score) for c in (out.candidates[i] for i in range(out.n_candidates)))
     text = string(out.answer, out.n_answer) if out.answer else None
-    trace = _trace(agents, question, model._name, mode, pictures)
-    trace.summary = Summary(text or "", min(1, out.confidence) if text is not None else None, out.prompt_tokens, out.thought_tokens,
-                            sum(a.view_positions for a in agents), out.answer_tokens, out.seconds)
     return Answer(text, out.confidence, out.agreement, agents, out.n_forks, candidates, out.prompt_tokens, out.thought_tokens, out.answer_tokens, out.seconds,
                   bool(out.stopped_early), trace)
-
-
-def _trace(agents: tuple[AgentInfo, ...], question: str, model: str, mode: str, pictures: List[Image]) -> Trace:
-    """The steps of all agents as a trace."""
-    kinds = {"image": "thought", "closed": "thought", "bad": "thought", "call": "tool_call"}
-    trace = Trace(question, model=model, mode=mode)
-    for picture in pictures:
-        trace.add_image(picture)
-    for agent in agents:
-        who = agent.number + 1 if len(agents) > 1 else 0
-        numbers: list[int] = []
-        for step in agent.steps:
-            rect = step.view or step.rect
-            marks = [Mark(step.image, rect)] if rect is not None and 1 <= step.image <= len(pictures) and not step.refused else []
-            kind = kinds.get(step.kind, step.kind) if marks or step.kind in ("compare", "verify", "call") else "thought"
-            text = step.text + (f" ({step.refused})" if step.refused else "")
-            numbers.append(trace.add(kind, text, marks, agent=who, parent=numbers[step.group] if step.group is not None else 0))
-        trace.add("answer", agent.answer, agent=who, confidence=min(1, agent.confidence))
-    return trace
 
 
 class Agent(Handle):
     """One chain in progress: its stages by themselves. Agents that are forks of each other belong to one thread together.
 
-    Settings are those of ask() that belong to an agent. event, tools and callbacks live as long as the agent and its forks."""
+    Settings are those of ask() that belong to an agent; `trace`, if given, is filled as it writes. What they hold lives as long as the agent and its forks."""
 
     def __init__(self, model: Model, question: str | None = None, *, images: Iterable[Any] = (), audio: Any = None, budget: int | str | None = None, **settings: Any) -> None:
         parts, _, _ = _parts(question, images, audio, budget)
@@ -371,6 +371,18 @@ class Agent(Handle):
     def fork(self, number: int, *, seed: int = 0, temperature: float = 1) -> Agent:
         """A second agent at the same place, before anything was written."""
         return self._made(lib.muse_agent_fork, number, seed, temperature)
+
+    def ask(self, question: str | None = None, *, images: Iterable[Any] = (), audio: Any = None, budget: int | str | None = None, thinking: bool | None = None,
+            thought_tokens: int = 0, trace: Trace | None = None) -> Agent:
+        """The next turn of the conversation, for an agent that has ended: run() then answers it. Budgets begin anew; pictures are numbered on.
+        thinking, thought_tokens: None and 0 = as before. trace: of this turn; its pictures are all that were given so far."""
+        parts, _, _ = _parts(question, images, audio, budget)
+        how = n.MUSE_THINKING_DEFAULT if thinking is None else n.MUSE_THINKING_ON if thinking else n.MUSE_THINKING_OFF
+        turn = params(n.MuseTurnParams, lib.muse_turn_params_init, thinking=how, thought_tokens=thought_tokens, trace=trace._own.pointer if trace else None)
+        self._call(lib.muse_agent_ask, parts, len(parts), ctypes.byref(turn))
+        if trace:
+            self._own.hold(trace._own)
+        return self
 
     def look(self, image: int, rect: Any) -> None:
         """Make it look at a rectangle of a picture (its number, from 1); shown at the next run."""

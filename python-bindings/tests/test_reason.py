@@ -101,6 +101,32 @@ def test_stages(reasoner, cat):
     assert "closed" in repr(agent)
 
 
+def test_turns(reasoner, cat):
+    agent = muse.Agent(reasoner, "What?", images=[cat], **SHORT)
+    with pytest.raises(muse.StateError):
+        agent.ask("And?")
+    first = agent.run()
+    trace = muse.Trace("And?")
+    second = agent.ask("And?", thought_tokens=10, trace=trace).run()
+    assert len(second.ids) > len(first.ids) and second.thought_tokens <= 10 and trace.steps[-1].kind == "answer" and len(trace.images) == 1
+
+
+def test_traces_while_they_grow(reasoner, cat):
+    heard = []
+    trace = muse.Trace("mine", listener=lambda event, number, text: heard.append(event))
+    answer = reasoner.ask("What?", images=[cat], trace=trace, heat={"layers": [0]}, **SHORT)
+    assert answer.trace is trace and trace.question == "mine" and heard[-1] == "end" and heard.count("done") == len(trace)
+    heats = [heat for step in trace.steps for heat in step.heats]
+    assert heats and heats[-1].values.ndim == 2 and heats[-1].image == 1
+    with pytest.raises(TypeError):
+        reasoner.ask("What?", heat={"rows": [1]})
+
+    def fail(*event):
+        raise KeyError("listener")
+    with pytest.raises(KeyError, match="listener"):
+        reasoner.ask("What?", images=[cat], trace=muse.Trace(listener=fail), **SHORT)
+
+
 def test_vote():
     first, second = muse.vote(["2", "two", " 2 "], [0.5, 0.9, 0.6])
     assert (first.count, first.answer) == (2, " 2 ") and second.answer == "two"
