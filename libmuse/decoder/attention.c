@@ -12,6 +12,7 @@ typedef struct Attention {
     const MuseDecoder *d;
     MuseWorkspace *ws;
     const MuseBatch *batch;
+    uint32_t layer;
     const MuseLayerConfig *l;
     const MuseKvLayout *layout;
     const MuseKvLayer *at;
@@ -71,7 +72,7 @@ static void run(const Attention *a, Group *g, size_t from, size_t to, const Muse
 static void watch(const Attention *a, Group *g, size_t from, const MuseSlot *slot, size_t kv_head, size_t head)
 {
     const MuseWatch *w = slot->watch;
-    const int32_t layer = w->layer_at[a->l - a->d->model->config.layers];
+    const int32_t layer = w->layer_at[a->layer];
     if (layer < 0) return;
     const MuseAttendArgs args = args_of(a, g, from, from + a->group, slot->kv, kv_head);
     for (size_t i = 0; i < a->group; i++) {
@@ -99,7 +100,7 @@ static void run_tile(const Attention *a, size_t slot_index, size_t tile, size_t 
     const size_t skip = a->batch->first_wanted > slot->first ? a->batch->first_wanted - slot->first : 0;
     const size_t begin = tile * a->tile, end = begin + a->tile < slot->n ? begin + a->tile : slot->n;
     Group g = { .rows = 0 };
-    const bool last = (size_t)(a->l - a->d->model->config.layers) + 1 == a->d->model->config.n_layers;
+    const bool last = a->layer + 1 == a->d->model->config.n_layers;
     for (size_t j = begin; j < end; j++)
         if (!last || j >= skip) add_rows(a, &g, slot->first + j, head);
     if (!g.rows) return;
@@ -196,7 +197,7 @@ void muse_decoder_attend(const MuseDecoder *d, MuseWorkspace *ws, const MuseBatc
     const MuseLayerConfig *l = &d->model->config.layers[layer];
     const MuseKvLayout *layout = muse_kv_layout(batch->slots[0].kv->pool);
     const MuseKvLayer *at = &layout->layers[layer];
-    Attention a = { .d = d, .ws = ws, .batch = batch, .l = l, .layout = layout, .at = at, .kernel = kernel_for(d, layout->type),
+    Attention a = { .d = d, .ws = ws, .batch = batch, .layer = layer, .l = l, .layout = layout, .at = at, .kernel = kernel_for(d, layout->type),
                     .ranges = ws->ranges + at->class_of * ws->n_rows, .group = l->heads / l->kv_heads, .parts = 1 };
     const size_t threads = work_of(&a) < PARALLEL_WORK ? 1 : d->rt->team.threads;
     while (a.group > MUSE_ATTEND_ROWS || (a.group % 2 == 0 && a.group > 1 && l->kv_heads * a.parts < threads && single(batch))) {
