@@ -35,7 +35,8 @@ MUSE_API void muse_convert_params_init(MuseConvertParams *params);
 /** What was written. */
 typedef struct MuseConvertInfo {
     uint64_t n_tensors;            ///< in all files written
-    uint64_t n_kept;               ///< matrices that are not of the wanted type (see below); the log names each at level info
+    uint64_t n_kept;               ///< matrices whose rows are no whole number of blocks of the wanted type; the log names each at level info.
+                                   ///< Tensors that are of another type by rule (see muse_convert()) are not counted
     uint64_t bytes_in;             ///< of the tensors read
     uint64_t bytes_out;            ///< of the weight files written
     uint64_t n_files;              ///< weight files written
