@@ -8,7 +8,7 @@
 /* before a page's data; 64 bytes, so that the data stays aligned */
 typedef struct PageHead {
     _Alignas(64) atomic_int refs;
-    uint32_t class_of, stamp;  /* stamp: muse_kv_bytes_once() */
+    uint32_t class_of, counted; /* counted: muse_kv_count() */
     struct PageHead *next;     /* while it lies in the pool */
 } PageHead;
 
@@ -120,6 +120,7 @@ static uint8_t *take_page(MuseKvPool *pool, uint32_t class_of)
     if (!h) return NULL;
     atomic_init(&h->refs, 1);
     h->class_of = class_of;
+    h->counted = 0;
     pthread_mutex_lock(&pool->lock);
     pool->used_bytes += bytes;
     pthread_mutex_unlock(&pool->lock);
@@ -302,13 +303,14 @@ void muse_kv_bytes(const MuseKv *kv, uint64_t *all, uint64_t *own)
         }
 }
 
-uint64_t muse_kv_bytes_once(const MuseKv *kv, uint32_t stamp)
+uint64_t muse_kv_count(const MuseKv *kv, bool more)
 {
     uint64_t bytes = 0;
     for (uint32_t c = 0; c < kv->pool->layout.n_classes; c++)
         for (size_t i = kv->first[c]; i < kv->end[c]; i++) {
-            if (head_of(kv->pages[c][i])->stamp != stamp) bytes += kv->pool->layout.page_bytes[c];
-            head_of(kv->pages[c][i])->stamp = stamp;
+            PageHead *h = head_of(kv->pages[c][i]);
+            if (h->counted == !more) bytes += kv->pool->layout.page_bytes[c];
+            h->counted += more ? 1u : UINT32_MAX;
         }
     return bytes;
 }

@@ -73,8 +73,8 @@ bool muse_kv_holds(const MuseKv *kv, size_t n);
 void muse_kv_read_page(const MuseKv *kv, uint32_t c, size_t i, uint8_t *out);
 /* bytes of pages: all it holds, reserved ones included, and those nobody else holds */
 void muse_kv_bytes(const MuseKv *kv, uint64_t *all, uint64_t *own);
-/* bytes of its pages that were not counted with this stamp before: calls with the same stamp add up to what several hold together.
- * One thread for all sequences of a pool. */
-uint64_t muse_kv_bytes_once(const MuseKv *kv, uint32_t stamp);
+/* What several hold together, as they come and go: one more counts these pages, or one of those fewer. Bytes of the pages that nobody counted
+ * before, or nobody counts any more. Between the two calls nothing is written to kv; one thread at a time for all sequences of a pool. */
+uint64_t muse_kv_count(const MuseKv *kv, bool more);
 
 #endif

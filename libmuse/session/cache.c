@@ -23,7 +23,6 @@ struct MusePrefixCache {
     pthread_mutex_t lock;      /* of what follows */
     MuseKvPool     *pools[MUSE_KV_TYPES];
     Entry          *entries;
-    uint32_t        stamp;     /* of the last count of bytes */
     MusePrefixCacheInfo info;
 };
 
@@ -187,21 +186,13 @@ void muse_prefix_cache_find(MusePrefixCache *c, MuseSession *s)
     muse_free(hash);
 }
 
-/* what all entries hold; pages that several share count once */
-static uint64_t count_bytes(MusePrefixCache *c)
-{
-    uint64_t bytes = 0;
-    c->stamp++;
-    for (const Entry *e = c->entries; e; e = e->next) bytes += muse_kv_bytes_once(&e->kv, c->stamp);
-    return bytes;
-}
-
-/* the least recently used go until the rest fits */
+/* The least recently used go until the rest fits. Pages that several entries share count once. */
 static void trim(MusePrefixCache *c)
 {
-    while ((c->info.bytes = count_bytes(c)) > c->max_bytes) {
+    while (c->info.bytes > c->max_bytes) {
         Entry **link = &c->entries;
         while ((*link)->next) link = &(*link)->next;
+        c->info.bytes -= muse_kv_count(&(*link)->kv, false);
         entry_close(*link);
         *link = NULL;
         c->info.entries--;
@@ -231,6 +222,7 @@ void muse_prefix_cache_keep(MusePrefixCache *c, const MuseSession *s)
         e->next = c->entries;
         c->entries = e;
         c->info.entries++;
+        c->info.bytes += muse_kv_count(&e->kv, true);
         trim(c);
     }
     pthread_mutex_unlock(&c->lock);
