@@ -89,7 +89,7 @@ typedef struct MuseGrammarInfo {
     uint32_t n_rules;      ///< recursive definitions, 0 for a finite automaton
     uint32_t n_masks;      ///< states whose tokens are kept by now
     uint32_t masks_max;    ///< states that there is room for
-    size_t   memory_bytes; ///< what the grammar holds
+    size_t   memory_bytes; ///< what the grammar holds alone; a trie of the vocabulary belongs to the tokenizer and all its grammars: MuseTextInfo
 } MuseGrammarInfo;
 
 /** Any thread. @return 0; MUSE_ERR_ARG. */

@@ -47,7 +47,7 @@ typedef struct MuseTextInfo {
     uint32_t    n_added;      ///< added (special and user-defined) tokens
     int32_t     bos, eos, unk, pad; ///< -1 where the file names none
     int         add_bos;      ///< 1 when the file's own post-processor or metadata puts bos first
-    size_t      memory_bytes; ///< what the open tokenizer holds
+    size_t      memory_bytes; ///< what the open tokenizer holds, a trie for grammars included once one was opened
 } MuseTextInfo;
 
 /** Any thread. @return 0; MUSE_ERR_ARG. */

@@ -17,7 +17,7 @@ static int open_masks(MuseGrammar *g, size_t bytes, MuseError *err)
     const MuseAllocator *a = &g->rt->alloc;
     MuseMasks *m = g->masks = muse_zalloc(a, sizeof *m);
     if (!m) return MUSE_NOMEM(err, sizeof *m);
-    m->words = (g->trie.vocab + 63) / 64;
+    m->words = (g->trie->vocab + 63) / 64;
     const size_t n = bytes / (m->words * sizeof *m->bits), states = g->automaton.n_states - 1;
     m->n = (uint32_t)(n < states ? n : states);
     m->outs_cap = g->automaton.chain ? (uint32_t)(bytes / 64 < 1u << 24 ? bytes / 64 : 1u << 24) : 0;   /* a sixteenth of the bytes */
@@ -56,7 +56,7 @@ static int compile(MuseGrammar *g, Write *write, const void *source, size_t n, u
     f->alloc = f->nodes.alloc = &g->rt->alloc;
     f->err = err;
     int rc = write(f, source, n, space);
-    if (rc == 0) rc = muse_automaton_open(&g->automaton, f->alloc, f, g->trie.has, err);
+    if (rc == 0) rc = muse_automaton_open(&g->automaton, f->alloc, f, g->trie->has, err);
     g->n_rules = f->n_rules - (f->n_rules > 0);
     muse_nfa_close(f);
     muse_free(f);
@@ -70,7 +70,7 @@ static int fill(MuseGrammar *g, const MuseTextTokenizer *tok, Write *write, cons
     if (rc < 0) return rc;
     MUSE_REQUIRE(err, p.space <= MUSE_GRAMMAR_FREE && (p.end_ids || !p.n_end));
     if ((rc = copy_ends(g, tok, &p, err)) < 0) return rc;
-    if ((rc = muse_token_trie_open(&g->trie, &g->rt->alloc, tok, err)) < 0) return rc;
+    if ((rc = muse_token_trie_of(&g->trie, tok, err)) < 0) return rc;
     if ((rc = compile(g, write, source, n, p.space, err)) < 0) return rc;
     for (uint32_t i = 1; i < g->automaton.n_states; i++) {
         const uint32_t need = g->automaton.states[i].need;
@@ -112,7 +112,7 @@ void muse_grammar_close(MuseGrammar **grammar)
         muse_free(g->masks);
     }
     muse_automaton_close(&g->automaton);
-    muse_token_trie_close(&g->trie);
+    muse_token_trie_close(g->trie);
     muse_free(g->end_ids);
     muse_free(g);
     muse_runtime_close(&rt);
@@ -231,9 +231,7 @@ int muse_grammar_info(const MuseGrammar *g, MuseGrammarInfo *out)
 {
     if (!g || !out) return MUSE_ERR_ARG;
     const MuseMasks *m = g->masks;
-    const MuseTokenTrie *t = &g->trie;
-    const void *const blocks[] = { m->of_state, m->bits, m->about, m->outs, g->automaton.next, g->automaton.states, t->byte, t->depth,
-                                   t->end, t->ids_at, t->ids, t->text, t->text_at, g->end_ids, m, g };
+    const void *const blocks[] = { m->of_state, m->bits, m->about, m->outs, g->automaton.next, g->automaton.states, g->end_ids, m, g };
     *out = (MuseGrammarInfo){ .n_states = g->automaton.n_states - 1, .n_rules = g->n_rules, .n_masks = atomic_load(&m->used), .masks_max = m->n };
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) out->memory_bytes += muse_alloc_size(blocks[i]);
     return 0;

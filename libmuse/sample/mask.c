@@ -9,7 +9,7 @@
 
 int muse_walk_open(MuseWalk *w, const MuseAllocator *a, const MuseGrammar *g)
 {
-    const size_t depth = (size_t)g->trie.longest + 1;
+    const size_t depth = (size_t)g->trie->longest + 1;
     *w = (MuseWalk){ 0 };
     w->places = muse_alloc_array(a, depth, sizeof *w->places);
     w->marks = muse_alloc_array(a, depth, sizeof *w->marks);
@@ -43,7 +43,7 @@ static inline void mark(const MuseTokenTrie *t, uint32_t node, uint64_t *bits)
 /* nodes [from, to), siblings and what is under them; `start` is the place before their bytes */
 static void walk(const MuseGrammar *g, MuseWalk *w, MusePlaces *s, MusePlace start, uint32_t from, uint32_t to, Found *found)
 {
-    const MuseTokenTrie *t = &g->trie;
+    const MuseTokenTrie *t = g->trie;
     const MuseAutomaton *a = &g->automaton;
     const uint32_t base = from < to ? t->depth[from] : 0;
     w->places[0] = start;
@@ -93,7 +93,7 @@ static bool keep(const MuseGrammar *g, uint32_t state, MuseWalk *w, uint32_t *ou
     MusePlaces s = { .pushed = w->pushed, .open = g->automaton.chain > 0 };
     Found found = { .bits = bits, .outs = w->outs };
     memset(bits, 0, m->words * sizeof *bits);
-    walk(g, w, &s, (MusePlace){ .state = state }, 0, g->trie.n_nodes, &found);
+    walk(g, w, &s, (MusePlace){ .state = state }, 0, g->trie->n_nodes, &found);
     if (found.n_outs) {
         if (found.n_outs > MUSE_OUTS_MAX || !take(&m->outs_used, found.n_outs, m->outs_cap, &outs_at)) return false;
         memcpy(m->outs + outs_at, w->outs, found.n_outs * sizeof *m->outs);
@@ -126,7 +126,7 @@ void muse_grammar_mask(const MuseGrammar *g, const MuseCursor *c, MuseWalk *w, u
     uint32_t at;
     if (!kept(g, c->state, w, &at) || m->about[at].reach + c->depth > MUSE_GRAMMAR_DEPTH_MAX) {
         memset(mask, 0, m->words * sizeof *mask);
-        walk(g, w, &s, here, 0, g->trie.n_nodes, &found);
+        walk(g, w, &s, here, 0, g->trie->n_nodes, &found);
         return;
     }
     memcpy(mask, m->bits + (size_t)at * m->words, m->words * sizeof *mask);
@@ -135,6 +135,6 @@ void muse_grammar_mask(const MuseGrammar *g, const MuseCursor *c, MuseWalk *w, u
     for (uint32_t i = 0; i < m->about[at].n_outs; i++) {
         const uint32_t node = m->outs[m->about[at].outs_at + i];
         s.n_pushed = 0;
-        walk(g, w, &s, outside, node, g->trie.end[node], &found);
+        walk(g, w, &s, outside, node, g->trie->end[node], &found);
     }
 }

@@ -8,11 +8,16 @@
 
 #include "libmuse/sample/automaton.h"
 #include "ops/runtime.h"
+#include "tokenizers/text/textcore.h"
 
 enum { MUSE_TOKEN_BYTES_MAX = 1024 };   /* longer tokens are never allowed */
 
-/* The vocabulary's tokens as a trie in preorder: a node's children follow it, up to its end. Added tokens are not in it. */
+/* The vocabulary's tokens as a trie in preorder: a node's children follow it, up to its end. Added tokens are not in it. Read-only; shared by
+ * all grammars of a tokenizer, which it may outlive. */
 typedef struct MuseTokenTrie {
+    MuseTextDerived derived;
+    atomic_int   refs;   /* the tokenizer's, and each grammar's */
+    MuseRuntime *rt;     /* the tokenizer's; one reference held */
     uint32_t  n_nodes, n_tokens, vocab, longest;
     uint8_t  *byte;      /* [n_nodes] */
     uint16_t *depth;     /* [n_nodes] 0 for those under the root */
@@ -24,8 +29,10 @@ typedef struct MuseTokenTrie {
     bool      has[256];  /* bytes that some token holds */
 } MuseTokenTrie;
 
-int  muse_token_trie_open(MuseTokenTrie *t, const MuseAllocator *a, const MuseTextTokenizer *tok, MuseError *err);
-void muse_token_trie_close(MuseTokenTrie *t);
+/* The tokenizer's, made at the first call; one reference for the caller. Any thread; several at once may each make it, and one is kept.
+ * 0; MUSE_ERR_STATE: no tokens that a text could be made of; MUSE_ERR_NOMEM. */
+int  muse_token_trie_of(MuseTokenTrie **out, const MuseTextTokenizer *tok, MuseError *err);
+void muse_token_trie_close(MuseTokenTrie *t);   /* gives a reference back; NULL is accepted */
 
 /* Memory of one walk; a sampler owns one. */
 typedef struct MuseWalk {
@@ -56,7 +63,7 @@ typedef struct MuseMasks {
 struct MuseGrammar {
     MuseRuntime  *rt;
     MuseAutomaton automaton;
-    MuseTokenTrie trie;
+    MuseTokenTrie *trie;     /* one reference held */
     MuseMasks    *masks;     /* the one part that changes after open */
     int32_t      *end_ids;
     size_t        n_end;

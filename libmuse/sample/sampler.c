@@ -216,7 +216,7 @@ static bool is_end(const MuseGrammar *g, int32_t id)
 static bool follow(MuseSampler *s, int32_t id)
 {
     const MuseGrammar *g = s->p.grammar;
-    const MuseTokenTrie *t = &g->trie;
+    const MuseTokenTrie *t = g->trie;
     if (s->cursor.ended) return false;
     if (is_end(g, id) && muse_cursor_can_end(&s->cursor, g)) {
         s->cursor.ended = true;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The vocabulary as a trie in preorder: sorted texts, each node once. Knows no grammar. Called by grammar.c. */
+/* The vocabulary as a trie in preorder: sorted texts, each node once; made once a tokenizer. Knows no grammar. Called by grammar.c. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "libmuse/sample/mask.h"
-#include "tokenizers/text/textcore.h"
 
 typedef struct Item {
     uint64_t key;            /* the first eight bytes, so that most comparisons are one */
@@ -87,16 +86,9 @@ static void copy_texts(MuseTokenTrie *t, const MuseTextTokenizer *tok, const Ite
     }
 }
 
-int muse_token_trie_open(MuseTokenTrie *t, const MuseAllocator *a, const MuseTextTokenizer *tok, MuseError *err)
+static int alloc_arrays(MuseTokenTrie *t, size_t nodes, uint32_t n, size_t bytes, MuseError *err)
 {
-    *t = (MuseTokenTrie){ .vocab = tok->vocab.n };
-    Item *items = muse_alloc_array(a, tok->vocab.n, sizeof *items);
-    size_t bytes = 0, nodes = 0;
-    int rc = 0;
-    if (!items) return MUSE_NOMEM(err, (size_t)tok->vocab.n * sizeof *items);
-    const uint32_t n = list_items(tok, items, &bytes);
-    qsort(items, n, sizeof *items, compare);
-    for (uint32_t i = 0; i < n; i++) nodes += items[i].n - (i ? shared(&items[i - 1], &items[i]) : 0);
+    const MuseAllocator *a = &t->rt->alloc;
     t->byte = muse_alloc_array(a, nodes, sizeof *t->byte);
     t->depth = muse_alloc_array(a, nodes, sizeof *t->depth);
     t->end = muse_alloc_array(a, nodes, sizeof *t->end);
@@ -104,19 +96,68 @@ int muse_token_trie_open(MuseTokenTrie *t, const MuseAllocator *a, const MuseTex
     t->ids = muse_alloc_array(a, n, sizeof *t->ids);
     t->text = muse_alloc(a, bytes);
     t->text_at = muse_zalloc_array(a, (size_t)t->vocab + 1, sizeof *t->text_at);
-    if (!n) rc = muse_fail(err, MUSE_ERR_STATE, "the vocabulary has no tokens that a text could be made of");
-    else if (!t->byte || !t->depth || !t->end || !t->ids_at || !t->ids || !t->text || !t->text_at) rc = MUSE_NOMEM(err, nodes * 11 + bytes);
+    const void *const blocks[] = { t->byte, t->depth, t->end, t->ids_at, t->ids, t->text, t->text_at, t };
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
+        if (!blocks[i]) return MUSE_NOMEM(err, nodes * 11 + bytes);
+        t->derived.bytes += muse_alloc_size(blocks[i]);
+    }
+    return 0;
+}
+
+static int build(MuseTokenTrie *t, const MuseTextTokenizer *tok, MuseError *err)
+{
+    Item *items = muse_alloc_array(&t->rt->alloc, tok->vocab.n, sizeof *items);
+    size_t bytes = 0, nodes = 0;
+    if (!items) return MUSE_NOMEM(err, (size_t)tok->vocab.n * sizeof *items);
+    const uint32_t n = list_items(tok, items, &bytes);
+    qsort(items, n, sizeof *items, compare);
+    for (uint32_t i = 0; i < n; i++) nodes += items[i].n - (i ? shared(&items[i - 1], &items[i]) : 0);
+    int rc = n ? alloc_arrays(t, nodes, n, bytes, err) : muse_fail(err, MUSE_ERR_STATE, "the vocabulary has no tokens that a text could be made of");
     if (rc == 0) {
         fill(t, items, n);
         copy_texts(t, tok, items, n);
     }
     muse_free(items);
-    if (rc < 0) muse_token_trie_close(t);
     return rc;
+}
+
+static void close_derived(MuseTextDerived *it) { muse_token_trie_close((MuseTokenTrie *)(void *)it); }
+
+static int make(MuseTokenTrie **out, const MuseTextTokenizer *tok, MuseError *err)
+{
+    MuseTokenTrie *t = muse_zalloc(&tok->rt->alloc, sizeof *t);
+    if (!t) return MUSE_NOMEM(err, sizeof *t);
+    t->derived.close = close_derived;
+    atomic_init(&t->refs, 1);
+    t->rt = muse_runtime_ref(tok->rt);
+    t->vocab = tok->vocab.n;
+    const int rc = build(t, tok, err);
+    if (rc < 0) muse_token_trie_close(t);
+    else *out = t;
+    return rc;
+}
+
+int muse_token_trie_of(MuseTokenTrie **out, const MuseTextTokenizer *tok, MuseError *err)
+{
+    _Atomic(MuseTextDerived *) *slot = &((MuseTextTokenizer *)(uintptr_t)tok)->derived;   /* only this changes */
+    MuseTextDerived *known = atomic_load(slot);
+    MuseTokenTrie *t = (MuseTokenTrie *)(void *)known;
+    if (!known) {
+        const int rc = make(&t, tok, err);
+        if (rc < 0) return rc;
+        if (!atomic_compare_exchange_strong(slot, &known, &t->derived)) {   /* another thread was first */
+            muse_token_trie_close(t);
+            t = (MuseTokenTrie *)(void *)known;
+        }
+    }
+    atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
+    *out = t;
+    return 0;
 }
 
 void muse_token_trie_close(MuseTokenTrie *t)
 {
+    if (!t || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1) return;
     muse_free(t->byte);
     muse_free(t->depth);
     muse_free(t->end);
@@ -124,5 +165,7 @@ void muse_token_trie_close(MuseTokenTrie *t)
     muse_free(t->ids);
     muse_free(t->text);
     muse_free(t->text_at);
-    *t = (MuseTokenTrie){ 0 };
+    MuseRuntime *rt = t->rt;
+    muse_free(t);
+    muse_runtime_close(&rt);
 }

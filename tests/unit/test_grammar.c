@@ -5,6 +5,7 @@
 #include <regex.h>
 
 #include "libmuse/sample/mask.h"
+#include "tests/unit/meter.h"
 #include "tests/unit/text_util.h"
 #include "tokenizers/text/textcore.h"
 
@@ -475,6 +476,58 @@ static void test_threads(void **state)
     muse_text_close(&tok);
 }
 
+typedef struct Letters { const MuseTextTokenizer *tok; MuseGrammar *g; int rc; } Letters;
+
+static void *open_letters(void *user)
+{
+    Letters *o = user;
+    o->rc = muse_grammar_open_regex(&o->g, NULL, o->tok, "[a-z]+", 6, NULL, NULL);
+    return NULL;
+}
+
+/* All grammars of a tokenizer share one trie, which outlives it; several threads may be first. */
+static void test_shared_trie(void **state)
+{
+    (void)state;
+    static Meter meter;
+    MuseRuntimeParams rp;
+    MuseRuntime *rt;
+    MuseTextTokenizer *tok;
+    MuseTextInfo before, after;
+    muse_runtime_params_init(&rp);
+    rp.allocator = meter_allocator(&meter);
+    assert_int_equal(muse_runtime_open(&rt, &rp, NULL), 0);
+    assert_int_equal(muse_text_open_file(&tok, rt, data_path("golden/llama3/hf/tokenizer.json"), NULL), 0);
+    muse_runtime_close(&rt);
+    muse_text_info(tok, &before);
+    Letters o[WALKERS];
+    pthread_t threads[WALKERS];
+    for (uint32_t i = 0; i < WALKERS; i++) {
+        o[i] = (Letters){ .tok = tok };
+        assert_int_equal(pthread_create(&threads[i], NULL, open_letters, &o[i]), 0);
+    }
+    for (uint32_t i = 0; i < WALKERS; i++) pthread_join(threads[i], NULL);
+    muse_text_info(tok, &after);
+    assert_true(after.memory_bytes > before.memory_bytes);
+    const long calls = meter.calls;
+    MuseGrammar *late = must_open(tok, SCHEMA, "{\"type\":\"integer\"}", 0, 0);
+    assert_int_equal(meter.calls, calls);   /* nothing more of the tokenizer's runtime */
+    assert_ptr_equal(late->trie, o[0].g->trie);
+    muse_text_close(&tok);
+    Walker w = { .g = late, .logits = calloc(after.vocab_size, sizeof(float)), .V = after.vocab_size, .seed = 5 };
+    walk_on_thread(&w);
+    assert_true(w.rc == 0 && w.n > 0);
+    free((void *)(uintptr_t)w.logits);
+    for (uint32_t i = 0; i < WALKERS; i++) {
+        assert_int_equal(o[i].rc, 0);
+        assert_ptr_equal(late->trie, o[i].g->trie);
+        muse_grammar_close(&o[i].g);
+    }
+    assert_true(meter.live > 0);
+    muse_grammar_close(&late);
+    assert_int_equal(meter.live, 0);
+}
+
 /* Rules that call each other in a row beside one long text: to find out how deep they go takes a sweep over all states for each rule. */
 static int open_row(uint32_t rules, uint32_t length, MuseError *err)
 {
@@ -521,7 +574,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_regex_enumerated), cmocka_unit_test(test_matches), cmocka_unit_test(test_integers), cmocka_unit_test(test_walks),
-        cmocka_unit_test(test_tokenisations), cmocka_unit_test(test_depth), cmocka_unit_test(test_choices), cmocka_unit_test(test_refused), cmocka_unit_test(test_long_key), cmocka_unit_test(test_endless_needs), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_tokenisations), cmocka_unit_test(test_depth), cmocka_unit_test(test_choices), cmocka_unit_test(test_refused), cmocka_unit_test(test_long_key), cmocka_unit_test(test_endless_needs), cmocka_unit_test(test_threads), cmocka_unit_test(test_shared_trie),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -128,6 +128,8 @@ void muse_text_close(MuseTextTokenizer **tok)
     if (!tok || !*tok) return;
     MuseTextTokenizer *t = *tok;
     for (unsigned i = 0; i < MUSE_TEXT_POOL; i++) muse_text_scratch_close(atomic_exchange(&t->pool[i], NULL));
+    MuseTextDerived *derived = atomic_load(&t->derived);
+    if (derived) derived->close(derived);
     muse_vocab_close(&t->vocab);
     muse_merges_close(&t->merges);
     muse_unigram_close(&t->unigram);
@@ -147,12 +149,13 @@ int muse_text_info(const MuseTextTokenizer *tok, MuseTextInfo *out)
 {
     static const char *const names[] = { "bpe", "bpe-fallback", "unigram" };
     if (!tok || !out) return MUSE_ERR_ARG;
+    const MuseTextDerived *derived = atomic_load(&tok->derived);
     *out = (MuseTextInfo){
         .algorithm = names[tok->kind], .vocab_size = tok->vocab.n, .n_added = tok->n_added,
         .bos = tok->bos, .eos = tok->eos, .unk = tok->unk, .pad = tok->pad, .add_bos = tok->add_bos,
         .memory_bytes = sizeof *tok + muse_vocab_memory(&tok->vocab) + muse_merges_memory(&tok->merges) + muse_trie_memory(&tok->unigram.trie) +
                         muse_alloc_size(tok->unigram.scores) + muse_alloc_size(tok->added) + tok->added_text.cap +
-                        muse_trie_memory(&tok->added_raw) + muse_trie_memory(&tok->added_norm),
+                        muse_trie_memory(&tok->added_raw) + muse_trie_memory(&tok->added_norm) + (derived ? derived->bytes : 0),
     };
     return 0;
 }

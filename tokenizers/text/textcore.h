@@ -28,6 +28,13 @@ typedef struct MuseAdded {
 
 typedef struct MuseTextScratch MuseTextScratch;   /* encode.c */
 
+/* What another module makes of the vocabulary when it is first wanted, and keeps with the tokenizer. */
+typedef struct MuseTextDerived MuseTextDerived;
+struct MuseTextDerived {
+    void (*close)(MuseTextDerived *it);   /* the tokenizer's reference ends */
+    size_t bytes;
+};
+
 struct MuseTextTokenizer {
     MuseRuntime  *rt;
     MuseTextKind  kind;
@@ -49,6 +56,7 @@ struct MuseTextTokenizer {
     MuseTrie      added_norm;     /* matched after normalisation */
     uint32_t      strip;          /* decoding leaves out this many spaces at the start of a text */
     _Atomic(MuseTextScratch *) pool[MUSE_TEXT_POOL];
+    _Atomic(MuseTextDerived *) derived;   /* libmuse/sample/tokens.c; NULL: not wanted yet. Set once, also in a tokenizer that is const */
 };
 
 /* What both loaders do last: added tokens into tries, derived tables, checks. added_text holds the added tokens' texts. */
