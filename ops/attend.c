@@ -149,7 +149,7 @@ void muse_attend_f32_c(const MuseAttendArgs *a) { attend(MUSE_KV_TYPE_F32, a); }
 void muse_attend_bf16_c(const MuseAttendArgs *a) { attend(MUSE_KV_TYPE_BF16, a); }
 void muse_attend_q8_c(const MuseAttendArgs *a) { attend(MUSE_KV_TYPE_Q8, a); }
 
-void muse_attend_weights(MuseKvType type, const MuseAttendArgs *a, size_t row, size_t first, size_t n, float *w)
+static void weights(MuseKvType type, const MuseAttendArgs *a, size_t row, size_t first, size_t n, float *w)
 {
     for (size_t j = 0; j < n; j++) {
         const size_t p = first + j;
@@ -157,6 +157,10 @@ void muse_attend_weights(MuseKvType type, const MuseAttendArgs *a, size_t row, s
         w[j] = page ? (float)(exp(score(type, a, a->q[row], page + a->k_offset, p % MUSE_KV_PAGE) - (double)a->max[row]) / (double)a->sum[row]) : 0.0f;
     }
 }
+
+void muse_attend_weights_f32_c(const MuseAttendArgs *a, size_t row, size_t first, size_t n, float *w) { weights(MUSE_KV_TYPE_F32, a, row, first, n, w); }
+void muse_attend_weights_bf16_c(const MuseAttendArgs *a, size_t row, size_t first, size_t n, float *w) { weights(MUSE_KV_TYPE_BF16, a, row, first, n, w); }
+void muse_attend_weights_q8_c(const MuseAttendArgs *a, size_t row, size_t first, size_t n, float *w) { weights(MUSE_KV_TYPE_Q8, a, row, first, n, w); }
 
 void muse_attend_ops_init(MuseAttendOps *ops, unsigned cpu)
 {

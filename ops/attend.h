@@ -60,14 +60,15 @@ typedef void MuseAttend(const MuseAttendArgs *a);
 enum { MUSE_ATTEND_SCRATCH = MUSE_ATTEND_ROWS * (4 * MUSE_ATTEND_WIDTH + 4 * MUSE_KV_PAGE * 2 + 64) };
 
 /* w[p - first] = exp(score(p) - max) / sum for first <= p < first + n, 0 where the row does not see p: the weights of one finished row, for attention
- * maps. max, sum: what attend left. C only. */
-void muse_attend_weights(MuseKvType type, const MuseAttendArgs *a, size_t row, size_t first, size_t n, float *w);
+ * maps. max, sum: what attend left; o, first_page, n_pages, start and finish are not read. A NaN score gives a NaN weight. */
+typedef void MuseAttendWeights(const MuseAttendArgs *a, size_t row, size_t first, size_t n, float *w);
 
 typedef struct MuseAttendOps {
     MuseAttend *attend_f32;        /* F32 pages, f32 arithmetic: the reference path */
     MuseAttend *attend_bf16;       /* BF16 pages, f32 arithmetic */
     MuseAttend *attend_bf16_bf16;  /* BF16 pages; q and softmax weights may be rounded to bf16 */
     MuseAttend *attend_q8;         /* Q8 pages; q may be rounded to 16-bit integers with a scale for each block of 32; an infinite q is NaN then */
+    MuseAttendWeights *weights_f32, *weights_bf16, *weights_q8;   /* F32, BF16 (f32 arithmetic), Q8 pages (as attend_q8) */
 } MuseAttendOps;
 
 void muse_attend_ops_init(MuseAttendOps *ops, unsigned cpu);

@@ -17,6 +17,7 @@ typedef struct Attention {
     const MuseKvLayout *layout;
     const MuseKvLayer *at;
     MuseAttend *kernel;
+    MuseAttendWeights *weights;
     const MuseRange *ranges;   /* [n_rows] of this layer's class */
     size_t group;              /* query heads of an item */
     size_t parts;              /* items that a KV head's query heads make */
@@ -69,15 +70,16 @@ static void run(const Attention *a, Group *g, size_t from, size_t to, const Muse
 
 /* A position's rows are done (a->group of them, from row `from` of g, query heads from `head` on): their weights for who watches it.
  * Items differ in their heads, so threads write to different places. */
-static void watch(const Attention *a, Group *g, size_t from, const MuseSlot *slot, size_t kv_head, size_t head)
+static void watch(const Attention *a, Group *g, size_t from, const MuseSlot *slot, size_t kv_head, size_t head, void *scratch)
 {
     const MuseWatch *w = slot->watch;
     const int32_t layer = w->layer_at[a->layer];
     if (layer < 0) return;
-    const MuseAttendArgs args = args_of(a, g, from, from + a->group, slot->kv, kv_head);
+    MuseAttendArgs args = args_of(a, g, from, from + a->group, slot->kv, kv_head);
+    args.scratch = scratch;
     for (size_t i = 0; i < a->group; i++) {
         const int32_t at = w->head_at[head + i];
-        if (at >= 0) muse_attend_weights(a->layout->type, &args, i, w->first, w->n, w->weights + ((size_t)layer * w->n_heads + (size_t)at) * w->n);
+        if (at >= 0) a->weights(&args, i, w->first, w->n, w->weights + ((size_t)layer * w->n_heads + (size_t)at) * w->n);
     }
 }
 
@@ -107,7 +109,7 @@ static void run_tile(const Attention *a, size_t slot_index, size_t tile, size_t 
     size_t first, stop;
     span_of_rows(&g, 0, g.rows, &first, &stop);
     run(a, &g, 0, g.rows, slot->kv, kv_head, first, stop, true, true, scratch);
-    if (slot->watch && end == slot->n) watch(a, &g, g.rows - a->group, slot, kv_head, head);
+    if (slot->watch && end == slot->n) watch(a, &g, g.rows - a->group, slot, kv_head, head, scratch);
 }
 
 /* ---- several sequences, one position each ---- */
@@ -144,7 +146,7 @@ static void run_slots(const Attention *a, size_t begin, size_t end, size_t kv_he
         size_t own_first, own_stop;
         span_of_rows(&g, from, to, &own_first, &own_stop);
         run(a, &g, from, to, a->batch->slots[i].kv, kv_head, some ? common : own_first, own_stop, !some, true, scratch);
-        if (a->batch->slots[i].watch) watch(a, &g, from, &a->batch->slots[i], kv_head, head);
+        if (a->batch->slots[i].watch) watch(a, &g, from, &a->batch->slots[i], kv_head, head, scratch);
     }
 }
 
@@ -185,6 +187,11 @@ static MuseAttend *kernel_for(const MuseDecoder *d, MuseKvType type)
     return d->compute == MUSE_COMPUTE_F32 ? ops->attend_bf16 : ops->attend_bf16_bf16;
 }
 
+static MuseAttendWeights *weights_for(const MuseAttendOps *ops, MuseKvType type)
+{
+    return type == MUSE_KV_TYPE_F32 ? ops->weights_f32 : type == MUSE_KV_TYPE_BF16 ? ops->weights_bf16 : ops->weights_q8;
+}
+
 static double work_of(const Attention *a)
 {
     double keys = 0;
@@ -198,7 +205,7 @@ void muse_decoder_attend(const MuseDecoder *d, MuseWorkspace *ws, const MuseBatc
     const MuseKvLayout *layout = muse_kv_layout(batch->slots[0].kv->pool);
     const MuseKvLayer *at = &layout->layers[layer];
     Attention a = { .d = d, .ws = ws, .batch = batch, .layer = layer, .l = l, .layout = layout, .at = at, .kernel = kernel_for(d, layout->type),
-                    .ranges = ws->ranges + at->class_of * ws->n_rows, .group = l->heads / l->kv_heads, .parts = 1 };
+                    .weights = weights_for(&d->rt->ops.attend, layout->type), .ranges = ws->ranges + at->class_of * ws->n_rows, .group = l->heads / l->kv_heads, .parts = 1 };
     const size_t threads = work_of(&a) < PARALLEL_WORK ? 1 : d->rt->team.threads;
     while (a.group > MUSE_ATTEND_ROWS || (a.group % 2 == 0 && a.group > 1 && l->kv_heads * a.parts < threads && single(batch))) {
         a.parts++;

@@ -405,6 +405,44 @@ INLINE void attend(const Form form, const MuseAttendArgs *a)
     }
 }
 
+#if !defined(__AVX512BF16__) && !defined(__AVX512VNNI__)
+/* ---- weights of a finished row ---- */
+
+/* slots from .. to - 1 of a page whose scores are in s */
+INLINE void weigh_again(const MuseAttendArgs *a, size_t row, float *s, float *w, size_t from, size_t to)
+{
+    UNROLL for (int i = 0; i < VECS; i++) {
+        Vec t = v_mul(v_load(s + i * LANES), v_set(a->scale));
+        if (a->softcap > 0) t = v_mul(v_set(a->softcap), v_tanh(v_div(t, v_set(a->softcap))));
+        v_store(s + i * LANES, v_div(v_exp(v_sub(t, v_set(a->max[row]))), v_set(a->sum[row])));
+    }
+    memcpy(w, s + from, (to - from) * sizeof *w);
+}
+
+INLINE void weights(const Form form, const MuseAttendArgs *a, size_t row, size_t first, size_t n, float *w)
+{
+    float *q = a->scratch, *s = q + MUSE_ATTEND_ROWS * MUSE_ATTEND_WIDTH;
+    const size_t lo = a->lo[row] > first ? a->lo[row] : first, hi = a->hi[row] < first + n ? a->hi[row] : first + n;
+    pack(form, q, a, row, 1);
+    memset(w, 0, n * sizeof *w);
+    for (size_t p = lo, end; p < hi; p = end) {
+        const size_t begin = p - p % MUSE_KV_PAGE;
+        const uint8_t *page = a->pages[p / MUSE_KV_PAGE];
+        end = begin + MUSE_KV_PAGE < hi ? begin + MUSE_KV_PAGE : hi;
+        if (!page) continue;
+        const uint8_t *next = end < hi && a->pages[p / MUSE_KV_PAGE + 1] ? a->pages[p / MUSE_KV_PAGE + 1] : page;
+        const Block b = { .keys = page + a->k_offset, .keys_ahead = next + a->k_offset, .width = a->width, .q = q, .s = s };
+        if (form == Q8) scores_q8(1, &b);
+        else scores(form, 1, &b);
+        weigh_again(a, row, s, w + (p - first), p - begin, end - begin);
+    }
+}
+
+void NAME(attend_weights_f32)(const MuseAttendArgs *a, size_t row, size_t first, size_t n, float *w) { weights(F32, a, row, first, n, w); }
+void NAME(attend_weights_bf16)(const MuseAttendArgs *a, size_t row, size_t first, size_t n, float *w) { weights(BF16, a, row, first, n, w); }
+void NAME(attend_weights_q8)(const MuseAttendArgs *a, size_t row, size_t first, size_t n, float *w) { weights(Q8, a, row, first, n, w); }
+#endif
+
 #if defined(__AVX512BF16__)
 void muse_attend_bf16_bf16_avx512bf16(const MuseAttendArgs *a) { attend(WORDS, a); }
 #elif defined(__AVX512VNNI__)

@@ -196,11 +196,15 @@ static void check_alone(Check *c, MuseAttend *fn, const Case *t, size_t r, Mode 
     if (!isnan(*sum)) check_equal(c, sum, &t->args.sum[r], sizeof *sum);
 }
 
-static void check_weights(Check *c, const Case *t, size_t r)
+static MuseAttendWeights *const weights_c[] = { [MUSE_KV_TYPE_F32] = muse_attend_weights_f32_c, [MUSE_KV_TYPE_BF16] = muse_attend_weights_bf16_c,
+                                                [MUSE_KV_TYPE_Q8] = muse_attend_weights_q8_c };
+
+/* the maximum and sum that a variant leaves serve the weights */
+static void check_weights_sum(Check *c, const Case *t, size_t r)
 {
     float *w = check_out_f32(c, t->n + 1);
     double sum = 0;
-    muse_attend_weights(t->type, &t->args, r, 0, t->n, w);
+    weights_c[t->type](&t->args, r, 0, t->n, w);
     for (size_t p = 0; p < t->n; p++) {
         sum += (double)w[p];
         if ((p < t->lo[r] || p >= t->hi[r]) && w[p] != 0) check_true(c, false, "a weight where the row sees nothing");
@@ -208,9 +212,11 @@ static void check_weights(Check *c, const Case *t, size_t r)
     if (t->lo[r] < t->hi[r] && fabs(sum - 1) > (t->words ? 0.1 : 1e-3)) check_true(c, false, "the weights' sum is not 1");
 }
 
-static void check_case(Check *c, MuseAttend *fn, Case *t, Mode mode)
+enum { GAP = 3 };   /* floats between result rows */
+
+static void prepare(Check *c, Case *t, Mode mode)
 {
-    const size_t gap = 3, k_size = t->n * t->width;
+    const size_t k_size = t->n * t->width;
     float *k = check_rand(c, k_size + 1), *v = check_rand(c, k_size + 1), *q = check_rand(c, t->rows * t->width);
     for (size_t i = 0; i < t->rows * t->width; i++) {
         if (mode == HUGE_SCORES) q[i] *= 1e6f;
@@ -226,20 +232,32 @@ static void check_case(Check *c, MuseAttend *fn, Case *t, Mode mode)
     t->may_be_nan = mode == INFINITE && t->type == MUSE_KV_TYPE_Q8;
     fill_pages(c, t, k, v, mode == NOT_A_NUMBER);
     set_ranges(c, t, mode == NOT_A_NUMBER ? RANDOM : mode);
-    float *o = check_out_f32(c, t->rows * (t->width + gap));
+    float *o = check_out_f32(c, t->rows * (t->width + GAP));
     for (size_t r = 0; r < t->rows; r++) {
         t->q[r] = q + r * t->width;
-        t->o[r] = o + r * (t->width + gap);
+        t->o[r] = o + r * (t->width + GAP);
     }
     t->scratch = aligned(MUSE_ATTEND_SCRATCH + 64);
     t->args = (MuseAttendArgs){ .rows = t->rows, .width = t->width, .q = t->q, .o = t->o, .max = check_out_f32(c, t->rows),
         .sum = check_out_f32(c, t->rows), .lo = t->lo, .hi = t->hi, .scale = 1 / sqrtf((float)t->width), .softcap = t->args.softcap,
         .pages = (const uint8_t *const *)t->page, .k_offset = t->args.k_offset, .v_offset = t->args.v_offset, .scratch = t->scratch };
+}
+
+static void release(Check *c, Case *t)
+{
+    for (size_t i = 0; i < t->pages; i++) free(t->page[i]);
+    free(t->scratch);
+    check_done(c);
+}
+
+static void check_case(Check *c, MuseAttend *fn, Case *t, Mode mode)
+{
+    prepare(c, t, mode);
     attend(fn, t, t->args, mode);
     bool ok = true;
     for (size_t r = 0; r < t->rows && ok; r++) {
         ok = row_close(t, r);
-        for (size_t i = 0; i < gap; i++) {
+        for (size_t i = 0; i < GAP; i++) {
             uint32_t bits = muse_f32_bits(t->o[r][t->width + i]);
             if (bits != 0xc7c7c7c7u) check_true(c, false, "wrote beside a row");
         }
@@ -249,10 +267,8 @@ static void check_case(Check *c, MuseAttend *fn, Case *t, Mode mode)
         if (t->scratch[MUSE_ATTEND_SCRATCH + i] != 0xff) check_true(c, false, "wrote past the scratch");
     const size_t r = check_random(c) % t->rows;
     check_alone(c, fn, t, r, mode);
-    if (mode != NOT_A_NUMBER && mode != INFINITE && mode != HUGE_SCORES) check_weights(c, t, r);
-    for (size_t i = 0; i < t->pages; i++) free(t->page[i]);
-    free(t->scratch);
-    check_done(c);
+    if (mode != NOT_A_NUMBER && mode != INFINITE && mode != HUGE_SCORES) check_weights_sum(c, t, r);
+    release(c, t);
 }
 
 typedef struct Shape { const char *label; size_t rows, width, n; } Shape;
@@ -279,9 +295,7 @@ static void bench(Check *c, MuseAttend *fn, MuseKvType type)
             .lo = t.lo, .hi = t.hi, .scale = 1 / sqrtf((float)t.width), .pages = (const uint8_t *const *)t.page, .n_pages = t.pages,
             .k_offset = t.args.k_offset, .v_offset = t.args.v_offset, .start = true, .finish = true, .scratch = t.scratch };
         check_bench(c, shapes[s].label, t.rows > 4 ? 4 * t.rows * t.width * t.n : bytes, fn(&t.args));
-        for (size_t i = 0; i < t.pages; i++) free(t.page[i]);
-        free(t.scratch);
-        check_done(c);
+        release(c, &t);
     }
 }
 
@@ -302,6 +316,81 @@ static void check_attend_type(Check *c, CheckFn *any, MuseKvType type, bool word
             }
     bench(c, fn, type);
 }
+
+/* ---- weights of a finished row ---- */
+
+/* Position p of row r, and how far a result may be from it. An error e of the score is a factor of exp(e): f32 dot products and
+ * exponentials; Q8: q in steps of its largest value / 32767, so half of that times sum |k|. */
+static bool weight_close(const Case *t, size_t r, size_t p, float got)
+{
+    const MuseAttendArgs *a = &t->args;
+    double dot = 0, abs = 0, keys = 0, most = 0;
+    if (p < t->lo[r] || p >= t->hi[r]) return got == 0;
+    for (size_t i = 0; i < t->width; i++) {
+        const double q = (double)t->q[r][i], k = (double)t->keys[p * t->width + i];
+        dot += q * k;
+        abs += fabs(q * k);
+        keys += fabs(k);
+        most = fmax(most, fabs(q));
+    }
+    double s = dot * (double)a->scale;
+    if (a->softcap > 0) s = (double)a->softcap * tanh(s / (double)a->softcap);
+    const double want = exp(s - (double)a->max[r]) / (double)a->sum[r];
+    const double error = ldexp(abs * (double)a->scale * (4 + sqrt((double)t->width)) + 4 * fabs(s) + 4 * fabs((double)a->max[r]) + 16, -24) +
+                         (t->type == MUSE_KV_TYPE_Q8 ? most / 65534 * keys * (double)a->scale : 0);
+    if (isnan(want)) return isnan(got);
+    if (isnan(got)) return t->may_be_nan;
+    return (double)got >= want * exp(-error) - 1e-30 && (double)got <= want * exp(error) + 1e-30;
+}
+
+static void check_weights_case(Check *c, MuseAttendWeights *fn, Case *t, Mode mode)
+{
+    static MuseAttend *const attend_c[] = { [MUSE_KV_TYPE_F32] = muse_attend_f32_c, [MUSE_KV_TYPE_BF16] = muse_attend_bf16_c, [MUSE_KV_TYPE_Q8] = muse_attend_q8_c };
+    prepare(c, t, mode);
+    attend(attend_c[t->type], t, t->args, mode);
+    const size_t r = check_random(c) % t->rows, first = check_random(c) % (t->n + 1), n = check_random(c) % (t->n - first + 20) + 1;
+    float *w = check_out_f32(c, n);
+    fn(&t->args, r, first, n, w);
+    for (size_t j = 0; j < n; j++)
+        if (!weight_close(t, r, first + j, w[j])) {
+            printf("  row %zu position %zu: %g\n", r, first + j, (double)w[j]);
+            check_true(c, false, "a weight is wrong");
+            break;
+        }
+    for (size_t i = 0; i < 64; i++)
+        if (t->scratch[MUSE_ATTEND_SCRATCH + i] != 0xff) check_true(c, false, "wrote past the scratch");
+    release(c, t);
+}
+
+static void bench_weights(Check *c, MuseAttendWeights *fn, MuseKvType type)
+{
+    Case t = { .type = type, .rows = 1, .width = 64, .n = 320, .pages = 10 };   /* a picture behind some text */
+    prepare(c, &t, DECODE);
+    attend(type == MUSE_KV_TYPE_F32 ? muse_attend_f32_c : type == MUSE_KV_TYPE_BF16 ? muse_attend_bf16_c : muse_attend_q8_c, &t, t.args, DECODE);
+    float *w = check_out_f32(c, 280);
+    check_bench(c, "280 x 64, B", t.pages * muse_kv_head_bytes(type, 64), fn(&t.args, 0, 30, 280, w));
+    release(c, &t);
+}
+
+static void check_weights_type(Check *c, CheckFn *any, MuseKvType type)
+{
+    static const size_t widths[] = { 1, 2, 15, 32, 64, 80, 128, 256, 512 };
+    MuseAttendWeights *fn = (MuseAttendWeights *)any;
+    for (size_t i = 0; i < CHECK_COUNT(widths); i++)
+        for (size_t k = 0; k < 6; k++)
+            for (int mode = 0; mode <= LAST_MODE; mode++) {
+                Case t = { .type = type, .rows = 1 + k, .width = widths[i], .n = 1 + check_random(c) % 150 };
+                t.pages = (t.n + 31) / 32 + 1;
+                t.args.softcap = (i + k + (size_t)mode) % 4 ? 0 : 5;
+                check_note(c, "type=%d rows=%zu width=%zu n=%zu %s%s", (int)type, t.rows, t.width, t.n, mode_names[mode], t.args.softcap > 0 ? " softcap" : "");
+                check_weights_case(c, fn, &t, (Mode)mode);
+            }
+    bench_weights(c, fn, type);
+}
+
+static void check_weights_f32(Check *c, CheckFn *fn) { check_weights_type(c, fn, MUSE_KV_TYPE_F32); }
+static void check_weights_bf16(Check *c, CheckFn *fn) { check_weights_type(c, fn, MUSE_KV_TYPE_BF16); }
+static void check_weights_q8(Check *c, CheckFn *fn) { check_weights_type(c, fn, MUSE_KV_TYPE_Q8); }
 
 static void check_attend_f32(Check *c, CheckFn *fn) { check_attend_type(c, fn, MUSE_KV_TYPE_F32, false); }
 static void check_attend_bf16(Check *c, CheckFn *fn) { check_attend_type(c, fn, MUSE_KV_TYPE_BF16, false); }
