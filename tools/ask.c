@@ -14,6 +14,7 @@ typedef struct Ask {
     MuseRuntime    *rt;
     MuseModel      *model;
     MuseTrace      *trace;
+    Shown           shown;
     MuseReasonPart *parts;
     size_t          n_parts;
     MuseReasonResult result;
@@ -78,6 +79,7 @@ static int open_all(Ask *a)
     tp.model = base_name(a->path);
     tp.mode = ask_modes[a->o.mode];
     if (!cli->quiet && !cli->json) tp.fn = show_step;
+    tp.user = &a->shown;
     if (muse_trace_open(&a->trace, a->rt, &tp, &err) < 0) return cli_fail(&err, NULL);
     for (size_t i = 0; i < cli->n_parts; i++)   /* before the model: a file that can't be read is said at once */
         if (open_part(a, &cli->parts[i], &err) < 0) return cli_fail(&err, cli->parts[i].kind == PART_TEXT ? NULL : cli->parts[i].value);

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "tools/line_input.h"
-#include "tools/trace_show.h"
 
 static void failed(Talk *t, int code) { t->code = code; }
 
@@ -77,6 +76,8 @@ static int open_trace(Talk *t, const char *text, MuseTrace **out, MuseError *err
     p.model = base_name(t->path);
     p.mode = ask_modes[t->o.mode];
     if (!t->cli->quiet && !t->cli->json) p.fn = show_step;
+    p.user = &t->chain;
+    t->chain.live = 0;
     int rc = muse_trace_open(out, t->rt, &p, err);
     for (size_t i = 0; rc == 0 && i < t->n_pictures; i++) rc = muse_trace_add_image(*out, t->pictures[i], t->names[i], NULL, err);
     for (size_t i = 0; rc == 0 && i < t->n_queue; i++)

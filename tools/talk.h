@@ -4,6 +4,7 @@
 #define TOOLS_TALK_H
 
 #include "tools/ask.h"
+#include "tools/trace_show.h"
 
 enum { TALK_QUEUE = 64, TALK_LOOKS = 4 };
 
@@ -25,6 +26,7 @@ typedef struct Talk {
     MuseFocus    looks[TALK_LOOKS];           /* asked for at the next turn */
     size_t       n_looks;
     size_t       shown;                       /* bytes of the answer that are on stdout */
+    Shown        chain;                       /* the chain on stderr */
     int          code;                        /* of the newest failure */
     bool         quit;
 } Talk;

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "tools/talk.h"
-#include "tools/trace_show.h"
 
 enum { TOKENS_MAX = 1 << 20 };
 

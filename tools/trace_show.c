@@ -36,20 +36,42 @@ static void put_kind(const char *name)
     fprintf(stderr, "%-11s ", word);
 }
 
+static void put_head(const MuseTraceStep *s, uint32_t number)
+{
+    fprintf(stderr, "%4u ", number);
+    if (s->agent) fprintf(stderr, "agent %-3u ", s->agent);
+    put_kind(muse_step_name(s->kind));
+    put_text(s->text, s->n_text);
+}
+
+/* another line comes, or this one is complete */
+static void end_line(Shown *shown)
+{
+    if (shown->live) fputc('\n', stderr);
+    shown->live = 0;
+}
+
 void show_step(void *user, const MuseTrace *trace, int event, uint32_t number, const char *text, size_t n_text)
 {
+    Shown *shown = user;
     MuseTraceStep s;
-    (void)user, (void)text, (void)n_text;
-    if (event != MUSE_TRACE_DONE || muse_trace_step(trace, number, &s) < 0 || (s.kind == MUSE_STEP_ANSWER && !s.agent && !s.n_marks)) return;
-    fprintf(stderr, "%4u ", number);
-    if (s.agent) fprintf(stderr, "agent %-3u ", s.agent);
-    put_kind(muse_step_name(s.kind));
-    put_text(s.text, s.n_text);
-    for (uint32_t i = 0; i < s.n_marks; i++) {
-        fputs(i ? ", " : s.n_text ? "  " : "", stderr);
-        put_place(&s.marks[i]);
+    if (muse_trace_step(trace, number, &s) < 0 || (s.kind == MUSE_STEP_ANSWER && !s.agent && !s.n_marks)) return;
+    if (number == shown->live) {
+        if (event == MUSE_TRACE_TEXT) put_text(text, n_text);
+        if (event == MUSE_TRACE_DONE) end_line(shown);
+    } else if (event == MUSE_TRACE_BEGUN && !s.done && s.kind == MUSE_STEP_THOUGHT && !s.agent) {
+        end_line(shown);
+        put_head(&s, number);
+        shown->live = number;
+    } else if (event == MUSE_TRACE_DONE) {
+        end_line(shown);
+        put_head(&s, number);
+        for (uint32_t i = 0; i < s.n_marks; i++) {
+            fputs(i ? ", " : s.n_text ? "  " : "", stderr);
+            put_place(&s.marks[i]);
+        }
+        fputc('\n', stderr);
     }
-    fputc('\n', stderr);
 }
 
 void show_summary(const MuseTrace *trace)

@@ -46,6 +46,7 @@ struct MuseRecord {
     MuseBuf     before;            /* words that stood before the waiting place */
     uint32_t    group;             /* step of the comparison or check that is open */
     uint32_t    turn;              /* <image k> was written last; 0 */
+    uint32_t    live;              /* step whose words go into the trace as they come; 0 */
     uint32_t    thread;            /* object of places without a name behind <image k>; 0: none yet */
     MuseTraceMark views[2];        /* looks right before, newest last */
     uint32_t    n_views;
@@ -138,19 +139,28 @@ static bool has_name(const char *text, size_t n)
     return false;
 }
 
-static int add(MuseAgent *a, MuseTraceStep *s, const char *text, size_t n, const MuseCut *from, const MuseCut *to, uint32_t *number, MuseError *err)
+/* whose step it is, its words, and where it begins */
+static void set_head(const MuseAgent *a, MuseTraceStep *s, const char *text, size_t n, const MuseCut *from)
 {
-    const uint64_t tokens = to->n - from->n;
     s->struct_size = sizeof *s;
     s->agent = trace_agent(a);
     s->text = text;
     s->n_text = n;
     s->first_token = from->position;
-    s->n_tokens = to->position - from->position;
     s->start = from->time;
+}
+
+static double confidence_of(const MuseCut *from, const MuseCut *to)
+{
+    return to->n > from->n ? fmin(exp((to->logprob - from->logprob) / (double)(to->n - from->n)), 1) : -1;
+}
+
+static int add(MuseAgent *a, MuseTraceStep *s, const char *text, size_t n, const MuseCut *from, const MuseCut *to, uint32_t *number, MuseError *err)
+{
+    set_head(a, s, text, n, from);
+    s->n_tokens = to->position - from->position;
     s->end = fmax(to->time, from->time);
-    if (tokens) s->confidence = exp((to->logprob - from->logprob) / (double)tokens);
-    if (s->confidence > 1) s->confidence = 1;
+    s->confidence = confidence_of(from, to);
     return muse_trace_add(a->record->trace, s, number, err);
 }
 
@@ -179,6 +189,29 @@ static int add_words(MuseAgent *a, const char *text, size_t n, const MuseCut *fr
     if (rc == 0) rc = add(a, &s, (const char *)b.data, b.len, from, to, NULL, err);
     muse_buf_clear(&b);
     return rc;
+}
+
+/* A thought in a format without places is one step that grows as it is written. */
+static int stream(MuseAgent *a, const char *text, size_t n, MuseError *err)
+{
+    Record *r = a->record;
+    if (r->live) return muse_trace_text(r->trace, r->live, text, n, err);
+    while (n && (*text == ' ' || *text == '\n')) text++, n--;
+    if (!n) return 0;
+    MuseTraceStep s = step_of(a, MUSE_STEP_THOUGHT);
+    set_head(a, &s, text, n, &r->from);
+    return muse_trace_begin(r->trace, &s, &r->live, err);
+}
+
+static int end_stream(MuseAgent *a, const MuseCut *to, MuseError *err)
+{
+    Record *r = a->record;
+    const uint32_t live = r->live;
+    if (!live) return 0;
+    const MuseCut from = r->from;
+    r->live = 0;
+    r->from = *to;
+    return muse_trace_end(r->trace, live, to->position - from.position, fmax(to->time, from.time), confidence_of(&from, to), err);
 }
 
 static int note(MuseAgent *a, const char *what, const char *text, MuseError *err)
@@ -240,14 +273,8 @@ static int join_track(MuseAgent *a, MuseTraceStep *s, const char *text, size_t n
     s->kind = MUSE_STEP_TRACK;
     s->marks = two;
     s->n_marks = 2;
-    s->struct_size = sizeof *s;
-    s->agent = trace_agent(a);
-    s->text = text;
-    s->n_text = n;
-    s->first_token = from->position;
+    set_head(a, s, text, n, from);
     s->n_tokens = to->position - from->position;
-    s->start = from->time;
-    s->end = 0;
     return muse_trace_begin(r->trace, s, &number, err);
 }
 
@@ -313,6 +340,8 @@ static bool wants_words(const Record *r)
 static int flush(MuseAgent *a, bool place, const MuseCut *to, MuseError *err)
 {
     Record *r = a->record;
+    int rc = end_stream(a, to, err);
+    if (rc < 0) return rc;
     const char *words = r->words.len ? (const char *)r->words.data : "";
     const bool group = r->waits.kind == MUSE_STEP_COMPARE || r->waits.kind == MUSE_STEP_VERIFY;
     const bool waits = wants_words(r) && !(group && place);   /* words behind <verify> are its own unless they name a place */
@@ -321,7 +350,7 @@ static int flush(MuseAgent *a, bool place, const MuseCut *to, MuseError *err)
     const size_t rest = !place ? len : r->semi ? r->semi_at[1] : waits ? len : 0;         /* of the place that comes */
     const MuseCut head_cut = !waits ? r->from : r->semi ? r->semi_cut[0] : place ? r->spoken : *to;
     const MuseCut rest_cut = !place ? *to : r->semi ? r->semi_cut[1] : waits ? r->spoken : r->from;
-    int rc = settle(a, words, head, &head_cut, err);
+    rc = settle(a, words, head, &head_cut, err);
     if (rc == 0 && rest > head) rc = add_words(a, words + head, rest - head, &head_cut, &rest_cut, err);
     r->before.len = 0;
     if (rc == 0 && place && muse_buf_append(&r->before, words + rest, len - rest) < 0) rc = MUSE_NOMEM(err, len - rest);
@@ -472,10 +501,11 @@ void muse_record_token(MuseAgent *a, const MuseSampled *id, bool forced)
     r->at.logprob += (double)id->logprob;
 }
 
-int muse_record_text(MuseAgent *a, const char *text, size_t n, MuseError *err)
+int muse_record_text(MuseAgent *a, const char *text, size_t n, bool thought, MuseError *err)
 {
     Record *r = a->record;
     if (!r) return 0;
+    if (thought && !a->shared->chains) return stream(a, text, n, err);
     const size_t skip = strlen(r->skip);
     if (skip && n >= skip && memcmp(text, r->skip, skip) == 0) text += skip, n -= skip;
     r->skip[0] = 0;

@@ -18,7 +18,7 @@ void muse_record_close(MuseAgent *a);
 
 void muse_record_token(MuseAgent *a, const MuseSampled *id, bool forced);
 int  muse_record_step(MuseAgent *a, const MuseReasonStep *s, const char *reason, MuseError *err);   /* not LOOK and CALL of a tool format */
-int  muse_record_text(MuseAgent *a, const char *text, size_t n, MuseError *err);
+int  muse_record_text(MuseAgent *a, const char *text, size_t n, bool thought, MuseError *err);
 int  muse_record_break(MuseAgent *a, MuseError *err);              /* the newest token begins something else */
 int  muse_record_thought_end(MuseAgent *a, MuseError *err);        /* with the newest token */
 /* A call in a tool format. reply: of a tool, or NULL; reason: why nothing came of it, or "" */

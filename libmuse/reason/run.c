@@ -128,7 +128,7 @@ int muse_agent_drain(MuseAgent *a, bool *end, int *reason, MuseError *err)
         const bool thought = item.kind == MUSE_CHAT_THOUGHT || (item.kind == MUSE_CHAT_TOKEN && item.thought);
         if (item.kind <= MUSE_CHAT_TOKEN) {
             rc = add_text(thought ? &a->thought : &a->answer, item.text, item.n, err);
-            if (rc == 0 && item.kind != MUSE_CHAT_TOKEN) rc = muse_record_text(a, item.text, item.n, err);
+            if (rc == 0 && item.kind != MUSE_CHAT_TOKEN) rc = muse_record_text(a, item.text, item.n, thought, err);
         } else if (item.kind != MUSE_CHAT_END) rc = keep_call(a, &item, err);
         else {
             *end = true;

@@ -335,6 +335,17 @@ static int draw(void *user, const char *arguments, size_t n, MuseToolReply *repl
     return rc == 0 ? muse_tool_reply_image(reply, user, e) : rc;
 }
 
+typedef struct Grown { char text[64]; int pieces; } Grown;
+
+static void on_growth(void *user, const MuseTrace *trace, int event, uint32_t number, const char *text, size_t n)
+{
+    Grown *g = user;
+    (void)trace;
+    if (number != 1 || event == MUSE_TRACE_DONE) return;
+    strncat(g->text, text, n);
+    g->pieces++;
+}
+
 static void calls(void **state)
 {
     (void)state;
@@ -362,6 +373,22 @@ static void calls(void **state)
     MuseTraceImage seen;
     ok(muse_trace_image(p.trace, 2, &seen));
     assert_string_equal(seen.name, "draw");
+    muse_agent_close(&a);
+    muse_trace_close(&p.trace);
+    /* a thought of this format is one step that grows */
+    MuseTraceParams tp;
+    Grown grown = { 0 };
+    muse_trace_params_init(&tp);
+    tp.fn = on_growth;
+    tp.user = &grown;
+    ok(muse_trace_open(&p.trace, NULL, &tp, &err));
+    p.thinking = MUSE_THINKING_ON;
+    a = open_agent(m, &picture, 1, &p);
+    script(a, "<|channel>thought\nIt may be; or not<channel|>red<turn|>");
+    ok(run_one(a));
+    assert_string_equal(lines_of(p.trace), "thought It may be; or not\nanswer red\n");
+    assert_string_equal(grown.text, "It may be; or not");
+    assert_true(grown.pieces > 3);
     muse_agent_close(&a);
     muse_trace_close(&p.trace);
     muse_tools_close(&tools);
