@@ -130,7 +130,7 @@ static int report(Ask *a)
     const MuseReasonResult *r = &a->result;
     const Cli *cli = a->cli;
     int code = EXIT_OK;
-    if (!cli->json && r->answer && (fwrite(r->answer, 1, r->n_answer, stdout) != r->n_answer || fputc('\n', stdout) == EOF || fflush(stdout) != 0)) return EXIT_OTHER;
+    if (!cli->json && r->answer && (!show_answer_text(r->answer, r->n_answer) || !show_answer_text("\n", 1))) return EXIT_OTHER;
     if (!cli->json && !cli->quiet) show_summary(a->trace);
     if (a->o.annotate) code = trace_write(a->trace, TRACE_PNG, a->o.annotate, a->o.heat, cli->quiet);
     if (code == EXIT_OK && a->o.html) code = trace_write(a->trace, TRACE_HTML, a->o.html, a->o.heat, cli->quiet);

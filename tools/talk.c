@@ -94,9 +94,9 @@ static int show_answer(void *user, const MuseReasonEvent *event)
     MuseAgentInfo info;
     if (event->kind != MUSE_EVENT_TOKEN || t->cli->json || muse_agent_info(t->agent, &info) < 0) return 0;
     if (info.n_answer < t->shown) t->shown = 0;   /* behind a call of a tool it begins anew */
-    fwrite(info.answer + t->shown, 1, info.n_answer - t->shown, stdout);
+    const size_t from = t->shown;
     t->shown = info.n_answer;
-    return fflush(stdout) != 0;
+    return !show_answer_text(info.answer + from, info.n_answer - from);
 }
 
 static int open_agent(Talk *t, const MuseReasonPart *parts, size_t n, MuseTrace *trace, int thinking, MuseError *err)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *base_name(const char *path)
 {
@@ -72,6 +73,13 @@ void show_step(void *user, const MuseTrace *trace, int event, uint32_t number, c
         }
         fputc('\n', stderr);
     }
+}
+
+bool show_answer_text(const char *text, size_t n)
+{
+    if (!isatty(STDOUT_FILENO)) return fwrite(text, 1, n, stdout) == n && fflush(stdout) == 0;
+    for (size_t i = 0; i < n; i++) putchar(((unsigned char)text[i] < ' ' && text[i] != '\n' && text[i] != '\t') || text[i] == 127 ? '?' : text[i]);
+    return fflush(stdout) == 0;
 }
 
 void show_summary(const MuseTrace *trace)

@@ -8,6 +8,8 @@
 /* A MuseTraceFn: each complete step as a line on stderr, the run's own answer excepted; a thought that grows as it grows. user: a Shown, zeroed. */
 typedef struct Shown { uint32_t live; } Shown;   /* the step whose line is not ended; 0 */
 void show_step(void *user, const MuseTrace *trace, int event, uint32_t number, const char *text, size_t n_text);
+/* An answer on stdout. On a terminal control characters are shown as ?: they are a model's, and could do what they like there. false: can't write */
+bool show_answer_text(const char *text, size_t n);
 /* What it took, as a line on stderr */
 void show_summary(const MuseTrace *trace);
 

@@ -6,289 +6,10 @@
  *   \--name--/        \--name-/               only ("2"), the words behind it up to ; or to what comes next are its name
  *
  * So a place without a name waits (MuseWaiting) until what is behind it has been written. */
-#include "libmuse/reason/record.h"
+#include "libmuse/reason/record_steps.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <time.h>
-
-#include "muse/attention.h"
-
-enum { SKIP_BYTES = 16, NO_STEP = -1 };
-
-/* A point between two tokens: sums over everything before it */
-typedef struct MuseCut {
-    uint64_t position, n;
-    double   logprob, time;
-} MuseCut;
-
-/* A step that may still get words */
-typedef struct MuseWaiting {
-    int       kind;        /* MUSE_STEP_*; NO_STEP */
-    bool      turned;      /* the place stands behind <image k> */
-    MuseTraceMark marks[2];
-    uint32_t  n_marks;
-    uint32_t  parent, view;/* view: picture of the sequence to which attention is read at the end; 0 */
-    MuseCut   from;
-} MuseWaiting;
-
-struct MuseRecord {
-    MuseTrace  *trace;
-    MuseCut     at, last;          /* behind the newest token, and before it */
-    MuseCut     from;              /* what stands behind it is in no step yet */
-    MuseCut     spoken;            /* behind the newest words */
-    MuseBuf     words;             /* written since then: text without places and control tokens */
-    bool        semi;              /* a ; is among them */
-    size_t      semi_at[2];        /* bytes of words up to and with the first and the last one */
-    MuseCut     semi_cut[2];
-    char        skip[SKIP_BYTES];  /* the text of the newest place: no words */
-    MuseWaiting waits;
-    MuseBuf     before;            /* words that stood before the waiting place */
-    uint32_t    group;             /* step of the comparison or check that is open */
-    uint32_t    turn;              /* <image k> was written last; 0 */
-    uint32_t    live;              /* step whose words go into the trace as they come; 0 */
-    uint32_t    thread;            /* object of places without a name behind <image k>; 0: none yet */
-    MuseTraceMark views[2];        /* looks right before, newest last */
-    uint32_t    n_views;
-    MuseBuf     answer_marks;      /* MuseTraceMark: places in the answer */
-    uint32_t    answer_step;
-    float      *values;            /* a heat map: room for n_values */
-    size_t      n_values;
-    MuseTraceHeat heat;            /* of the waiting place; image 0: none */
-    bool        watches, ended;
-};
-
-typedef struct MuseRecord Record;
-
-double muse_reason_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static double seconds(const MuseAgent *a) { return muse_reason_now() - a->shared->started; }
-
-static uint32_t trace_agent(const MuseAgent *a) { return a->number + a->shared->trace_first; }
-
-/* ---- attention ---- */
-
-/* from the first picture to the end of the last one that is there now */
-static int watch(MuseAgent *a, MuseError *err)
-{
-    const MuseWatchParams *wanted = a->shared->p.heat;
-    const MuseSequence *seq = muse_session_sequence(a->s);
-    MuseSpanInfo span;
-    MuseWatchParams p = *wanted;
-    Record *r = a->record;
-    size_t most = 0;
-    p.image = 0;
-    p.first = p.n = 0;
-    for (size_t k = 0; k < muse_sequence_span_count(seq); k++) {
-        if (muse_sequence_span(seq, k, &span) < 0 || span.modality != MUSE_IMAGE) continue;
-        if (!p.n) p.first = span.first;
-        p.n = span.first + span.count - p.first;
-        if (span.image.n_patches > most) most = span.image.n_patches;
-    }
-    if (!p.n) return 0;
-    if (most > r->n_values) {
-        float *more = muse_realloc_array(&a->shared->rt->alloc, r->values, most, sizeof *more);
-        if (!more) return MUSE_NOMEM(err, most * sizeof *more);
-        r->values = more;
-        r->n_values = most;
-    }
-    r->watches = true;
-    return muse_session_watch(a->s, &p, err);
-}
-
-/* where the model looked since the last time, in one picture of the sequence; false: nobody knows */
-static bool see(MuseAgent *a, uint32_t number)
-{
-    Record *r = a->record;
-    r->heat.image = 0;
-    if (!r->watches || number < 1 || number > a->n_pictures) return false;
-    const uint32_t image = a->pictures[number - 1].traced;
-    if (!image || muse_session_heat(a->s, number, r->values, r->n_values, &r->heat, NULL) < 0) {
-        r->heat.image = 0;
-        return false;
-    }
-    r->heat.image = image;
-    return true;
-}
-
-static void see_anew(MuseAgent *a)
-{
-    if (a->record->watches) muse_session_watch_reset(a->s);
-}
-
-/* ---- steps ---- */
-
-static void trim(const char **text, size_t *n)
-{
-    do {
-        muse_reason_trim(text, n);
-        while (*n && **text == ';') ++*text, --*n;
-        while (*n && (*text)[*n - 1] == ';') --*n;
-    } while (*n && (**text == ' ' || (*text)[*n - 1] == ' '));
-}
-
-static bool has_name(const char *text, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if ((text[i] < '0' || text[i] > '9') && text[i] != ' ') return true;
-    return false;
-}
-
-/* whose step it is, its words, and where it begins */
-static void set_head(const MuseAgent *a, MuseTraceStep *s, const char *text, size_t n, const MuseCut *from)
-{
-    s->struct_size = sizeof *s;
-    s->agent = trace_agent(a);
-    s->text = text;
-    s->n_text = n;
-    s->first_token = from->position;
-    s->start = from->time;
-}
-
-static double confidence_of(const MuseCut *from, const MuseCut *to)
-{
-    return to->n > from->n ? fmin(exp((to->logprob - from->logprob) / (double)(to->n - from->n)), 1) : -1;
-}
-
-static int add(MuseAgent *a, MuseTraceStep *s, const char *text, size_t n, const MuseCut *from, const MuseCut *to, uint32_t *number, MuseError *err)
-{
-    set_head(a, s, text, n, from);
-    s->n_tokens = to->position - from->position;
-    s->end = fmax(to->time, from->time);
-    s->confidence = confidence_of(from, to);
-    return muse_trace_add(a->record->trace, s, number, err);
-}
-
-static MuseTraceStep step_of(const MuseAgent *a, int kind)
-{
-    MuseTraceStep s;
-    muse_trace_step_init(&s);
-    s.kind = (uint32_t)kind;
-    s.parent = a->record->group;
-    return s;
-}
-
-/* words that belong to no place */
-static int add_words(MuseAgent *a, const char *text, size_t n, const MuseCut *from, const MuseCut *to, MuseError *err)
-{
-    char turned[64];
-    Record *r = a->record;
-    MuseTraceStep s = step_of(a, MUSE_STEP_THOUGHT);
-    trim(&text, &n);
-    if (!n) return 0;
-    if (!r->turn) return add(a, &s, text, n, from, to, NULL, err);
-    const int head = snprintf(turned, sizeof turned, "picture %u: ", r->turn);   /* the turn itself is no step */
-    r->turn = 0;
-    MuseBuf b = { .alloc = &a->shared->rt->alloc };
-    int rc = muse_buf_append(&b, turned, (size_t)head) < 0 || muse_buf_append(&b, text, n) < 0 ? MUSE_NOMEM(err, n) : 0;
-    if (rc == 0) rc = add(a, &s, (const char *)b.data, b.len, from, to, NULL, err);
-    muse_buf_clear(&b);
-    return rc;
-}
-
-/* A thought in a format without places is one step that grows as it is written. */
-static int stream(MuseAgent *a, const char *text, size_t n, MuseError *err)
-{
-    Record *r = a->record;
-    if (r->live) return muse_trace_text(r->trace, r->live, text, n, err);
-    while (n && (*text == ' ' || *text == '\n')) text++, n--;
-    if (!n) return 0;
-    MuseTraceStep s = step_of(a, MUSE_STEP_THOUGHT);
-    set_head(a, &s, text, n, &r->from);
-    return muse_trace_begin(r->trace, &s, &r->live, err);
-}
-
-static int end_stream(MuseAgent *a, const MuseCut *to, MuseError *err)
-{
-    Record *r = a->record;
-    const uint32_t live = r->live;
-    if (!live) return 0;
-    const MuseCut from = r->from;
-    r->live = 0;
-    r->from = *to;
-    return muse_trace_end(r->trace, live, to->position - from.position, fmax(to->time, from.time), confidence_of(&from, to), err);
-}
-
-static int note(MuseAgent *a, const char *what, const char *text, MuseError *err)
-{
-    char line[320];
-    const int n = snprintf(line, sizeof line, "%s: %s", what, text);
-    MuseTraceStep s = step_of(a, MUSE_STEP_THOUGHT);
-    const MuseCut from = a->record->from;
-    a->record->from = a->record->at;
-    return add(a, &s, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1, &from, &a->record->at, NULL, err);
-}
-
-/* ---- objects and tracks ---- */
-
-static uint32_t new_object(const MuseTrace *t)
-{
-    uint32_t most = 0;
-    MuseTraceStep s;
-    for (uint32_t i = 1; muse_trace_step(t, i, &s) == 0; i++)
-        for (uint32_t k = 0; k < s.n_marks; k++)
-            if (s.marks[k].object > most) most = s.marks[k].object;
-    return most + 1;
-}
-
-/* the number of what has this name, a new one for a new name */
-static uint32_t object_of(const MuseTrace *t, const char *name, size_t n)
-{
-    MuseTraceStep s;
-    for (uint32_t i = 1; muse_trace_step(t, i, &s) == 0; i++)
-        if (s.n_marks && s.marks[0].object && s.n_text == n && memcmp(s.text, name, n) == 0) return s.marks[0].object;
-    return new_object(t);
-}
-
-/* the newest step of this agent with that object; 0: there is none */
-static uint32_t find_object(const MuseAgent *a, uint32_t object, MuseTraceStep *out)
-{
-    for (uint32_t i = (uint32_t)muse_trace_step_count(a->record->trace); i > 0; i--)
-        if (muse_trace_step(a->record->trace, i, out) == 0 && out->agent == trace_agent(a) && out->kind != MUSE_STEP_LOOK && out->n_marks && out->marks[0].object == object) return i;
-    return 0;
-}
-
-/* The place is one more of an object that was named in another picture: it goes into the track. *joined: into one that is open. */
-static int join_track(MuseAgent *a, MuseTraceStep *s, const char *text, size_t n, const MuseCut *from, const MuseCut *to, bool *joined, MuseError *err)
-{
-    Record *r = a->record;
-    MuseTraceStep old;
-    MuseTraceMark two[2];
-    uint32_t number;
-    *joined = false;
-    const uint32_t i = s->marks[0].object ? find_object(a, s->marks[0].object, &old) : 0;
-    if (!i || old.marks[old.n_marks - 1].image == s->marks[0].image) return 0;
-    *joined = true;
-    if (old.kind == MUSE_STEP_TRACK && !old.done) {
-        const int rc = muse_trace_mark(r->trace, i, &s->marks[0], err);
-        return rc == 0 && s->n_heats ? muse_trace_heat(r->trace, i, s->heats, err) : rc;
-    }
-    two[0] = old.marks[old.n_marks - 1];
-    two[1] = s->marks[0];
-    s->kind = MUSE_STEP_TRACK;
-    s->marks = two;
-    s->n_marks = 2;
-    set_head(a, s, text, n, from);
-    s->n_tokens = to->position - from->position;
-    return muse_trace_begin(r->trace, s, &number, err);
-}
-
-/* tracks that are open get no more places */
-static int end_tracks(MuseAgent *a, MuseError *err)
-{
-    Record *r = a->record;
-    MuseTraceStep s;
-    int rc = 0;
-    for (uint32_t i = 1; rc == 0 && muse_trace_step(r->trace, i, &s) == 0; i++)
-        if (s.kind == MUSE_STEP_TRACK && !s.done && s.agent == trace_agent(a)) rc = muse_trace_end(r->trace, i, r->at.position - s.first_token, fmax(r->at.time, s.start), -1, err);
-    r->thread = 0;
-    return rc;
-}
 
 /* ---- the step that waits ---- */
 
@@ -303,15 +24,15 @@ static int settle(MuseAgent *a, const char *head, size_t n_head, const MuseCut *
     bool joined = false;
     r->waits.kind = NO_STEP;
     if (w.kind == NO_STEP) return 0;
-    trim(&before, &n_before);
-    trim(&head, &n_head);
-    MuseTraceStep s = step_of(a, w.kind);
+    muse_record_trim(&before, &n_before);
+    muse_record_trim(&head, &n_head);
+    MuseTraceStep s = muse_record_step_of(a, w.kind);
     if (w.parent) s.parent = w.parent;
     const bool is_place = w.kind == MUSE_STEP_POINT || w.kind == MUSE_STEP_BOX;
-    if (is_place && (n_head || has_name(before, n_before))) s.kind = MUSE_STEP_CLAIM;
-    if (w.view) see(a, w.view);
-    if (is_place && has_name(before, n_before)) w.marks[0].object = object_of(r->trace, before, n_before);
-    else if (w.turned && !n_before && !n_head) w.marks[0].object = r->thread = r->thread ? r->thread : new_object(r->trace);
+    if (is_place && (n_head || muse_record_has_name(before, n_before))) s.kind = MUSE_STEP_CLAIM;
+    if (w.view) muse_record_see(a, w.view);
+    if (is_place && muse_record_has_name(before, n_before)) w.marks[0].object = muse_record_object(r->trace, before, n_before);
+    else if (w.turned && !n_before && !n_head) w.marks[0].object = r->thread = r->thread ? r->thread : muse_record_new_object(r->trace);
     s.marks = w.marks;
     s.n_marks = w.n_marks;
     if (r->heat.image) {
@@ -322,8 +43,8 @@ static int settle(MuseAgent *a, const char *head, size_t n_head, const MuseCut *
     int rc = muse_buf_append(&b, before, n_before);
     if (rc == 0 && n_before && n_head) rc = muse_buf_append(&b, " ", 1);
     if (rc == 0) rc = muse_buf_append(&b, head, n_head);
-    rc = rc < 0 ? MUSE_NOMEM(err, n_before + n_head) : is_place ? join_track(a, &s, (const char *)b.data, b.len, &w.from, to, &joined, err) : 0;
-    if (rc == 0 && !joined) rc = add(a, &s, (const char *)b.data, b.len, &w.from, to, &number, err);
+    rc = rc < 0 ? MUSE_NOMEM(err, n_before + n_head) : is_place ? muse_record_join_track(a, &s, (const char *)b.data, b.len, &w.from, to, &joined, err) : 0;
+    if (rc == 0 && !joined) rc = muse_record_add(a, &s, (const char *)b.data, b.len, &w.from, to, &number, err);
     muse_buf_clear(&b);
     r->before.len = 0;
     r->heat.image = 0;
@@ -333,14 +54,14 @@ static int settle(MuseAgent *a, const char *head, size_t n_head, const MuseCut *
 
 static bool wants_words(const Record *r)
 {
-    return r->waits.kind != NO_STEP && !has_name((const char *)r->before.data, r->before.len);
+    return r->waits.kind != NO_STEP && !muse_record_has_name((const char *)r->before.data, r->before.len);
 }
 
 /* Everything up to `to` goes into steps. place: the words that name what comes next stay in r->before, for the step that waits then. */
 static int flush(MuseAgent *a, bool place, const MuseCut *to, MuseError *err)
 {
     Record *r = a->record;
-    int rc = end_stream(a, to, err);
+    int rc = muse_record_end_stream(a, to, err);
     if (rc < 0) return rc;
     const char *words = r->words.len ? (const char *)r->words.data : "";
     const bool group = r->waits.kind == MUSE_STEP_COMPARE || r->waits.kind == MUSE_STEP_VERIFY;
@@ -351,7 +72,7 @@ static int flush(MuseAgent *a, bool place, const MuseCut *to, MuseError *err)
     const MuseCut head_cut = !waits ? r->from : r->semi ? r->semi_cut[0] : place ? r->spoken : *to;
     const MuseCut rest_cut = !place ? *to : r->semi ? r->semi_cut[1] : waits ? r->spoken : r->from;
     rc = settle(a, words, head, &head_cut, err);
-    if (rc == 0 && rest > head) rc = add_words(a, words + head, rest - head, &head_cut, &rest_cut, err);
+    if (rc == 0 && rest > head) rc = muse_record_words(a, words + head, rest - head, &head_cut, &rest_cut, err);
     r->before.len = 0;
     if (rc == 0 && place && muse_buf_append(&r->before, words + rest, len - rest) < 0) rc = MUSE_NOMEM(err, len - rest);
     r->words.len = 0;
@@ -416,8 +137,8 @@ static int on_place(MuseAgent *a, const MuseReasonStep *s, MuseError *err)
     r->waits.n_marks = 1;
     r->waits.turned = turned;
     r->n_views = 0;
-    see(a, a->chain.image);
-    see_anew(a);
+    muse_record_see(a, a->chain.image);
+    muse_record_see_anew(a);
     return wants_words(r) ? 0 : settle(a, NULL, 0, &r->at, err);
 }
 
@@ -428,18 +149,18 @@ static int on_look(MuseAgent *a, const MuseReasonStep *s, const char *reason, Mu
     uint32_t number;
     drop_places(a, 4);
     r->at.position = a->s->seq->length;
-    r->at.time = seconds(a);
+    r->at.time = muse_record_seconds(a);
     int rc = flush(a, true, &r->at, err);
     if (rc < 0) return rc;
     const char *name = r->before.len ? (const char *)r->before.data : "";
     size_t n = r->before.len;
-    trim(&name, &n);
+    muse_record_trim(&name, &n);
     MuseTraceMark named = mark_of(r, s->image, s->rect), shown = mark_of(r, s->image, s->refused ? s->rect : s->view);
-    if (n) named.object = shown.object = object_of(r->trace, name, n);
-    MuseTraceStep t = step_of(a, MUSE_STEP_LOOK);
+    if (n) named.object = shown.object = muse_record_object(r->trace, name, n);
+    MuseTraceStep t = muse_record_step_of(a, MUSE_STEP_LOOK);
     t.marks = &shown;
     t.n_marks = 1;
-    if (see(a, a->chain.image)) {
+    if (muse_record_see(a, a->chain.image)) {
         t.heats = &r->heat;
         t.n_heats = 1;
     }
@@ -448,10 +169,10 @@ static int on_look(MuseAgent *a, const MuseReasonStep *s, const char *reason, Mu
         if (muse_buf_append(&r->before, why, (size_t)k < sizeof why ? (size_t)k : sizeof why - 1) < 0) return MUSE_NOMEM(err, sizeof why);
         name = (const char *)r->before.data;
         n = r->before.len;
-        trim(&name, &n);
+        muse_record_trim(&name, &n);
     }
     const MuseCut from = r->from;
-    rc = add(a, &t, name, n, &from, &r->at, &number, err);
+    rc = muse_record_add(a, &t, name, n, &from, &r->at, &number, err);
     r->before.len = 0;
     r->heat.image = 0;
     r->turn = 0;
@@ -465,7 +186,7 @@ static int on_look(MuseAgent *a, const MuseReasonStep *s, const char *reason, Mu
     r->waits.n_marks = 1;
     r->waits.parent = number;
     r->waits.view = s->shown;
-    if (a->shared->p.heat) rc = watch(a, err);
+    if (a->shared->p.heat) rc = muse_record_watch(a, err);
     return rc;
 }
 
@@ -494,7 +215,7 @@ void muse_record_token(MuseAgent *a, const MuseSampled *id, bool forced)
     if (!r) return;
     r->last = r->at;
     r->at.position = a->s->seq->length + 1;
-    r->at.time = seconds(a);
+    r->at.time = muse_record_seconds(a);
     r->skip[0] = 0;
     if (forced) return;
     r->at.n++;
@@ -505,7 +226,7 @@ int muse_record_text(MuseAgent *a, const char *text, size_t n, bool thought, Mus
 {
     Record *r = a->record;
     if (!r) return 0;
-    if (thought && !a->shared->chains) return stream(a, text, n, err);
+    if (thought && !a->shared->chains) return muse_record_stream(a, text, n, err);
     const size_t skip = strlen(r->skip);
     if (skip && n >= skip && memcmp(text, r->skip, skip) == 0) text += skip, n -= skip;
     r->skip[0] = 0;
@@ -541,10 +262,10 @@ int muse_record_step(MuseAgent *a, const MuseReasonStep *s, const char *reason, 
         return rc;
     case MUSE_REASON_CLOSED:
         rc = flush(a, false, &r->at, err);
-        return rc == 0 ? note(a, "the thought was ended", s->n_text ? s->text : "", err) : rc;
+        return rc == 0 ? muse_record_note(a, "the thought was ended", s->n_text ? s->text : "", err) : rc;
     case MUSE_REASON_BAD:
         rc = thinks ? flush(a, false, &r->last, err) : 0;   /* words of an answer are the answer's */
-        return rc == 0 ? note(a, "not understood", s->n_text ? s->text : "", err) : rc;
+        return rc == 0 ? muse_record_note(a, "not understood", s->n_text ? s->text : "", err) : rc;
     default: return 0;
     }
 }
@@ -554,10 +275,10 @@ int muse_record_thought_end(MuseAgent *a, MuseError *err)
     Record *r = a->record;
     if (!r) return 0;
     int rc = flush(a, false, &r->last, err);
-    if (rc == 0) rc = end_tracks(a, err);
+    if (rc == 0) rc = muse_record_end_tracks(a, err);
     r->from = r->at;
     r->group = r->turn = r->n_views = 0;
-    see_anew(a);
+    muse_record_see_anew(a);
     return rc;
 }
 
@@ -573,10 +294,10 @@ static int add_result(MuseAgent *a, const MuseToolReply *reply, const char *reas
     Record *r = a->record;
     MuseBuf text = { .alloc = &a->shared->rt->alloc };
     MuseTraceMark marks[8];
-    MuseTraceStep s = step_of(a, MUSE_STEP_TOOL_RESULT);
+    MuseTraceStep s = muse_record_step_of(a, MUSE_STEP_TOOL_RESULT);
     MuseToolPart part;
     int rc = *reason ? muse_buf_append(&text, reason, strlen(reason)) : 0;
-    const MuseCut end = { r->at.position, r->at.n, r->at.logprob, seconds(a) };
+    const MuseCut end = { r->at.position, r->at.n, r->at.logprob, muse_record_seconds(a) };
     for (size_t i = 0; rc == 0 && !*reason && muse_tool_reply_part(reply, i, &part) == 0; i++) {
         if (!part.image) rc = muse_buf_append(&text, part.text, part.n);
         else if (s.n_marks < 8) {   /* the picture is one of the trace's from here on: call.c has just put it there */
@@ -591,7 +312,7 @@ static int add_result(MuseAgent *a, const MuseToolReply *reply, const char *reas
     s.parent = parent;
     s.marks = marks;
     if (rc < 0) rc = MUSE_NOMEM(err, text.len);
-    else rc = add(a, &s, (const char *)text.data, text.len, &r->at, &end, NULL, err);
+    else rc = muse_record_add(a, &s, (const char *)text.data, text.len, &r->at, &end, NULL, err);
     muse_buf_clear(&text);
     return rc;
 }
@@ -606,10 +327,10 @@ int muse_record_call(MuseAgent *a, const MuseReasonStep *s, const char *call, co
     const bool look = s->kind == MUSE_REASON_LOOK && !*reason;
     const uint32_t image = look ? a->pictures[s->shown - 1].traced : 0;   /* 0: a picture of a tool's from an earlier turn */
     MuseTraceMark view = mark_of(r, image, s->view);
-    MuseTraceStep t = step_of(a, look ? MUSE_STEP_LOOK : MUSE_STEP_TOOL_CALL);
+    MuseTraceStep t = muse_record_step_of(a, look ? MUSE_STEP_LOOK : MUSE_STEP_TOOL_CALL);
     t.marks = &view;
     t.n_marks = image != 0;
-    rc = add(a, &t, call, strlen(call), &r->from, &r->at, &number, err);
+    rc = muse_record_add(a, &t, call, strlen(call), &r->from, &r->at, &number, err);
     r->from = r->at;
     if (rc == 0 && !look) rc = add_result(a, reply, reason, number, err);
     return rc;
@@ -622,13 +343,15 @@ static int add_heats(MuseAgent *a, uint32_t step, MuseError *err)
 {
     int rc = 0;
     for (uint32_t i = 1; i <= a->n_pictures && rc == 0; i++)
-        if (a->pictures[i - 1].given && see(a, i)) rc = muse_trace_heat(a->record->trace, step, &a->record->heat, err);
+        if (a->pictures[i - 1].given && muse_record_see(a, i)) rc = muse_trace_heat(a->record->trace, step, &a->record->heat, err);
     a->record->heat.image = 0;
     return rc;
 }
 
 int muse_record_end(MuseAgent *a, MuseError *err)
 {
+    static const char *const why[] = { [MUSE_AGENT_LENGTH] = "its tokens are spent", [MUSE_AGENT_FULL] = "the sequence is full", [MUSE_AGENT_CALLS] = "more calls than are allowed",
+                                       [MUSE_AGENT_STOPPED] = "stopped" };
     Record *r = a->record;
     MuseAgentInfo info;
     if (!r || r->ended) return 0;
@@ -638,14 +361,15 @@ int muse_record_end(MuseAgent *a, MuseError *err)
     if (answered) r->words.len = 0, r->semi = false;   /* the answer has them */
     const MuseCut from = r->from;
     int rc = flush(a, false, &r->at, err);
-    if (rc == 0) rc = end_tracks(a, err);
+    if (rc == 0) rc = muse_record_end_tracks(a, err);
+    if (rc == 0 && why[info.finish]) rc = muse_record_note(a, answered ? "the answer was cut off" : "ended", why[info.finish], err);
     if (rc < 0 || !answered) return rc;
     MuseTraceStep s;
     muse_trace_step_init(&s);
     s.kind = MUSE_STEP_ANSWER;
     s.marks = (const MuseTraceMark *)(const void *)r->answer_marks.data;
     s.n_marks = (uint32_t)(r->answer_marks.len / sizeof(MuseTraceMark));
-    rc = add(a, &s, info.answer, info.n_answer, &from, &r->at, &r->answer_step, err);
+    rc = muse_record_add(a, &s, info.answer, info.n_answer, &from, &r->at, &r->answer_step, err);
     return rc == 0 ? add_heats(a, r->answer_step, err) : rc;
 }
 
@@ -716,10 +440,10 @@ int muse_record_open(MuseAgent *a, MuseTrace *trace, MuseError *err)
     r->words.alloc = r->before.alloc = r->answer_marks.alloc = alloc;
     r->waits.kind = NO_STEP;
     r->at.position = a->s->seq->length;
-    r->at.time = seconds(a);
+    r->at.time = muse_record_seconds(a);
     r->last = r->from = r->at;
     int rc = match_pictures(a, err);
-    if (rc == 0 && a->shared->p.heat) rc = watch(a, err);
+    if (rc == 0 && a->shared->p.heat) rc = muse_record_watch(a, err);
     return rc;
 }
 
