@@ -163,7 +163,9 @@ inline void init(MuseSessionParams *p) { muse_session_params_init(p); }
 inline void init(MuseSampleParams *p) { muse_sample_params_init(p); }
 inline void init(MuseGenerateParams *p) { muse_generate_params_init(p); }
 inline void init(MuseAgentParams *p) { muse_agent_params_init(p); }
+inline void init(MuseTurnParams *p) { muse_turn_params_init(p); }
 inline void init(MuseReasonParams *p) { muse_reason_params_init(p); }
+inline void init(MuseWatchParams *p) { muse_watch_params_init(p); }
 inline void init(MuseTraceParams *p) { muse_trace_params_init(p); }
 inline void init(MuseTraceStep *p) { muse_trace_step_init(p); }
 inline void init(MuseTraceSummary *p) { muse_trace_summary_init(p); }
@@ -622,6 +624,7 @@ namespace detail {
 
 inline std::shared_ptr<EventFn> listen(MuseAgentParams &params, EventFn event)
 {
+    if (!event && params.trace && !params.event) event = [](const MuseReasonEvent &) { return true; };   // stops when a trace's listener has thrown
     if (!event) return nullptr;
     auto kept = std::make_shared<EventFn>(std::move(event));
     params.event = [](void *user, const MuseReasonEvent *e) { return guard([&] { return (*static_cast<EventFn *>(user))(*e); }); };
@@ -651,6 +654,12 @@ public:
     }
     void look(std::uint32_t image, MuseRect rect) { detail::call(muse_look, get(), image, rect); }
     void compare(std::uint32_t image_a, MuseRect a, std::uint32_t image_b, MuseRect b) { detail::call(muse_compare, get(), image_a, a, image_b, b); }
+    /** The next turn, for an agent that has ended; then run() again. */
+    void ask(const std::vector<Part> &parts, const MuseTurnParams &params = defaults<MuseTurnParams>())
+    {
+        const std::vector<MuseReasonPart> raw = Part::all(parts);
+        detail::call(muse_agent_ask, get(), raw.data(), raw.size(), &params);
+    }
     /** Let it write until it ends. */
     void run() { run({ this }); }
     /** Several at once, as one batch. */
@@ -714,7 +723,8 @@ private:
     MuseReasonResult raw_;
 };
 
-/** muse_reason(). event takes the place of the event function in params.agent. */
+/** muse_reason(). event takes the place of the event function in params.agent. What params.agent points to (a trace, tools, a grammar)
+ * must outlive the result, whose agents use it. */
 inline Result reason(const Model &model, const std::vector<Part> &parts, MuseReasonParams params = defaults<MuseReasonParams>(), EventFn event = nullptr)
 {
     detail::Error err;

@@ -251,6 +251,10 @@ void agents()
     mode = 0;
     c.run();   // goes on
     CHECK(c.info().finish != MUSE_AGENT_RUNNING);
+    CHECK(code_of([&] { c.ask({}); }) == MUSE_ERR_ARG);
+    c.ask({ "And now?", picture() });
+    c.run();
+    CHECK(c.info().finish != MUSE_AGENT_RUNNING && c.info().prompt_tokens > a.info().prompt_tokens);
     CHECK(code_of([&] { a.look(1, { 500, 500, 600, 600 }); }) != 0 && code_of([&] { muse::Agent::run({ &a, nullptr }); }) == MUSE_ERR_ARG);
     a = muse::Agent();
     b = muse::Agent();
@@ -289,6 +293,14 @@ void reasoning()
         }));
     CHECK(code_of([&] { muse::reason(model, { "?" }, p, [](const MuseReasonEvent &) { return false; }); }) == MUSE_ERR_CANCELLED);
     CHECK(code_of([&] { muse::reason(model, {}); }) == MUSE_ERR_ARG);
+    muse::Trace trace(muse::defaults<MuseTraceParams>(), [&](int, std::uint32_t, std::string_view) { throw Mine(); });
+    p.mode = MUSE_MODE_THINKING;
+    agent.thought_tokens = 200;
+    agent.trace = trace.get();
+    CHECK(throws_mine([&] { muse::reason(model, { image, "How many?" }, p); }) && trace.summary().thought_tokens < 200);   // it did not run on
+    muse::Trace quiet(muse::defaults<MuseTraceParams>());
+    agent.trace = quiet.get();
+    CHECK(muse::reason(model, { image, "How many?" }, p).get().thought_tokens == 200 && quiet.step_count() > 0);
     const muse::Result last = muse::reason(model, { std::string_view("How many?") });   // nothing is left of the throws before
     CHECK(last.agent_count() == 1);
 }
