@@ -41,17 +41,18 @@ def prints(name, program, env, static):
     check(f"{name} is linked {'statically' if static else 'to the shared library'}", needs != static)
 
 
-def with_pkg_config(top, sources, env):
+def with_pkg_config(top, examples, env):
     flags = run("pkg-config", "--cflags", "--libs", "muse", env=env)
     check("pkg-config", flags.returncode == 0, flags.stderr)
     models = run("pkg-config", "--variable=modelsdir", "muse", env=env).stdout.strip()
     check("pkg-config: modelsdir", (top / models.removeprefix(str(top)).lstrip("/") / "muse-nano/tokenizer.json").exists(), models)
-    for name, text in sources.items():
-        (top / "example.c").write_text(text)
-        compiles(name, cc, top / "example.c", top / "example", *flags.stdout.split())
     cxx = shutil.which("c++")
     if not cxx:
         skipped.append("C++: there is no c++")
+    for path in examples:
+        compiler = cc if path.suffix == ".c" else [cxx, "-std=c++17"]
+        if compiler[0]:
+            compiles(path.name, compiler, path, top / "example", *flags.stdout.split())
     static = run("pkg-config", "--static", "--cflags", "--libs", "muse", env=env).stdout.replace("-lmuse", "-l:libmuse.a")
     for language, compiler in ("c", cc), ("cpp", [cxx]):
         for kind, options in ("shared", flags.stdout), ("static", static):
@@ -84,12 +85,15 @@ def installed_tree(top, tree):
         return
     libdir = pc.parent.parent
     check("soname", os.readlink(libdir / "libmuse.so").startswith("libmuse.so."), sorted(libdir.iterdir()))
+    headers = {p.name for p in (root / "include/muse").iterdir()}
+    missing = headers - {p.name for p in tree.rglob("include/muse/*")}
+    check("all public headers are installed", not missing, missing)
     # the user's build takes what a plain shell has; only the place of the tree is told
     env = {**os.environ, "PKG_CONFIG_PATH": str(pc.parent), "PKG_CONFIG_SYSROOT_DIR": str(tree), "LD_LIBRARY_PATH": str(libdir)}
     program = re.search(r"```c\n(.*?)```", (root / "README.md").read_text(), re.S).group(1)
     for language in "c", "cpp":
         (top / f"program.{language}").write_text(program)
-    with_pkg_config(top, {p.name: p.read_text() for p in sorted((root / "examples").glob("*.c"))}, env)
+    with_pkg_config(top, sorted(p for p in (root / "examples").iterdir() if p.suffix in {".c", ".cpp"}), env)
     with_cmake(top, libdir, env)
     tool = next(tree.rglob("bin/muse"), None)
     if tool:
