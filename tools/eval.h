@@ -25,7 +25,8 @@ typedef struct EvalOptions {
 typedef struct EvalAnswer {
     bool     asked;             /* false: left out, or interrupted */
     bool     right, cut;        /* cut: a thought was ended by its budget */
-    char    *given, *thought;   /* free() them; NULL: no answer, no or several thoughts */
+    char    *given, *thought;   /* free() them; NULL: no answer, no or several thoughts; zero bytes count */
+    size_t   n_given, n_thought;
     int      finish;            /* MUSE_AGENT_* of the agent, of the first of several */
     double   confidence, agreement, seconds;   /* seconds: its share of the batch */
     uint64_t prompt_tokens, thought_tokens, answer_tokens;

@@ -84,13 +84,14 @@ static int open_agent(const Eval *e, const EvalQuestion *q, bool no_look, MuseAg
     return rc;
 }
 
-static char *copy(const char *text, size_t n)
+/* false: no memory */
+static bool copy(char **to, size_t *n_to, const char *text, size_t n)
 {
-    char *to = malloc(n + 1);
-    if (!to) return NULL;
-    memcpy(to, text, n);
-    to[n] = 0;
-    return to;
+    if (n == 0) return true;
+    if (!(*to = malloc(n))) return false;
+    memcpy(*to, text, n);
+    *n_to = n;
+    return true;
 }
 
 /* counts of one agent, added to those of others */
@@ -116,9 +117,8 @@ static int read_agent(const EvalQuestion *q, const MuseAgent *agent, EvalAnswer 
     a->confidence = info.confidence;
     add_agent(a, agent, &info);
     a->right = info.n_answer && eval_is_right(q, info.answer, info.n_answer);
-    if (info.n_answer && !(a->given = copy(info.answer, info.n_answer))) return no_memory(err);
-    if (info.n_thought && !(a->thought = copy(info.thought, info.n_thought))) return no_memory(err);
-    return 0;
+    const bool kept = copy(&a->given, &a->n_given, info.answer, info.n_answer) && copy(&a->thought, &a->n_thought, info.thought, info.n_thought);
+    return kept ? 0 : no_memory(err);
 }
 
 static int ask_alone(Eval *e, const EvalQuestion *const *q, size_t n, bool no_look, EvalAnswer *const *out, MuseError *err)
@@ -156,7 +156,7 @@ static int read_result(const EvalQuestion *q, const MuseReasonResult *r, EvalAns
         add_agent(a, r->agents[i], &info);
     }
     a->right = r->answer && eval_is_right(q, r->answer, r->n_answer);
-    return r->answer && !(a->given = copy(r->answer, r->n_answer)) ? no_memory(err) : 0;
+    return r->answer && !copy(&a->given, &a->n_given, r->answer, r->n_answer) ? no_memory(err) : 0;
 }
 
 static int ask_many(Eval *e, const EvalQuestion *q, EvalAnswer *out, MuseError *err)

@@ -42,7 +42,8 @@ static int print_line(const Eval *e, const EvalQuestion *q, const EvalAnswer *a)
     json_text(g, "task", q->task);
     gen_question(g, q);
     json_text(g, "expected", q->answer);
-    json_text(g, "given", a->given ? a->given : "");
+    json_key(g, "given");
+    json_string(g, a->given ? a->given : "", a->n_given);
     json_bool(g, "right", a->right);
     json_number(g, "confidence", a->confidence);
     json_number(g, "agreement", a->agreement);
@@ -58,7 +59,10 @@ static int print_line(const Eval *e, const EvalQuestion *q, const EvalAnswer *a)
     json_bool(g, "cut", a->cut);
     json_text(g, "finish", finishes[a->finish]);
     json_number(g, "seconds", a->seconds);
-    if (a->thought) json_text(g, "thought", a->thought);
+    if (a->thought) {
+        json_key(g, "thought");
+        json_string(g, a->thought, a->n_thought);
+    }
     yajl_gen_map_close(g);
     return json_print(g);
 }

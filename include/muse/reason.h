@@ -308,7 +308,7 @@ typedef struct MuseReasonParams {
     int                    no_cross;     ///< 1: answers are not scored under other agents
     uint32_t               verify;       ///< the best agent of each of so many leading candidates is checked by muse_agent_verify(), which gives a vote more; 0 = none
     int                    synthesis;    ///< MUSE_SYNTHESIS_*
-    const MuseCalibration *calibration;  ///< NULL = the built-in table
+    const MuseCalibration *calibration;  ///< NULL = the calibration.json of the model's folder (docs/eval.md), without one the built-in table
     size_t                 n_calibration;
 } MuseReasonParams;
 

@@ -17,6 +17,12 @@ static int read_main(MuseModel *m, const void *bytes, size_t size, MuseError *er
 static int read_generation(MuseModel *m, const void *bytes, size_t size, MuseError *err) { return muse_config_add_generation(&m->config, &m->rt->alloc, bytes, size, err); }
 static int read_processor(MuseModel *m, const void *bytes, size_t size, MuseError *err) { return muse_config_add_processor(&m->config, &m->rt->alloc, bytes, size, err); }
 
+static int read_calibration(MuseModel *m, const void *bytes, size_t size, MuseError *err)
+{
+    const int rc = muse_calibration_read(&m->calibration, &m->n_calibration, &m->rt->alloc, bytes, size, err);
+    return rc < 0 ? muse_fail_prefix(err, rc, "calibration.json") : 0;
+}
+
 static int read_beside(MuseModel *m, const char *name, bool needed, ReadConfig *read, MuseError *err)
 {
     char *path = muse_path_beside(&m->rt->alloc, m->path, name);
@@ -36,7 +42,8 @@ static int read_folder(MuseModel *m, MuseError *err)
 {
     int rc = read_beside(m, "config.json", true, read_main, err);
     if (rc == 0) rc = read_beside(m, "generation_config.json", false, read_generation, err);
-    return rc < 0 ? rc : read_beside(m, "processor_config.json", false, read_processor, err);
+    if (rc == 0) rc = read_beside(m, "processor_config.json", false, read_processor, err);
+    return rc < 0 ? rc : read_beside(m, "calibration.json", false, read_calibration, err);
 }
 
 static int add_mmproj(MuseModel *m, const char *path, MuseError *err)
@@ -156,6 +163,7 @@ void muse_model_close(MuseModel **model)
     muse_text_close(&m->tokenizer);
     muse_weights_clear(&m->weights);
     muse_config_clear(&m->config);
+    muse_free(m->calibration);
     muse_weights_close(&m->files[1]);
     muse_weights_close(&m->files[0]);
     muse_buf_clear(&m->tokenizer_json);

@@ -10,6 +10,7 @@
 #include "libmuse/model/bind.h"
 #include "libmuse/model/config.h"
 #include "muse/model.h"
+#include "muse/reason.h"
 #include "ops/runtime.h"
 
 struct MuseModel {
@@ -23,6 +24,8 @@ struct MuseModel {
     MuseFamily     family;       /* the family's rules with this model's numbers */
     void          *values;       /* of a model that was made in memory: what its tensors point to; NULL: files */
     MuseBuf        tokenizer_json;   /* the same; empty: there is none */
+    MuseCalibration *calibration; /* [n_calibration] of the folder's calibration.json; NULL: it has none */
+    size_t         n_calibration;
 
     /* made when first asked for, then shared and read-only; under the lock */
     pthread_mutex_t   lock;
@@ -47,6 +50,8 @@ int  muse_model_from_bytes(MuseModel **out, MuseRuntime *rt, MuseModelBytes *b, 
 
 /* The family's table with the numbers of c. */
 void muse_family_from_config(MuseFamily *family, const MuseConfig *c);
+/* The rows of a calibration.json: muse_free() them. 0; MUSE_ERR_FORMAT; MUSE_ERR_NOMEM. */
+int  muse_calibration_read(MuseCalibration **out, size_t *n, const MuseAllocator *a, const void *bytes, size_t size, MuseError *err);
 /* The model's tokenizer, opened at the first call; lives as long as the model. 0; as muse_model_open_tokenizer(). Any thread. */
 int  muse_model_tokenizer(MuseModel *model, const MuseTextTokenizer **out, MuseError *err);
 /* Positions of one prompt chunk, which the workspace and windowed KV caches are sized for. */

@@ -342,6 +342,13 @@ static int fork_all(Reason *r, MuseError *err)
     return rc;
 }
 
+/* the caller's table, the model's own, or the built-in one */
+static double confidence_of(const Reason *r, double agreement)
+{
+    if (r->p.calibration) return muse_calibrate(r->p.calibration, r->p.n_calibration, agreement);
+    return muse_calibrate(r->model->calibration, r->model->n_calibration, agreement);
+}
+
 static int contemplate(Reason *r, MuseError *err)
 {
     MuseReasonResult *out = r->out;
@@ -355,7 +362,7 @@ static int contemplate(Reason *r, MuseError *err)
     if (rc == 0) rc = vote(r, out->n_forks, err);
     tally(r, out->n_forks, &lead, &second, &all);
     out->agreement = all ? (double)lead / (double)all : 0;
-    out->confidence = all ? muse_calibrate(r->p.calibration, r->p.n_calibration, out->agreement) : 0;
+    out->confidence = all ? confidence_of(r, out->agreement) : 0;
     if (rc == 0 && r->p.verify) rc = verify(r, err);
     if (out->n_candidates && rc == 0) rc = set_answer(r, out->agents[out->candidates[0].vote], err);
     if (rc == 0 && r->p.synthesis == MUSE_SYNTHESIS_GENERATE && out->n_candidates > 1) {
