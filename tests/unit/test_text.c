@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The text tokenizer against vectors computed elsewhere (tests/data/make_text.py), and the promises of muse/text.h. */
+#include "tests/unit/meter.h"
 #include "tests/unit/text_util.h"
 
 #include <pthread.h>
@@ -561,21 +562,6 @@ static void test_threads(void **state)
     muse_text_close(&tok);
 }
 
-/* an allocator that fails once its count is used up */
-static void *counted_alloc(void *user, size_t size)
-{
-    int *left = user;
-    if (*left == 0) return NULL;
-    --*left;
-    return malloc(size);
-}
-
-static void counted_free(void *user, void *ptr)
-{
-    (void)user;
-    free(ptr);
-}
-
 static int use_all(MuseRuntime *rt, const MuseFile *file)
 {
     MuseTextTokenizer *tok;
@@ -606,15 +592,16 @@ static void test_no_memory(void **state)
         MuseFile file = data_file(files[k]);
         int rc = MUSE_ERR_NOMEM, allowed = 0;
         for (; rc == MUSE_ERR_NOMEM && allowed < 20000; allowed++) {
-            int left = 1000;
+            Meter meter = { 0 };
             MuseRuntimeParams params;
             MuseRuntime *rt;
             muse_runtime_params_init(&params);
-            params.allocator = (MuseAllocator){ counted_alloc, counted_free, &left };
+            params.allocator = meter_allocator(&meter);
             assert_int_equal(muse_runtime_open(&rt, &params, NULL), 0);
-            left = allowed;
+            meter_leave(&meter, allowed);
             rc = use_all(rt, &file);
             muse_runtime_close(&rt);
+            assert_int_equal(meter.live, 0);
         }
         assert_int_equal(rc, 0);
         assert_true(allowed > 20);   /* every one of them failed once */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The trainer: against merging by definition over the whole text, determinism, round trips, refusals. */
+#include "tests/unit/meter.h"
 #include "tests/unit/text_util.h"
 
 static const char text_a[] = "the cat sat on the mat, the hat that the cat sat on; 1234 cats don't sit\n\nnaïve cafés, cafés, the the the\n";
@@ -205,32 +206,18 @@ static void test_refusals(void **state)
     assert_null(json);
 }
 
-static void *counted_alloc(void *user, size_t size)
-{
-    int *left = user;
-    if (*left == 0) return NULL;
-    --*left;
-    return malloc(size);
-}
-
-static void counted_free(void *user, void *ptr)
-{
-    (void)user;
-    free(ptr);
-}
-
 static void test_no_memory(void **state)
 {
     (void)state;
     int rc = MUSE_ERR_NOMEM, allowed = 0;
     for (; rc == MUSE_ERR_NOMEM && allowed < 20000; allowed += 1 + allowed / 50) {
-        int left = 1000;
+        Meter meter = { 0 };
         MuseRuntimeParams rp;
         MuseRuntime *rt;
         muse_runtime_params_init(&rp);
-        rp.allocator = (MuseAllocator){ counted_alloc, counted_free, &left };
+        rp.allocator = meter_allocator(&meter);
         assert_int_equal(muse_runtime_open(&rt, &rp, NULL), 0);
-        left = allowed;
+        meter_leave(&meter, allowed);
         MuseTextTrainParams p = params_of(300);
         const char *texts[] = { text_a };
         const size_t sizes[] = { strlen(text_a) };
@@ -239,6 +226,7 @@ static void test_no_memory(void **state)
         rc = muse_text_train_bpe(rt, texts, sizes, 1, &p, &json, &n, NULL);
         if (rc == 0) muse_free(json);
         muse_runtime_close(&rt);
+        assert_int_equal(meter.live, 0);
     }
     assert_int_equal(rc, 0);
     assert_true(allowed > 20);
