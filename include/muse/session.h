@@ -135,7 +135,7 @@ MUSE_API int muse_session_reserve(MuseSession *session, size_t n, MuseError *err
 /**
  * A second session in the same state, with the same params, callbacks included. Memory: pages of keys and values are shared until
  * one of the two writes to them.
- * May be used in another thread than the original from here on.
+ * May be used in another thread than the original from here on; what the callbacks' user pointers lead to must live as long as both.
  * @param out Receives the handle, or NULL. Release with muse_session_close().
  * @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM.
  */
