@@ -185,6 +185,7 @@ MUSE_API int muse_agent_run(MuseAgent *const *agents, size_t n, MuseError *err);
 /** End it where it is. */
 MUSE_API void muse_agent_stop(MuseAgent *agent);
 
+/** What holds for one turn. */
 typedef struct MuseTurnParams {
     size_t     struct_size;    ///< set by muse_turn_params_init()
     int        thinking;       ///< MUSE_THINKING_*; DEFAULT = as before
