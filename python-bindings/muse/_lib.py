@@ -172,7 +172,8 @@ class Owner:
 
     def __init__(self, pointer: Any, close: Any, keep: tuple[Any, ...]) -> None:
         self._as_parameter_ = pointer
-        self._close, self._byref, self.keep = close, ctypes.byref, ()
+        self._close, self._byref = close, ctypes.byref
+        self.keep: tuple[Any, ...] = ()
         self._users, self._dropped = 0, False
         self.hold(*keep)
 
@@ -182,7 +183,7 @@ class Owner:
             for used in things:
                 if isinstance(used, Owner):
                     used._users += 1
-            self.keep: tuple[Any, ...] = (*self.keep, *things)
+            self.keep = (*self.keep, *things)
 
     @property
     def pointer(self) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _native as n
 from ._errors import MuseError, UnsupportedError
-from ._lib import Handle, call, chars, check, lib, params, path_bytes, string
+from ._lib import Handle, Owner, call, chars, check, lib, params, path_bytes, string
 from ._runtime import Runtime, runtime_of
 from ._sequence import Sequence
 from ._text import Tokenizer
@@ -76,6 +76,13 @@ class Model(Handle):
         self._open(n.MuseModel, lib.muse_model_close, lib.muse_model_open, rt, path_bytes(path), ctypes.byref(settings), keep=(rt,))
         self._tokenizer: Tokenizer | None = None
         self._name = os.path.basename(os.path.normpath(os.fspath(path)))
+
+    @classmethod
+    def adopt(cls, owner: Owner, name: str) -> Model:
+        """A model that C made without files."""
+        out = cls.__new__(cls)
+        out._owner, out._runtime, out._tokenizer, out._name = owner, owner.keep[0], None, name
+        return out
 
     @property
     def info(self) -> ModelInfo:

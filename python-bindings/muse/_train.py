@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training a model of the muse family (docs/train.md): runs described by one JSON document, with data from files or from Python."""
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import json
+import os
+import pathlib
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence as List
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from . import _native as n
+from ._errors import StateError
+from ._lib import Array, Handle, Owner, Serial, address, call, chars, check, id_array, lib, params, path_bytes, string
+from ._model import Model
+from ._runtime import Runtime, runtime_of
+
+NO_TASK = 0xffffffff   # UINT32_MAX: also "the prefix" as a label's branch
+
+
+@dataclass(frozen=True)
+class Report:
+    """One step's numbers."""
+    step: int             #: steps done, this one included
+    steps: int            #: of the whole run
+    loss: float           #: all terms with their weights
+    text_loss: float      #: mean cross-entropy of what was to be written, nats
+    label_loss: float
+    gaze_loss: float
+    accuracy: float       #: share of written tokens whose likeliest id was right
+    grad_norm: float      #: before clipping
+    rate: float           #: factor of the schedule, 0..1
+    seconds: float        #: wall time of the step
+    wait_seconds: float   #: of these, waiting for data
+    positions: int        #: of the step
+    total_positions: int
+    skipped: int          #: samples left out so far as broken
+    rollouts: int         #: trial and reward only; so the next four
+    reward: float
+    right: float
+    tokens: float
+    thinks: float
+    saved: bool           #: a checkpoint was written after this step
+
+
+@dataclass(frozen=True)
+class Text:
+    """Tokens of a sample. weights: of the loss on writing each id at its place; None = 0, given text."""
+    ids: Any
+    weights: Any = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a sample: uint8 RGB [patches down * patch, patches across * patch, 3], with grid = (across, down). alone: a look, which does
+    not see the branch before it."""
+    rgb: Array
+    grid: tuple[int, int]
+    alone: bool = False
+
+
+@dataclass(frozen=True)
+class Sound:
+    """Frames of a sample: float32 [frames, values]."""
+    frames: Array
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One continuation of the prefix. task: number in the document's "tasks"; group: number in "groups"."""
+    parts: List[Any]
+    task: int | None = None
+    group: int = 0
+
+
+@dataclass(frozen=True)
+class Label:
+    """What a label head shall say at a position; branch None = the prefix."""
+    branch: int | None
+    part: int
+    index: int
+    head: int
+    value: int
+    weight: float = 1
+
+
+@dataclass(frozen=True)
+class Gaze:
+    """Where the supervised attention head shall look: positions `targets` of a part of the prefix."""
+    branch: int | None
+    part: int
+    index: int
+    target_part: int
+    targets: List[int]
+    weight: float = 1
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one sample is: parts that all branches share, and the branches."""
+    prefix: List[Any]
+    branches: List[Branch]
+    labels: List[Label] = field(default=())
+    gazes: List[Gaze] = field(default=())
+
+
+class _Source:
+    """Samples of a Python function for C's loaders. What a sample points to is kept until C releases it."""
+
+    def __init__(self, make: Callable[[int], Sample | None]) -> None:
+        self.errors: list[BaseException] = []
+        self._make, self._kept, self._next = make, dict[int, Any](), 0
+        kinds: dict[str, Any] = {name: kind for name, kind, *_ in n.MuseTrainSource._fields_}
+        self.struct = n.MuseTrainSource(ctypes.sizeof(n.MuseTrainSource), kinds["make"](self._give), kinds["release"](self._release), None)
+
+    def _give(self, user: Any, number: int, out: Any, error: Any) -> int:
+        """From any thread of the library's."""
+        try:
+            sample = self._make(number)
+            if sample is None:
+                return n.MUSE_AGAIN
+            keep: list[Any] = []
+            _fill(out.contents, sample, keep)
+            handle = id(keep)
+            self._kept[handle] = keep
+            out.contents.handle = handle
+            return 0
+        except BaseException as why:   # leaves from the step
+            self.errors.append(why)
+            error.contents.code, error.contents.text = n.MUSE_ERR_CANCELLED, b"the source raised an exception"
+            return n.MUSE_ERR_CANCELLED
+
+    def _release(self, user: Any, sample: Any) -> None:
+        self._kept.pop(sample.contents.handle, None)
+
+
+def _array(kind: Any, items: Iterable[Any], keep: list[Any]) -> Any:
+    values = list(items)
+    out = (kind * len(values))(*values)
+    keep.append(out)
+    return out
+
+
+def _part(part: Any, keep: list[Any]) -> n.MuseTrainPart:
+    if isinstance(part, Text):
+        ids = id_array(part.ids)
+        weights = None if part.weights is None else np.ascontiguousarray(part.weights, np.float32)
+        if weights is not None and weights.shape != ids.shape:
+            raise ValueError(f"{len(ids)} ids and weights of shape {list(weights.shape)}")
+        keep += [ids, weights]
+        return n.MuseTrainPart(modality=n.MUSE_TEXT, n=len(ids), ids=address(ids, ctypes.c_int32), weights=None if weights is None else address(weights, ctypes.c_float))
+    if isinstance(part, Picture):
+        rgb, (across, down) = np.ascontiguousarray(part.rgb), part.grid
+        if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or across < 1 or down < 1 or rgb.shape[0] % down or rgb.shape[1] % across or rgb.shape[0] // down != rgb.shape[1] // across:
+            raise ValueError(f"a picture of {across} x {down} square patches has uint8 pixels [down * patch, across * patch, 3], not {rgb.dtype} {list(rgb.shape)}")
+        keep.append(rgb)
+        return n.MuseTrainPart(modality=n.MUSE_IMAGE, grid_width=across, grid_height=down, alone=part.alone, n=across * down, rgb=address(rgb, ctypes.c_uint8))
+    if isinstance(part, Sound):
+        frames = np.ascontiguousarray(part.frames, np.float32)
+        if frames.ndim != 2:
+            raise ValueError(f"frames have shape [frames, values], not {list(frames.shape)}")
+        keep.append(frames)
+        return n.MuseTrainPart(modality=n.MUSE_AUDIO, n=len(frames), features=address(frames, ctypes.c_float))
+    raise TypeError(f"a part of a sample is Text, Picture or Sound, not {type(part).__name__}")
+
+
+def _fill(out: Any, sample: Sample, keep: list[Any]) -> None:
+    branches = []
+    for branch in sample.branches:
+        parts = _array(n.MuseTrainPart, (_part(p, keep) for p in branch.parts), keep)
+        branches.append(n.MuseTrainBranch(parts, len(parts), NO_TASK if branch.task is None else branch.task, branch.group))
+    labels = [n.MuseTrainLabel(NO_TASK if x.branch is None else x.branch, x.part, x.index, x.head, x.value, x.weight) for x in sample.labels]
+    gazes = [n.MuseTrainGaze(NO_TASK if x.branch is None else x.branch, x.part, x.index, x.target_part, _array(ctypes.c_uint32, x.targets, keep), len(x.targets), x.weight)
+             for x in sample.gazes]
+    prefix = [_part(p, keep) for p in sample.prefix]
+    table: list[tuple[str, str, Any, list[Any]]] = [
+        ("prefix", "n_prefix", n.MuseTrainPart, prefix), ("branches", "n_branches", n.MuseTrainBranch, branches), ("labels", "n_labels", n.MuseTrainLabel, labels), ("gazes", "n_gazes", n.MuseTrainGaze, gazes)]
+    for name, count, kind, items in table:
+        setattr(out, name, _array(kind, items, keep))
+        setattr(out, count, len(items))
+
+
+@dataclass(frozen=True)
+class TrainerInfo:
+    step: int
+    steps: int
+    n_parameters: int  #: of the model, without label heads
+    memory_bytes: int
+    compute: str       #: "bf16" or "f32"
+    folder: str | None #: the newest checkpoint, a model folder
+
+
+@dataclass(frozen=True)
+class Task:
+    """Over the last step that had it."""
+    loss: float
+    accuracy: float
+    n: int             #: written tokens, all steps
+
+
+_open_trainers: weakref.WeakSet[Trainer] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """C's loaders must not ask for samples while the interpreter goes."""
+    for trainer in list(_open_trainers):
+        trainer.close()
+
+
+class Trainer(Handle):
+    """A training run, step by step. One thread at a time.
+
+    config: the document (docs/train.md) as dict, or the path of its file; relative paths in it start in `folder`: for a file where it lies, else the
+    working directory. out: goes before the document's "out". resume: go on from the newest checkpoint. steps: stop after so many, under the
+    document's schedule. threads: 0 = the cores there are; results are the same bits for the same number only.
+    source(number): samples from Python instead of the document's "data": a Sample, or None (left out). The same number, the same sample. Called from other
+    threads, several at once; what it raises leaves from step()."""
+
+    def __init__(self, config: Mapping[str, Any] | str | os.PathLike[str], *, out: str | os.PathLike[str] | None = None, folder: str | os.PathLike[str] | None = None,
+                 resume: bool = False, steps: int = 0, source: Callable[[int], Sample | None] | None = None, threads: int | None = None,
+                 runtime: Runtime | None = None) -> None:
+        if threads is not None:
+            if runtime is not None:
+                raise TypeError("threads belong to a runtime: give either")
+            runtime = Runtime(threads=threads)
+        if isinstance(config, Mapping):
+            document = json.dumps(config).encode()
+        else:
+            document = pathlib.Path(config).read_bytes()
+            folder = os.path.dirname(os.path.abspath(config)) if folder is None else folder
+        self._serial, self._source = Serial("Trainer"), _Source(source) if source else None
+        settings = params(n.MuseTrainerParams, lib.muse_trainer_params_init, folder=None if folder is None else chars(path_bytes(folder)),
+                          out=None if out is None else chars(path_bytes(out)), resume=resume, steps=steps,
+                          source=ctypes.pointer(self._source.struct) if self._source else None)
+        rt = runtime_of(runtime)._own
+        self._raising(lambda: self._open(n.MuseTrainer, lib.muse_trainer_close, lib.muse_trainer_open, rt, document, len(document), ctypes.byref(settings),
+                                         keep=(rt, self._source)))
+        _open_trainers.add(self)
+
+    def _raising(self, run: Callable[[], Any]) -> Any:
+        """what the source raised goes before what C says about it"""
+        try:
+            return run()
+        except Exception:
+            if self._source and self._source.errors:
+                raise self._source.errors[0] from None
+            raise
+
+    def step(self) -> Report | None:
+        """One step; None: all were done before. StateError: the loss is not finite, or an earlier step failed."""
+        own, r = self._own, n.MuseTrainReport()
+        with self._serial:
+            if self._raising(lambda: call(lib.muse_trainer_step, own, ctypes.byref(r))) == n.MUSE_DONE:
+                return None
+        values = {name: getattr(r, name) for name, *_ in r._fields_}
+        return Report(**{**values, "saved": bool(values["saved"])})
+
+    def save(self) -> None:
+        """Write a checkpoint now. StateError: the run has no "out"."""
+        own = self._own
+        with self._serial:
+            call(lib.muse_trainer_save, own)
+
+    def model(self) -> Model:
+        """The model as it is now, a copy; its tokenizer is that of the newest checkpoint's folder, so it takes ids and media, but text only after load()."""
+        own, pointer = self._own, ctypes.POINTER(n.MuseModel)()
+        with self._serial:
+            call(lib.muse_trainer_model, own, ctypes.byref(pointer))
+        return Model.adopt(Owner(pointer, lib.muse_model_close, (own.keep[0],)), "in training")
+
+    @property
+    def info(self) -> TrainerInfo:
+        own, i = self._own, n.MuseTrainerInfo()
+        with self._serial:
+            check(lib.muse_trainer_info(own, ctypes.byref(i)), "trainer")
+            return TrainerInfo(i.step, i.steps, i.n_parameters, i.memory_bytes, string(i.compute), string(i.folder) if i.folder else None)
+
+    @property
+    def tasks(self) -> dict[str, Task]:
+        """By name."""
+        own, t, out = self._own, n.MuseTrainTask(), dict[str, Task]()
+        with self._serial:
+            while lib.muse_trainer_task(own, len(out), ctypes.byref(t)) == 0:
+                out[string(t.name)] = Task(t.loss, t.accuracy, t.n)
+        return out
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What train() returns."""
+    step: int
+    folder: str | None       #: the newest checkpoint: a model folder for load(); None without "out"
+    reports: tuple[Report, ...]
+    stopped: bool            #: progress asked to stop
+
+
+def train(config: Mapping[str, Any] | str | os.PathLike[str], *, progress: Callable[[Report], object] | None = None, **settings: Any) -> Trained:
+    """Train to the end. config and settings as Trainer. progress(report): after each step; a true value saves and stops. Ctrl-C, or an
+    exception in progress, saves what is done (where the run has an "out") and leaves."""
+    with Trainer(config, **settings) as trainer:
+        reports: list[Report] = []
+        stopped = False
+        try:
+            while not stopped and (report := trainer.step()) is not None:
+                reports.append(report)
+                stopped = bool(progress and progress(report))
+        finally:
+            if reports and not reports[-1].saved:   # ended early
+                with contextlib.suppress(StateError):   # no "out": nothing is to be saved
+                    trainer.save()
+        info = trainer.info
+        return Trained(info.step, info.folder, tuple(reports), stopped)

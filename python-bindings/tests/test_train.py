@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training: documents, data from Python, stopping, resuming, errors."""
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import DATA, HERE
+
+import muse
+
+START = DATA / "train/start"
+
+
+def document(**more):
+    return {"model": str(START), "steps": 6, "batch": {"samples": 2, "positions": 64}, "compute": "f32", "data": [{"random": {"length": 12}}],
+            "optimizer": {"name": "adamw", "adam_rate": 0.003}, "checkpoint": {"every": 2}, **more}
+
+
+def weights(folder):
+    return (folder / "model.safetensors").read_bytes()
+
+
+def test_a_run_and_its_resumption(tmp_path):
+    reports = []
+    whole = muse.train(document(), out=tmp_path / "whole", threads=1, progress=lambda report: reports.append(report))
+    assert whole.step == 6 and not whole.stopped and list(whole.reports) == reports and [r.step for r in reports] == [1, 2, 3, 4, 5, 6]
+    assert all(np.isfinite(r.loss) and r.positions > 0 for r in reports) and reports[1].saved and not reports[0].saved
+    part = muse.train(document(), out=tmp_path / "part", threads=1, progress=lambda report: report.step == 3)
+    assert part.stopped and part.step == 3
+    with pytest.raises(muse.StateError):
+        muse.train(document(), out=tmp_path / "part", threads=1)
+    rest = muse.train(document(), out=tmp_path / "part", threads=1, resume=True)
+    assert [r.loss for r in rest.reports] == [r.loss for r in reports[3:]]
+    assert weights(tmp_path / "part" / os.path.basename(rest.folder)) == weights(tmp_path / "whole" / os.path.basename(whole.folder))
+    with muse.load(whole.folder) as model:
+        assert model.family == "muse"
+
+
+def test_documents_from_files(tmp_path):
+    (tmp_path / "run.json").write_text(json.dumps(document(out="here")))
+    assert muse.train(tmp_path / "run.json", steps=2, threads=1).folder == str(tmp_path / "here/step-00000002")
+    for bad, error in (({"model": 3}, muse.FormatError), (document(nonsense=1), muse.FormatError), (tmp_path / "none.json", FileNotFoundError), ({**document(), "model": "/nothing"}, muse.MuseError)):
+        with pytest.raises(error):
+            muse.train(bad)
+
+
+def sample(number):
+    """ids from the number; every third sample is left out"""
+    if number % 3 == 2:
+        return None
+    ids = np.arange(5) + number % 7
+    return muse.Sample([muse.Text([1, 2])], [muse.Branch([muse.Text(ids, np.ones(5))], task=0), muse.Branch([muse.Text(ids[::-1], [0, 0, 1, 1, 1])], task=1)])
+
+
+@pytest.mark.parametrize("loaders", [0, 2])
+def test_data_from_python(loaders):
+    run = document(tasks=["up", "down"], loaders=loaders)
+    del run["data"]
+    losses = []
+    for _ in range(2):
+        with muse.Trainer(run, source=sample, threads=1) as trainer:
+            assert trainer.info.step == 0 and trainer.info.n_parameters > 0
+            losses.append([])
+            while (report := trainer.step()) is not None:
+                losses[-1].append(report.loss)
+            assert set(trainer.tasks) == {"up", "down"} and trainer.tasks["up"].n > 0 and trainer.info.step == 6
+            with pytest.raises(muse.StateError):
+                trainer.save()
+            with trainer.model() as model:
+                assert model.info.vocab == 32
+    assert losses[0] == losses[1] and losses[0][-1] < losses[0][0]
+
+
+def test_a_source_that_raises():
+    run = document()
+    del run["data"]
+
+    def fail(number):
+        if number == 3:
+            raise KeyError("sample 3")
+        return sample(number)
+    with pytest.raises(KeyError, match="sample 3"):
+        muse.train(run, source=fail, threads=1)
+    for bad in (lambda number: 3, lambda number: muse.Sample([3], []), lambda number: muse.Sample([muse.Text([1], [1, 2])], []),
+                lambda number: muse.Sample([muse.Picture(np.zeros((8, 8), np.uint8), (1, 1))], [])):
+        with pytest.raises((TypeError, ValueError, AttributeError)):
+            muse.train(run, source=bad, threads=1)
+
+
+def test_progress_that_raises_saves(tmp_path):
+    def fail(report):
+        if report.step == 3:
+            raise KeyError("progress")
+    with pytest.raises(KeyError):
+        muse.train(document(), out=tmp_path / "run", threads=1, progress=fail)
+    assert (tmp_path / "run/step-00000003").is_dir()
+
+
+def test_the_process_may_end_in_a_run():
+    code = f"""
+import muse
+run = {document(loaders=2)!r}
+del run["data"]
+trainer = muse.Trainer(run, threads=1, source=lambda number: muse.Sample([muse.Text([1, 2])], [muse.Branch([muse.Text([3, 4], [1, 1])])]))
+trainer.step()
+"""
+    out = subprocess.run([sys.executable, "-X", "dev", "-c", code], env={**os.environ, "PYTHONPATH": str(HERE.parent)}, capture_output=True, text=True, timeout=60)
+    assert (out.returncode, out.stderr) == (0, "")
