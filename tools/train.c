@@ -21,7 +21,8 @@ typedef struct Train {
     double *speeds;          /* positions/s of each step of this sitting */
     size_t n, cap;
     double began, said;
-    bool terminal, cancelled;
+    uint64_t guarded;        /* step of the measurement that was shown */
+    bool terminal, cancelled, has_guard;
 } Train;
 
 static volatile sig_atomic_t interrupts;
@@ -91,6 +92,24 @@ static void print_tasks(const Train *o)
         if (task.n) fprintf(stderr, "  %s %.3f", task.name, task.loss);
 }
 
+/* a table when held-out prompts were measured */
+static void print_guards(Train *o)
+{
+    static const char *const ways[] = { "think", "free", "direct" };
+    MuseTrainGuard g;
+    bool head = false;
+    for (size_t i = 0; muse_trainer_guard(o->trainer, i, &g) == 0; i++) {
+        if (g.n == 0 || (g.step == o->guarded && o->has_guard)) continue;
+        if (!head) fprintf(stderr, "%sheld out, after step %" PRIu64 ": right / tokens\n", o->terminal ? "\r\033[K" : "", g.step);
+        head = true;
+        fprintf(stderr, "  %-12s n %3" PRIu64, *g.task ? g.task : "all", g.n);
+        for (int k = 0; k < MUSE_GUARDS; k++) fprintf(stderr, "  %s %.3f / %.1f", ways[k], g.accuracy[k], g.tokens[k]);
+        fprintf(stderr, "  thinks %.2f  looks %.2f  budget %.2f\n", g.thinks, g.looks[MUSE_GUARD_FREE], g.budget);
+    }
+    for (size_t i = 0; muse_trainer_guard(o->trainer, i, &g) == 0; i++)
+        if (g.n) o->guarded = g.step, o->has_guard = true;
+}
+
 static void progress(Train *o, bool last)
 {
     enum { BAR = 24 };
@@ -104,6 +123,7 @@ static void progress(Train *o, bool last)
     }
     fprintf(stderr, "%" PRIu64 "/%" PRIu64 "  loss %.4f  right %.1f %%  %.0f positions/s  left ", r->step, r->steps, r->loss, 100 * r->accuracy, (double)r->positions / r->seconds);
     print_time(left);
+    if (r->rollouts) fprintf(stderr, "  reward %.3f  right %.3f  tokens %.1f  thinks %.2f", r->reward, r->right, r->tokens, r->thinks);
     print_tasks(o);
     if (r->saved) fputs("  saved", stderr);
     if (!o->terminal || last || r->saved) fputc('\n', stderr);
@@ -133,6 +153,7 @@ static int run(Train *o, const Cli *cli, MuseError *err)
             *err = (MuseError){ MUSE_ERR_NOMEM, "no memory for the speeds of the steps" };
             return err->code;
         }
+        if (!cli->quiet) print_guards(o);
         if (!cli->quiet) progress(o, o->last.step == o->last.steps);
         if (!interrupts || o->last.step == o->last.steps) continue;
         o->cancelled = true;
@@ -144,6 +165,35 @@ static int run(Train *o, const Cli *cli, MuseError *err)
         return rc == MUSE_ERR_STATE ? 0 : rc;
     }
     return rc == MUSE_DONE ? 0 : rc;
+}
+
+static void gen_guards(const Train *o, yajl_gen g)
+{
+    static const char *const names[] = { "think", "free", "direct" };
+    MuseTrainGuard guard;
+    if (muse_trainer_guard(o->trainer, 0, &guard) < 0) return;
+    json_number(g, "reward", o->last.reward);
+    json_key(g, "held_out");
+    yajl_gen_map_open(g);
+    for (size_t i = 0; muse_trainer_guard(o->trainer, i, &guard) == 0; i++) {
+        if (!guard.n) continue;
+        json_key(g, *guard.task ? guard.task : "all");
+        yajl_gen_map_open(g);
+        json_integer(g, "step", (long long)guard.step);
+        json_integer(g, "n", (long long)guard.n);
+        for (int k = 0; k < MUSE_GUARDS; k++) {
+            json_key(g, names[k]);
+            yajl_gen_map_open(g);
+            json_number(g, "accuracy", guard.accuracy[k]);
+            json_number(g, "tokens", guard.tokens[k]);
+            json_number(g, "looks", guard.looks[k]);
+            yajl_gen_map_close(g);
+        }
+        json_number(g, "thinks", guard.thinks);
+        json_number(g, "budget", guard.budget);
+        yajl_gen_map_close(g);
+    }
+    yajl_gen_map_close(g);
 }
 
 static int print_json(const Train *o)
@@ -169,6 +219,7 @@ static int print_json(const Train *o)
     json_text(g, "compute", info.compute);
     json_bool(g, "interrupted", o->cancelled);
     if (info.folder) json_text(g, "folder", info.folder);
+    gen_guards(o, g);
     json_key(g, "tasks");
     yajl_gen_map_open(g);
     for (size_t i = 0; muse_trainer_task(o->trainer, i, &task) == 0; i++) {
@@ -291,8 +342,14 @@ int cmd_train(Cli *cli)
     NanoSource worlds = { .n_idle = 0 };
     MuseTextTokenizer *tokenizer = NULL;
     const MuseTrainSource source = nano_source(&worlds);
+    NanoPrompts trials = { .maker = NULL };
+    const MuseTrainPrompts prompts = nano_prompts(&trials);
     int rc = open_worlds(&worlds, &tokenizer, json, size, folder, &err);
     if (rc > 0) p.source = &source;
+    if (rc >= 0 && (rc = nano_prompts_read(&trials, json, size, &err)) > 0) {
+        rc = nano_prompts_open(&trials, &err);
+        p.prompts = &prompts;
+    }
     if (rc >= 0) rc = muse_runtime_open(&o.rt, &cli->runtime, &err);
     if (rc == 0) rc = muse_trainer_open(&o.trainer, o.rt, json, size, &p, &err);
     if (rc == 0) {
@@ -305,6 +362,7 @@ int cmd_train(Cli *cli)
     else if (cli->json) code = print_json(&o);
     if (rc == 0 && code == EXIT_OK && o.cancelled) code = EXIT_CANCELLED;
     muse_trainer_close(&o.trainer);
+    nano_prompts_close(&trials);
     nano_source_close(&worlds);
     muse_text_close(&tokenizer);
     muse_runtime_close(&o.rt);

@@ -169,9 +169,9 @@ static int write_model(const MuseCheckpoint *c, const char *folder, MuseError *e
     return rc;
 }
 
-int muse_checkpoint_model(MuseModel **out, const MuseNet *net, const float *values, const MuseModelBytes *texts, MuseError *err)
+int muse_checkpoint_model(MuseModel **out, MuseRuntime *rt, const MuseNet *net, const float *values, const MuseModelBytes *texts, MuseError *err)
 {
-    const MuseAllocator *a = &net->rt->alloc;
+    const MuseAllocator *a = &rt->alloc;
     MuseTensors tensors = { .alloc = a };
     Saved *list = muse_zalloc_array(a, net->layout.n, sizeof *list);
     uint8_t *bytes = muse_alloc_array(a, net->layout.n_model, sizeof(float)), *at = bytes;
@@ -191,7 +191,7 @@ int muse_checkpoint_model(MuseModel **out, const MuseNet *net, const float *valu
     muse_free(list);
     MuseModelBytes b = *texts;
     b.tensors = &tensors, b.values = bytes;
-    if (rc == 0) return muse_model_from_bytes(out, (MuseRuntime *)(uintptr_t)net->rt, &b, err);
+    if (rc == 0) return muse_model_from_bytes(out, rt, &b, err);
     muse_tensors_clear(&tensors);
     muse_free(bytes);
     return rc;

@@ -43,8 +43,8 @@ int muse_checkpoint_read_file(const char *folder, const char *name, MuseBuf *out
 int muse_checkpoint_read_model(const char *folder, const MuseNet *net, MuseError *err);
 
 /* The values of a layout (the master weights, or their average) as a model in memory: bit for bit what would be read back from a
- * checkpoint. 0; MUSE_ERR_NOMEM. */
-int muse_checkpoint_model(MuseModel **out, const MuseNet *net, const float *values, const MuseModelBytes *texts, MuseError *err);
+ * checkpoint. rt: the model's. 0; MUSE_ERR_NOMEM. */
+int muse_checkpoint_model(MuseModel **out, MuseRuntime *rt, const MuseNet *net, const float *values, const MuseModelBytes *texts, MuseError *err);
 
 /* Losses of a log as a picture. */
 int muse_curve_write(const MuseAllocator *a, const char *path, const MuseBuf *csv, MuseError *err);

@@ -35,7 +35,7 @@ void muse_rl_budget_step(MuseRlTask *t, bool held);
 enum { MUSE_RL_SLOTS = MUSE_TASKS_MAX + 1 };        /* the last one in use: prompts without a task */
 
 typedef struct MuseRl {
-    MuseRuntime *rt;
+    MuseRuntime *rt, *quiet;                        /* quiet: of rollouts; as rt, but it does not tell of every picture how it was scaled */
     const MuseTrainConfig *c;
     MuseTrainPrompts prompts;
     MuseJsonl   *files[2];                          /* prompts, held out */

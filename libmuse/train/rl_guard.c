@@ -31,6 +31,17 @@ static int open_files(MuseRl *rl, const MuseTextTokenizer *tokenizer, MuseError 
     return rc;
 }
 
+static int open_quiet(MuseRl *rl, MuseError *err)
+{
+    MuseRuntimeParams p;
+    MuseRuntimeInfo info;
+    muse_runtime_params_init(&p);
+    muse_runtime_info(rl->rt, &info);
+    p.allocator = rl->rt->alloc;
+    p.threads = info.threads, p.cpu_level = info.cpu_level;
+    return muse_runtime_open(&rl->quiet, &p, err);
+}
+
 int muse_rl_open(MuseRl *rl, MuseRuntime *rt, const MuseTrainConfig *c, const MuseTextTokenizer *tokenizer, const MuseTrainPrompts *prompts, MuseError *err)
 {
     static const char columns[] = "step,task,prompts,think_accuracy,think_tokens,free_accuracy,free_tokens,free_looks,free_thinks,direct_accuracy,direct_tokens,budget\n";
@@ -44,6 +55,8 @@ int muse_rl_open(MuseRl *rl, MuseRuntime *rt, const MuseTrainConfig *c, const Mu
         rl->tasks[i] = (MuseRlTask){ .budget = 1, .first = -1, .last = -1 };
         rl->guard[i].task = i < c->n_tasks ? c->tasks[i] : "";
     }
+    int rc = open_quiet(rl, err);
+    if (rc < 0) return rc;
     if (!tokenizer) return muse_fail(err, MUSE_ERR_FORMAT, "\"rl\" needs a \"tokenizer\"");
     if (muse_buf_append(&rl->csv, columns, sizeof columns - 1) < 0) return MUSE_NOMEM(err, sizeof columns);
     if (prompts) {
@@ -59,6 +72,7 @@ void muse_rl_close(MuseRl *rl)
 {
     for (int i = 0; i < 2; i++) muse_jsonl_close(&rl->files[i]);
     muse_buf_clear(&rl->csv);
+    muse_runtime_close(&rl->quiet);
     memset(rl, 0, sizeof *rl);
 }
 

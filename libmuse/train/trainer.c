@@ -319,11 +319,11 @@ static bool skips_broken(const MuseTrainer *t)
     return all;
 }
 
-static int model_of(const MuseTrainer *t, const float *values, MuseModel **out, MuseError *err)
+static int model_of(const MuseTrainer *t, MuseRuntime *rt, const float *values, MuseModel **out, MuseError *err)
 {
     const MuseModelBytes texts = { .name = "the model in training", .config = t->config.model_json.data, .config_bytes = t->config.model_json.len,
                                    .tokenizer = t->tokenizer_file.data, .tokenizer_bytes = t->tokenizer_file.size };
-    return muse_checkpoint_model(out, &t->net, values, &texts, err);
+    return muse_checkpoint_model(out, rt, &t->net, values, &texts, err);
 }
 
 static int take_rollouts(void *user, const MuseTrainSample *s, MuseError *err) { return add_sample(user, s, err); }
@@ -335,7 +335,7 @@ static int try_out(MuseTrainer *t, bool roll, MuseError *err)
     const bool due = muse_rl_due(&t->rl, t->state.step, !roll);
     MuseModel *model = NULL;
     if (!due && !roll) return 0;
-    int rc = model_of(t, t->net.master, &model, err);
+    int rc = model_of(t, t->rl.quiet, t->net.master, &model, err);
     if (rc == 0 && due) rc = muse_rl_measure(&t->rl, model, t->state.step, err);
     if (rc == 0 && roll) rc = muse_rl_step(&t->rl, model, t->state.step, take_rollouts, t, err);
     muse_model_close(&model);
@@ -490,7 +490,7 @@ int muse_trainer_model(const MuseTrainer *t, MuseModel **out, MuseError *err)
     MUSE_REQUIRE(err, out);
     *out = NULL;
     MUSE_REQUIRE(err, t);
-    return model_of(t, t->optim.ema ? t->optim.ema : t->net.master, out, err);
+    return model_of(t, t->rt, t->optim.ema ? t->optim.ema : t->net.master, out, err);
 }
 
 int muse_trainer_info(const MuseTrainer *t, MuseTrainerInfo *out)

@@ -118,22 +118,28 @@ static void read_mix(Reader *r, yajl_val v, int has_speech, NanoMix *m)
     m->options.overview = (uint32_t)whole(r, v, "overview", 16, 1024, 0);
 }
 
-static void read_stage(Reader *r, yajl_val v, int last, int has_speech, NanoStage *s)
+static void read_mixes(Reader *r, yajl_val v, int has_speech, NanoStage *s)
 {
-    ONLY(r, v, "worlds.stages", "samples", "mix");
     yajl_val mix = get(v, "mix");
-    if (!YAJL_IS_ARRAY(mix) || mix->u.array.len < 1 || mix->u.array.len > NANO_MIX_MAX) refuse(r, "worlds.stages: \"mix\" is not a list of 1 to %d", NANO_MIX_MAX);
-    if (r->rc == 0 && last != !get(v, "samples")) refuse(r, "worlds.stages: all but the last have \"samples\", and it has none");
-    s->samples = whole(r, v, "samples", 1, UINT64_C(1) << 48, UINT64_MAX);
+    if (!YAJL_IS_ARRAY(mix) || mix->u.array.len < 1 || mix->u.array.len > NANO_MIX_MAX) refuse(r, "worlds: \"mix\" is not a list of 1 to %d", NANO_MIX_MAX);
     for (; r->rc == 0 && s->n_mix < mix->u.array.len; s->n_mix++) {
         read_mix(r, mix->u.array.values[s->n_mix], has_speech, &s->mix[s->n_mix]);
         s->round += s->mix[s->n_mix].weight;
     }
 }
 
+static void read_stage(Reader *r, yajl_val v, int last, int has_speech, NanoStage *s)
+{
+    ONLY(r, v, "worlds.stages", "samples", "mix");
+    if (r->rc == 0 && last != !get(v, "samples")) refuse(r, "worlds.stages: all but the last have \"samples\", and it has none");
+    s->samples = whole(r, v, "samples", 1, UINT64_C(1) << 48, UINT64_MAX);
+    read_mixes(r, v, has_speech, s);
+}
+
+static const char *const fonts[] = { "system", "builtin", NULL };
+
 static void read_worlds(Reader *r, NanoPlan *p, yajl_val worlds)
 {
-    static const char *const fonts[] = { "system", "builtin", NULL };
     ONLY(r, worlds, "worlds", "seed", "fonts", "speech", "stages");
     yajl_val stages = get(worlds, "stages");
     if (!YAJL_IS_ARRAY(stages) || stages->u.array.len < 1 || stages->u.array.len > NANO_STAGES_MAX) refuse(r, "worlds: \"stages\" is not a list of 1 to %d", NANO_STAGES_MAX);
@@ -159,18 +165,23 @@ static void read_heads(Reader *r, NanoPlan *p, yajl_val heads)
     }
 }
 
-static void read_rest(Reader *r, NanoPlan *p, yajl_val doc)
+static void read_tasks(Reader *r, NanoPlan *p, yajl_val tasks)
 {
-    yajl_val tasks = get(doc, "tasks"), groups = get(doc, "groups");
-    read_heads(r, p, get(get(doc, "labels"), "heads"));
-    p->gaze = get(doc, "gaze") != NULL;
-    p->positions = whole(r, get(doc, "batch"), "positions", 2, UINT64_C(1) << 48, 4096);   /* libmuse's default */
-    p->n_groups = YAJL_IS_ARRAY(groups) ? (uint32_t)groups->u.array.len : 1;
     for (; YAJL_IS_ARRAY(tasks) && p->n_tasks < tasks->u.array.len && r->rc == 0; p->n_tasks++) {
         yajl_val name = tasks->u.array.values[p->n_tasks];
         if (p->n_tasks == NANO_TASKS_MAX || !YAJL_IS_STRING(name) || strlen(name->u.string) >= sizeof *p->tasks) refuse(r, "\"tasks\" is not a list of at most %d names", NANO_TASKS_MAX);
         else strcpy(p->tasks[p->n_tasks], name->u.string);
     }
+}
+
+static void read_rest(Reader *r, NanoPlan *p, yajl_val doc)
+{
+    yajl_val groups = get(doc, "groups");
+    read_heads(r, p, get(get(doc, "labels"), "heads"));
+    p->gaze = get(doc, "gaze") != NULL;
+    p->positions = whole(r, get(doc, "batch"), "positions", 2, UINT64_C(1) << 48, 4096);   /* libmuse's default */
+    p->n_groups = YAJL_IS_ARRAY(groups) ? (uint32_t)groups->u.array.len : 1;
+    read_tasks(r, p, get(doc, "tasks"));
 }
 
 /* yajl frees its tree by recursion, and takes comments: no more brackets than a stack holds, wherever they stand */
@@ -214,6 +225,25 @@ int nano_plan_read(NanoPlan *p, const char *json, size_t size, MuseError *err)
     if (has && (data->u.array.len > 1 || data->u.array.values[0]->u.object.len > 1)) refuse(&r, "\"data\": worlds stand alone");
     if (has && r.rc == 0) read_worlds(&r, p, worlds);
     if (has && r.rc == 0) read_rest(&r, p, doc);
+    yajl_tree_free(doc);
+    return r.rc < 0 ? r.rc : has;
+}
+
+int nano_prompts_read(NanoPrompts *p, const char *json, size_t size, MuseError *err)
+{
+    Reader r = { err, 0 };
+    yajl_val doc = parse(json, size), worlds = get(get(doc, "rl"), "worlds");
+    const int has = worlds != NULL;
+    memset(p, 0, sizeof *p);
+    if (has) {
+        ONLY(&r, worlds, "rl.worlds", "seed", "fonts", "mix");
+        p->plan.seed = whole(&r, worlds, "seed", 0, INT64_MAX, 2);   /* not the data's own default: other pictures */
+        p->plan.fonts = choice(&r, worlds, "fonts", fonts, MUSE_WORLDS_FONTS_SYSTEM);
+        p->plan.n_stages = 1;
+        p->plan.stages[0].samples = UINT64_MAX;
+        if (r.rc == 0) read_mixes(&r, worlds, 0, &p->plan.stages[0]);
+        read_tasks(&r, &p->plan, get(doc, "tasks"));
+    }
     yajl_tree_free(doc);
     return r.rc < 0 ? r.rc : has;
 }

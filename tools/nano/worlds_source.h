@@ -53,6 +53,21 @@ typedef struct NanoPlan {
 /** Read a training document. @return 1: its data is worlds; 0: it is not; negative: MUSE_ERR_FORMAT with the key, MUSE_ERR_NOMEM */
 int nano_plan_read(NanoPlan *plan, const char *json, size_t size, MuseError *err);
 
+/** Prompts of "rl": {"worlds": {"seed", "fonts", "mix"}}. One thread: the trainer's. */
+typedef struct NanoPrompts {
+    NanoPlan  plan;                         /* one stage, its tasks */
+    MuseWorlds *worlds;
+    MuseWorldsMaker *maker;
+} NanoPrompts;
+
+/** Read a training document. @return 1: it has prompts of worlds; 0: it has none; negative: as nano_plan_read() */
+int  nano_prompts_read(NanoPrompts *p, const char *json, size_t size, MuseError *err);
+/** After read. @return 0; those of muse_worlds_open(). Close also after errors. */
+int  nano_prompts_open(NanoPrompts *p, MuseError *err);
+void nano_prompts_close(NanoPrompts *p);
+/** For MuseTrainerParams. Held-out prompts are of the worlds' test split. @param p Borrowed as long as it is used. */
+MuseTrainPrompts nano_prompts(NanoPrompts *p);
+
 /** The path of the document's tokenizer: "tokenizer", or "model" if that is a folder. @return 0; MUSE_ERR_NOT_FOUND */
 int nano_tokenizer_path(const char *json, size_t size, char *path, size_t cap);
 
