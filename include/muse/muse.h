@@ -25,6 +25,7 @@
 #include "muse/generate.h"
 #include "muse/limits.h"
 #include "muse/train.h"
+#include "muse/scaling.h"
 #include "muse/trace.h"
 #include "muse/attention.h"
 #include "muse/reason.h"
