@@ -64,7 +64,7 @@ void muse_rl_budget_note(MuseRlTask *t, const MuseTrainRollout *r, size_t n)
 
 void muse_rl_budget_step(MuseRlTask *t, bool held)
 {
-    const bool seen = t->n[0] > 0 && t->n[1] > 0;   /* once one kind is gone, nothing can be compared */
+    const bool seen = t->right[0] > 0 && t->n[1] > 0;   /* once one kind is gone, or is never right, nothing can be compared */
     if (seen && !held && t->right[0] / t->n[0] >= t->right[1] / t->n[1] - TOLERANCE) t->budget = fmax(SHORTER * t->budget, SHORTEST);
     t->n[0] = t->n[1] = t->right[0] = t->right[1] = 0;
 }

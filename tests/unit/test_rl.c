@@ -53,9 +53,9 @@ static void test_advantages(void **state)
 static void test_budget(void **state)
 {
     (void)state;
-    static const MuseTrainRollout equal[] = { R(1, 1, 10, 0, 0), R(1, 1, 8, 0, 0) }, worse[] = { R(1, 1, 10, 0, 0), R(0, 1, 8, 0, 0) }, one[] = { R(1, 1, 9, 0, 0), R(1, 1, 9, 0, 0) };
-    static const struct { const MuseTrainRollout *r; bool held; double want; } cases[] = { { equal, false, 0.8 }, { worse, false, 1 }, { one, false, 1 }, { equal, true, 1 } };
-    for (size_t i = 0; i < 4; i++) {
+    static const MuseTrainRollout equal[] = { R(1, 1, 10, 0, 0), R(1, 1, 8, 0, 0) }, worse[] = { R(1, 1, 10, 0, 0), R(0, 1, 8, 0, 0) }, one[] = { R(1, 1, 9, 0, 0), R(1, 1, 9, 0, 0) }, none[] = { R(0, 1, 10, 0, 0), R(0, 1, 8, 0, 0) };
+    static const struct { const MuseTrainRollout *r; bool held; double want; } cases[] = { { equal, false, 0.8 }, { worse, false, 1 }, { one, false, 1 }, { equal, true, 1 }, { none, false, 1 } };
+    for (size_t i = 0; i < 5; i++) {
         MuseRlTask t = { .budget = 1 };
         muse_rl_budget_note(&t, cases[i].r, 2);
         muse_rl_budget_step(&t, cases[i].held);
