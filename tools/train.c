@@ -2,21 +2,20 @@
 /* muse train: a run that a JSON document describes, with progress on stderr; an interrupt saves and stops. */
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "tools/cli.h"
-#include "tools/nano/worlds_source.h"
+#include "tools/train_run.h"
 
 typedef struct Train {
     const char *path, *out;
     bool resume;
     uint64_t steps;
     MuseRuntime *rt;
-    MuseTrainer *trainer;
+    TrainRun run;
+    MuseTrainer *trainer;    /* of run */
     MuseTrainReport last;
     double *speeds;          /* positions/s of each step of this sitting */
     size_t n, cap;
@@ -24,14 +23,6 @@ typedef struct Train {
     uint64_t guarded;        /* step of the measurement that was shown */
     bool terminal, cancelled, has_guard;
 } Train;
-
-static volatile sig_atomic_t interrupts;
-
-static void on_interrupt(int signal_number)
-{
-    (void)signal_number;
-    if (++interrupts > 1) _exit(EXIT_CANCELLED);   /* the second one does not wait for the step */
-}
 
 static void help(FILE *to)
 {
@@ -155,7 +146,7 @@ static int run(Train *o, const Cli *cli, MuseError *err)
         }
         if (!cli->quiet) print_guards(o);
         if (!cli->quiet) progress(o, o->last.step == o->last.steps);
-        if (!interrupts || o->last.step == o->last.steps) continue;
+        if (!cli_interrupted(NULL) || o->last.step == o->last.steps) continue;
         o->cancelled = true;
         MuseTrainerInfo info;
         muse_trainer_info(o->trainer, &info);
@@ -270,67 +261,13 @@ static int read_options(Cli *cli, Train *o)
     return code;
 }
 
-static char *read_document(const char *path, size_t *size)
-{
-    FILE *f = fopen(path, "rb");
-    char *text = NULL;
-    *size = 0;
-    for (size_t cap = 0; f;) {
-        if (*size == cap) {
-            char *more = cap < (1u << 26) ? realloc(text, cap = cap ? 2 * cap : 1 << 16) : NULL;
-            if (!more) {
-                errno = ENOMEM;
-                break;
-            }
-            text = more;
-        }
-        const size_t n = fread(text + *size, 1, cap - *size, f);
-        *size += n;
-        if (n) continue;
-        if (ferror(f)) break;
-        fclose(f);
-        return text;
-    }
-    fprintf(stderr, "muse: %s: can't read: %s\n", path, strerror(errno));
-    if (f) fclose(f);
-    free(text);
-    return NULL;
-}
-
-/* paths of a document start where it lies */
-static char *folder_of(const char *path)
-{
-    char *folder = strdup(path), *slash = folder ? strrchr(folder, '/') : NULL;
-    if (slash) slash[slash == folder] = 0;
-    else if (folder) {
-        free(folder);
-        folder = strdup(".");
-    }
-    return folder;
-}
-
-/* Data that the program makes itself. The tokenizer is the document's: the trainer reads it again. */
-static int open_worlds(NanoSource *s, MuseTextTokenizer **tok, const char *json, size_t size, const char *folder, MuseError *err)
-{
-    char path[4096], name[2048];
-    int rc = nano_plan_read(&s->plan, json, size, err);
-    if (rc <= 0) return rc;
-    if (nano_tokenizer_path(json, size, name, sizeof name) < 0 || snprintf(path, sizeof path, "%s%s%s", name[0] == '/' ? "" : folder, name[0] == '/' ? "" : "/", name) >= (int)sizeof path) {
-        *err = (MuseError){ MUSE_ERR_FORMAT, "\"data\": worlds need a \"tokenizer\", or a \"model\" that is a folder" };
-        return err->code;
-    }
-    rc = muse_text_open_file(tok, NULL, path, err);
-    if (rc == 0) rc = nano_source_open(s, *tok, folder, err);
-    return rc < 0 ? rc : 1;
-}
-
 int cmd_train(Cli *cli)
 {
     Train o = { .terminal = isatty(2) };
     int code = read_options(cli, &o);
     if (code != EXIT_OK) return code < 0 ? EXIT_OK : code;
     size_t size;
-    char *json = read_document(o.path, &size), *folder = json ? folder_of(o.path) : NULL;
+    char *json = train_read(o.path, &size), *folder = json ? train_folder(o.path) : NULL;
     if (!json || !folder) {
         free(json);
         return json ? EXIT_RESOURCE : EXIT_INPUT;
@@ -339,32 +276,17 @@ int cmd_train(Cli *cli)
     MuseTrainerParams p;
     muse_trainer_params_init(&p);
     p.folder = folder, p.out = o.out, p.resume = o.resume, p.steps = o.steps;
-    NanoSource worlds = { .n_idle = 0 };
-    MuseTextTokenizer *tokenizer = NULL;
-    const MuseTrainSource source = nano_source(&worlds);
-    NanoPrompts trials = { .maker = NULL };
-    const MuseTrainPrompts prompts = nano_prompts(&trials);
-    int rc = open_worlds(&worlds, &tokenizer, json, size, folder, &err);
-    if (rc > 0) p.source = &source;
-    if (rc >= 0 && (rc = nano_prompts_read(&trials, json, size, &err)) > 0) {
-        rc = nano_prompts_open(&trials, &err);
-        p.prompts = &prompts;
-    }
-    if (rc >= 0) rc = muse_runtime_open(&o.rt, &cli->runtime, &err);
-    if (rc == 0) rc = muse_trainer_open(&o.trainer, o.rt, json, size, &p, &err);
+    int rc = muse_runtime_open(&o.rt, &cli->runtime, &err);
+    if (rc == 0) rc = train_run_open(&o.run, o.rt, json, size, p, &err);
     if (rc == 0) {
-        struct sigaction action = { .sa_handler = on_interrupt }, before;
-        sigaction(SIGINT, &action, &before);
+        o.trainer = o.run.trainer;
+        cli_catch_interrupts(true);
         rc = run(&o, cli, &err);
-        sigaction(SIGINT, &before, NULL);
     }
     if (rc < 0) code = cli_fail(&err, o.path);
     else if (cli->json) code = print_json(&o);
     if (rc == 0 && code == EXIT_OK && o.cancelled) code = EXIT_CANCELLED;
-    muse_trainer_close(&o.trainer);
-    nano_prompts_close(&trials);
-    nano_source_close(&worlds);
-    muse_text_close(&tokenizer);
+    train_run_close(&o.run);
     muse_runtime_close(&o.rt);
     free(o.speeds);
     free(json);
