@@ -89,5 +89,6 @@ int cmd_run(Cli *cli);
 int cmd_tokens(Cli *cli);
 int cmd_worlds(Cli *cli);
 int cmd_train(Cli *cli);
+int cmd_scaling(Cli *cli);
 
 #endif

@@ -16,6 +16,7 @@ static const struct { const char *name; int (*run)(Cli *); const char *help; } c
     { "tokens", cmd_tokens, "show the sequence that text, pictures and sounds become" },
     { "worlds", cmd_worlds, "draw pictures and sounds with questions and answers, as a data set" },
     { "train", cmd_train, "train a small model from zero or from weights" },
+    { "scaling", cmd_scaling, "train a ladder of models and predict the next" },
 };
 
 static void help(FILE *to)
