@@ -88,7 +88,11 @@ int muse_scaling_draw(MuseRuntime *rt, const char *path, const MuseScalingFit *f
         while (k < n_sizes && sizes[k] != points[i].parameters) k++;
         if (k == n_sizes && n_sizes < SIZES_MAX) sizes[n_sizes++] = points[i].parameters;
     }
-    if (next) include(&p, next->positions, muse_scaling_predict(fit, next->parameters, next->positions, NULL, NULL));
+    if (next) {
+        double ends[2];
+        muse_scaling_predict(fit, next->parameters, next->positions, &ends[0], &ends[1]);
+        for (int i = 0; i < 2; i++) include(&p, next->positions, fmax(ends[i], 1e-6));
+    }
     const double wide = fmax((p.x1 - p.x0) / 20, 0.05), high = fmax((p.y1 - p.y0) / 20, 0.01);
     p.x0 -= wide, p.x1 += wide, p.y0 -= high, p.y1 += high;
     if (rc == 0) {

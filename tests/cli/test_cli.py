@@ -357,6 +357,60 @@ class Train(unittest.TestCase):
         _, err = self.run_toy("broken", code=INPUT)
         self.assertIn("train.jsonl:1", err)
 
+    def test_trial_and_reward(self):
+        doc = json.loads((self.at / "toy.json").read_text())
+        doc["steps"], doc["optimizer"] = 3, {}
+        doc["rl"] = {"stage": "grpo", "worlds": {"fonts": "builtin", "mix": [{"task": "count", "max_side": 64}, {"task": "exist", "max_side": 64}]},
+                     "prompts": 2, "samples": 2, "thought_tokens": 6, "answer_tokens": 4, "guard": {"prompts": 4, "every": 2}}
+        doc["tasks"] += ["count", "exist"]
+        (self.at / "rl.json").write_text(json.dumps(doc))
+        out, err = muse("train", self.at / "rl.json", "--threads", "1", "--out", self.at / "rl", "--json")
+        done = json.loads(out)
+        self.assertEqual(sorted(done["held_out"]), ["count", "exist"])
+        self.assertEqual({m: done["held_out"]["count"][m]["tokens"] > 0 for m in ("think", "free", "direct")}, {"think": True, "free": True, "direct": True})
+        self.assertIn("held out, after step 3", err)
+        rows = (self.at / "rl/step-00000003/rl.csv").read_text().splitlines()
+        self.assertEqual([row.split(",")[:3] for row in rows[1:]], [[str(s), t, "2"] for s in (0, 2, 3) for t in ("count", "exist")])
+        self.assertEqual(sorted(json.loads((self.at / "rl/step-00000003/rl.json").read_text())), ["measured_at", "number", "tasks"])
+        doc["rl"]["worlds"]["mix"][0]["task"] = "nothing"
+        (self.at / "rl.json").write_text(json.dumps(doc))
+        _, err = muse("train", self.at / "rl.json", "--threads", "1", "--out", self.at / "bad", code=INPUT)
+        self.assertIn("nothing", err)
+
+    def test_scaling(self):
+        small = {"model": {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 1, "num_key_value_heads": 1}}
+        ladder = {"train": "toy.json", "out": "ladder", "sizes": [small, {}], "steps": [2, 4, 8], "tail": 0.5, "next": {"size": {}, "steps": 16}}
+        (self.at / "ladder.json").write_text(json.dumps(ladder))
+        out, err = muse("scaling", self.at / "ladder.json", "--threads", "1", "--json")
+        first = json.loads(out)
+        self.assertEqual([run["steps"] for run in first["runs"]], [2, 4, 8, 2, 4, 8])
+        self.assertEqual(sorted(first["fit"]), ["A", "B", "E", "a", "b", "error"])
+        self.assertEqual(first["next"]["parameters"], first["runs"][5]["parameters"])
+        self.assertAlmostEqual(first["next"]["positions"], 2 * first["runs"][5]["positions"], delta=0.02 * first["next"]["positions"])
+        self.assertLessEqual(first["next"]["low"], first["next"]["high"])
+        self.assertIn("run 6/6", err)
+        self.assertTrue((self.at / "ladder/scaling.png").exists())
+        log = (self.at / "ladder/size-2-steps-8/step-00000008/log.csv").read_text().splitlines()[5:]
+        self.assertAlmostEqual(first["runs"][5]["loss"], sum(float(row.split(",")[3]) for row in log) / 4, places=6)
+        again, _ = muse("scaling", self.at / "ladder.json", "--threads", "1", "--json")   # nothing is trained again
+        self.assertEqual(json.loads(again), first)
+        self.assertIn("next:", muse("scaling", self.at / "ladder.json", "--threads", "1", "--quiet")[0])
+
+    def test_scaling_refusals(self):
+        good = {"train": "toy.json", "out": "ladder", "sizes": [{}, {}], "steps": [2, 4, 8]}
+        for change, said in (({"step": 1}, "not known"), ({"sizes": []}, "sizes"), ({"steps": [2]}, "fewer than 6"), ({"steps": [1, 2, "x"]}, "steps"), ({"next": {}}, "next"),
+                             ({"tail": 0}, "tail"), ({"out": ""}, "out"), ({"train": 1}, "train")):
+            (self.at / "bad.json").write_text(json.dumps({**good, **change}))
+            _, err = muse("scaling", self.at / "bad.json", code=INPUT)
+            self.assertIn(said, err)
+        (self.at / "bad.json").write_text("{")
+        muse("scaling", self.at / "bad.json", code=INPUT)
+        muse("scaling", self.at / "none.json", code=INPUT)
+        muse("scaling", code=USAGE)
+        (self.at / "same.json").write_text(json.dumps(good))   # one number of parameters
+        _, err = muse("scaling", self.at / "same.json", "--threads", "1", code=USAGE)
+        self.assertIn("parameters", err)
+
 
 if __name__ == "__main__":
     main()

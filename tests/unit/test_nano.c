@@ -493,6 +493,78 @@ static void test_too_long(void **state)
     source.plan.positions = whole;
 }
 
+/* ---- prompts ---- */
+
+#define MIX(...) "{\"tasks\":[\"count\",\"read\"],\"rl\":{\"worlds\":{\"fonts\":\"builtin\",\"mix\":[" __VA_ARGS__ "]}}}"
+
+static NanoPrompts trials;
+
+static int read_prompts(const char *json) { return nano_prompts_read(&trials, json, strlen(json), &err); }
+
+/* a prompt has the question, the answers and the views of its sample; the same number, the same prompt; held out: other pictures */
+static void test_prompts(void **state)
+{
+    (void)state;
+    assert_int_equal(read_prompts(MIX("{\"task\":\"count\",\"max_side\":64},{\"task\":\"read\",\"max_side\":256}")), 1);
+    assert_int_equal(nano_prompts_open(&trials, &err), 0);
+    const MuseTrainPrompts p = nano_prompts(&trials);
+    MuseWorldsMaker *m = open_maker(trials.worlds);
+    for (uint64_t i = 0; i < 8; i++)
+        for (int held_out = 0; held_out < 2; held_out++) {
+            MuseTrainPrompt prompt = { 0 };
+            MuseWorldsOptions o;
+            size_t n = 0, views = 0;
+            muse_worlds_options_init(&o);
+            o.max_side = i % 2 ? 256 : 64, o.form = MUSE_WORLDS_THINK, o.branches = 1, o.split = held_out ? MUSE_WORLDS_TEST : MUSE_WORLDS_TRAIN;
+            const MuseWorldsSample *s;
+            assert_int_equal(muse_worlds_make(m, i % 2 ? "read" : "count", 2, i, &o, &s, &err), 0);
+            const MuseWorldsBranch *b = &s->branches[0];
+            assert_int_equal(p.make(p.user, i, held_out, &prompt, &err), 0);
+            assert_int_equal(prompt.task, i % 2);
+            assert_int_equal(prompt.n_parts, s->n_images + 1);
+            const MuseReasonPart *question = &prompt.parts[s->n_images];
+            for (size_t k = 0; k < b->n_parts; k++) {
+                if (b->parts[k].role == MUSE_WORLDS_VIEW) assert_memory_equal(&prompt.views[views++].rect, &b->parts[k].rect, sizeof(MuseRect));
+                if (b->parts[k].role != MUSE_WORLDS_QUESTION) continue;
+                assert_memory_equal(question->text + n, b->parts[k].text, b->parts[k].size);
+                n += b->parts[k].size;
+            }
+            assert_true(question->n == n && prompt.n_views == views && (views > 0) == (i % 2));
+            assert_int_equal(prompt.n_answers, 1 + b->n_accept);
+            assert_string_equal(prompt.answers[0], b->answer);
+            p.release(p.user, &prompt);
+            assert_null(prompt.handle);
+        }
+    muse_worlds_maker_close(&m);
+    nano_prompts_close(&trials);
+}
+
+/* what is no question is passed over: drills, dense branches, questions that name places */
+static void test_no_prompts(void **state)
+{
+    (void)state;
+    static const char *const tasks[] = { "drill-sum", "find", "at" };
+    for (size_t i = 0; i < 3; i++) {
+        char json[200];
+        MuseTrainPrompt prompt = { 0 };
+        snprintf(json, sizeof json, MIX("{\"task\":\"%s\",\"max_side\":64}"), tasks[i]);
+        assert_int_equal(read_prompts(json), 1);
+        assert_int_equal(nano_prompts_open(&trials, &err), 0);
+        const MuseTrainPrompts p = nano_prompts(&trials);
+        assert_int_equal(p.make(p.user, 0, 0, &prompt, &err), MUSE_AGAIN);
+        assert_null(prompt.handle);
+        nano_prompts_close(&trials);
+    }
+    assert_int_equal(read_prompts("{\"rl\":{}}"), 0);
+    assert_int_equal(read_prompts("{"), 0);
+    static const struct { const char *json, *text; } bad[] = { { MIX(""), "\"mix\" is not a list" }, { MIX("{\"task\":\"nothing\"}"), "nothing" },
+        { "{\"rl\":{\"worlds\":{\"stages\":[]}}}", "\"stages\" is not a key" }, { "{\"rl\":{\"worlds\":1}}", "rl.worlds is not an object" } };
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(read_prompts(bad[i].json), MUSE_ERR_FORMAT);
+        if (!strstr(err.text, bad[i].text)) fail_msg("%s: %s", bad[i].json, err.text);
+    }
+}
+
 /* a folder with a file of clips: hums of a few columns */
 static char folder[] = "/tmp/muse-nano-XXXXXX", clips_path[64];
 
@@ -538,6 +610,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_branches), cmocka_unit_test(test_never_thinks), cmocka_unit_test(test_spoken),
                                         cmocka_unit_test(test_source_speaks), cmocka_unit_test(test_clip), cmocka_unit_test(test_clip_keys), cmocka_unit_test(test_clips_bad), cmocka_unit_test(test_plan), cmocka_unit_test(test_refused),
-                                        cmocka_unit_test(test_same_again), cmocka_unit_test(test_too_long) };
+                                        cmocka_unit_test(test_same_again), cmocka_unit_test(test_too_long), cmocka_unit_test(test_prompts), cmocka_unit_test(test_no_prompts) };
     return cmocka_run_group_tests(tests, begin, end);
 }
