@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any bytes as a line of a data set; what becomes a sample must pack. Byte-level vocabulary, no media files within reach. */
-#include "libmuse/train/data.h"
+/* Any bytes as a line of a data set: what becomes a sample must pack, what becomes a prompt has parts and an answer; and as the
+ * state of a run with rewards. Byte-level vocabulary, no media files within reach. */
+#include "libmuse/train/rl.h"
 #include "tests/fuzz/fuzz.h"
 
 static const char config[] = "{\"model_type\":\"muse\",\"muse_version\":1,\"vocab_size\":270,\"hidden_size\":8,\"intermediate_size\":8,\"num_hidden_layers\":1,\"num_attention_heads\":1,"
@@ -54,6 +55,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         FUZZ_CHECK(err.text[0]);
     }
+    MuseTrainPrompt prompt;
+    static MuseRl rl = { .n_slots = 2 };
+    err.text[0] = 0;
+    if (muse_jsonl_prompt_line(&rules, "/nowhere", (const char *)exact, size, size, &prompt, &err) == 0) {
+        FUZZ_CHECK(prompt.n_parts > 0 && prompt.n_answers > 0 && prompt.answers[0]);
+        muse_jsonl_prompt_release(&prompt);
+    } else {
+        FUZZ_CHECK(err.text[0] && !prompt.handle);
+    }
+    rl.rt = rt;
+    err.text[0] = 0;
+    FUZZ_CHECK(muse_rl_read(&rl, exact, size, &err) == 0 || err.text[0]);
     free(exact);
     return 0;
 }
