@@ -526,6 +526,59 @@ static void test_state(void **state)
     muse_rl_close(&again);
 }
 
+/* ---- allocations that fail ---- */
+
+typedef struct Budget { long left; } Budget;
+
+static void *budget_alloc(void *user, size_t size)
+{
+    Budget *b = user;
+    return b->left-- > 0 ? malloc(size) : NULL;
+}
+
+static void budget_free(void *user, void *ptr)
+{
+    (void)user;
+    free(ptr);
+}
+
+/* measuring and both stages; whichever allocation fails, the answer is MUSE_ERR_NOMEM and all is released */
+static void test_no_memory(void **state)
+{
+    (void)state;
+    const MuseTrainPrompts prompts = { sizeof prompts, text_prompt, NULL, even, NULL };
+    for (int mode = 0; mode < 2; mode++) {
+        char doc[2048];
+        bool whole = false;
+        snprintf(doc, sizeof doc, "{\"model\":%s,\"tokenizer\":\"%s\",\"steps\":1,\"compute\":\"f32\",\"batch\":{\"positions\":64},\"rl\":{\"stage\":\"%s\",\"prompts\":1,\"samples\":2,"
+                 "\"thought_tokens\":2,\"answer_tokens\":2,\"supervised\":{\"weight\":0},\"guard\":{\"prompts\":1}}}", NET, tokenizer(), mode ? "mode" : "grpo");
+        for (long n = 0; !whole; n += 1 + n / 30) {
+            Budget budget = { n };
+            MuseRuntimeParams rp;
+            MuseRuntime *rt = NULL;
+            MuseTrainerParams p;
+            MuseTrainer *t = NULL;
+            muse_runtime_params_init(&rp);
+            rp.threads = 1;
+            rp.allocator = (MuseAllocator){ budget_alloc, budget_free, &budget };
+            muse_trainer_params_init(&p);
+            p.prompts = &prompts;
+            p.out = in_folder("memory");
+            if (muse_runtime_open(&rt, &rp, &err) < 0) continue;
+            int rc = muse_trainer_open(&t, rt, doc, strlen(doc), &p, &err);
+            if (rc == 0) rc = muse_trainer_step(t, NULL, &err);
+            whole = rc == 0;
+            if (rc != 0 && rc != MUSE_ERR_NOMEM) fail_msg("%ld allocations: code %d, %s", n, rc, err.text);
+            muse_trainer_close(&t);
+            muse_runtime_close(&rt);
+            assert_true(n < 1000000);
+        }
+        char command[160];
+        snprintf(command, sizeof command, "rm -r %s", in_folder("memory"));
+        assert_int_equal(system(command), 0);
+    }
+}
+
 static int begin(void **state)
 {
     (void)state;
@@ -561,6 +614,6 @@ int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter, leave)
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_rewards), cmocka_unit_test(test_advantages), cmocka_unit_test(test_budget), cmocka_unit_test(test_bandit),
-        cmocka_unit_test(test_samples), cmocka_unit_test(test_closed), cmocka_unit_test(test_prompts), cmocka_unit_test(test_state), IN_FOLDER(test_run), IN_FOLDER(test_mode), IN_FOLDER(test_refused) };
+        cmocka_unit_test(test_samples), cmocka_unit_test(test_closed), cmocka_unit_test(test_prompts), cmocka_unit_test(test_state), IN_FOLDER(test_run), IN_FOLDER(test_mode), IN_FOLDER(test_refused), IN_FOLDER(test_no_memory) };
     return cmocka_run_group_tests(tests, begin, end);
 }
