@@ -184,13 +184,13 @@ int muse_rl_read(MuseRl *rl, const void *json, size_t n, MuseError *err)
     int rc = muse_json_parse(&doc, &rl->rt->alloc, json, n, err);
     const MuseJsonValue *tasks = rc == 0 ? muse_json_get(doc.root, "tasks") : NULL;
     if (rc == 0 && (!muse_json_read_i64(muse_json_get(doc.root, "number"), -1, &number) || number < 0 || !muse_json_read_i64(muse_json_get(doc.root, "measured_at"), -1, &at) || at < -1 ||
-                    !muse_json_is(tasks, MUSE_JSON_ARRAY) || tasks->len != rl->n_slots))
-        rc = muse_fail(err, MUSE_ERR_FORMAT, "not the state of a run with %u tasks", rl->n_slots - 1);
+                    !muse_json_is(tasks, MUSE_JSON_ARRAY) || tasks->len == 0 || tasks->len > rl->n_slots))
+        rc = muse_fail(err, MUSE_ERR_FORMAT, "not the state of a run with at most %u tasks", rl->n_slots - 1);
     const MuseJsonValue *t = rc == 0 ? tasks->u.first : NULL;
     for (uint32_t i = 0; t && rc == 0; t = t->next, i++) {
         const MuseJsonValue *v = muse_json_is(t, MUSE_JSON_ARRAY) && t->len == TASK_VALUES ? t->u.first : NULL;
         double *to[TASK_VALUES];
-        task_values(&rl->tasks[i], to);
+        task_values(&rl->tasks[t->next ? i : rl->n_slots - 1], to);   /* the last is of prompts without a task; new tasks may have come before it */
         bool good = v != NULL;
         for (int k = 0; k < TASK_VALUES && good; k++, v = v->next) good = v->type != MUSE_JSON_NULL && muse_json_read_f64(v, 0, to[k]);
         if (!good) rc = muse_fail(err, MUSE_ERR_FORMAT, "the state of task %u is not %d numbers", i, TASK_VALUES);

@@ -518,7 +518,14 @@ static void test_state(void **state)
     ok(muse_rl_read(&again, json.data, json.len, &err));
     assert_true(again.number == 77 && again.measured_at == UINT64_MAX);
     assert_memory_equal(&again.tasks[0], &rl.tasks[0], sizeof rl.tasks[0]);
-    static const char *const bad[] = { "", "{}", "{\"number\":-1,\"measured_at\":0,\"tasks\":[[1,1,1,1,1,1,1]]}", "{\"number\":1,\"measured_at\":0,\"tasks\":[]}",
+    static char task[] = "new";   /* one that the run did not have: it begins, prompts without a task go on */
+    c.tasks[0] = task, c.n_tasks = 1;
+    muse_rl_close(&again);
+    ok(muse_rl_open(&again, model->rt, &c, tok, &prompts, &err));
+    ok(muse_rl_read(&again, json.data, json.len, &err));
+    assert_true(again.tasks[0].budget == 1 && again.tasks[0].first == -1);
+    assert_memory_equal(&again.tasks[1], &rl.tasks[0], sizeof rl.tasks[0]);
+    static const char *const bad[] = { "", "{}", "{\"number\":1,\"measured_at\":0,\"tasks\":[[1,1,1,1,1,1,1],[1,1,1,1,1,1,1],[1,1,1,1,1,1,1]]}", "{\"number\":-1,\"measured_at\":0,\"tasks\":[[1,1,1,1,1,1,1]]}", "{\"number\":1,\"measured_at\":0,\"tasks\":[]}",
                                        "{\"number\":1,\"measured_at\":0,\"tasks\":[[1,1,1,1,1,1]]}", "{\"number\":1,\"measured_at\":0,\"tasks\":[[1,1,1,1,1,1,\"x\"]]}" };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_int_equal(muse_rl_read(&again, bad[i], strlen(bad[i]), &err), MUSE_ERR_FORMAT);
     muse_buf_clear(&json);
