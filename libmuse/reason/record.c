@@ -243,7 +243,13 @@ int muse_record_text(MuseAgent *a, const char *text, size_t n, bool thought, Mus
     return n && muse_buf_append(&r->words, text, n) < 0 ? MUSE_NOMEM(err, n) : 0;
 }
 
-int muse_record_break(MuseAgent *a, MuseError *err) { return a->record ? flush(a, false, &a->record->last, err) : 0; }
+int muse_record_break(MuseAgent *a, MuseError *err)
+{
+    if (!a->record) return 0;
+    const int rc = flush(a, false, &a->record->last, err);
+    muse_record_see_anew(a);
+    return rc;
+}
 
 int muse_record_step(MuseAgent *a, const MuseReasonStep *s, const char *reason, MuseError *err)
 {

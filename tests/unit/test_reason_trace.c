@@ -95,6 +95,8 @@ static void groups_and_tracks(void **state)
     static const Case cases[] = {
         { "<compare><x1><y1> red star same;<x2><y2> blue cross removed</think> f<eos>",
           "compare \nclaim red star same |1:3,3 ^1\nclaim blue cross removed |1:5,5 ^1\nanswer f\n" },
+        { "<compare><x1><y1> red star same</think> no<image 7><eos>",   /* the group ends with the thought */
+          "compare \nclaim red star same |1:3,3 ^1\nthought not understood: a place in a picture that is not there\nanswer no<image 7>\n" },
         { "<compare><x1><y1> red star<x2><y2> moved;<x3><y3> blue cross same<image 3><x1><y1><x2><y2></think> f<eos>",
           "compare \nclaim red star |1:3,3 ^1\nclaim moved |2:5,5 ^1\nclaim blue cross same |1:7,7 ^1\npoint  |3:3,3#1 ^1\npoint  |3:5,5 ^1\nanswer f\n" },
         { "<look><box><x0><y0><x31><y31><image 2><look><box><x0><y0><x0><y0><compare> same<x1><y1></think> f<eos>",
@@ -282,6 +284,17 @@ static void of_a_run(void **state)
     muse_model_close(&m);
 }
 
+typedef struct Watcher { const MuseAgent *agent; uint64_t tokens[6]; } Watcher;
+
+/* how many tokens are in the mean when a step is complete */
+static void on_step(void *user, const MuseTrace *trace, int event, uint32_t number, const char *text, size_t n)
+{
+    Watcher *w = user;
+    MuseWatched seen;
+    (void)trace, (void)text, (void)n;
+    if (event == MUSE_TRACE_DONE && number < 6 && muse_session_watched(w->agent->s, &seen, NULL) >= 0) w->tokens[number] = seen.tokens;
+}
+
 /* maps belong to places, looks and answers, in the frame of the original */
 static void heat(void **state)
 {
@@ -297,11 +310,21 @@ static void heat(void **state)
     w.layers = &layer;
     w.n_layers = 1;
     p.heat = &w;
-    p.trace = open_trace();
+    MuseTraceParams tp;
+    Watcher watcher = { 0 };
+    muse_trace_params_init(&tp);
+    tp.fn = on_step;
+    tp.user = &watcher;
+    ok(muse_trace_open(&p.trace, NULL, &tp, &err));
     MuseAgent *a = open_agent(m, &picture, 1, &p);
+    watcher.agent = a;
     script(a, " red star<x1><y1> so<look> red star<box><x16><y32><x17><y33> 7</think> 7<eos>");
     ok(run_one(a));
     assert_string_equal(lines_of(p.trace), "claim red star |1:15,7.5#1\nthought so\nlook red star |1:138,133,202,197#1\nclaim 7 |1:160,160,180,170#1 ^3\nanswer 7\n");
+    for (uint32_t i = 1; i <= 5; i++) {   /* each map is of its step's tokens alone: the mean begins anew with the place that is complete, with <look>, and behind the thought */
+        ok(muse_trace_step(p.trace, i, &s));
+        assert_true(i == 1 ? watcher.tokens[i] == 0 : watcher.tokens[i] > 0 && watcher.tokens[i] <= s.n_tokens + 1);
+    }
     static const int n_heats[] = { 1, 0, 1, 1, 1 };
     for (uint32_t i = 1; i <= 5; i++) {
         ok(muse_trace_step(p.trace, i, &s));
