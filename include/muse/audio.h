@@ -42,7 +42,7 @@ MUSE_API void muse_audio_params_init(MuseAudioParams *params);
  */
 MUSE_API int muse_audio_open_file(MuseAudio **out, MuseRuntime *rt, const char *path, const MuseAudioParams *params, MuseError *err);
 
-/** The same from the bytes of such a file. Copied unless params->borrow. */
+/** The same from the bytes of such a file. Copied unless params->borrow. @return as muse_audio_open_file(), MUSE_ERR_IO excepted. */
 MUSE_API int muse_audio_open_memory(MuseAudio **out, MuseRuntime *rt, const void *bytes, size_t size,
                                     const MuseAudioParams *params, MuseError *err);
 
@@ -50,7 +50,7 @@ MUSE_API int muse_audio_open_memory(MuseAudio **out, MuseRuntime *rt, const void
 enum { MUSE_PCM_S16 = 1, MUSE_PCM_F32 = 2 };
 
 /**
- * Wrap PCM in native byte order. s16 is divided by 32768.
+ * Wrap PCM in native byte order. s16 is divided by 32768. Any thread.
  * @param pcm       n_samples * channels values, channels interleaved. Copied unless params->borrow.
  * @param n_samples Samples a channel.
  * @param rate      1000..768000 samples per second.
@@ -116,13 +116,15 @@ MUSE_API const MuseAudioPlan *muse_frames_plan(const MuseFrames *frames);
 /** All values, f32, shape [n_frames, frame_width]. Lives as long as frames; NULL if frames is NULL or empty. */
 MUSE_API const float *muse_frames_data(const MuseFrames *frames);
 
-/** Content hash of the frames and the rule: equal hashes, equal features. BLAKE2b, 32 bytes. */
+/** Content hash of the frames and the rule: equal hashes, equal features. BLAKE2b, 32 bytes. Any thread. */
 MUSE_API void muse_frames_hash(const MuseFrames *frames, uint8_t hash[32]);
 
 /**
  * Open a live feed. One thread per handle. Memory is bounded: the resampler's state, under a second of samples, and the
  * frames not yet taken. Resampled sound lags, by 40 ms from 44.1 or 48 kHz and 115 ms from 8 kHz, and
  * comes in steps of 960 samples of the feed; at the rule's own rate it does neither.
+ * @param out     Receives the handle, or NULL. Release with muse_audio_feed_close().
+ * @param rule    Copied; a model's is muse_model_family(model)->audio.
  * @param type,rate,channels As muse_audio_open_pcm().
  * @return 0; MUSE_ERR_ARG; MUSE_ERR_UNSUPPORTED: no sound in this family, or MUSE_MEL_FLOOR_GLOBAL, which needs the end of
  *         the sound first; MUSE_ERR_NOMEM.
@@ -138,7 +140,8 @@ MUSE_API int muse_audio_feed_open(MuseAudioFeed **out, MuseRuntime *rt, const Mu
  */
 MUSE_API int muse_audio_feed_push(MuseAudioFeed *feed, const void *pcm, size_t n_samples, MuseError *err);
 
-/** No more sound will come: the last, partly padded frame becomes available. A second call does nothing. */
+/** No more sound will come: the last, partly padded frame becomes available. A second call does nothing.
+ * @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM; MUSE_ERR_STATE: an earlier call broke it. */
 MUSE_API int muse_audio_feed_finish(MuseAudioFeed *feed, MuseError *err);
 
 /** Frames that can be taken now. 0 if feed is NULL. */

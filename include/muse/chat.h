@@ -211,6 +211,7 @@ typedef struct MuseChatItem {
 
 /**
  * Read what the model writes behind the prompt of this chat, piece by piece. One thread per handle.
+ * @param out  Receives the handle, or NULL. Release with muse_chat_parser_close().
  * @param chat Its format and prompt tell where the text begins (inside a thought, say). Borrowed for the call.
  * @param tok  For ids: control tokens then count by id only. NULL: text only. Must outlive the parser.
  * @return 0; as muse_chat_render(); MUSE_ERR_NOMEM.
@@ -227,7 +228,7 @@ MUSE_API int muse_chat_parser_feed_text(MuseChatParser *p, const char *text, siz
 /** Give ids. @return as feed_text; MUSE_ERR_NOT_FOUND: an id outside the vocabulary. */
 MUSE_API int muse_chat_parser_feed_ids(MuseChatParser *p, const int32_t *ids, size_t n, size_t *used, MuseError *err);
 
-/** No more comes. Does nothing after the end. */
+/** No more comes. Does nothing after the end. @return 0; MUSE_ERR_ARG; MUSE_ERR_STATE: an earlier call failed; MUSE_ERR_NOMEM. */
 MUSE_API int muse_chat_parser_finish(MuseChatParser *p, MuseError *err);
 
 /** Take the next item. @return 0; MUSE_AGAIN: none yet; MUSE_DONE: END was taken; MUSE_ERR_ARG. */

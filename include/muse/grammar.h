@@ -47,6 +47,8 @@ MUSE_API void muse_grammar_params_init(MuseGrammarParams *params);
 /**
  * From a regular expression, which the whole text must match. Any thread.
  *
+ * @param out      Receives the handle, or NULL. Release with muse_grammar_close().
+ * @param rt       NULL = defaults. Kept alive by the grammar.
  * @param tok      The vocabulary; needed during the call only.
  * @param pattern  n bytes of UTF-8.
  * @param params   Borrowed for the call; NULL = defaults.

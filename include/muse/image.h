@@ -57,7 +57,7 @@ MUSE_API void muse_image_params_init(MuseImageParams *params);
  */
 MUSE_API int muse_image_open_file(MuseImage **out, MuseRuntime *rt, const char *path, const MuseImageParams *params, MuseError *err);
 
-/** The same from the bytes of such a file. Copied unless params->borrow. */
+/** The same from the bytes of such a file. Copied unless params->borrow. @return as muse_image_open_file(), MUSE_ERR_IO excepted. */
 MUSE_API int muse_image_open_memory(MuseImage **out, MuseRuntime *rt, const void *bytes, size_t size,
                                     const MuseImageParams *params, MuseError *err);
 
@@ -65,10 +65,12 @@ MUSE_API int muse_image_open_memory(MuseImage **out, MuseRuntime *rt, const void
 enum { MUSE_PIXELS_RGB = 3, MUSE_PIXELS_RGBA = 4, MUSE_PIXELS_GREY = 1 };
 
 /**
- * Wrap pixels. Copied unless params->borrow.
+ * Wrap pixels. Copied unless params->borrow. Any thread.
+ * @param out    Receives the handle, or NULL. Release with muse_image_close().
  * @param pixels Top row first.
  * @param stride Bytes from row to row; 0 = width * samples. At least that; rows may not overlap.
- * @return as muse_image_open_file().
+ * @param layout MUSE_PIXELS_*.
+ * @return 0; MUSE_ERR_ARG: no area, a stride that is too small, no such layout; MUSE_ERR_LIMIT: over max_pixels; MUSE_ERR_NOMEM.
  */
 MUSE_API int muse_image_open_pixels(MuseImage **out, MuseRuntime *rt, const void *pixels, uint32_t width, uint32_t height,
                                     size_t stride, int layout, const MuseImageParams *params, MuseError *err);
@@ -96,6 +98,7 @@ MUSE_API int muse_image_info(const MuseImage *img, MuseImageInfo *out);
 
 /**
  * A part of a picture as a picture of its own, cut from the kept original at full detail. Any thread.
+ * @param out   Receives the region, or NULL. Release with muse_image_close(); it keeps the original alive.
  * @param rect  In img's pixels. Rounded outwards to whole pixels and clipped to the picture; info.source tells the result,
  *              in pixels of the original also for a region of a region.
  * @return 0; MUSE_ERR_ARG: not finite, or nothing of it lies inside the picture; MUSE_ERR_NOMEM.
@@ -171,11 +174,13 @@ MUSE_API const uint8_t *muse_patches_rgb(const MusePatches *patches);
  */
 MUSE_API int muse_patches_read(const MusePatches *patches, size_t first, size_t n, float *out);
 
-/** Content hash of the resized pixels, their geometry and the rule: equal hashes, equal features. BLAKE2b, 32 bytes. */
+/** Content hash of the resized pixels, their geometry and the rule: equal hashes, equal features. BLAKE2b, 32 bytes. Any thread. */
 MUSE_API void muse_patches_hash(const MusePatches *patches, uint8_t hash[32]);
 
 /**
  * Resize 8-bit pixels by themselves, as Pillow and torchvision do. Any thread; the calling thread works.
+ * @param rt       NULL = defaults.
+ * @param src      height rows of width * channels bytes, stride bytes apart; stride 0 = no gaps. May not overlap dst.
  * @param channels 1, 3 or 4.
  * @param filter,precision MUSE_FILTER_*, MUSE_PRECISION_*.
  * @param dst      dst_height rows of dst_width * channels bytes, no gaps.
@@ -185,7 +190,7 @@ MUSE_API int muse_image_resize(MuseRuntime *rt, const uint8_t *src, uint32_t wid
                                uint32_t filter, uint32_t precision, uint8_t *dst, uint32_t dst_width, uint32_t dst_height, MuseError *err);
 
 /**
- * Write 8-bit pixels as a PNG file, whole or not at all (a temporary file beside it is renamed).
+ * Write 8-bit pixels as a PNG file, whole or not at all (a temporary file beside it is renamed). Any thread.
  * @param layout MUSE_PIXELS_*.
  * @param stride Bytes from row to row; 0 = no gaps.
  * @return 0; MUSE_ERR_ARG; MUSE_ERR_IO; MUSE_ERR_NOMEM.
@@ -193,7 +198,8 @@ MUSE_API int muse_image_resize(MuseRuntime *rt, const uint8_t *src, uint32_t wid
 MUSE_API int muse_png_write_file(const char *path, const uint8_t *pixels, uint32_t width, uint32_t height, size_t stride,
                                  int layout, MuseError *err);
 
-/** The same into memory. @param bytes Receives the file; release with muse_free(). */
+/** The same into memory. @param rt NULL = defaults. @param bytes Receives the file; release with muse_free().
+ * @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM. */
 MUSE_API int muse_png_write_memory(MuseRuntime *rt, void **bytes, size_t *size, const uint8_t *pixels, uint32_t width, uint32_t height,
                                    size_t stride, int layout, MuseError *err);
 

@@ -25,6 +25,7 @@ typedef struct MuseLimits {
 /**
  * Measure, which takes some tenths of a second and 512 MiB while it does. One figure says little on a machine that does other
  * things: measure between the runs that are compared with it, and take medians. Any thread, but nothing should compute beside it.
+ * @param rt Not NULL: its threads and its CPU level are measured.
  * @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM.
  */
 MUSE_API int muse_measure_limits(MuseRuntime *rt, MuseLimits *out, MuseError *err);

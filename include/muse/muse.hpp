@@ -669,11 +669,7 @@ public:
         for (const Agent *a : agents) raw.push_back(a ? a->get() : nullptr);
         detail::call(muse_agent_run, raw.data(), raw.size());
     }
-    void stop()
-    {
-        muse_agent_stop(get());
-        detail::check(0);   // the event function is told
-    }
+    void stop() noexcept { muse_agent_stop(get()); }
     Agent verify(std::uint32_t number, std::uint32_t extra = 0) const
     {
         Agent out;

@@ -34,10 +34,10 @@ extern "C" {
 
 typedef struct MuseAgent MuseAgent;
 
-/** What a user gives. Fields that do not belong to the modality are ignored. */
+/** What a user gives, in the order of the question. Fields that do not belong to the modality are ignored. */
 typedef struct MuseReasonPart {
     int         modality; ///< MUSE_TEXT, MUSE_IMAGE or MUSE_AUDIO
-    const char *text;     ///< TEXT
+    const char *text;     ///< TEXT, UTF-8; copied
     size_t      n;        ///< its bytes; 0 = it is terminated
     MuseImage  *image;    ///< IMAGE; a reference is kept
     uint32_t    budget;   ///< IMAGE: MuseImageOptions.budget
@@ -146,6 +146,8 @@ MUSE_API void muse_agent_params_init(MuseAgentParams *params);
  * forks of each other belong to one thread together.
  * @param out Receives the handle, or NULL. Release with muse_agent_close().
  * @param model Kept alive by the agent.
+ * @param parts [n_parts], at least 1; borrowed for the call.
+ * @param params Borrowed for the call but for what it says of its members; NULL = defaults.
  * @return 0; MUSE_ERR_ARG; those of muse_session_open(), muse_chat_format_of(), the muse_chat_ calls, muse_sampler_open().
  */
 MUSE_API int muse_agent_open(MuseAgent **out, MuseModel *model, const MuseReasonPart *parts, size_t n_parts, const MuseAgentParams *params, MuseError *err);
@@ -158,6 +160,8 @@ MUSE_API int muse_agent_prefill(MuseAgent *agent, MuseError *err);
 
 /**
  * A second agent at the same place, with a sampler of its own. Memory grows by what each writes from here on.
+ * @param out    Receives the handle, or NULL. Release with muse_agent_close().
+ * @param temperature As MuseSampleParams.temperature, in place of that of the params.
  * @param number What events call it.
  * @return 0; MUSE_ERR_ARG; MUSE_ERR_STATE: from has written something already; MUSE_ERR_NOMEM.
  */
@@ -182,7 +186,7 @@ MUSE_API int muse_compare(MuseAgent *agent, uint32_t image_a, MuseRect a, uint32
  */
 MUSE_API int muse_agent_run(MuseAgent *const *agents, size_t n, MuseError *err);
 
-/** End it where it is. */
+/** End it where it is. In the running thread: between runs, or from the event function, then before its next token. */
 MUSE_API void muse_agent_stop(MuseAgent *agent);
 
 /** What holds for one turn. */
@@ -238,6 +242,8 @@ MUSE_API MuseSession *muse_agent_session(const MuseAgent *agent);
 /**
  * An agent that checks the answer of one that has ended: back to the end of the thought, a fresh look at the region that was named
  * last, `<verify>` (tool formats: asked for in words), and on. Run it: the same answer confirms, another revises.
+ * @param out   Receives the handle, or NULL. Release with muse_agent_close().
+ * @param number What events call it.
  * @param extra Tokens its thought may have beyond those written; 0 = 64.
  * @return 0; MUSE_ERR_ARG; MUSE_ERR_STATE: from has not answered, or had no thought; MUSE_ERR_NOT_FOUND: it named no region; as muse_look().
  */
@@ -245,11 +251,13 @@ MUSE_API int muse_agent_verify(MuseAgent **out, const MuseAgent *from, uint32_t 
 
 /**
  * How probable an agent would find another's answer: log-probability of those ids where its own answer begins. The agent stays as it is.
+ * @param logprob Natural logarithm, 0 or below; the sum over the ids.
  * @return 0; MUSE_ERR_ARG; MUSE_ERR_STATE: it has not come to an answer; as muse_session_score().
  */
 MUSE_API int muse_agent_score(const MuseAgent *agent, const MuseAgent *answer, double *logprob, MuseError *err);
 
-/** What is shown for a look at rect: a square round its middle, 1.15 of its larger side, at least 64 pixels, inside the picture. Any thread. */
+/** What is shown for a look at rect: a square round its middle, 1.15 of its larger side, at least 64 pixels, inside the picture. All in
+ * pixels of the original. Any thread. */
 MUSE_API MuseRect muse_look_view(uint32_t width, uint32_t height, MuseRect rect);
 
 /* ---- votes ---- */
@@ -273,6 +281,7 @@ typedef struct MuseCandidate {
 
 /**
  * Count votes. Any thread.
+ * @param votes [n], n at least 1; borrowed for the call.
  * @param out   [n] receives the candidates, the winner first. @param n_out Their number.
  * @return 0; MUSE_ERR_ARG: also a weight that is negative or not finite.
  */
@@ -281,7 +290,12 @@ MUSE_API int muse_vote(const MuseVote *votes, size_t n, MuseCandidate *out, size
 /** From a share of equal answers to how often those are right: the value of the last row whose `from` is not above it. */
 typedef struct MuseCalibration { double from, confidence; } MuseCalibration;
 
-/** @param table n rows, from ascending; NULL = the built-in one (docs/reason.md). Any thread. */
+/**
+ * Any thread.
+ * @param table     n rows, from ascending; NULL = the built-in one (docs/reason.md).
+ * @param agreement Share, 0..1.
+ * @return the confidence of that share, 0..1; 0 below the first row.
+ */
 MUSE_API double muse_calibrate(const MuseCalibration *table, size_t n, double agreement);
 
 /* ---- modes ---- */
@@ -336,7 +350,8 @@ typedef struct MuseReasonResult {
 MUSE_API void muse_reason_result_clear(MuseReasonResult *result);
 
 /**
- * Answer. One call for all of it.
+ * Answer. One call for all of it. Any thread: several may ask the same model at once, each for itself.
+ * @param parts  [n_parts], at least 1: pictures, sounds, the question; borrowed for the call.
  * @param params NULL = defaults.
  * @param out    Receives the result, also on error: what was done until then. Release with muse_reason_result_clear().
  * @return 0, also if no agent came to an answer; MUSE_ERR_ARG; MUSE_ERR_CANCELLED; as muse_agent_open() and muse_agent_run().
@@ -351,6 +366,7 @@ MUSE_API int muse_reason(MuseModel *model, const MuseReasonPart *parts, size_t n
  * @param question   What the last agent answers; terminated.
  * @param params     mode INSTANT or THINKING holds for all of them.
  * @param out        As muse_reason(): agents in the order of questions, the one that merged last; no candidates.
+ * @return as muse_reason(); MUSE_ERR_ARG also: MUSE_AGENTS_MAX questions or more, or mode CONTEMPLATING.
  */
 MUSE_API int muse_coordinate(MuseModel *model, const MuseReasonPart *parts, size_t n_parts, const char *const *questions, size_t n, const char *question,
                              const MuseReasonParams *params, MuseReasonResult *out, MuseError *err);

@@ -68,6 +68,7 @@ MUSE_API int muse_sampler_open(MuseSampler **out, MuseRuntime *rt, uint32_t voca
 
 /**
  * A second sampler in the same state (ids seen, place in the grammar, choices made) with a seed of its own. One thread.
+ * @param out Receives the handle, or NULL. Release with muse_sampler_close().
  * @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM. s is unchanged.
  */
 MUSE_API int muse_sampler_copy(MuseSampler **out, const MuseSampler *s, uint64_t seed, MuseError *err);
@@ -129,6 +130,8 @@ MUSE_API int muse_top(const float *logits, size_t V, size_t k, int32_t *ids, flo
 /**
  * Ids and strings that end a text. One thread per handle.
  *
+ * @param out      Receives the handle, or NULL. Release with muse_stop_close().
+ * @param rt       NULL = defaults. Kept alive by the handle.
  * @param ids      n_ids ids. NULL only if n_ids is 0. Copied.
  * @param strings  n_strings strings of sizes[i] bytes each, 1 .. 4096, at most 256; any bytes. Copied.
  * @return 0; MUSE_ERR_ARG: an empty string; MUSE_ERR_LIMIT: over 65536 ids, or the strings' limits; MUSE_ERR_NOMEM.

@@ -55,7 +55,8 @@ MUSE_API void muse_sequence_close(MuseSequence **seq);
 /*
  * Appending. Each call adds one span (with the family's markers around it) or, on error, nothing.
  * Common errors: MUSE_ERR_ARG; MUSE_ERR_NOMEM; MUSE_ERR_LIMIT: over max_positions; MUSE_ERR_UNSUPPORTED: the family takes
- * no such medium, or text without a tokenizer; MUSE_ERR_NOT_FOUND: a marker without id; and those of the tokenizer.
+ * no such medium, or text without a tokenizer; MUSE_ERR_NOT_FOUND: a marker without id; and those of muse_text_encode(),
+ * muse_image_patches() and muse_audio_frames(), for placeholders of muse_image_plan() and muse_audio_plan().
  */
 
 /**
@@ -82,13 +83,13 @@ MUSE_API void muse_image_options_init(MuseImageOptions *options);
 /** A picture, or a region of one. The sequence keeps a reference to it, for later looks. @param options NULL = defaults. */
 MUSE_API int muse_sequence_append_image(MuseSequence *seq, MuseImage *image, const MuseImageOptions *options, MuseError *err);
 
-/** A placeholder for a picture of this size, as seen (orientation applied). */
+/** A placeholder for a picture of this size in pixels, as seen (orientation applied). @param options NULL = defaults. */
 MUSE_API int muse_sequence_append_image_size(MuseSequence *seq, uint32_t width, uint32_t height, const MuseImageOptions *options, MuseError *err);
 
 /** A sound. The sequence keeps a reference to it. @param cancel NULL = never. */
 MUSE_API int muse_sequence_append_audio(MuseSequence *seq, MuseAudio *audio, MuseCancelFn *cancel, void *cancel_user, MuseError *err);
 
-/** A placeholder for a sound of n_samples a channel at this rate. */
+/** A placeholder for a sound of n_samples a channel at this rate, samples per second. */
 MUSE_API int muse_sequence_append_audio_length(MuseSequence *seq, uint64_t n_samples, uint32_t rate, MuseError *err);
 
 /** Ready embeddings. @param rows Shape [n, width], f32, finite. Copied. */

@@ -183,7 +183,8 @@ MUSE_API int muse_session_info(const MuseSession *session, MuseSessionInfo *out)
 MUSE_API int muse_session_save(MuseSession *session, const char *path, MuseError *err);
 
 /**
- * Open a session from a file of muse_session_save(). The file is treated as hostile.
+ * Open a session from a file of muse_session_save(). The file is treated as hostile. Any thread.
+ * @param out    Receives the handle, or NULL. Release with muse_session_close().
  * @param model  The model it was saved with: name, geometry and sampled weights are compared.
  * @param params As muse_session_open(); compute, kv and image_mask must be 0 or what it was saved with.
  *               With a cache: what was restored is not put into it.

@@ -34,7 +34,7 @@ typedef struct MuseTextDecoder MuseTextDecoder;
  */
 MUSE_API int muse_text_open_file(MuseTextTokenizer **out, MuseRuntime *rt, const char *path, MuseError *err);
 
-/** The same from the bytes of a tokenizer.json or a GGUF file. Borrowed for the call. */
+/** The same from the bytes of a tokenizer.json or a GGUF file. Borrowed for the call. @return as muse_text_open_file(), MUSE_ERR_IO excepted. */
 MUSE_API int muse_text_open_memory(MuseTextTokenizer **out, MuseRuntime *rt, const void *bytes, size_t size, MuseError *err);
 
 /** Release; *tok becomes NULL. NULL and a pointer to NULL are accepted. */
@@ -108,8 +108,10 @@ MUSE_API int32_t muse_text_find(const MuseTextTokenizer *tok, const char *text, 
 
 /**
  * A streaming decoder: give ids one by one, get text that never ends inside a character. One thread. The tokenizer must
- * outlive it. Errors: MUSE_ERR_ARG; MUSE_ERR_NOMEM.
+ * outlive it.
+ * @param out   Receives the handle, or NULL. Release with muse_text_decoder_close().
  * @param flags MUSE_TEXT_SKIP_SPECIAL, MUSE_TEXT_CONTINUE, or 0.
+ * @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM.
  */
 MUSE_API int muse_text_decoder_open(MuseTextDecoder **out, const MuseTextTokenizer *tok, unsigned flags, MuseError *err);
 
@@ -122,7 +124,8 @@ MUSE_API int muse_text_decoder_open(MuseTextDecoder **out, const MuseTextTokeniz
  */
 MUSE_API int muse_text_decoder_push(MuseTextDecoder *dec, int32_t id, const char **text, size_t *n, MuseError *err);
 
-/** End: get the bytes of a character that never became whole. The decoder starts anew. */
+/** End: get the bytes of a character that never became whole. The decoder starts anew.
+ * @param text,n As muse_text_decoder_push(). @return 0; MUSE_ERR_ARG. */
 MUSE_API int muse_text_decoder_flush(MuseTextDecoder *dec, const char **text, size_t *n, MuseError *err);
 
 /** Release; *dec becomes NULL. NULL and a pointer to NULL are accepted. */

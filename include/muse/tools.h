@@ -36,13 +36,18 @@ typedef struct MuseToolSpec {
     const char *parameters;  ///< JSON schema, an object; NULL = none
     MuseToolFn *fn;          ///< needed
     void       *user;        ///< handed to fn; must live until the tools are closed and no call runs any more (muse_tools_running())
-    double      timeout;     ///< seconds; 0 = 30. A call that takes longer is answered for: the model reads that it timed out
+    double      timeout;     ///< seconds, at most 10^6; 0 = 30. A call that takes longer is answered for: the model reads that it timed out
 } MuseToolSpec;
 
 /** Fill with defaults (all 0 but struct_size). Any thread. */
 MUSE_API void muse_tool_spec_init(MuseToolSpec *tool);
 
-/** An empty set of tools. @param rt NULL = defaults. @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM. */
+/**
+ * An empty set of tools. Add to it from one thread; calls may then come from any.
+ * @param out Receives the handle, or NULL. Release with muse_tools_close().
+ * @param rt  NULL = defaults.
+ * @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM.
+ */
 MUSE_API int muse_tools_open(MuseTools **out, MuseRuntime *rt, MuseError *err);
 
 /**
@@ -71,7 +76,8 @@ typedef struct MuseToolCall {
 } MuseToolCall;
 
 /**
- * Carry out n calls at once and wait for all of them, or their time-outs.
+ * Carry out n calls at once and wait for all of them, or their time-outs. Any thread.
+ * @param calls   [n], n at least 1; borrowed for the call.
  * @param replies [n] Receives the results, in the order of calls, also of those that failed; release each with muse_tool_reply_close().
  * @param cancel  Polled about every 10 ms; NULL = never.
  * @return 0, also if calls failed; MUSE_ERR_ARG; MUSE_ERR_NOMEM; MUSE_ERR_CANCELLED. No replies on error; functions that still run end by themselves.
@@ -79,10 +85,10 @@ typedef struct MuseToolCall {
 MUSE_API int muse_tools_run(MuseTools *tools, const MuseToolCall *calls, size_t n, MuseToolReply **replies, MuseCancelFn *cancel,
                             void *cancel_user, MuseError *err);
 
-/** Add text to a result. From the tool's function. @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM. */
+/** Add text to a result, n bytes of UTF-8; copied. From the tool's function. @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM; MUSE_ERR_LIMIT: over 1,024 parts. */
 MUSE_API int muse_tool_reply_text(MuseToolReply *reply, const char *text, size_t n, MuseError *err);
 
-/** Add a picture; a reference is kept. @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM. */
+/** Add a picture; a reference is kept. From the tool's function. @return as muse_tool_reply_text(). */
 MUSE_API int muse_tool_reply_image(MuseToolReply *reply, MuseImage *image, MuseError *err);
 
 /** 1: nobody waits any more (time-out or cancelled); a long function should return. Any thread. */

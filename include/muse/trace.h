@@ -143,7 +143,8 @@ MUSE_API void muse_trace_params_init(MuseTraceParams *params);
 MUSE_API int muse_trace_open(MuseTrace **out, MuseRuntime *rt, const MuseTraceParams *params, MuseError *err);
 /** Release; *trace becomes NULL. NULL and a pointer to NULL are accepted. */
 MUSE_API void muse_trace_close(MuseTrace **trace);
-/** A second trace with the same contents (pictures by reference), without the listener. @return as muse_trace_open(). */
+/** A second trace with the same contents (pictures by reference), without the listener. Release it with muse_trace_close().
+ * @return as muse_trace_open(). */
 MUSE_API int muse_trace_copy(MuseTrace **out, const MuseTrace *trace, MuseError *err);
 
 /*
@@ -209,10 +210,13 @@ MUSE_API int muse_trace_image(const MuseTrace *trace, uint32_t number, MuseTrace
 
 /* ---- faces ---- */
 
-/** One JSON object, docs/trace.md. @param text Receives it, terminated; release with muse_free(). @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM. */
+/** One JSON object, docs/trace.md. @param text Receives it, terminated; release with muse_free().
+ * @param size Receives its bytes without the NUL. @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM. */
 MUSE_API int muse_trace_json(const MuseTrace *trace, char **text, size_t *size, MuseError *err);
 /**
- * Read what muse_trace_json() wrote; unknown keys are passed over. Pictures come without pixels.
+ * Read what muse_trace_json() wrote; unknown keys are passed over. Pictures come without pixels. Any thread.
+ * @param out    Receives the handle, or NULL. Release with muse_trace_close().
+ * @param params NULL = nobody listens; question, model and mode come from the text.
  * @return 0; MUSE_ERR_ARG; MUSE_ERR_FORMAT; MUSE_ERR_UNSUPPORTED: another version; MUSE_ERR_LIMIT; MUSE_ERR_NOMEM.
  */
 MUSE_API int muse_trace_from_json(MuseTrace **out, MuseRuntime *rt, const char *text, size_t size, const MuseTraceParams *params, MuseError *err);
@@ -248,6 +252,7 @@ MUSE_API void muse_trace_html_params_init(MuseTraceHtmlParams *params);
 /**
  * One page that steps through the chain beside the pictures: no network, no other files.
  * @param text Receives it, terminated; release with muse_free().
+ * @param size Receives its bytes without the NUL.
  * @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM; those of muse_image_read_rgb().
  */
 MUSE_API int muse_trace_html(const MuseTrace *trace, const MuseTraceHtmlParams *params, char **text, size_t *size, MuseError *err);

@@ -145,6 +145,7 @@ MUSE_API void muse_trainer_params_init(MuseTrainerParams *params);
 
 /**
  * Open a run. One thread per handle.
+ * @param out  Receives the handle, or NULL. Release with muse_trainer_close().
  * @param json Borrowed for the call.
  * @param rt   NULL = defaults. Its thread count is the run's.
  * @return 0; MUSE_ERR_ARG; MUSE_ERR_FORMAT: the document, named key, or, resuming, a checkpoint of another model; MUSE_ERR_IO;
