@@ -21,10 +21,18 @@ extern "C" {
 
 typedef struct MuseModel MuseModel;
 
+/** Where the weights come from. */
+enum {
+    MUSE_WEIGHTS_FILES  = 0,
+    MUSE_WEIGHTS_RANDOM = 1, ///< path is a config.json: drawn, BF16, always the same: to measure a shape that nobody has trained
+    MUSE_WEIGHTS_NONE   = 2  ///< path is a config.json: none; muse_model_info(), _type(), _tensor() and _memory() tell what there would be, sessions are MUSE_ERR_STATE
+};
+
 /** How a model is opened. */
 typedef struct MuseModelParams {
     size_t      struct_size; ///< set by muse_model_params_init()
     const char *mmproj;      ///< the projector file of a GGUF text model; NULL: none, the model then takes text only. Borrowed for the call
+    uint32_t    weights;     ///< MUSE_WEIGHTS_*
 } MuseModelParams;
 
 /** Fill with defaults (all 0 but struct_size). Any thread. */
@@ -38,7 +46,7 @@ MUSE_API void muse_model_params_init(MuseModelParams *params);
  *
  * @param out     Receives the handle, or NULL on error. Release with muse_model_close().
  * @param rt      NULL = defaults. Kept alive by the model.
- * @param path    A folder, a .safetensors file or index inside one, or a GGUF file.
+ * @param path    A folder, a .safetensors file or index inside one, or a GGUF file; params->weights may make it a config.json.
  * @param params  Borrowed for the call; NULL = defaults.
  * @param err     Optional; names the file and the key or tensor.
  * @return 0; MUSE_ERR_ARG; MUSE_ERR_IO: a file is missing (a shard, config.json); MUSE_ERR_FORMAT: damaged, or a tensor or key

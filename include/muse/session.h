@@ -76,7 +76,7 @@ MUSE_API void muse_session_params_init(MuseSessionParams *params);
  * @param out    Receives the handle, or NULL. Release with muse_session_close().
  * @param model  Kept alive by the session.
  * @param params Borrowed for the call; NULL = defaults.
- * @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM; MUSE_ERR_LIMIT; MUSE_ERR_UNSUPPORTED: params of a newer library, or a model with more kinds of windows or
+ * @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM; MUSE_ERR_LIMIT; MUSE_ERR_STATE: MUSE_WEIGHTS_NONE; MUSE_ERR_UNSUPPORTED: params of a newer library, or a model with more kinds of windows or
  *         rotations than are kept apart; those of muse_model_open_tokenizer() but where there is no tokenizer: such a model
  *         takes ids and media.
  */

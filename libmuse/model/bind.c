@@ -284,3 +284,30 @@ void muse_weights_clear(MuseWeights *w)
     muse_free(w->divisors);
     *w = (MuseWeights){ 0 };
 }
+
+/* ---- the tensors of a configuration ---- */
+
+static int plan_row(MuseTensors *out, const MuseConfig *c, const MuseBindTable *table, const MuseBind *row, int layer, MuseError *err)
+{
+    char name[NAME_BYTES];
+    const MuseLayerConfig *l = layer < 0 ? NULL : &c->layers[layer];
+    const int want = row->when == WHEN_HEAD ? c->tied == MUSE_NO : wanted(c, l, row->when, false);
+    if (!row->hf || row->dims[0] == DIM_END || want == MUSE_NO || !make_name(name, table->prefixes[row->space][0], "layers", layer, row->hf)) return 0;
+    MuseTensor t = { .type = MUSE_TENSOR_BF16, .shape = { 1, 1, 1, 1 } };
+    while (t.rank < 3 && row->dims[t.rank] != DIM_END) {
+        t.shape[t.rank] = dim_value(c, l, row->dims[t.rank]);
+        t.rank++;
+    }
+    const int rc = muse_tensor_measure(&t, name, strlen(name), err);
+    return rc < 0 ? rc : muse_tensors_add(out, &t, name, strlen(name), err);
+}
+
+int muse_weights_plan(MuseTensors *out, const MuseConfig *c, MuseError *err)
+{
+    const MuseBindTable *table = muse_bind_table(c->arch);
+    int rc = 0;
+    for (size_t i = 0; i < table->n_global && rc == 0; i++) rc = plan_row(out, c, table, &table->global[i], -1, err);
+    for (uint32_t n = 0; n < c->n_layers && rc == 0; n++)
+        for (size_t i = 0; i < table->n_layer && rc == 0; i++) rc = plan_row(out, c, table, &table->layer[i], (int)n, err);
+    return rc;
+}

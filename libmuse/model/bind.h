@@ -68,6 +68,9 @@ typedef struct MuseWeights {
  * weight or norm can't have; MUSE_ERR_NOMEM. Tensors with no role are said in the log. Clear also after errors. */
 int  muse_weights_bind(MuseWeights *w, MuseConfig *c, const MuseAllocator *a, const MuseLog *log, const MuseWeightFile *main, const MuseWeightFile *mmproj, MuseError *err);
 void muse_weights_clear(MuseWeights *w);
+/* The tensors that a model of this configuration has, under their first published names, in BF16; without bytes. 0; MUSE_ERR_NOMEM;
+ * MUSE_ERR_FORMAT: a shape that does not fit memory. Clear out also after errors. */
+int  muse_weights_plan(MuseTensors *out, const MuseConfig *c, MuseError *err);
 
 /* ---- the tables ---- */
 

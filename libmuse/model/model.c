@@ -64,8 +64,21 @@ static int bind(MuseModel *m, MuseError *err)
     return 0;
 }
 
+/* path is a config.json */
+static int load_config(MuseModel *m, const MuseModelParams *p, MuseError *err)
+{
+    MuseFile file = { 0 };
+    if (p->mmproj) return muse_fail(err, MUSE_ERR_ARG, "%s: a configuration takes no projector file", m->path);
+    int rc = muse_file_open(&file, m->path, config_bytes_max, err);
+    if (rc == 0 && (rc = read_main(m, file.data, file.size, err)) < 0) rc = muse_fail_prefix(err, rc, "%s", m->path);
+    muse_file_close(&file);
+    if (rc == 0 && (rc = muse_model_draw(m, p->weights == MUSE_WEIGHTS_NONE, err)) < 0) rc = muse_fail_prefix(err, rc, "%s", m->path);
+    return rc == 0 ? bind(m, err) : rc;
+}
+
 static int load(MuseModel *m, const MuseModelParams *p, MuseError *err)
 {
+    if (p->weights) return load_config(m, p, err);
     int rc = muse_weights_open(&m->files[0], &m->rt->alloc, &m->rt->log, m->path, err);
     if (rc < 0) return rc;
     m->n_files = 1;
@@ -135,6 +148,7 @@ int muse_model_open(MuseModel **out, MuseRuntime *rt, const char *path, const Mu
     MuseModelParams p;
     int rc = MUSE_PARAMS_IMPORT(&p, params, "MuseModelParams", err);
     if (rc < 0) return rc;
+    MUSE_REQUIRE(err, p.weights <= MUSE_WEIGHTS_NONE);
     MuseModel *m = new_model(rt, path, err);
     if (!m) return MUSE_ERR_NOMEM;
     rc = load(m, &p, err);

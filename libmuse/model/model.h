@@ -22,7 +22,8 @@ struct MuseModel {
     MuseConfig     config;
     MuseWeights    weights;
     MuseFamily     family;       /* the family's rules with this model's numbers */
-    void          *values;       /* of a model that was made in memory: what its tensors point to; NULL: files */
+    void          *values;       /* of a model that was made in memory: what its tensors point to; NULL: files, or no weights */
+    bool           no_weights;   /* tensors without bytes */
     MuseBuf        tokenizer_json;   /* the same; empty: there is none */
     MuseCalibration *calibration; /* [n_calibration] of the folder's calibration.json; NULL: it has none */
     size_t         n_calibration;
@@ -48,6 +49,8 @@ typedef struct MuseModelBytes {
 /* 0; as muse_model_open() but for files. */
 int  muse_model_from_bytes(MuseModel **out, MuseRuntime *rt, MuseModelBytes *b, MuseError *err);
 
+/* Tensors of m's configuration as its only file: drawn, or (none) without bytes. 0; MUSE_ERR_NOMEM; MUSE_ERR_FORMAT. */
+int  muse_model_draw(MuseModel *m, bool none, MuseError *err);
 /* The family's table with the numbers of c. */
 void muse_family_from_config(MuseFamily *family, const MuseConfig *c);
 /* The rows of a calibration.json: muse_free() them. 0; MUSE_ERR_FORMAT; MUSE_ERR_NOMEM. */

@@ -112,7 +112,7 @@ int muse_model_tensor(const MuseModel *model, size_t i, MuseTensorInfo *out)
             continue;
         }
         const MuseTensor *t = &w->tensors.items[i];
-        *out = (MuseTensorInfo){ .name = t->name, .type = muse_tensor_type(t->type)->name, .file = w->parts[t->part].path, .rank = t->rank, .bytes = t->bytes };
+        *out = (MuseTensorInfo){ .name = t->name, .type = muse_tensor_type(t->type)->name, .file = w->parts ? w->parts[t->part].path : model->path, .rank = t->rank, .bytes = t->bytes };
         memcpy(out->shape, t->shape, sizeof out->shape);
         return 0;
     }

@@ -105,6 +105,7 @@ int muse_session_open(MuseSession **out, MuseModel *model, const MuseSessionPara
     if (rc < 0) return rc;
     MUSE_REQUIRE(err, p.compute <= MUSE_COMPUTE_INT8 && p.kv <= MUSE_KV_Q8 && p.image_mask <= MUSE_IMAGE_MASK_CAUSAL);
     MUSE_REQUIRE(err, p.chunk <= CHUNK_MAX && p.max_positions <= INT32_MAX);
+    if (model->no_weights) return muse_fail(err, MUSE_ERR_STATE, "%s: a configuration without weights", model->path);
     if (!p.chunk) p.chunk = MUSE_CHUNK_POSITIONS;
     if (!p.max_positions) p.max_positions = model->config.context;
     if (!p.kv) p.kv = p.compute == MUSE_COMPUTE_F32 ? MUSE_KV_F32 : MUSE_KV_BF16;
