@@ -11,6 +11,7 @@ enum { RUNS_MAX = 101, LIMITS = 6 };
 
 typedef struct Bench {
     const char *path, *mmproj;
+    bool     config;            /* path is a configuration: weights are drawn */
     uint32_t prompt, n_new, batch, runs, compute, kv;
     MuseRuntime *rt;
     MuseModel *model;
@@ -33,8 +34,10 @@ static const struct { const char *key, *name, *unit; size_t at; } limit_rows[LIM
 static void help(FILE *to)
 {
     fputs("usage: muse bench --model PATH [OPTION ...]\n"
+          "       muse bench --config FILE [OPTION ...]\n"
           "Computes a prompt of pseudo-random tokens and steps after it, several times; tokens a second, medians.\n\n"
           "  --model PATH              a Hugging Face folder or a GGUF file\n"
+          "  --config FILE             instead: the shape of this config.json, with random weights in BF16\n"
           "  --prompt N                positions of the prompt; 512 unless told\n"
           "  --new N                   steps after it; 64 unless told\n"
           "  --batch N                 sequences that step together, forks of the prompt; 1 unless told\n"
@@ -88,6 +91,7 @@ static int load(Bench *b, MuseError *err)
     MuseModelInfo info;
     muse_model_params_init(&p);
     p.mmproj = b->mmproj;
+    p.weights = b->config ? MUSE_WEIGHTS_RANDOM : MUSE_WEIGHTS_FILES;
     const double t = cli_now();
     int rc = muse_model_open(&b->model, b->rt, b->path, &p, err);
     b->load_s = cli_now() - t;
@@ -211,8 +215,10 @@ static int parse(Bench *b, Cli *cli)
         }
         const char *v = cli_value(cli, o, &code);
         if (!v) return code;
-        if (strcmp(o, "--model") == 0) {
+        if (strcmp(o, "--model") == 0 || strcmp(o, "--config") == 0) {
+            if (b->path) return cli_usage("bench: one --model or --config");
             b->path = v;
+            b->config = strcmp(o, "--config") == 0;
         } else if (strcmp(o, "--mmproj") == 0) {
             b->mmproj = v;
         } else {
@@ -222,7 +228,7 @@ static int parse(Bench *b, Cli *cli)
             if (!cli_number(v, numbers[i].least, numbers[i].most, numbers[i].to)) return cli_usage("%s takes a number from %u to %u, not %s", o, numbers[i].least, numbers[i].most, v);
         }
     }
-    return code != EXIT_OK ? code : b->path ? EXIT_OK : cli_usage("muse bench needs --model PATH");
+    return code != EXIT_OK ? code : b->path ? EXIT_OK : cli_usage("muse bench needs --model PATH or --config FILE");
 }
 
 int cmd_bench(Cli *cli)

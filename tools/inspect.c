@@ -9,7 +9,7 @@
 typedef struct Inspect {
     const char *path, *mmproj;
     uint64_t context;
-    bool tensors;
+    bool tensors, config;       /* config: path is a configuration without weights */
     MuseRuntime *rt;
     MuseModel *model;
     MuseModelInfo info;
@@ -19,8 +19,10 @@ typedef struct Inspect {
 static void help(FILE *to)
 {
     fputs("usage: muse inspect PATH [OPTION ...]\n"
+          "       muse inspect --config FILE [OPTION ...]\n"
           "Shows what a model is: family, modalities, tensor types and sizes, parameters, memory. PATH is a Hugging Face folder or\n"
           "a GGUF file. Reads headers only.\n\n"
+          "  --config FILE             what a model of this config.json would be, in BF16\n"
           "  --mmproj FILE             the projector file of a GGUF text model\n"
           "  --context N               memory for N positions; the model's own limit unless told\n"
           "  --tensors                 list every tensor\n"
@@ -225,6 +227,10 @@ static int read_options(Cli *cli, Inspect *o)
             o->tensors = true;
         } else if (strcmp(option, "--mmproj") == 0) {
             o->mmproj = cli_value(cli, option, &code);
+        } else if (strcmp(option, "--config") == 0) {
+            if (o->path) return cli_usage("inspect: one path, not a configuration too");
+            o->path = cli_value(cli, option, &code);
+            o->config = true;
         } else if (strcmp(option, "--context") == 0) {
             char *end;
             if (!(value = cli_value(cli, option, &code))) break;
@@ -255,6 +261,7 @@ int cmd_inspect(Cli *cli)
     if (muse_runtime_open(&o.rt, &cli->runtime, &err) < 0) return cli_fail(&err, NULL);
     muse_model_params_init(&params);
     params.mmproj = o.mmproj;
+    params.weights = o.config ? MUSE_WEIGHTS_NONE : MUSE_WEIGHTS_FILES;
     if (muse_model_open(&o.model, o.rt, o.path, &params, &err) < 0) {
         code = cli_fail(&err, o.path);
     } else {

@@ -148,6 +148,16 @@ class Inspect(unittest.TestCase):
         text = json.loads(muse("inspect", g / "text-q8_0.gguf", "--json")[0])
         self.assertEqual(text["modalities"], ["text"])
 
+    def test_config(self):
+        """the sizes that the tiers are named by, told without weights"""
+        for tier, least, most in (("nano", 5.3e6, 5.4e6), ("micro", 24e6, 28e6), ("spark", 115e6, 125e6), ("blaze", 0.95e9, 1.1e9), ("inferno", 6.5e9, 7.5e9)):
+            got = json.loads(muse("inspect", "--config", ROOT / f"tools/configs/tiers/{tier}.json", "--json", "--context", 1000)[0])
+            self.assertTrue(least <= got["parameters"] <= most, tier)
+            self.assertEqual([got["weights_bytes"], got["file_bytes"]], [2 * got["parameters"], 0])
+        self.assertIn("muse", muse("inspect", "--config", ROOT / "tools/configs/tiers/nano.json", "--tensors")[0])
+        for args, code in ((["--config", ROOT / "README.md"], INPUT), (["--config"], USAGE), (["x", "--config", "y"], USAGE), (["--config", "x", "y"], USAGE), (["--config", "none.json"], INPUT)):
+            self.assertEqual(muse("inspect", *args, code=code)[0], "")
+
     def test_table_and_tensors(self):
         out, err = muse("inspect", self.GOLDEN / "qwen3/hf", "--tensors")
         self.assertIn("qwen3 (safetensors, 2 files)", out)

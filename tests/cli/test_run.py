@@ -245,6 +245,13 @@ class Bench(unittest.TestCase):
         self.assertEqual(json.loads(muse(*args, "--limits", "--cpu-level", "c")[0])["fma_f32_gflops"], 0)
         self.assertIn("memory bandwidth", muse(*args[:-1], "--limits")[0])
 
+    def test_config(self):
+        got = json.loads(muse("bench", "--config", LLAMA / "config.json", "--prompt", 8, "--new", 2, "--runs", 1, "--json")[0])
+        self.assertLessEqual(self.KEYS, set(got))
+        self.assertGreater(got["decode_tps"], 0)
+        muse("bench", "--config", "none.json", code=INPUT)
+        muse("bench", "--config", LLAMA / "config.json", "--model", LLAMA, code=USAGE)
+
     def test_usage(self):
         for args in (["--compute", "f64"], ["--runs", "0"], ["--prompt", "-1"], ["--what", "1"]):
             self.assertEqual(muse("bench", "--model", LLAMA, *args, code=USAGE)[0], "")
