@@ -43,6 +43,11 @@ class Pages(unittest.TestCase):
             for option in re.findall(r'"(--[a-z][\w-]*)"', path.read_text()):
                 self.assertIn(option, explained, f"{path.name} takes it, and no --help tells")
 
+    def test_every_variable_is_in_the_man_page(self):
+        for path in sorted((ROOT / "tools").glob("*.c")):
+            for name in re.findall(r'getenv\("(\w+)"\)', path.read_text()):
+                self.assertRegex(MAN.read_text(), rf"(?m)^\.TP\n{name}$")
+
     def test_man_page_is_well_formed(self):
         text = MAN.read_text()
         for title in "NAME", "SYNOPSIS", "DESCRIPTION", "COMMANDS", "EXIT STATUS", "ENVIRONMENT":

@@ -9,6 +9,10 @@ import sys
 
 FILES = re.compile(r"FILE|PATH|DIR|FOLDER")   # a value of such a name is a file's
 
+ENVIRONMENT = [("MUSE_MODEL", "the model of commands that are given none"),
+               ("MUSE_MODELS", "a folder of models, looked into before those that ship with the program"),
+               ("MUSE_DATA", "a folder with a folder models, looked into after MUSE_MODELS")]
+
 
 class Option:
     def __init__(self, spec, text):
@@ -32,7 +36,7 @@ class Command:
         self.name, self.about, self.usage, self.blocks, self.exits = name, about, [], [], ""
         for line in text.rstrip("\n").split("\n"):
             kind = self.blocks[-1][0] if self.blocks else None
-            option = re.match(r"  (--.*?)(?:\s{2,}(.*))?$", line)
+            option = re.match(r"  ((?:--|/).*?)(?:\s{2,}(.*))?$", line)   # or what is typed in a chat
             if line.startswith("usage: ") or not self.blocks and line.startswith("       muse "):
                 self.usage.append(line.removeprefix("usage: ").strip())
             elif line.startswith("exit codes: "):
@@ -81,7 +85,8 @@ def roff(text):
 def block_lines(blocks):
     for kind, block in blocks:
         if kind == "option":
-            names = ", ".join(f"\\fB{roff(name)}\\fR" + (f" \\fI{roff(value)}\\fR" if value else "") for name, value in block.names)
+            names = block.names or [block.spec.partition(" ")[::2]]
+            names = ", ".join(f"\\fB{roff(name)}\\fR" + (f" \\fI{roff(value)}\\fR" if value else "") for name, value in names)
             yield f".TP\n{names}\n{roff(block.text)}"
         elif kind == "title":
             yield f".PP\n{roff(block[0].upper() + block[1:])}:"
@@ -133,8 +138,8 @@ def man(commands, version):
     out += [".SH EXIT STATUS"]
     for code, meaning in sorted(re.findall(r"(\d) ([^,]+)", max(exits, key=exits.count, default=""))):
         out.append(f".TP\n{code}\n{roff(meaning)}")
-    out += [".SH ENVIRONMENT", ".TP\nMUSE_MODELS\na folder of models, looked into before those that ship with the program", ".SH SEE ALSO",
-            "The documents README.md and docs/ of libmuse's source."]
+    out += [".SH ENVIRONMENT"] + [f".TP\n{name}\n{meaning}" for name, meaning in ENVIRONMENT]
+    out += [".SH SEE ALSO", "The documents README.md and docs/ of libmuse's source."]
     return "\n".join(out)
 
 
