@@ -1975,6 +1975,45 @@ class MuseTrainGuard(Structure):
     ]
 
 
+class MuseScalingPoint(Structure):
+    parameters: float
+    positions: float
+    loss: float
+    _fields_ = [
+        ("parameters", c_double),
+        ("positions", c_double),
+        ("loss", c_double),
+    ]
+
+MUSE_SCALING_E = 0
+MUSE_SCALING_A = 1
+MUSE_SCALING_ALPHA = 2
+MUSE_SCALING_B = 3
+MUSE_SCALING_BETA = 4
+MUSE_SCALING_VALUES = 5
+
+MUSE_SCALING_POINTS_MIN = 6
+MUSE_SCALING_POINTS_MAX = 256
+MUSE_SCALING_SAMPLES = 200
+
+
+class MuseScalingFit(Structure):
+    value: Any
+    low: Any
+    high: Any
+    error: float
+    n: int
+    samples: Any
+    _fields_ = [
+        ("value", c_double * MUSE_SCALING_VALUES),
+        ("low", c_double * MUSE_SCALING_VALUES),
+        ("high", c_double * MUSE_SCALING_VALUES),
+        ("error", c_double),
+        ("n", c_size_t),
+        ("samples", c_double * MUSE_SCALING_VALUES * MUSE_SCALING_SAMPLES),
+    ]
+
+
 # name: (result, arguments)
 PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "muse_status_name": (c_char_p, [c_int]),
@@ -2248,6 +2287,9 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "muse_trainer_info": (c_int, [POINTER(MuseTrainer), POINTER(MuseTrainerInfo)]),
     "muse_trainer_task": (c_int, [POINTER(MuseTrainer), c_size_t, POINTER(MuseTrainTask)]),
     "muse_trainer_guard": (c_int, [POINTER(MuseTrainer), c_size_t, POINTER(MuseTrainGuard)]),
+    "muse_scaling_fit": (c_int, [POINTER(MuseScalingPoint), c_size_t, c_uint64, POINTER(MuseScalingFit), POINTER(MuseError)]),
+    "muse_scaling_predict": (c_double, [POINTER(MuseScalingFit), c_double, c_double, POINTER(c_double), POINTER(c_double)]),
+    "muse_scaling_draw": (c_int, [POINTER(MuseRuntime), c_char_p, POINTER(MuseScalingFit), POINTER(MuseScalingPoint), c_size_t, POINTER(MuseScalingPoint), POINTER(MuseError)]),
     "muse_abi_version": (c_int, []),
     "muse_version": (c_char_p, []),
 }
