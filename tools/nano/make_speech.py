@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Speaks the questions of muse worlds once, for training: FOLDER/clips.bin (docs/worlds.md, "Speech").
 
-usage: make_speech.py FOLDER [--nano-clips PROGRAM] [--questions 8000] [--seed 1] [--voices train|held-out]
-The commonest questions, each by one voice and the first fifth by three more; words and names by several. Voices, pace and pitch are
+usage: make_speech.py FOLDER [--nano-clips PROGRAM] [--questions 8000] [--samples 4000] [--seed 1] [--voices train|held-out]
+The commonest questions of so many samples of each world, each by one voice and the first fifth by three more; words and names by several. Voices, pace and pitch are
 those of tools/worlds/speak.py. libespeak-ng is called as a library: a program a clip would take four times as long. The same library,
 worlds and seed give the same file."""
 import argparse
@@ -128,8 +128,8 @@ def clips(questions, rng, voices):
     return [(text, rng.choice(voices)) for text, _ in jobs]
 
 
-def read_questions(program, wanted, seed):
-    made = subprocess.run([program, "texts", "4000", str(seed)], capture_output=True, text=True)
+def read_questions(program, wanted, samples, seed):
+    made = subprocess.run([program, "texts", str(samples), str(seed)], capture_output=True, text=True)
     if made.returncode:
         sys.exit(f"make_speech.py: {made.stderr.strip()}")
     heard, shown = collections.Counter(), {}
@@ -146,13 +146,14 @@ def main():
     args.add_argument("folder", type=pathlib.Path)
     args.add_argument("--nano-clips", default="build/tools/nano/nano_clips")
     args.add_argument("--questions", type=int, default=8000)
+    args.add_argument("--samples", type=int, default=4000)
     args.add_argument("--seed", type=int, default=1)
     args.add_argument("--voices", choices=["train", "held-out"], default="train")
     o = args.parse_args()
     speak = load_speak()
     rng = random.Random(f"{o.seed}/{o.voices}")
     voices = [f"{a}+{v}" for a in speak.ACCENTS for v in speak.VARIANTS[o.voices]]
-    jobs = clips(read_questions(o.nano_clips, o.questions, o.seed), rng, voices)
+    jobs = clips(read_questions(o.nano_clips, o.questions, o.samples, o.seed), rng, voices)
     o.folder.mkdir(parents=True, exist_ok=True)
     part = o.folder / "clips.bin.part"
     speaker = Speaker()
