@@ -23,6 +23,7 @@ typedef struct MuseScalingPoint {
 enum { MUSE_SCALING_E = 0, MUSE_SCALING_A = 1, MUSE_SCALING_ALPHA = 2, MUSE_SCALING_B = 3, MUSE_SCALING_BETA = 4, MUSE_SCALING_VALUES = 5 };
 enum { MUSE_SCALING_POINTS_MIN = 6, MUSE_SCALING_POINTS_MAX = 256, MUSE_SCALING_SAMPLES = 200 };
 
+/** The law L(N, D) = E + A / N^a + B / D^b, fitted: muse_scaling_fit(). */
 typedef struct MuseScalingFit {
     double value[MUSE_SCALING_VALUES];   ///< E, A, a, B, b
     double low[MUSE_SCALING_VALUES];     ///< 5th percentile of the bootstrap

@@ -544,13 +544,19 @@ class MuseDrawParams(Structure):
 class MuseModel(Structure):
     pass
 
+MUSE_WEIGHTS_FILES = 0
+MUSE_WEIGHTS_RANDOM = 1
+MUSE_WEIGHTS_NONE = 2
+
 
 class MuseModelParams(Structure):
     struct_size: int
     mmproj: Any
+    weights: int
     _fields_ = [
         ("struct_size", c_size_t),
         ("mmproj", POINTER(c_char)),
+        ("weights", c_uint32),
     ]
 
 
