@@ -2,8 +2,8 @@
 /* Tokens and steps of an agent to steps of a trace. Which words belong to which place is decided here, by one rule; what places mean in pixels is
  * run.c's and look.c's. Called by them; docs/reason.md, "Traces", has the rule.
  *
- *   words place words ; words place ...       a place is named by the words before it (behind the last ;). Without such a name, or with a number
- *   \--name--/        \--name-/               only ("2"), the words behind it up to ; or to what comes next are its name
+ *   words place words ; words place ...       a place is named by the words before it, back to the end of a clause: ; ? ! or a full stop. Without such a
+ *   \--name--/        \--name-/               name, or with a number only ("2"), the words behind it up to there or to what comes next are its name
  *
  * So a place without a name waits (MuseWaiting) until what is behind it has been written. */
 #include "libmuse/reason/record_steps.h"
@@ -67,16 +67,16 @@ static int flush(MuseAgent *a, bool place, const MuseCut *to, MuseError *err)
     const bool group = r->waits.kind == MUSE_STEP_COMPARE || r->waits.kind == MUSE_STEP_VERIFY;
     const bool waits = wants_words(r) && !(group && place);   /* words behind <verify> are its own unless they name a place */
     if (r->words.len) r->n_views = 0;
-    const size_t len = r->words.len, head = !waits ? 0 : r->semi ? r->semi_at[0] : len;   /* of the step that waits */
-    const size_t rest = !place ? len : r->semi ? r->semi_at[1] : waits ? len : 0;         /* of the place that comes */
-    const MuseCut head_cut = !waits ? r->from : r->semi ? r->semi_cut[0] : place ? r->spoken : *to;
-    const MuseCut rest_cut = !place ? *to : r->semi ? r->semi_cut[1] : waits ? r->spoken : r->from;
+    const size_t len = r->words.len, head = !waits ? 0 : r->ends ? r->end_at[0] : len;   /* of the step that waits */
+    const size_t rest = !place ? len : r->ends ? r->end_at[1] : waits ? len : 0;         /* of the place that comes */
+    const MuseCut head_cut = !waits ? r->from : r->ends ? r->end_cut[0] : place ? r->spoken : *to;
+    const MuseCut rest_cut = !place ? *to : r->ends ? r->end_cut[1] : waits ? r->spoken : r->from;
     rc = settle(a, words, head, &head_cut, err);
     if (rc == 0 && rest > head) rc = muse_record_words(a, words + head, rest - head, &head_cut, &rest_cut, err);
     r->before.len = 0;
     if (rc == 0 && place && muse_buf_append(&r->before, words + rest, len - rest) < 0) rc = MUSE_NOMEM(err, len - rest);
     r->words.len = 0;
-    r->semi = false;
+    r->ends = false;
     r->from = rest_cut;
     if (r->spoken.position < rest_cut.position) r->spoken = rest_cut;
     return rc;
@@ -222,6 +222,16 @@ void muse_record_token(MuseAgent *a, const MuseSampled *id, bool forced)
     r->at.logprob += (double)id->logprob;
 }
 
+/* a clause ends behind so many bytes of the words */
+static void add_end(Record *r, size_t bytes, const MuseCut *cut)
+{
+    for (int j = r->ends ? 1 : 0; j < 2; j++) {
+        r->end_at[j] = bytes;
+        r->end_cut[j] = *cut;
+    }
+    r->ends = true;
+}
+
 int muse_record_text(MuseAgent *a, const char *text, size_t n, bool thought, MuseError *err)
 {
     Record *r = a->record;
@@ -231,13 +241,9 @@ int muse_record_text(MuseAgent *a, const char *text, size_t n, bool thought, Mus
     if (skip && n >= skip && memcmp(text, r->skip, skip) == 0) text += skip, n -= skip;
     r->skip[0] = 0;
     for (size_t i = 0; i < n; i++) {
-        if (text[i] != ';') continue;
-        const int k = r->semi ? 1 : 0;
-        for (int j = k; j < 2; j++) {
-            r->semi_at[j] = r->words.len + i + 1;
-            r->semi_cut[j] = r->at;
-        }
-        r->semi = true;
+        const uint8_t before = i ? (uint8_t)text[i - 1] : r->words.len ? r->words.data[r->words.len - 1] : 0;
+        if (text[i] == ';' || text[i] == '?' || text[i] == '!') add_end(r, r->words.len + i + 1, &r->at);
+        else if (text[i] == ' ' && before == '.') add_end(r, r->words.len + i, i ? &r->at : &r->last);   /* "3.5" goes on */
     }
     if (n && a->chain.state != MUSE_CHAIN_PLACE) r->spoken = r->at;
     return n && muse_buf_append(&r->words, text, n) < 0 ? MUSE_NOMEM(err, n) : 0;
@@ -364,7 +370,7 @@ int muse_record_end(MuseAgent *a, MuseError *err)
     muse_agent_info(a, &info);
     r->ended = info.finish != MUSE_AGENT_RUNNING;   /* one that was cancelled may go on */
     const bool answered = info.n_answer && (info.finish == MUSE_AGENT_ANSWERED || info.finish == MUSE_AGENT_LENGTH || info.finish == MUSE_AGENT_FULL);
-    if (answered) r->words.len = 0, r->semi = false;   /* the answer has them */
+    if (answered) r->words.len = 0, r->ends = false;   /* the answer has them */
     const MuseCut from = r->from;
     int rc = flush(a, false, &r->at, err);
     if (rc == 0) rc = muse_record_end_tracks(a, err);

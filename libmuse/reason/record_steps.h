@@ -29,9 +29,9 @@ struct MuseRecord {
     MuseCut     from;              /* what stands behind it is in no step yet */
     MuseCut     spoken;            /* behind the newest words */
     MuseBuf     words;             /* written since then: text without places and control tokens */
-    bool        semi;              /* a ; is among them */
-    size_t      semi_at[2];        /* bytes of words up to and with the first and the last one */
-    MuseCut     semi_cut[2];
+    bool        ends;              /* the end of a clause is among them */
+    size_t      end_at[2];         /* bytes of words up to and with the first and the last one */
+    MuseCut     end_cut[2];
     char        skip[SKIP_BYTES];  /* the text of the newest place: no words */
     MuseWaiting waits;
     MuseBuf     before;            /* words that stood before the waiting place */

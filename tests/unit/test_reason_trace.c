@@ -60,6 +60,9 @@ static void places(void **state)
         { " red star<x16><y32> 3>2</think> yes<eos>", "claim red star |1:165,162.5#1\nthought 3>2\nanswer yes\n" },
         { "1<x0><y0> red star;2<x63><y63> blue cross;3<x1><y0> red star</think> 3<eos>",
           "claim 1 red star |1:5,2.5\nclaim 2 blue cross |1:635,317.5\nclaim 3 red star |1:15,2.5\nanswer 3\n" },
+        { " Is there a red star? red star<x16><y32></think> yes<eos>", "thought Is there a red star?\nclaim red star |1:165,162.5#1\nanswer yes\n" },   /* as it was heard */
+        { " How many?1<x0><y0> red star;2<x1><y0> blue! cross</think> 2<eos>", "thought How many?\nclaim 1 red star |1:5,2.5\nclaim 2 blue! |1:15,2.5\nthought cross\nanswer 2\n" },
+        { " Find it. red star<x1><y1> 3.5</think> 3.5<eos>", "thought Find it.\nclaim red star |1:15,7.5#1\nthought 3.5\nanswer 3.5\n" },
         { " slice A<x1><y1>0-5;5*5=2,5</think> 25<eos>", "claim slice A |1:15,7.5#1\nthought 0-5;5*5=2,5\nanswer 25\n" },
         { "<x4><y8>8<x13><y8>K; 8 K<x34><x35> different</think> no<eos>", "claim 8 |1:45,42.5\nclaim K |1:135,42.5\nthought 8 K<x34><x35> different\nanswer no\n" },
         { "<x1><y1></think> a<eos>", "point  |1:15,7.5\nanswer a\n" },
