@@ -3,9 +3,9 @@
 """Speaks the questions of muse worlds once, for training: FOLDER/clips.bin (docs/worlds.md, "Speech").
 
 usage: make_speech.py FOLDER [--nano-clips PROGRAM] [--questions 8000] [--samples 4000] [--seed 1] [--voices train|held-out]
-The commonest questions of so many samples of each world, each by one voice and the first fifth by three more; words and names by several. Voices, pace and pitch are
-those of tools/worlds/speak.py. libespeak-ng is called as a library: a program a clip would take four times as long. The same library,
-worlds and seed give the same file."""
+The commonest questions of so many samples of each world, each by one voice and the first fifth by three more; words and names by
+several. Voices, pace and pitch are those of tools/worlds/speak.py. libespeak-ng is called as a library: a program a clip would take
+twice as long or more. The same library, worlds and seed give the same file."""
 import argparse
 import collections
 import ctypes
