@@ -224,6 +224,7 @@ typedef struct MuseTrainTask {
 /** @return 0; MUSE_ERR_ARG; MUSE_ERR_NOT_FOUND: no more tasks. */
 MUSE_API int muse_trainer_task(const MuseTrainer *trainer, size_t i, MuseTrainTask *out);
 
+/** Indices of the three ways in MuseTrainGuard. */
 enum { MUSE_GUARD_THINK = 0, MUSE_GUARD_FREE = 1, MUSE_GUARD_DIRECT = 2, MUSE_GUARDS = 3 };
 
 /** Held-out prompts of one task, answered greedily in three ways: made to think, free to choose, made to answer at once. */
