@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from . import _native as n
 from ._errors import MuseError, StateError, UnsupportedError
-from ._lib import Handle, address, call, chars, id_array, lib, params, string, strings, utf8, view
+from ._lib import Call, Handle, address, call, chars, id_array, lib, params, string, strings, utf8, view
 from ._model import Model
 from ._sample import Grammar, SampleParams, Sampler
 from ._session import Session
@@ -53,12 +53,12 @@ class _Stream(Handle):
             self._busy.close()
             raise
         self._token = n.MuseGenerated()
-        self._at = ctypes.byref(self._token)
+        self._take = Call(lib.muse_stream_next, self._own.pointer, ctypes.byref(self._token))
         self._text = ctypes.c_void_p.from_buffer(self._token, n.MuseGenerated.text.offset)   # the pointer as a number: this runs at each token
 
     def next(self) -> Token | None:
         """None: the text has ended."""
-        if call(lib.muse_stream_next, self._own, self._at):
+        if self._take():
             return None
         token = self._token
         return Token(token.id, ctypes.string_at(self._text.value or 0, token.n_text).decode("utf-8", "replace"), token.logprob)
@@ -117,24 +117,21 @@ class Generation:
                 setattr(settings, "n_" + name, count)
         self._settings, self._keep = settings, (keep, arrays, sampler._own if sampler else None)
 
-    def _next(self) -> Token | None:
-        if self._stream is None:
-            if self.result is not None:
-                return None
-            self._stream = _Stream(self.session, self._settings, self._keep)
-        try:
-            token = self._stream.next()
-        except BaseException:
-            with contextlib.suppress(MuseError):   # the first error is the one to know of
-                self.close()
-            raise
-        if token is None:
-            self.close()
-        return token
-
     def tokens(self) -> Iterator[Token]:
         """The tokens one by one; goes on where an earlier iteration stopped."""
-        while (token := self._next()) is not None:
+        if self._stream is None and self.result is None:
+            self._stream = _Stream(self.session, self._settings, self._keep)
+        stream = self._stream
+        while stream is not None and stream is self._stream:   # it is not once it was closed
+            try:
+                token = stream.next()
+            except BaseException:
+                with contextlib.suppress(MuseError):   # the first error is the one to know of
+                    self.close()
+                raise
+            if token is None:
+                self.close()
+                return
             yield token
 
     def __iter__(self) -> Iterator[str]:

@@ -92,34 +92,50 @@ _orphans: list[BaseException] = []   # of callbacks in threads of the library's 
 
 def call(function: Any, *arguments: Any) -> int:
     """Call what takes a MuseError last. Returns 0 or a positive status; raises what a callback raised, or the status as exception."""
-    error = n.MuseError()
-    frame: list[BaseException] = []
-    stack = _frames.stack
-    stack.append(frame)
-    main = threading.get_ident() == _MAIN
-    hook = sys.unraisablehook
-    if main:   # an interrupt may arrive on a callback's threshold, where no `try` of ours stands yet
-        sys.unraisablehook = lambda seen: _catch(seen, frame, hook)
-    try:
-        status: int = function(*arguments, ctypes.byref(error))
-    finally:
-        if main:
-            sys.unraisablehook = hook
-        stack.pop()
-    if frame:
-        raise frame[0]
-    if _orphans:
-        raise _orphans.pop(0)
-    if status < 0:
-        raise error_of(status, error.text.decode("utf-8", "replace"))
-    return status
+    return Call(function, *arguments)()
 
 
-def _catch(seen: Any, frame: list[BaseException], hook: Callable[[Any], Any]) -> None:
-    if seen.err_msg and "ctypes callback" in seen.err_msg and seen.exc_value is not None:
-        frame.append(seen.exc_value)
-    else:
-        hook(seen)
+class Call:
+    """call() that can be made again: what runs at each token is set up once. One thread at a time."""
+    __slots__ = ("_function", "_arguments", "_error", "_frame", "_hook")
+
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self._error = n.MuseError()
+        self._function, self._arguments = function, (*arguments, ctypes.byref(self._error))
+        self._frame: list[BaseException] = []
+        self._hook: Callable[[Any], Any] = sys.unraisablehook
+
+    def __call__(self) -> int:
+        stack = _frames.stack
+        stack.append(self._frame)
+        main = threading.get_ident() == _MAIN
+        if main:   # an interrupt may arrive on a callback's threshold, where no `try` of ours stands yet
+            hook = self._hook = sys.unraisablehook
+            sys.unraisablehook = self._catch
+        try:
+            status: int = self._function(*self._arguments)
+        finally:
+            if main:
+                sys.unraisablehook = hook
+            stack.pop()
+        if status < 0 or self._frame or _orphans:
+            self._raise(status)
+        return status
+
+    def _raise(self, status: int) -> None:
+        if self._frame:
+            first = self._frame[0]
+            self._frame.clear()
+            raise first
+        if _orphans:
+            raise _orphans.pop(0)
+        raise error_of(status, self._error.text.decode("utf-8", "replace"))
+
+    def _catch(self, seen: Any) -> None:
+        if seen.err_msg and "ctypes callback" in seen.err_msg and seen.exc_value is not None:
+            self._frame.append(seen.exc_value)
+        else:
+            self._hook(seen)
 
 
 def check(status: int, what: str) -> int:
