@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from . import _native as n
 from ._errors import MuseError, UnsupportedError
 from ._lib import Handle, Owner, call, chars, check, lib, params, path_bytes, string
-from ._runtime import Runtime, runtime_of
+from ._runtime import Runtime, choice, runtime_of
 from ._sequence import Sequence
 from ._text import Tokenizer
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ._generate import Generation
     from ._reason import Answer
     from ._session import Session
+
+
+WEIGHTS = {"files": n.MUSE_WEIGHTS_FILES, "random": n.MUSE_WEIGHTS_RANDOM, "none": n.MUSE_WEIGHTS_NONE}
 
 
 @dataclass(frozen=True)
@@ -69,10 +72,12 @@ class Tensor:
 class Model(Handle):
     """A model: configuration and weights, mapped and read-only. Any number of threads share it. Open with muse.load()."""
 
-    def __init__(self, path: str | os.PathLike[str], *, mmproj: str | os.PathLike[str] | None = None, runtime: Runtime | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, mmproj: str | os.PathLike[str] | None = None, weights: str = "files",
+                 runtime: Runtime | None = None) -> None:
         rt = runtime_of(runtime)._own
         self._runtime = rt
-        settings = params(n.MuseModelParams, lib.muse_model_params_init, mmproj=chars(path_bytes(mmproj) if mmproj is not None else None))
+        settings = params(n.MuseModelParams, lib.muse_model_params_init, mmproj=chars(path_bytes(mmproj) if mmproj is not None else None),
+                          weights=choice(WEIGHTS, weights, "weights"))
         self._open(n.MuseModel, lib.muse_model_close, lib.muse_model_open, rt, path_bytes(path), ctypes.byref(settings), keep=(rt,))
         self._tokenizer: Tokenizer | None = None
         self._name = os.path.basename(os.path.normpath(os.fspath(path)))
@@ -177,13 +182,14 @@ class Model(Handle):
         return f"<muse.Model {self._name}: {info.family}, {info.n_parameters:,} parameters, {', '.join(info.modalities)}>"
 
 
-def load(path: str | os.PathLike[str], *, mmproj: str | os.PathLike[str] | None = None, threads: int | None = None, cpu_level: str | None = None,
+def load(path: str | os.PathLike[str], *, mmproj: str | os.PathLike[str] | None = None, weights: str = "files", threads: int | None = None, cpu_level: str | None = None,
          runtime: Runtime | None = None) -> Model:
     """Open a model: a Hugging Face folder or a GGUF file (mmproj: the projector file beside it).
 
+    weights: "files"; of a config.json alone: "random", always the same ones, to measure a shape that nobody has trained, or "none", to read info and memory.
     threads, cpu_level: a runtime of its own with these (see Runtime); otherwise the given runtime, or the one that all share."""
     if threads is not None or cpu_level is not None:
         if runtime is not None:
             raise TypeError("threads and cpu_level belong to a runtime: give either them or a runtime")
         runtime = Runtime(threads=threads or 0, cpu_level=cpu_level or "auto")
-    return Model(path, mmproj=mmproj, runtime=runtime)
+    return Model(path, mmproj=mmproj, weights=weights, runtime=runtime)

@@ -30,6 +30,18 @@ def test_model(gemma, llama):
             muse.load(path)
 
 
+def test_models_without_weights(llama):
+    config = DATA / "golden/llama3/hf/config.json"
+    with muse.load(config, weights="none") as shape, muse.load(config, weights="random", threads=1) as drawn:
+        assert shape.info.n_parameters == drawn.info.n_parameters == llama.info.n_parameters
+        session = drawn.session()
+        session.sequence.append_ids([1, 2])
+        session.prefill()
+        assert np.isfinite(session.logits).all()
+    with pytest.raises(ValueError):
+        muse.load(config, weights="good")
+
+
 def header_bytes(path):
     with open(path, "rb") as file:
         return int.from_bytes(file.read(8), "little")
