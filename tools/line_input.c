@@ -13,7 +13,11 @@
 
 #if MUSE_HAVE_LIBEDIT
 #include <histedit.h>
+#include <limits.h>
 #include <locale.h>
+#include <poll.h>
+#include <signal.h>
+#include <wchar.h>
 #endif
 
 enum { HISTORY_LINES = 1000 };
@@ -37,6 +41,29 @@ static char *prompt_of(EditLine *edit)
     return (char *)(size_t)in->prompt;   /* libedit reads it */
 }
 
+/* SIGINT is let in only while this waits: one that came between two reads would be noticed at the next key only. */
+static int read_key(EditLine *edit, wchar_t *key)
+{
+    mbstate_t state = { 0 };
+    sigset_t waiting;
+    (void)edit;
+    sigprocmask(SIG_BLOCK, NULL, &waiting);
+    sigdelset(&waiting, SIGINT);
+    for (int i = 0; i < MB_LEN_MAX; i++) {
+        struct pollfd from = { .fd = STDIN_FILENO, .events = POLLIN };
+        char byte;
+        while (ppoll(&from, 1, NULL, &waiting) < 0)
+            if (cli_interrupted(NULL) || errno != EINTR) return -1;
+        const ssize_t n = read(STDIN_FILENO, &byte, 1);
+        if (n <= 0) return (int)n;
+        const size_t used = mbrtowc(key, &byte, 1, &state);
+        if (used == (size_t)-2) continue;
+        if (used == (size_t)-1) *key = (unsigned char)byte;
+        return 1;
+    }
+    return -1;
+}
+
 static void open_editor(LineInput *in)
 {
     HistEvent event;
@@ -45,6 +72,7 @@ static void open_editor(LineInput *in)
     el_set(in->edit, EL_CLIENTDATA, in);
     el_set(in->edit, EL_PROMPT, prompt_of);
     el_set(in->edit, EL_EDITOR, "emacs");
+    el_set(in->edit, EL_GETCFN, read_key);
     if (!(in->history = history_init())) return;
     history(in->history, &event, H_SETSIZE, HISTORY_LINES);
     el_set(in->edit, EL_HIST, history, in->history);
@@ -55,7 +83,12 @@ static long edited_line(LineInput *in)
 {
     HistEvent event;
     int n = 0;
+    sigset_t interrupt, before;
+    sigemptyset(&interrupt);
+    sigaddset(&interrupt, SIGINT);
+    sigprocmask(SIG_BLOCK, &interrupt, &before);
     const char *line = el_gets(in->edit, &n);
+    sigprocmask(SIG_SETMASK, &before, NULL);
     if (!line || n <= 0) return -1;
     if (line[0] != '\n') history(in->history, &event, H_ENTER, line);
     free(in->line);
