@@ -33,7 +33,7 @@ static void print(const MuseReasonResult *r)
 int main(int argc, char **argv)
 {
     const char *folder = argc > 1 ? argv[1] : "models/muse-nano", *file = argc > 2 ? argv[2] : "examples/media/shapes.png";
-    const char *question = argc > 3 ? argv[3] : "How many squares are there?";
+    const char *question = argc > 3 ? argv[3] : "Is the triangle above the white circle?";
     MuseError err;
     MuseModel *model = NULL;
     MuseImage *image = NULL;

@@ -32,7 +32,7 @@ static int show(void *user, const MuseReasonEvent *event)
 int main(int argc, char **argv)
 {
     const char *folder = argc > 1 ? argv[1] : "models/muse-nano", *file = argc > 2 ? argv[2] : "examples/media/shapes.png";
-    const char *question = argc > 3 ? argv[3] : "How many triangles are there?";
+    const char *question = argc > 3 ? argv[3] : "Is the triangle to the left of the red square?";
     MuseError err;
     MuseModel *model = NULL;
     MuseImage *image = NULL;
