@@ -203,6 +203,10 @@ static int write_file(const char *path, yajl_gen g)
 
 int eval_write_calibration(const Eval *e)
 {
+    if (e->n_points == 0) {   /* a table without rows is none: the model could not be opened with it */
+        fputs("muse: not calibrated: no answers to calibrate with\n", stderr);
+        return EXIT_OTHER;
+    }
     ScoreRow *rows = malloc((e->n_points + 1) * sizeof *rows);
     if (!rows) return EXIT_RESOURCE;
     const size_t n = score_fit(e->points, e->n_points, ROW_LEAST, rows);

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import unittest
 
-from cli_help import CANCELLED, DATA, INPUT, MUSE, ROOT, UNSUPPORTED, USAGE, main, muse
+from cli_help import CANCELLED, DATA, INPUT, MUSE, OTHER, ROOT, UNSUPPORTED, USAGE, main, muse
 
 TINY = DATA / "tiny/muse/hf"
 MEDIA = DATA / "tiny/muse/cases/image-audio-text"
@@ -129,6 +129,12 @@ class Reports(Sets):
         self.assertEqual(table["rows"][0]["from"], 0)
         for row in table["rows"]:
             self.assertEqual(set(row), {"from", "confidence", "n", "right", "low", "high"})
+
+    def test_nothing_to_calibrate_with(self):
+        path, out = self.write(question("What?", {"image": "gone.png"})), self.folder / "calibration.json"
+        _, err = self.eval("--set", path, "--mode", "contemplating", "--agents", 2, "--skip-broken", "--calibrate", out, code=OTHER)
+        self.assertIn("no answers to calibrate with", err)
+        self.assertFalse(out.exists())
 
 
 class Refused(Sets):
