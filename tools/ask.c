@@ -125,19 +125,20 @@ static int reason(Ask *a)
     return rc < 0 ? cli_fail(&err, NULL) : EXIT_OK;
 }
 
+/* The answer first: a file that can't be written takes neither it nor the other file away. The first failure is the exit code. */
 static int report(Ask *a)
 {
     const MuseReasonResult *r = &a->result;
     const Cli *cli = a->cli;
     int code = EXIT_OK;
-    if (!cli->json && r->answer && (!show_answer_text(r->answer, r->n_answer) || !show_answer_text("\n", 1))) return EXIT_OTHER;
+    if (cli->json) code = trace_print_json(a->trace);
+    else if (r->answer && (!show_answer_text(r->answer, r->n_answer) || !show_answer_text("\n", 1))) code = EXIT_OTHER;
     if (!cli->json && !cli->quiet) show_summary(a->trace);
-    if (a->o.annotate) code = trace_write(a->trace, TRACE_PNG, a->o.annotate, a->o.heat, cli->quiet);
-    if (code == EXIT_OK && a->o.html) code = trace_write(a->trace, TRACE_HTML, a->o.html, a->o.heat, cli->quiet);
-    if (code == EXIT_OK && cli->json) code = trace_print_json(a->trace);
-    if (code != EXIT_OK || r->answer) return code;
-    fputs("muse: the model ended without an answer\n", stderr);
-    return EXIT_OTHER;
+    const int png = a->o.annotate ? trace_write(a->trace, TRACE_PNG, a->o.annotate, a->o.heat, cli->quiet) : EXIT_OK;
+    const int html = a->o.html ? trace_write(a->trace, TRACE_HTML, a->o.html, a->o.heat, cli->quiet) : EXIT_OK;
+    if (!r->answer) fputs("muse: the model ended without an answer\n", stderr);
+    if (code == EXIT_OK) code = png != EXIT_OK ? png : html;
+    return code == EXIT_OK && !r->answer ? EXIT_OTHER : code;
 }
 
 int cmd_ask(Cli *cli)

@@ -114,7 +114,7 @@ static int check(const AskOptions *o, const Cli *cli)
     if (o->no_look && o->looks) return cli_usage("ask: --looks or --no-look, not both");
     if (o->mode == MUSE_MODE_CONTEMPLATING && o->temp_named && o->temperature <= 0) return cli_usage("ask: with --temp 0 all agents would say the same");
     if (o->heat && !o->annotate && !o->html && !cli->json) return cli_usage("ask: --heat goes with --annotate, --html or --json");
-    if ((o->annotate || o->heat) && !o->html && !cli->json) {
+    if (o->annotate) {
         size_t pictures = 0;
         for (size_t i = 0; i < cli->n_parts; i++) pictures += cli->parts[i].kind == PART_IMAGE;
         if (!pictures) return cli_usage("ask: --annotate draws on pictures, and there is none");

@@ -95,6 +95,10 @@ class Form(unittest.TestCase):
             _, err = ask(*SHORT, "--image", CAT, "--annotate", "/dev/null/a.png", "a", code=INPUT)
             self.assertIn("/dev/null/a.png", err)
             ask(*SHORT, "--image", CAT, "--html", "/dev/null/a.html", "a", code=INPUT)
+            html.unlink()   # one file fails: the answer and the other file are there
+            out, _ = ask("--json", *SHORT, "--image", CAT, "--annotate", "/dev/null/a.png", "--html", html, "a", code=INPUT)
+            self.assertEqual(json.loads(out)["question"], "a")
+            self.assertTrue(html.exists())
 
 
 class WhichModel(unittest.TestCase):
@@ -133,7 +137,7 @@ class ExitCodes(unittest.TestCase):
         for args in ([], ["--image", CAT], ["a", "b"], ["a", "--budget", 0], ["a", "--budget", 10**12], ["a", "--agents", 2], ["a", "--mode", "contemplating", "--agents", 0],
                      ["a", "--mode", "contemplating", "--agents", 999], ["a", "--mode", "fast"], ["a", "--mode", "instant", "--budget", 5], ["a", "--no-look", "--looks", 3], ["a", "--looks", 0],
                      ["a", "--temp", "x"], ["a", "--temp", -1], ["a", "--mode", "contemplating", "--temp", 0], ["a", "--heat"], ["a", "--html", "x.html", "--heat-at", "4"],
-                     ["a", "--annotate", "x.png"], ["a", "--what"], ["a", "--model"], [""], ["--ids", "1", "a"], ["--image-size", "5x5", "a"], ["a", "--image-budget", 64],
+                     ["a", "--annotate", "x.png"], ["a", "--annotate", "x.png", "--json"], ["a", "--annotate", "x.png", "--html", "x.html"], ["a", "--what"], ["a", "--model"], [""], ["--ids", "1", "a"], ["--image-size", "5x5", "a"], ["a", "--image-budget", 64],
                      ["--image", "-", "--audio", "-"], ["a", "--image", CAT, "--image-budget", 7]):
             with self.subTest(args):
                 out, err = ask(*args, code=USAGE)
