@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* muse eval: how often a model answers the questions of data sets right. Options and the order of things; an interrupt ends with
- * a report of what was done until then. docs/eval.md. */
+/* muse eval: how often a model answers the questions of data sets right. Options and the order of things; an interrupt or an error
+ * ends with a report of what was done until then. docs/eval.md. */
 #include "tools/eval.h"
 
 #include <stdlib.h>
@@ -177,12 +177,11 @@ static void show_progress(const Eval *e, size_t done)
 static int ask_all(Eval *e)
 {
     EvalAnswer answers[EVAL_BATCH_MAX];
-    MuseError err;
     const size_t batch = e->o.mode == MUSE_MODE_CONTEMPLATING ? 1 : e->o.batch;
     int code = EXIT_OK, rc = 0;
     for (size_t at = 0; at < e->sets.n && rc == 0 && code == EXIT_OK; at += batch) {
         const size_t n = e->sets.n - at < batch ? e->sets.n - at : batch;
-        rc = eval_ask(e, &e->sets.questions[at], n, answers, &err);
+        rc = eval_ask(e, &e->sets.questions[at], n, answers, &e->error);
         for (size_t i = 0; i < n; i++) {
             if (answers[i].asked && code == EXIT_OK) code = eval_count(e, &e->sets.questions[at + i], &answers[i]);
             eval_answer_clear(&answers[i]);
@@ -190,7 +189,8 @@ static int ask_all(Eval *e)
         show_progress(e, at + n);
     }
     e->interrupted = rc == MUSE_ERR_CANCELLED;
-    return code != EXIT_OK ? code : rc < 0 && !e->interrupted ? cli_fail(&err, NULL) : EXIT_OK;
+    if (rc == 0 || e->interrupted) e->error.code = 0;   /* that of a question that was left out */
+    return code;
 }
 
 static int run(Eval *e)
@@ -199,7 +199,8 @@ static int run(Eval *e)
     if (code == EXIT_OK) code = open_model(e);
     if (code == EXIT_OK) code = ask_all(e);
     if (e->warnings > WARNINGS_SHOWN) fprintf(stderr, "muse: %llu warnings more like these\n", (unsigned long long)(e->warnings - WARNINGS_SHOWN));
-    if (code == EXIT_OK) code = eval_print(e);
+    if (code == EXIT_OK && (!e->error.code || e->all.n)) code = eval_print(e);   /* hours of answers are not lost to a late error */
+    if (e->error.code) return cli_fail(&e->error, NULL);
     if (code == EXIT_OK && e->o.calibrate && !e->interrupted) code = eval_write_calibration(e);
     return code == EXIT_OK && e->interrupted ? EXIT_CANCELLED : code;
 }

@@ -52,6 +52,7 @@ typedef struct Eval {
     uint64_t     answer_tokens, bad, cut, unanswered, looked, needless, left_out;
     double       seconds;
     bool         interrupted;
+    MuseError    error;         /* that ended it early; code 0: none */
     uint64_t     warnings;      /* of the library; only a few are shown */
     ScorePoint  *points;        /* [sets.n] with --calibrate */
     size_t       n_points;

@@ -109,8 +109,7 @@ static int read_agent(const EvalQuestion *q, const MuseAgent *agent, EvalAnswer 
 {
     MuseAgentInfo info;
     muse_agent_info(agent, &info);
-    if (info.finish == MUSE_AGENT_RUNNING) return 0;   /* interrupted */
-    a->asked = true;
+    if (info.finish == MUSE_AGENT_RUNNING) return 0;   /* interrupted, or an error came before its end */
     a->finish = info.finish;
     a->prompt_tokens = info.prompt_tokens;
     a->agreement = 1;
@@ -118,28 +117,48 @@ static int read_agent(const EvalQuestion *q, const MuseAgent *agent, EvalAnswer 
     add_agent(a, agent, &info);
     a->right = info.n_answer && eval_is_right(q, info.answer, info.n_answer);
     const bool kept = copy(&a->given, &a->n_given, info.answer, info.n_answer) && copy(&a->thought, &a->n_thought, info.thought, info.n_thought);
+    a->asked = kept;
     return kept ? 0 : no_memory(err);
+}
+
+static int ask_alone(Eval *e, const EvalQuestion *const *q, size_t n, bool no_look, EvalAnswer *const *out, MuseError *err);
+
+/* A batch failed, and one may be to blame: those that have not ended once more, one by one, so that it is named and the others are asked */
+static int ask_each(Eval *e, const EvalQuestion *const *q, size_t n, bool no_look, EvalAnswer *const *out, MuseError *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < n && rc == 0; i++)
+        if (!out[i]->asked) rc = ask_alone(e, &q[i], 1, no_look, &out[i], err);
+    return rc;
 }
 
 static int ask_alone(Eval *e, const EvalQuestion *const *q, size_t n, bool no_look, EvalAnswer *const *out, MuseError *err)
 {
     MuseAgent *agents[EVAL_BATCH_MAX] = { NULL };
-    size_t of[EVAL_BATCH_MAX], opened = 0;
+    const EvalQuestion *of[EVAL_BATCH_MAX];
+    EvalAnswer *to[EVAL_BATCH_MAX];
+    size_t opened = 0;
     int rc = 0;
     for (size_t i = 0; i < n && rc == 0; i++) {
-        of[opened] = i;
+        of[opened] = q[i];
+        to[opened] = out[i];
         rc = open_agent(e, q[i], no_look, &agents[opened], err);
         if (rc == 0) opened++;
         else if ((rc = refuse(e, err)) > 0) rc = 0;
     }
-    if (rc == 0 && opened) rc = muse_agent_run(agents, opened, err);
+    const bool ran = rc == 0 && opened;
+    if (ran) rc = muse_agent_run(agents, opened, err);
     for (size_t i = 0; i < opened; i++) {
         MuseError why;
-        const int read = rc == 0 || rc == MUSE_ERR_CANCELLED ? read_agent(q[of[i]], agents[i], out[of[i]], &why) : 0;
+        const int read = read_agent(of[i], agents[i], to[i], &why);
         if (read < 0) *err = why, rc = read;
         muse_agent_close(&agents[i]);
     }
-    return rc;
+    if (rc == 0 || !ran || rc == MUSE_ERR_CANCELLED || rc == MUSE_ERR_NOMEM) return rc;
+    if (opened > 1) return ask_each(e, of, opened, no_look, to, err);
+    eval_say_where(of[0], err);
+    rc = refuse(e, err);
+    return rc > 0 ? 0 : rc;
 }
 
 /* ---- several agents for one question ---- */
@@ -147,7 +166,6 @@ static int ask_alone(Eval *e, const EvalQuestion *const *q, size_t n, bool no_lo
 static int read_result(const EvalQuestion *q, const MuseReasonResult *r, EvalAnswer *a, MuseError *err)
 {
     MuseAgentInfo info;
-    a->asked = true;
     a->agreement = r->agreement;
     a->confidence = r->confidence;
     for (size_t i = 0; i < r->n_agents; i++) {
@@ -156,7 +174,8 @@ static int read_result(const EvalQuestion *q, const MuseReasonResult *r, EvalAns
         add_agent(a, r->agents[i], &info);
     }
     a->right = r->answer && eval_is_right(q, r->answer, r->n_answer);
-    return r->answer && !copy(&a->given, &a->n_given, r->answer, r->n_answer) ? no_memory(err) : 0;
+    a->asked = !r->answer || copy(&a->given, &a->n_given, r->answer, r->n_answer);
+    return a->asked ? 0 : no_memory(err);
 }
 
 static int ask_many(Eval *e, const EvalQuestion *q, EvalAnswer *out, MuseError *err)

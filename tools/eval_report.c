@@ -149,6 +149,7 @@ static int print_json(const Eval *e)
     json_text(g, "mode", eval_modes[e->o.mode]);
     if (e->o.mode == MUSE_MODE_CONTEMPLATING) json_integer(g, "agents", e->o.agents);
     json_bool(g, "interrupted", e->interrupted);
+    if (e->error.code) json_text(g, "error", e->error.text);
     yajl_gen_map_close(g);
     return json_print(g);
 }
@@ -175,7 +176,7 @@ static void print_table(const Eval *e, FILE *to)
     if (e->cut) fprintf(to, "; cut thoughts %" PRIu64, e->cut);
     if (e->unanswered) fprintf(to, "; without answer %" PRIu64, e->unanswered);
     if (e->left_out) fprintf(to, "; left out %" PRIu64, e->left_out);
-    fprintf(to, "%s\n", e->interrupted ? "; interrupted" : "");
+    fprintf(to, "%s\n", e->interrupted ? "; interrupted" : e->error.code ? "; ended by an error" : "");
 }
 
 int eval_print(Eval *e)

@@ -174,6 +174,31 @@ class Refused(Sets):
         _, err = muse("eval", "--model", self.folder / "none", "--set", self.write(question()), code=INPUT)
         self.assertIn("none", err)
 
+    def test_run_fails(self):
+        """of a model that has numbers for text, and none for pictures: an error after the opening"""
+        model = self.folder / "blind"
+        model.mkdir()
+        for name in ("config.json", "tokenizer.json"):
+            (model / name).write_bytes((TINY / name).read_bytes())
+        data = bytearray((TINY / "model.safetensors").read_bytes())
+        head = 8 + struct.unpack("<Q", data[:8])[0]
+        start, end = json.loads(data[8:head])["model.image.proj.weight"]["data_offsets"]
+        data[head + start:head + end] = b"\xc0\x7f" * ((end - start) // 2)   # bf16: not a number
+        (model / "model.safetensors").write_bytes(data)
+        image = {"image": str(MEDIA / "image0.png")}
+        path = self.write(question(), question("What?", image), question(), question("What?", image))
+        for mode in (["--batch", 1], ["--batch", 3], ["--batch", 32], ["--mode", "contemplating", "--agents", 2]):
+            with self.subTest(mode):
+                run = ["eval", "--model", model, "--threads", 1, "--budget", 6, "--set", path, "--lines", "--json", "--quiet", *mode]
+                out, err = muse(*run, "--skip-broken")
+                *lines, report = objects(out)
+                self.assertEqual([[x["line"] for x in lines], report["all"]["n"], report["left_out"]], [[1, 3], 2, 2])
+                self.assertIn(f"{path}:2: ", err)
+                self.assertIn(f"{path}:4: ", err)
+                out, err = muse(*run, code=OTHER)
+                self.assertEqual(objects(out)[-1]["all"]["n"], 1)
+                self.assertIn(f"{path}:2: ", err)
+
     def test_media(self):
         (self.folder / "bad.png").write_bytes(b"no picture")
         for part in ({"image": "gone.png"}, {"image": "bad.png"}, {"audio": "gone.wav"}, {"audio": "bad.png"}):
@@ -184,6 +209,14 @@ class Refused(Sets):
                 self.assertIn(*part.values(), err)
                 report = json.loads(self.eval("--set", path, "--skip-broken", "--json")[0])
                 self.assertEqual([report["all"]["n"], report["left_out"]], [1, 1])
+        for mode in (["--batch", 2], ["--mode", "contemplating", "--agents", 2]):   # a late error: what was asked is reported
+            path = self.write(*[question()] * 4, question("What?", {"image": "gone.png"}), question())
+            out, err = self.eval("--set", path, "--lines", "--json", *mode, code=INPUT)
+            *lines, report = objects(out)
+            self.assertEqual([len(lines), report["all"]["n"], report["interrupted"]], [4, 4, False])
+            self.assertIn(f"{path}:5: ", report["error"])
+            self.assertIn(f"{path}:5: ", err)
+            self.assertRegex(self.eval("--set", path, *mode, code=INPUT)[0], r"(?m)^all +4 [\s\S]*ended by an error")
         path = self.write(question("What?", {"image": str(MEDIA / "image0.png")}))
         _, err = muse("eval", "--model", TEXT_ONLY, "--set", path, code=UNSUPPORTED)
         self.assertIn(f"{path}:1: ", err)
