@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 int cli_exit_code(int status)
 {
@@ -317,4 +318,31 @@ int cli_append_part(MuseSequence *seq, MuseRuntime *rt, const Part *part, unsign
     case PART_IMAGE: case PART_IMAGE_SIZE: return append_image(seq, rt, part, err);
     default: return append_audio(seq, rt, part, err);
     }
+}
+
+/* ---- files out ---- */
+
+static int cannot_write(const char *path, int why)
+{
+    fprintf(stderr, "muse: %s: can't write: %s\n", path, strerror(why));
+    return EXIT_INPUT;
+}
+
+int cli_write_file(const char *path, const void *bytes, size_t size)
+{
+    FILE *f = fopen(path, "wb");
+    const bool ok = f && fwrite(bytes, 1, size, f) == size;
+    const int why = errno;
+    if (f && fclose(f) == 0 && ok) return EXIT_OK;
+    return cannot_write(path, ok ? errno : why);
+}
+
+int cli_check_writable(const char *path)
+{
+    const bool there = access(path, F_OK) == 0;
+    FILE *f = fopen(path, "ab");
+    if (!f) return cannot_write(path, errno);
+    fclose(f);
+    if (!there) remove(path);
+    return EXIT_OK;
 }

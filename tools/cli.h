@@ -53,6 +53,11 @@ int cli_open_image(MuseImage **out, MuseRuntime *rt, const char *path, MuseError
 int cli_open_audio(MuseAudio **out, MuseRuntime *rt, const char *path, MuseError *err);
 int cli_append_part(MuseSequence *seq, MuseRuntime *rt, const Part *part, unsigned text_flags, MuseError *err);
 
+/* Writes a file, replacing what was there. Exit code; a failure is said on stderr. */
+int cli_write_file(const char *path, const void *bytes, size_t size);
+/* Whether that could be done, before long work; changes nothing. Exit code as above. */
+int cli_check_writable(const char *path);
+
 /* A file that ships in models/: in the folder that MUSE_MODELS names, $MUSE_DATA/models, beside a build, or installed. Returns a path to free(), or NULL. */
 char *cli_find_shipped(const char *name);
 /* The model to run: told, else what MUSE_MODEL names, else the shipped muse-nano with its weights. A path to free(); NULL: said why, *exit_code is set. */

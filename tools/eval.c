@@ -195,11 +195,13 @@ static int ask_all(Eval *e)
 
 static int run(Eval *e)
 {
-    int code = read_sets(e);
+    int code = e->o.calibrate ? cli_check_writable(e->o.calibrate) : EXIT_OK;   /* not hours later */
+    if (code == EXIT_OK) code = read_sets(e);
     if (code == EXIT_OK) code = open_model(e);
     if (code == EXIT_OK) code = ask_all(e);
     if (e->warnings > WARNINGS_SHOWN) fprintf(stderr, "muse: %llu warnings more like these\n", (unsigned long long)(e->warnings - WARNINGS_SHOWN));
     if (code == EXIT_OK && (!e->error.code || e->all.n)) code = eval_print(e);   /* hours of answers are not lost to a late error */
+    if (e->o.calibrate && (e->interrupted || e->error.code)) fprintf(stderr, "muse: not calibrated: %s\n", e->interrupted ? "interrupted" : "ended by an error");
     if (e->error.code) return cli_fail(&e->error, NULL);
     if (code == EXIT_OK && e->o.calibrate && !e->interrupted) code = eval_write_calibration(e);
     return code == EXIT_OK && e->interrupted ? EXIT_CANCELLED : code;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an evaluation found: a line a question, tables, JSON, the calibration file. Called by eval.c. */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,20 +187,6 @@ int eval_print(Eval *e)
 
 /* ---- calibration ---- */
 
-static int write_file(const char *path, yajl_gen g)
-{
-    const unsigned char *text;
-    size_t n;
-    yajl_gen_get_buf(g, &text, &n);
-    FILE *f = fopen(path, "wb");
-    bool ok = f && fwrite(text, 1, n, f) == n && fputc('\n', f) != EOF;
-    if (f && fclose(f) != 0) ok = false;
-    yajl_gen_clear(g);
-    yajl_gen_reset(g, NULL);
-    if (!ok) fprintf(stderr, "muse: %s: can't write: %s\n", path, strerror(errno));
-    return ok ? EXIT_OK : EXIT_OTHER;
-}
-
 int eval_write_calibration(const Eval *e)
 {
     if (e->n_points == 0) {   /* a table without rows is none: the model could not be opened with it */
@@ -212,6 +197,8 @@ int eval_write_calibration(const Eval *e)
     if (!rows) return EXIT_RESOURCE;
     const size_t n = score_fit(e->points, e->n_points, ROW_LEAST, rows);
     yajl_gen g = e->g;
+    const unsigned char *text;
+    size_t size;
     yajl_gen_map_open(g);
     json_integer(g, "agents", e->o.agents);
     json_number(g, "temperature", e->o.temperature > 0 ? (double)e->o.temperature : 1);
@@ -232,5 +219,9 @@ int eval_write_calibration(const Eval *e)
     yajl_gen_array_close(g);
     yajl_gen_map_close(g);
     free(rows);
-    return write_file(e->o.calibrate, g);
+    yajl_gen_reset(g, "\n");   /* ends the line */
+    yajl_gen_get_buf(g, &text, &size);
+    const int code = cli_write_file(e->o.calibrate, text, size);
+    yajl_gen_clear(g);
+    return code;
 }

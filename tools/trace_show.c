@@ -2,7 +2,6 @@
 /* A trace for people: lines while it grows, PNG, page and JSON files. Decides nothing about the run. Called by ask.c and talk.c. */
 #include "tools/trace_show.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -116,23 +115,13 @@ static int write_png(const MuseTrace *trace, const char *path, bool heat, MuseEr
     return rc;
 }
 
-static int write_text(const char *path, const char *text, size_t size)
-{
-    FILE *f = fopen(path, "wb");
-    const bool ok = f && fwrite(text, 1, size, f) == size;
-    const int why = errno;
-    if (f && fclose(f) == 0 && ok) return EXIT_OK;
-    fprintf(stderr, "muse: %s: can't write: %s\n", path, strerror(ok ? errno : why));
-    return EXIT_INPUT;
-}
-
 int trace_write(const MuseTrace *trace, TraceFile kind, const char *path, bool heat, bool quiet)
 {
     MuseError err;
     char *text = NULL;
     size_t size = 0;
     int rc = kind == TRACE_PNG ? write_png(trace, path, heat, &err) : kind == TRACE_HTML ? muse_trace_html(trace, NULL, &text, &size, &err) : muse_trace_json(trace, &text, &size, &err);
-    int code = rc < 0 ? cli_fail(&err, path) : kind == TRACE_PNG ? EXIT_OK : write_text(path, text, size);
+    int code = rc < 0 ? cli_fail(&err, path) : kind == TRACE_PNG ? EXIT_OK : cli_write_file(path, text, size);
     muse_free(text);
     if (code == EXIT_OK && !quiet) fprintf(stderr, "muse: wrote %s\n", path);
     return code;

@@ -136,6 +136,20 @@ class Reports(Sets):
         self.assertIn("no answers to calibrate with", err)
         self.assertFalse(out.exists())
 
+    def test_calibration_is_kept_until_it_is_replaced(self):
+        gone, out = self.write(question(), question("What?", {"image": "gone.png"})), self.folder / "calibration.json"
+        many = ["--set", gone, "--mode", "contemplating", "--agents", 2]
+        _, err = self.eval(*many, "--calibrate", out, code=INPUT)
+        self.assertIn("not calibrated: ended by an error", err)
+        self.assertFalse(out.exists())
+        out.write_text("old")
+        self.eval(*many, "--calibrate", out, code=INPUT)
+        self.assertEqual(out.read_text(), "old")
+        for bad in (self.folder, self.folder / "none/calibration.json"):
+            text, err = self.eval(*many, "--calibrate", bad, "--lines", code=INPUT)   # nothing was asked
+            self.assertEqual([text, err.count("\n")], ["", 1])
+            self.assertIn(str(bad), err)
+
 
 class Refused(Sets):
     def test_usage(self):
@@ -225,8 +239,10 @@ class Refused(Sets):
 class Interrupted(Sets):
     def test_partial_report(self):
         path = self.write(*[question(f"Question {i}?") for i in range(20000)])
-        for mode in (["--batch", 2], ["--mode", "contemplating", "--agents", 2]):
-            run = subprocess.Popen([MUSE, "eval", "--model", TINY, "--threads", "1", "--set", path, "--lines", "--json", *map(str, mode)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        out = self.folder / "calibration.json"
+        for mode in (["--batch", 2], ["--mode", "contemplating", "--agents", 2, "--calibrate", out]):
+            err = open(self.folder / "err", "w+b")   # not a pipe: communicate() of two leaves out what the first line came with
+            run = subprocess.Popen([MUSE, "eval", "--model", TINY, "--threads", "1", "--set", path, "--lines", "--json", *map(str, mode)], stdout=subprocess.PIPE, stderr=err)
             first = json.loads(run.stdout.readline())
             run.send_signal(signal.SIGINT)
             rest = run.communicate()[0].rstrip(b"\n").split(b"\n")
@@ -234,6 +250,10 @@ class Interrupted(Sets):
             report = json.loads(rest[-1])
             self.assertEqual([first["line"], report["interrupted"]], [1, True])
             self.assertEqual(report["all"]["n"], len(rest))
+            with err:
+                err.seek(0)
+                self.assertEqual(b"not calibrated: interrupted" in err.read(), out in mode)
+            self.assertFalse(out.exists())
 
 
 class Committed(unittest.TestCase):
