@@ -50,12 +50,12 @@ static void set_params(Params *p, const Eval *e, const EvalQuestion *q, bool no_
     p->agent.cancel = stop_asked;
 }
 
-/* A question that can't be asked: left out if that is wanted. 1: left out */
-static int refuse(Eval *e, MuseError *err)
+/* A question that can't be asked: left out if that is wanted. 1: left out. A control run's was asked, and counts no more */
+static int refuse(Eval *e, bool control, MuseError *err)
 {
     if (!e->o.skip_broken || err->code == MUSE_ERR_NOMEM || err->code == MUSE_ERR_CANCELLED) return err->code;
-    fprintf(stderr, "muse: left out: %s\n", err->text);
-    e->left_out++;
+    fprintf(stderr, "muse: left out%s: %s\n", control ? ", asking without looks" : "", err->text);
+    e->left_out += !control;
     return 1;
 }
 
@@ -121,18 +121,18 @@ static int read_agent(const EvalQuestion *q, const MuseAgent *agent, EvalAnswer 
     return kept ? 0 : no_memory(err);
 }
 
-static int ask_alone(Eval *e, const EvalQuestion *const *q, size_t n, bool no_look, EvalAnswer *const *out, MuseError *err);
+static int ask_alone(Eval *e, const EvalQuestion *const *q, size_t n, bool control, EvalAnswer *const *out, MuseError *err);
 
 /* A batch failed, and one may be to blame: those that have not ended once more, one by one, so that it is named and the others are asked */
-static int ask_each(Eval *e, const EvalQuestion *const *q, size_t n, bool no_look, EvalAnswer *const *out, MuseError *err)
+static int ask_each(Eval *e, const EvalQuestion *const *q, size_t n, bool control, EvalAnswer *const *out, MuseError *err)
 {
     int rc = 0;
     for (size_t i = 0; i < n && rc == 0; i++)
-        if (!out[i]->asked) rc = ask_alone(e, &q[i], 1, no_look, &out[i], err);
+        if (!out[i]->asked) rc = ask_alone(e, &q[i], 1, control, &out[i], err);
     return rc;
 }
 
-static int ask_alone(Eval *e, const EvalQuestion *const *q, size_t n, bool no_look, EvalAnswer *const *out, MuseError *err)
+static int ask_alone(Eval *e, const EvalQuestion *const *q, size_t n, bool control, EvalAnswer *const *out, MuseError *err)
 {
     MuseAgent *agents[EVAL_BATCH_MAX] = { NULL };
     const EvalQuestion *of[EVAL_BATCH_MAX];
@@ -142,9 +142,9 @@ static int ask_alone(Eval *e, const EvalQuestion *const *q, size_t n, bool no_lo
     for (size_t i = 0; i < n && rc == 0; i++) {
         of[opened] = q[i];
         to[opened] = out[i];
-        rc = open_agent(e, q[i], no_look, &agents[opened], err);
+        rc = open_agent(e, q[i], control || e->o.no_look, &agents[opened], err);
         if (rc == 0) opened++;
-        else if ((rc = refuse(e, err)) > 0) rc = 0;
+        else if ((rc = refuse(e, control, err)) > 0) rc = 0;
     }
     const bool ran = rc == 0 && opened;
     if (ran) rc = muse_agent_run(agents, opened, err);
@@ -155,9 +155,9 @@ static int ask_alone(Eval *e, const EvalQuestion *const *q, size_t n, bool no_lo
         muse_agent_close(&agents[i]);
     }
     if (rc == 0 || !ran || rc == MUSE_ERR_CANCELLED || rc == MUSE_ERR_NOMEM) return rc;
-    if (opened > 1) return ask_each(e, of, opened, no_look, to, err);
+    if (opened > 1) return ask_each(e, of, opened, control, to, err);
     eval_say_where(of[0], err);
-    rc = refuse(e, err);
+    rc = refuse(e, control, err);
     return rc > 0 ? 0 : rc;
 }
 
@@ -194,7 +194,7 @@ static int ask_many(Eval *e, const EvalQuestion *q, EvalAnswer *out, MuseError *
     int rc = eval_parts_open(q, e->rt, parts, &n, err);
     if (rc == 0 && (rc = muse_reason(e->model, parts, n, &rp, &result, err)) < 0 && rc != MUSE_ERR_CANCELLED) eval_say_where(q, err);
     if (rc == 0) rc = read_result(q, &result, out, err);
-    else if ((rc = refuse(e, err)) > 0) rc = 0;
+    else if ((rc = refuse(e, false, err)) > 0) rc = 0;
     muse_reason_result_clear(&result);
     eval_parts_close(parts, n);
     free(parts);
@@ -234,7 +234,7 @@ int eval_ask(Eval *e, const EvalQuestion *q, size_t n, EvalAnswer *out, MuseErro
     if (e->o.mode == MUSE_MODE_CONTEMPLATING) {
         for (size_t i = 0; i < n && rc == 0; i++) rc = ask_many(e, &q[i], &out[i], err);
     } else {
-        rc = ask_alone(e, all, n, e->o.no_look, at, err);
+        rc = ask_alone(e, all, n, false, at, err);
     }
     const double took = cli_now() - began;
     for (size_t i = 0; i < n; i++) out[i].seconds = took / (double)n;
