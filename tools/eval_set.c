@@ -194,7 +194,7 @@ int eval_sets_add(EvalSets *sets, const char *path, size_t limit, MuseError *err
         rc = err->code;
     }
     if (sets->n > most) sets->n = most;   /* the last line had more questions */
-    if (rc == 0 && sets->n == before && !sets->skipped) {
+    if (rc == 0 && sets->n == before) {
         rc = fail(err, MUSE_ERR_FORMAT, "no questions");
         prefix(err, path, number);
     }

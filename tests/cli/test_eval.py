@@ -185,6 +185,9 @@ class Refused(Sets):
             with self.subTest(path):
                 _, err = self.eval("--set", path, code=INPUT)
                 self.assertIn(str(path), err)
+        broken, empty = self.write("{", question()), self.write("", name="empty.jsonl")   # each file has to have questions
+        _, err = self.eval("--set", broken, "--set", empty, "--skip-broken", code=INPUT)
+        self.assertIn(str(empty), err)
         _, err = muse("eval", "--model", self.folder / "none", "--set", self.write(question()), code=INPUT)
         self.assertIn("none", err)
 
