@@ -10,21 +10,6 @@
 enum { AGENTS = 8, BATCH = 32, WARNINGS_SHOWN = 3 };
 static const uint64_t cache_bytes = UINT64_C(1) << 28;   /* pictures of a few batches; those of a set come together */
 
-volatile sig_atomic_t eval_interrupted;
-
-static void interrupt(int number)
-{
-    (void)number;
-    eval_interrupted = 1;
-}
-
-static void catch_interrupts(void)
-{
-    struct sigaction a = { .sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND };   /* a second one ends the program */
-    sigemptyset(&a.sa_mask);
-    sigaction(SIGINT, &a, NULL);
-}
-
 /* the same is said of every picture of a set */
 static void print_some(void *user, int level, const char *text)
 {
@@ -213,7 +198,7 @@ int cmd_eval(Cli *cli)
     int code = read_options(&e.o, cli);
     if (code == EXIT_OK && e.o.help) help(stdout);
     else if (code == EXIT_OK) {
-        catch_interrupts();
+        cli_catch_interrupts(true);
         code = run(&e);
     }
     eval_sets_clear(&e.sets);

@@ -4,8 +4,6 @@
 #ifndef TOOLS_EVAL_H
 #define TOOLS_EVAL_H
 
-#include <signal.h>
-
 #include "tools/cli.h"
 #include "tools/eval_set.h"
 #include "tools/score.h"
@@ -58,8 +56,6 @@ typedef struct Eval {
     size_t       n_points;
     yajl_gen     g;
 } Eval;
-
-extern volatile sig_atomic_t eval_interrupted;   /* eval.c: an interrupt came */
 
 /* ---- eval_ask.c ---- */
 /* Questions q[0..n) to answers, which the caller clears. MUSE_ERR_CANCELLED: those that were done are asked. */

@@ -6,12 +6,6 @@
 
 #include "tools/eval.h"
 
-static int stop_asked(void *user)
-{
-    (void)user;
-    return eval_interrupted;
-}
-
 static int no_memory(MuseError *err)
 {
     *err = (MuseError){ MUSE_ERR_NOMEM, "no memory for questions and answers" };
@@ -47,7 +41,7 @@ static void set_params(Params *p, const Eval *e, const EvalQuestion *q, bool no_
     p->agent.thinking = e->o.mode == MUSE_MODE_INSTANT ? MUSE_THINKING_OFF : MUSE_THINKING_ON;
     p->agent.thought_tokens = e->o.budget;
     p->agent.no_look = no_look;
-    p->agent.cancel = stop_asked;
+    p->agent.cancel = cli_interrupted;
 }
 
 /* A question that can't be asked: left out if that is wanted. 1: left out. A control run's was asked, and counts no more */

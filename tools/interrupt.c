@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ctrl-C as a flag that long work polls. Users: ask.c, talk.c (run.c stops its session at once). */
+/* Ctrl-C as a flag that long work polls. Users: ask.c, eval.c, talk.c (run.c stops its session at once). */
 #include <signal.h>
 
 #include "tools/cli.h"
