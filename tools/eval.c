@@ -24,7 +24,7 @@ static void help(FILE *to)
           "Asks a model the questions of data sets and counts right answers: accuracy a task with 95 % intervals, thought tokens,\n"
           "looks, seconds. docs/eval.md describes the sets and the numbers.\n\n"
           "  --set FILE.jsonl          questions, one object a line; pictures and sounds are found from its folder\n"
-          "  --model PATH              a Hugging Face folder or a GGUF file; the shipped muse-nano unless told\n"
+          "  --model PATH              a Hugging Face folder or a GGUF file; unless told what MUSE_MODEL names, else the shipped muse-nano\n"
           "  --mmproj FILE             the projector beside a text GGUF\n"
           "  --mode MODE               instant, thinking or contemplating; thinking unless told\n"
           "  --agents N                contemplating: 1 to 256 agents a question; 8 unless told\n"
@@ -103,10 +103,11 @@ static int read_options(EvalOptions *o, Cli *cli)
 {
     int code = EXIT_OK;
     const char *option;
-    bool agents = false, batch = false;
+    bool agents = false, batch = false, temp = false;
     while (code == EXIT_OK && (option = cli_next(cli, &code))) {
         agents = agents || strcmp(option, "--agents") == 0;
         batch = batch || strcmp(option, "--batch") == 0;
+        temp = temp || strcmp(option, "--temp") == 0;
         code = take_option(o, cli, option);
         if (o->help) return EXIT_OK;
     }
@@ -116,6 +117,7 @@ static int read_options(EvalOptions *o, Cli *cli)
     if (o->n_sets == 0) return cli_usage("eval: which questions? (muse eval --set FILE.jsonl)");
     if (agents && !many) return cli_usage("--agents goes with --mode contemplating");
     if (batch && many) return cli_usage("--batch: contemplating, the agents of one question step together");
+    if (temp && many && o->temperature <= 0) return cli_usage("eval: with --temp 0 all agents would say the same");
     if (o->calibrate && !many) return cli_usage("--calibrate goes with --mode contemplating");
     if (o->budget && o->mode == MUSE_MODE_INSTANT) return cli_usage("--budget is for thoughts, and instant has none");
     return EXIT_OK;
