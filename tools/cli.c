@@ -190,6 +190,7 @@ const char *cli_next(Cli *cli, int *exit_code)
 {
     while (cli->at < cli->argc && *exit_code == EXIT_OK) {
         const char *option = cli->argv[cli->at++];
+        if (strcmp(option, "-h") == 0) return "--help";
         if (!take_common(cli, option, exit_code)) return option;
     }
     cli->runtime.log = cli->quiet ? NULL : print_log;

@@ -37,7 +37,7 @@ typedef struct Cli {
     uint32_t seed;
 } Cli;
 
-/* The next argument as an option; NULL at the end. Common options and parts are taken here, so a subcommand sees only its own.
+/* The next argument as an option; NULL at the end. Common options and parts are taken here, so a subcommand sees only its own and --help (-h too).
  * *exit_code is set to a usage error, else left alone. */
 const char *cli_next(Cli *cli, int *exit_code);
 const char *cli_value(Cli *cli, const char *option, int *exit_code);   /* the value of the option just seen; NULL = usage error */

@@ -127,7 +127,7 @@ static int print_result(const Cli *cli, const Convert *o, const MuseConvertInfo 
 int cmd_convert(Cli *cli)
 {
     for (int i = 2; i < cli->argc; i++)
-        if (strcmp(cli->argv[i], "--help") == 0) { help(stdout); return EXIT_OK; }
+        if (strcmp(cli->argv[i], "--help") == 0 || strcmp(cli->argv[i], "-h") == 0) { help(stdout); return EXIT_OK; }
     Convert o = { .percent = -1 };
     MuseConvertInfo info;
     MuseRuntime *rt;

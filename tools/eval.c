@@ -79,7 +79,7 @@ static int take_number(EvalOptions *o, Cli *cli, const char *option)
 
 static int take_option(EvalOptions *o, Cli *cli, const char *option)
 {
-    const struct { const char *name; bool *to; } flags[] = { { "--no-look", &o->no_look }, { "--lines", &o->lines }, { "--skip-broken", &o->skip_broken }, { "--help", &o->help }, { "-h", &o->help } };
+    const struct { const char *name; bool *to; } flags[] = { { "--no-look", &o->no_look }, { "--lines", &o->lines }, { "--skip-broken", &o->skip_broken }, { "--help", &o->help } };
     const struct { const char *name, **to; } texts[] = { { "--model", &o->model }, { "--mmproj", &o->mmproj }, { "--calibrate", &o->calibrate } };
     int code = EXIT_OK;
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)

@@ -252,7 +252,7 @@ static int read_options(Cli *cli, Inspect *o)
 int cmd_inspect(Cli *cli)
 {
     for (int i = 2; i < cli->argc; i++)
-        if (strcmp(cli->argv[i], "--help") == 0) { help(stdout); return EXIT_OK; }
+        if (strcmp(cli->argv[i], "--help") == 0 || strcmp(cli->argv[i], "-h") == 0) { help(stdout); return EXIT_OK; }
     Inspect o = { 0 };
     MuseError err;
     MuseModelParams params;

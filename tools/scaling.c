@@ -407,7 +407,7 @@ static int read_options(Cli *cli, Ladder *l)
     int code = EXIT_OK;
     const char *option;
     while ((option = cli_next(cli, &code))) {
-        if (strcmp(option, "--help") == 0 || strcmp(option, "-h") == 0) {
+        if (strcmp(option, "--help") == 0) {
             help(stdout);
             return -1;
         }

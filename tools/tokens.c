@@ -298,7 +298,7 @@ static int read_options(Cli *cli, Tokens *o)
     int code = EXIT_OK;
     const char *option, *value;
     while ((option = cli_next(cli, &code))) {
-        if (strcmp(option, "--help") == 0 || strcmp(option, "-h") == 0) { o->help = true; return EXIT_OK; }
+        if (strcmp(option, "--help") == 0) { o->help = true; return EXIT_OK; }
         if (strcmp(option, "--summary") == 0) { o->summary = true; continue; }
         const bool known = strcmp(option, "--family") == 0 || strcmp(option, "--tokenizer") == 0 || strcmp(option, "--lines") == 0 || strcmp(option, "--draw") == 0;
         if (!known) return cli_usage("tokens: %s is no option of it (try muse tokens --help)", option);

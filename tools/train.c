@@ -244,7 +244,7 @@ static int read_options(Cli *cli, Train *o)
             const unsigned long long n = value ? strtoull(value, &end, 10) : 1;
             if (value && (*value < '0' || *value > '9' || *end || errno || n == 0)) code = cli_usage("--steps %s: 1 or more", value);
             o->steps = n;
-        } else if (strcmp(option, "--help") == 0 || strcmp(option, "-h") == 0) {
+        } else if (strcmp(option, "--help") == 0) {
             help(stdout);
             return -1;
         } else if (option[0] == '-' && option[1]) {

@@ -301,7 +301,7 @@ static int read_options(Cli *cli, Worlds *o)
     int code = EXIT_OK;
     const char *option, *value;
     while (code == EXIT_OK && (option = cli_next(cli, &code))) {
-        if (strcmp(option, "--help") == 0 || strcmp(option, "-h") == 0) { o->help = true; return EXIT_OK; }
+        if (strcmp(option, "--help") == 0) { o->help = true; return EXIT_OK; }
         if (strcmp(option, "--list") == 0) { o->list = true; continue; }
         if (strcmp(option, "--draw") == 0) { o->draw = true; continue; }
         size_t i, k, c;

@@ -4,6 +4,7 @@
 usage: test_cli.py MUSE SOURCE_ROOT"""
 import json
 import pathlib
+import re
 import struct
 import subprocess
 import sys
@@ -21,6 +22,8 @@ class Usage(unittest.TestCase):
     def test_help(self):
         self.assertIn("tokens", muse("--help")[0])
         self.assertIn("--image-budget", muse("tokens", "--help")[0])
+        for line in re.findall(r"(?m)^  (\w+) ", muse("--help")[0]):
+            self.assertEqual(muse(line, "-h")[0], muse(line, "--help")[0])
         self.assertRegex(muse("--version")[0], r"muse \d+\.\d+\.\d+")
 
     def test_wrong_usage(self):
