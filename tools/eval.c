@@ -15,7 +15,9 @@ static void print_some(void *user, int level, const char *text)
 {
     Eval *e = user;
     (void)level;
-    if (e->warnings++ < WARNINGS_SHOWN) fprintf(stderr, "muse: warning: %s\n", text);
+    if (e->warnings++ >= WARNINGS_SHOWN) return;
+    eval_erase_progress(e);
+    fprintf(stderr, "muse: warning: %s\n", text);
 }
 
 static void help(FILE *to)
@@ -154,11 +156,17 @@ static int open_model(Eval *e)
     return muse_prefix_cache_open(&e->cache, e->model, cache_bytes, &err) < 0 ? cli_fail(&err, NULL) : EXIT_OK;
 }
 
+static bool has_progress(const Eval *e) { return !e->cli->quiet && isatty(STDERR_FILENO); }
+
+void eval_erase_progress(const Eval *e)
+{
+    if (has_progress(e)) fputs("\r\033[K", stderr);
+}
+
 static void show_progress(const Eval *e, size_t done)
 {
-    if (e->cli->quiet || !isatty(STDERR_FILENO)) return;
-    fprintf(stderr, "\r\033[K%zu of %zu questions, %.3f right", done, e->sets.n, e->all.n ? (double)e->all.right / (double)e->all.n : 0);
-    if (done == e->sets.n) fputs("\r\033[K", stderr);
+    eval_erase_progress(e);
+    if (has_progress(e)) fprintf(stderr, "%zu of %zu questions, %.3f right", done, e->sets.n, e->all.n ? (double)e->all.right / (double)e->all.n : 0);
 }
 
 static int ask_all(Eval *e)
@@ -175,6 +183,7 @@ static int ask_all(Eval *e)
         }
         show_progress(e, at + n);
     }
+    eval_erase_progress(e);
     e->interrupted = rc == MUSE_ERR_CANCELLED;
     if (rc == 0 || e->interrupted) e->error.code = 0;   /* that of a question that was left out */
     return code;

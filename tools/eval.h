@@ -57,6 +57,9 @@ typedef struct Eval {
     yajl_gen     g;
 } Eval;
 
+/* ---- eval.c ---- */
+void eval_erase_progress(const Eval *e);   /* before something is said on stderr */
+
 /* ---- eval_ask.c ---- */
 /* Questions q[0..n) to answers, which the caller clears. MUSE_ERR_CANCELLED: those that were done are asked. */
 int  eval_ask(Eval *e, const EvalQuestion *q, size_t n, EvalAnswer *out, MuseError *err);

@@ -48,6 +48,7 @@ static void set_params(Params *p, const Eval *e, const EvalQuestion *q, bool no_
 static int refuse(Eval *e, bool control, MuseError *err)
 {
     if (!e->o.skip_broken || err->code == MUSE_ERR_NOMEM || err->code == MUSE_ERR_CANCELLED) return err->code;
+    eval_erase_progress(e);
     fprintf(stderr, "muse: left out%s: %s\n", control ? ", asking without looks" : "", err->text);
     e->left_out += !control;
     return 1;

@@ -4,7 +4,9 @@
 sets are whole. Standard library only.
 usage: test_eval.py MUSE SOURCE_ROOT"""
 import json
+import os
 import pathlib
+import pty
 import signal
 import struct
 import subprocess
@@ -240,6 +242,23 @@ class Refused(Sets):
 
 
 class Interrupted(Sets):
+    def test_progress_is_erased(self):
+        path = self.write(question(), question("What?", {"image": "gone.png"}))
+        for more, said in (([], [b"muse: "]), (["--skip-broken"], [b"muse: left out: "])):
+            terminal, end = pty.openpty()
+            subprocess.run([MUSE, "eval", "--model", TINY, "--threads", "1", "--set", path, "--batch", "1", *more], stdout=subprocess.DEVNULL, stderr=end)
+            os.close(end)
+            shown = b""
+            try:
+                while more_shown := os.read(terminal, 4096):
+                    shown += more_shown
+            except OSError:   # Linux: all ends of it are closed
+                pass
+            os.close(terminal)
+            left = [x.rsplit(b"\x1b[K", 1)[-1] for x in shown.replace(b"\r\n", b"\n").split(b"\n")]
+            self.assertIn(b"1 of 2 questions", shown)
+            self.assertEqual([x[:len(y)] for x, y in zip(left, said)] + left[len(said):], [*said, b""])
+
     def test_partial_report(self):
         path = self.write(*[question(f"Question {i}?") for i in range(20000)])
         out = self.folder / "calibration.json"
