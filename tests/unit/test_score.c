@@ -22,6 +22,24 @@ static void same_answers(void **state)
     assert_false(score_same("a\0b", 3, "a"));
 }
 
+static void boxes(void **state)
+{
+    static const struct { const char *given, *want; bool same; } rows[] = {
+        { "<box><x10><y7><x46><y18>", "<box><x10><y7><x46><y18>", true }, { " <box><x12><y5><x44><y20>\n", "<box><x10><y7><x46><y18>", true },
+        { "<box><x13><y7><x46><y18>", "<box><x10><y7><x46><y18>", false }, { "<box><x10><y4><x46><y18>", "<box><x10><y7><x46><y18>", false },
+        { "<box><x10><y7><x49><y18>", "<box><x10><y7><x46><y18>", false }, { "<box><x10><y7><x46><y15>", "<box><x10><y7><x46><y18>", false },
+        { "<x11><y7><x46><y18>", "<x10><y7><x46><y18>", true }, { "<x10><y7><x46><y18>", "<box><x10><y7><x46><y18>", false },
+        { "<box><x11><y7><x46>", "<box><x10><y7><x46><y18>", false }, { "<box><x11><y7><x46><y18", "<box><x10><y7><x46><y18>", false },
+        { "<box><x11><y7><x46><y18> a", "<box><x10><y7><x46><y18>", false }, { "<box><y11><x7><y46><x18>", "<box><x11><y7><x46><y18>", false },
+        { "<box><x><y7><x46><y18>", "<box><x0><y7><x46><y18>", false }, { "<box><x11><y7><x46><y18>", "<box><x10><y7><x46><y18><x1>", false },
+        { "<point><x11><y7>", "<point><x10><y7>", false }, { "<x11><y7>", "<x10><y7>", false },
+        { "<box><x4294967306><y7><x46><y18>", "<box><x10><y7><x46><y18>", false },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) assert_int_equal(score_same(rows[i].given, strlen(rows[i].given), rows[i].want), rows[i].same);
+    assert_false(score_same("<box><x11><y7><x46><y18>", 23, "<box><x10><y7><x46><y18>"));   /* not terminated */
+}
+
 /* Expected: the two solutions of (p - q)^2 = z^2 q (1 - q) / n for q by numpy.roots, float64. */
 static void intervals(void **state)
 {
@@ -81,6 +99,6 @@ static void calibration(void **state)
 
 int main(void)
 {
-    static const struct CMUnitTest tests[] = { cmocka_unit_test(same_answers), cmocka_unit_test(intervals), cmocka_unit_test(calibration) };
+    static const struct CMUnitTest tests[] = { cmocka_unit_test(same_answers), cmocka_unit_test(boxes), cmocka_unit_test(intervals), cmocka_unit_test(calibration) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
