@@ -25,9 +25,9 @@ typedef struct Ask {
 /* texts of the parts with spaces between them; a sound without one by its name */
 static char *join_question(const Cli *cli)
 {
-    size_t n = 64, at = 0, texts = 0;
+    size_t n = 1, at = 0, texts = 0;
     for (size_t i = 0; i < cli->n_parts; i++) {
-        n += strlen(cli->parts[i].value) + 1;
+        n += strlen(cli->parts[i].value) + sizeof " (spoken: )";
         texts += cli->parts[i].kind == PART_TEXT;
     }
     char *out = malloc(n);

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 import unittest
+import wave
 
 from cli_help import CANCELLED, DATA, INPUT, MEDIA, MUSE, ROOT, UNSUPPORTED, USAGE, main, muse
 
@@ -63,6 +64,15 @@ class Form(unittest.TestCase):
         with open(CAT, "rb") as f:
             out, _ = ask("--json", *SHORT, "--image", "-", "a", stdin=f.read(), code=None)
         self.assertEqual(json.loads(out)["images"][0]["rect"], [0, 0, 451, 300])
+
+    def test_many_sounds_without_words(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with wave.open(folder + "/a.wav", "wb") as w:
+                w.setnchannels(1), w.setsampwidth(2), w.setframerate(16000)
+                w.writeframes(bytes(3200))
+            run = subprocess.run([MUSE, "ask", "--model", str(TINY), "--json", *map(str, SHORT), *["--audio", "a.wav"] * 20], cwd=folder, capture_output=True, timeout=60)
+            self.assertIn(run.returncode, (0, 1), run.stderr)
+            self.assertEqual(json.loads(run.stdout)["question"], " ".join(["(spoken: a.wav)"] * 20))
 
     def test_same_seed_same_chain(self):
         def chain(*args):
