@@ -14,6 +14,7 @@ typedef struct Kept {
     MuseImage *image;
     MuseAudio *audio;
     uint64_t   uses;                  /* spans of the picture that are still to be read */
+    bool       holds;                 /* its pixels may be held */
     MuseHeldPicture held;
 } Kept;
 
@@ -28,7 +29,6 @@ typedef struct Loader {
     uint8_t  hash[MUSE_HASH_BYTES];   /* of the sequence */
     Kept    *kept;                    /* [n_kept] */
     uint64_t n_kept;
-    uint64_t held;                    /* bytes of pixels */
 } Loader;
 
 static int damaged(const Loader *l, const char *what) { return muse_fail(l->err, MUSE_ERR_FORMAT, "damaged: %s", what); }
@@ -168,6 +168,7 @@ static int read_sound(Loader *l, MuseBytes *b, uint32_t kind, MuseAudio **out)
 static int read_kept(Loader *l)
 {
     MuseBytes b = { 0 };
+    uint64_t held = 0;
     int rc = open_section(l, MUSE_SAVED_KEPT, &b);
     if (rc < 0) return rc;
     if (l->n_kept > l->n_spans || l->n_kept > b.size / 28) return damaged(l, "more originals than bytes");   /* 28: an empty sound */
@@ -178,6 +179,7 @@ static int read_kept(Loader *l)
         if (kind == MUSE_KEPT_FILE || kind == MUSE_KEPT_PIXELS) rc = read_picture(l, &b, kind == MUSE_KEPT_PIXELS, &l->kept[i].image);
         else if (kind >= MUSE_KEPT_SOUND && kind <= MUSE_KEPT_PCM_F32) rc = read_sound(l, &b, kind, &l->kept[i].audio);
         else rc = damaged(l, "an original of unknown kind");
+        if (l->kept[i].image) l->kept[i].holds = muse_saved_holds(l->kept[i].image, &held);
         if (rc < 0 && l->err) muse_fail_prefix(l->err, rc, "original %llu", (unsigned long long)i);
     }
     return rc < 0 ? rc : close_section(l, &b, MUSE_SAVED_KEPT);
@@ -222,20 +224,10 @@ static int read_rows(Loader *l, MuseBytes *b)
     return rc;
 }
 
-/* The picture's pixels from its first span to its last, if there are several and memory for it is left */
+/* The picture's pixels from its first span to its last, if there are several and they may be held */
 static int hold(Loader *l, Kept *kept)
 {
-    const uint64_t bytes = (uint64_t)kept->image->head.width * kept->image->head.height * kept->image->head.samples;
-    if (kept->uses < 2 || kept->held.root || l->held + bytes > MUSE_SAVED_HELD_BYTES) return 0;
-    const int rc = muse_picture_hold(&kept->held, kept->image, l->err);
-    if (kept->held.root) l->held += bytes;
-    return rc;
-}
-
-static void let_go(Loader *l, Kept *kept)
-{
-    if (kept->held.root) l->held -= kept->held.root->source.size;
-    muse_picture_release(&kept->held);
+    return kept->uses < 2 || kept->held.root || !kept->holds ? 0 : muse_picture_hold(&kept->held, kept->image, l->err);
 }
 
 static int read_image(Loader *l, MuseBytes *b, Kept *kept)
@@ -254,7 +246,7 @@ static int read_image(Loader *l, MuseBytes *b, Kept *kept)
     if (rc == 0) rc = muse_image_region(&seen, kept->image, (MuseRect){ x, y, x + width, y + height }, l->err);
     if (rc == 0) rc = muse_sequence_append_image(l->s->seq, seen, &o, l->err);
     muse_image_close(&seen);
-    if (kept->uses <= 1) let_go(l, kept);
+    if (kept->uses <= 1) muse_picture_release(&kept->held);
     kept->uses -= kept->uses > 0;
     return rc;
 }
@@ -306,7 +298,7 @@ static int survey(Loader *l, MuseBytes b)
         if (modality != MUSE_IMAGE || b.failed || original >= l->n_kept || !l->kept[original].image) return 0;
         Kept *kept = &l->kept[original];
         if (window[3] > kept->image->seen.width || window[4] > kept->image->seen.height) return 0;
-        pixels += muse_saved_cost(kept->image, (uint64_t)window[3] * window[4], kept->uses++ == 0);
+        pixels += muse_saved_cost(kept->image, kept->holds, (uint64_t)window[3] * window[4], kept->uses++ == 0);
         if (pixels > MUSE_SAVED_PIXELS_MAX) return muse_fail(l->err, MUSE_ERR_LIMIT, "part %llu: over %llu pixels would be decoded", (unsigned long long)k, (unsigned long long)MUSE_SAVED_PIXELS_MAX);
     }
     return 0;
@@ -397,7 +389,7 @@ int muse_session_read(MuseSession **out, MuseModel *model, const void *bytes, si
     if (!muse_saved_byte_order()) return muse_fail(err, MUSE_ERR_UNSUPPORTED, "sessions are restored on little-endian machines only");
     const int rc = read_all(&l, params);
     for (uint64_t i = 0; l.kept && i < l.n_kept; i++) {
-        let_go(&l, &l.kept[i]);   /* before the session's own references are all that is left */
+        muse_picture_release(&l.kept[i].held);   /* before the session's own references are all that is left */
         muse_image_close(&l.kept[i].image);
         muse_audio_close(&l.kept[i].audio);
     }

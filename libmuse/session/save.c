@@ -10,6 +10,11 @@
 
 enum { BUFFER = 1 << 16 };
 
+typedef struct Original {
+    const void *original;      /* MuseImage (a root) or MuseAudio */
+    bool        holds;         /* a picture: muse_saved_holds() */
+} Original;
+
 typedef struct Writer {
     const MuseSession *s;
     MuseOutFile file;
@@ -18,7 +23,7 @@ typedef struct Writer {
     bool        counting;
     uint64_t    count;
     MuseHash    hash;
-    const void **kept;         /* [n_kept]: originals, MuseImage (roots) or MuseAudio, each once */
+    Original   *kept;          /* [n_kept], each once */
     size_t      n_kept, used;
     uint8_t    *page;          /* one of the largest class */
     uint8_t     buffer[BUFFER];
@@ -155,16 +160,22 @@ static const void *original_of(const MuseSpan *span) { return span->image ? (con
 static uint32_t number_of(const Writer *w, const void *original)
 {
     uint32_t i = 0;
-    while (w->kept[i] != original) i++;   /* it is there: list_kept() */
+    while (w->kept[i].original != original) i++;   /* it is there: list_kept() */
     return i;
 }
 
-bool muse_saved_holds(const MuseImage *root) { return (uint64_t)root->head.width * root->head.height * root->head.samples <= MUSE_SAVED_HELD_BYTES; }
+bool muse_saved_holds(const MuseImage *root, uint64_t *held)
+{
+    const uint64_t bytes = (uint64_t)root->head.width * root->head.height * root->head.samples;
+    if (bytes > MUSE_SAVED_HELD_BYTES - *held) return false;
+    *held += bytes;
+    return true;
+}
 
-uint64_t muse_saved_cost(const MuseImage *root, uint64_t cut, bool first)
+uint64_t muse_saved_cost(const MuseImage *root, bool holds, uint64_t cut, bool first)
 {
     const uint64_t all = (uint64_t)root->head.width * root->head.height;
-    return !muse_saved_holds(root) ? all : first ? all + cut : cut;
+    return !holds ? all : first ? all + cut : cut;
 }
 
 /* What restoring would refuse, by the default limits of MuseImageParams and MuseAudioParams, is refused here. */
@@ -182,7 +193,7 @@ static int check_original(const MuseSpan *span, size_t k, MuseError *err)
 static int list_kept(Writer *w)
 {
     const MuseSequence *seq = w->s->seq;
-    uint64_t pixels = 0;
+    uint64_t pixels = 0, held = 0;
     w->kept = muse_alloc_array(&seq->rt->alloc, seq->n_spans + 1, sizeof *w->kept);
     if (!w->kept) return MUSE_NOMEM(w->err, (seq->n_spans + 1) * sizeof *w->kept);
     for (size_t k = 0; k < seq->n_spans; k++) {
@@ -192,10 +203,12 @@ static int list_kept(Writer *w)
         if (rc < 0) return rc;
         const void *original = original_of(span);
         if (!original) continue;
-        w->kept[w->n_kept] = original;
-        const bool first = number_of(w, original) == w->n_kept;
+        w->kept[w->n_kept].original = original;
+        const uint32_t number = number_of(w, original);
+        const bool first = number == w->n_kept;
+        if (first && span->image) w->kept[number].holds = muse_saved_holds(original, &held);
         w->n_kept += first;
-        if (span->image) pixels += muse_saved_cost(original, (uint64_t)span->image->seen.width * span->image->seen.height, first);
+        if (span->image) pixels += muse_saved_cost(original, w->kept[number].holds, (uint64_t)span->image->seen.width * span->image->seen.height, first);
         if (pixels > MUSE_SAVED_PIXELS_MAX) return muse_fail(w->err, MUSE_ERR_LIMIT, "part %zu: restoring would decode over %llu pixels", k, (unsigned long long)MUSE_SAVED_PIXELS_MAX);
     }
     return 0;
@@ -230,7 +243,7 @@ static void put_kept(Writer *w)
 {
     const MuseSequence *seq = w->s->seq;
     for (size_t i = 0, k = 0; i < w->n_kept; i++) {
-        while (original_of(&seq->spans[k]) != w->kept[i]) k++;   /* they were listed in the order of the spans */
+        while (original_of(&seq->spans[k]) != w->kept[i].original) k++;   /* they were listed in the order of the spans */
         if (seq->spans[k].image) put_picture(w, seq->spans[k].image);
         else put_sound(w, seq->spans[k].audio);
     }

@@ -420,27 +420,35 @@ static void put_be(uint8_t *at, uint32_t v)
     for (int i = 0; i < 4; i++) at[i] = (uint8_t)(v >> (24 - 8 * i));
 }
 
-/* A file whose only picture says that it has side x side pixels, and n parts that show all of them. */
-static int try_parts(MuseModel *m, const Saved *s, uint32_t side, uint64_t n)
+/* A file of n_kept originals, 1 or 2, that say they have side x side pixels, and n parts: of one, all of it; of two, the first part and the last
+ * one all of the first original, and 8 x 8 pixels of the second between. */
+static int try_parts(MuseModel *m, const Saved *s, uint32_t side, uint64_t n_kept, uint64_t n)
 {
-    enum { H = 4 + 4 + 32, KEPT_BYTES = 48, IHDR = KEPT_BYTES + 12 };
-    MuseBuf b = { .alloc = NULL }, spans = { .alloc = NULL };
+    enum { H = 4 + 4 + 32, KEPT_BYTES = 48, IHDR = KEPT_BYTES + 12, ORIGINAL = 4 + 32, WINDOW = ORIGINAL + 4 + 12 };
+    MuseBuf b = { .alloc = NULL }, sections[5] = { 0 };
     uint8_t *kept = s->data + s->at[1] + 12, *span = s->data + s->at[2] + 12;
-    const size_t n_span = s->at[3] - s->at[2] - 12 - 32;
+    memcpy(s->data + s->at[0] + 12 + H + 32, &n_kept, 8);
     memcpy(s->data + s->at[0] + 12 + H + 40, &n, 8);
     for (size_t i = 0; i < 2; i++) {
         memcpy(kept + 4 + 4 * i, &side, 4);
         put_be(kept + IHDR + 4 + 4 * i, side);
-        memcpy(span + 4 + 32 + 4 + 12 + 4 * i, &side, 4);
     }
     put_be(kept + IHDR + 4 + 13, crc32_of(kept + IHDR, 4 + 13));
-    for (uint64_t i = 0; i < n; i++) put(&spans, span, n_span);
-    put(&b, s->data, 12);
+    for (uint64_t i = 0; i < n; i++) {
+        const uint32_t original = n_kept == 2 && i > 0 && i < n - 1, width = original ? 8 : side;
+        memcpy(span + ORIGINAL, &original, 4);
+        for (size_t k = 0; k < 2; k++) memcpy(span + WINDOW + 4 * k, &width, 4);
+        put(&sections[2], span, s->at[3] - s->at[2] - 12 - 32);
+    }
     for (size_t i = 0; i < 5; i++)
-        put_section(&b, (const char *)s->data + s->at[i], i == 2 ? spans.data : s->data + s->at[i] + 12, i == 2 ? spans.len : s->at[i + 1] - s->at[i] - 12 - 32);
+        for (uint64_t k = 0; i != 2 && k < (i == 1 ? n_kept : 1); k++) put(&sections[i], s->data + s->at[i] + 12, s->at[i + 1] - s->at[i] - 12 - 32);
+    put(&b, s->data, 12);
+    for (size_t i = 0; i < 5; i++) {
+        put_section(&b, (const char *)s->data + s->at[i], sections[i].data, sections[i].len);
+        muse_buf_clear(&sections[i]);
+    }
     const int rc = try_bytes(m, b.data, b.len);
     muse_buf_clear(&b);
-    muse_buf_clear(&spans);
     return rc;
 }
 
@@ -457,10 +465,12 @@ static void test_costly(void **state)
     muse_image_close(&img);
     assert_int_equal(muse_session_save(s, file, &err), 0);
     Saved saved = load_saved();
-    assert_int_equal(try_parts(t.model, &saved, 16384, 65), MUSE_ERR_LIMIT);   /* 2^28 pixels each, too many to hold */
-    assert_int_equal(try_parts(t.model, &saved, 16384, 64), MUSE_ERR_FORMAT);
-    assert_int_equal(try_parts(t.model, &saved, 8192, 256), MUSE_ERR_LIMIT);   /* held: 2^26 once and for each part */
-    assert_int_equal(try_parts(t.model, &saved, 8192, 255), MUSE_ERR_FORMAT);
+    assert_int_equal(try_parts(t.model, &saved, 16384, 1, 65), MUSE_ERR_LIMIT);   /* 2^28 pixels each, too many to hold */
+    assert_int_equal(try_parts(t.model, &saved, 16384, 1, 64), MUSE_ERR_FORMAT);
+    assert_int_equal(try_parts(t.model, &saved, 8192, 1, 256), MUSE_ERR_LIMIT);   /* held: 2^26 once and for each part */
+    assert_int_equal(try_parts(t.model, &saved, 8192, 1, 255), MUSE_ERR_FORMAT);
+    assert_int_equal(try_parts(t.model, &saved, 8192, 2, 256), MUSE_ERR_LIMIT);   /* only the first is held: 3 * 2^26, and 2^26 for each part of the second */
+    assert_int_equal(try_parts(t.model, &saved, 8192, 2, 255), MUSE_ERR_FORMAT);
     free(saved.data);
     muse_session_close(&s);
     setup_close(&t);
