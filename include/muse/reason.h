@@ -134,7 +134,7 @@ typedef struct MuseAgentParams {
     MuseCancelFn    *cancel;         ///< polled before each token, between chunks of a prompt and while tools work; NULL = never
     void            *cancel_user;
     MuseTrace       *trace;          ///< filled while agents work: docs/reason.md, "Traces". The pictures it has already must be those given, in order (so they have names);
-                                     ///< others are added. NULL = none. Borrowed like tools, or until muse_agent_ask(), and used by the running thread only
+                                     ///< others are added. NULL = none. Borrowed like tools, or until a muse_agent_ask() has returned 0: what it closes of the turn before goes here. Used by the running thread only
     const MuseWatchParams *heat;     ///< with trace: attention maps of places, looks and answers in these layers and heads; image, first and n do not count. NULL = none. Borrowed like tools
 } MuseAgentParams;
 
