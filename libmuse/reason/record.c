@@ -117,6 +117,13 @@ static MuseTraceMark mark_of(const Record *r, uint32_t image, MuseRect rect)
     return (MuseTraceMark){ .image = image, .rect = { fmax(rect.x0, in.x0), fmax(rect.y0, in.y0), fmin(rect.x1, in.x1), fmin(rect.y1, in.y1) } };
 }
 
+/* The picture of the sequence that the place is in: the chain's, or, behind <compare>, the given one after it */
+static uint32_t picture_of(const MuseAgent *a, const MuseReasonStep *s)
+{
+    const uint32_t number = a->chain.image;
+    return number >= 1 && number < a->n_pictures && a->pictures[number - 1].origin != s->image ? number + 1 : number;
+}
+
 static int on_place(MuseAgent *a, const MuseReasonStep *s, MuseError *err)
 {
     Record *r = a->record;
@@ -137,7 +144,7 @@ static int on_place(MuseAgent *a, const MuseReasonStep *s, MuseError *err)
     r->waits.n_marks = 1;
     r->waits.turned = turned;
     r->n_views = 0;
-    muse_record_see(a, a->chain.image);
+    muse_record_see(a, picture_of(a, s));
     muse_record_see_anew(a);
     return wants_words(r) ? 0 : settle(a, NULL, 0, &r->at, err);
 }

@@ -352,6 +352,36 @@ static void heat(void **state)
     muse_model_close(&m);
 }
 
+/* of a comparison's two points each has the map of its own picture */
+static void heat_of_pairs(void **state)
+{
+    (void)state;
+    MuseModel *m = muse_model();
+    MuseImage *pictures[] = { make_picture(128, 128), make_picture(64, 64) };
+    MuseWatchParams w;
+    MuseAgentParams p;
+    MuseTraceStep s;
+    muse_watch_params_init(&w);
+    muse_agent_params_init(&p);
+    p.heat = &w;
+    p.trace = open_trace();
+    MuseAgent *a = open_agent(m, pictures, 2, &p);
+    script(a, "<compare><x1><y1> red star<x2><y2> moved;<x3><y3> blue cross<image 2><x4><y4> same</think> f<eos>");
+    ok(run_one(a));
+    static const uint32_t want[] = { 0, 1, 2, 1, 2 };   /* of the steps: the picture of mark and map */
+    assert_string_equal(lines_of(p.trace), "compare \nclaim red star |1:3,3 ^1\nclaim moved |2:2.5,2.5 ^1\nclaim blue cross |1:7,7 ^1\nclaim same |2:4.5,4.5 ^1\nanswer f\n");
+    for (uint32_t i = 2; i <= 5; i++) {
+        ok(muse_trace_step(p.trace, i, &s));
+        assert_int_equal(s.n_heats, 1);
+        assert_int_equal(s.marks[0].image, want[i - 1]);
+        assert_int_equal(s.heats[0].image, want[i - 1]);
+    }
+    muse_agent_close(&a);
+    muse_trace_close(&p.trace);
+    for (int i = 0; i < 2; i++) muse_image_close(&pictures[i]);
+    muse_model_close(&m);
+}
+
 /* ---- tools ---- */
 
 static int draw(void *user, const char *arguments, size_t n, MuseToolReply *reply, MuseError *e)
@@ -427,7 +457,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(places), cmocka_unit_test(looks), cmocka_unit_test(groups_and_tracks), cmocka_unit_test(nothing_is_lost), cmocka_unit_test(as_json), cmocka_unit_test(of_a_run),
-        cmocka_unit_test(heat), cmocka_unit_test(calls),
+        cmocka_unit_test(heat), cmocka_unit_test(heat_of_pairs), cmocka_unit_test(calls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
