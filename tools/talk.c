@@ -207,6 +207,12 @@ void talk_say(Talk *t, const char *text)
     t->shown = 0;
     const double start = cli_now();
     rc = muse_agent_run(&t->agent, 1, &err);
+    if (rc == MUSE_ERR_CANCELLED) {   /* the turn is over: a stopped agent has its last words put into the trace by the next run */
+        MuseError second;
+        cli_take_interrupt();
+        muse_agent_stop(t->agent);
+        if (muse_agent_run(&t->agent, 1, &second) < 0 && second.code != MUSE_ERR_CANCELLED) failed(t, cli_fail(&second, NULL));
+    }
     finish_trace(t, cli_now() - start);
     report(t, rc, &err);
     muse_agent_stop(t->agent);   /* nothing, if it has ended */

@@ -131,6 +131,17 @@ class Interrupted(unittest.TestCase):
         _, err = p.communicate(timeout=60)
         self.assertEqual(p.returncode, OK, err)
 
+    def test_stopped_turn_is_in_the_trace(self):
+        with tempfile.TemporaryDirectory() as folder:
+            p = subprocess.Popen([MUSE, "chat", "--model", str(GEMMA), "--mode", "instant", *self.SLOW], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            p.stdin.write(b"Hello\n")
+            p.stdin.flush()
+            p.stdout.read(1)
+            p.send_signal(signal.SIGINT)
+            p.communicate(f"/trace {folder}/t.json\n".encode(), timeout=60)
+            got = json.loads(pathlib.Path(folder, "t.json").read_text("utf-8"))
+            self.assertTrue(any("stopped" in step["text"] for step in got["trace"]), got)
+
     def test_between_lines_of_a_script(self):
         p = subprocess.Popen([MUSE, "chat", "--model", str(TINY), *map(str, SHORT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         p.stdin.write(b"/help\n")
