@@ -376,7 +376,10 @@ int muse_record_end(MuseAgent *a, MuseError *err)
     if (!r || r->ended) return 0;
     muse_agent_info(a, &info);
     r->ended = info.finish != MUSE_AGENT_RUNNING;   /* one that was cancelled may go on */
-    const bool answered = info.n_answer && (info.finish == MUSE_AGENT_ANSWERED || info.finish == MUSE_AGENT_LENGTH || info.finish == MUSE_AGENT_FULL);
+    const bool in_answer = info.n_answer && !muse_chat_parser_in_thought(a->parser);
+    const bool answered = info.n_answer && (info.finish == MUSE_AGENT_ANSWERED || info.finish == MUSE_AGENT_LENGTH || info.finish == MUSE_AGENT_FULL ||
+                                            (info.finish == MUSE_AGENT_STOPPED && in_answer));
+    if (!r->ended && in_answer) return 0;   /* its words wait for the rest of the answer */
     if (answered) r->words.len = 0, r->ends = false;   /* the answer has them */
     const MuseCut from = r->from;
     int rc = flush(a, false, &r->at, err);

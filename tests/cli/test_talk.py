@@ -141,6 +141,7 @@ class Interrupted(unittest.TestCase):
             p.communicate(f"/trace {folder}/t.json\n".encode(), timeout=60)
             got = json.loads(pathlib.Path(folder, "t.json").read_text("utf-8"))
             self.assertTrue(any("stopped" in step["text"] for step in got["trace"]), got)
+            self.assertEqual((got["trace"][-1]["kind"], got["trace"][-1]["text"]), ("answer", got["answer"]))
 
     def test_between_lines_of_a_script(self):
         p = subprocess.Popen([MUSE, "chat", "--model", str(TINY), *map(str, SHORT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -3,6 +3,7 @@
  * docs/reason.md. Seconds, confidences and token positions are looked at by themselves. */
 #include <math.h>
 
+#include "libmuse/reason/record.h"
 #include "tests/unit/test_reason_data.h"
 
 static MuseTrace *open_trace(void)
@@ -148,6 +149,52 @@ static void nothing_is_lost(void **state)
         const char *got = lines_of(p.trace);
         if (forced) assert_string_equal(got, "look  |1:0,0,64,64\nclaim 7 |1:3,3,9,9 ^1\nthought the answer was cut off: its tokens are spent\nanswer 7\n");
         else if (strncmp(got, want, sizeof want - 1) != 0) fail_msg("%s, wanted\n%s", got, want);
+        muse_agent_close(&a);
+        muse_trace_close(&p.trace);
+    }
+    muse_image_close(&picture);
+    muse_model_close(&m);
+}
+
+typedef struct Until { MuseAgent *a; size_t thought, answer; bool cancels; } Until;
+
+/* once so many bytes are written: stops the agent, or cancels the run */
+static int until(void *user, const MuseReasonEvent *e)
+{
+    Until *u = user;
+    if (e->kind != MUSE_EVENT_TOKEN || info_of(u->a).n_thought < u->thought || info_of(u->a).n_answer < u->answer) return 0;
+    if (!u->cancels) muse_agent_stop(u->a);
+    return u->cancels;
+}
+
+/* an answer that was stopped is an answer, one that was only cancelled is not there yet; what is stopped in a thought stays a thought */
+static void stopped(void **state)
+{
+    (void)state;
+    MuseModel *m = muse_model();
+    MuseImage *picture = make_picture(128, 128);
+    static const struct { Until until; const char *want; } cases[] = {
+        { { NULL, 4, 3, false }, "thought red\nthought the answer was cut off: stopped\nanswer 123\n" },
+        { { NULL, 4, 3, true }, "thought red\n" },
+        { { NULL, 4, 0, false }, "thought red\nthought ended: stopped\n" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        MuseAgentParams p;
+        Until u = cases[i].until;
+        muse_agent_params_init(&p);
+        p.trace = open_trace();
+        p.event = until;
+        p.event_user = &u;
+        MuseAgent *a = u.a = open_agent(m, &picture, 1, &p);
+        script(a, " red</think>12345<eos>");
+        assert_int_equal(run_one(a), u.cancels ? MUSE_ERR_CANCELLED : 0);
+        ok(muse_record_end(a, &err));
+        assert_string_equal(lines_of(p.trace), cases[i].want);
+        if (u.cancels) {
+            u.answer = 99;
+            ok(run_one(a));
+            assert_string_equal(lines_of(p.trace), "thought red\nanswer 12345\n");
+        }
         muse_agent_close(&a);
         muse_trace_close(&p.trace);
     }
@@ -457,7 +504,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(places), cmocka_unit_test(looks), cmocka_unit_test(groups_and_tracks), cmocka_unit_test(nothing_is_lost), cmocka_unit_test(as_json), cmocka_unit_test(of_a_run),
-        cmocka_unit_test(heat), cmocka_unit_test(heat_of_pairs), cmocka_unit_test(calls),
+        cmocka_unit_test(stopped), cmocka_unit_test(heat), cmocka_unit_test(heat_of_pairs), cmocka_unit_test(calls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
