@@ -73,7 +73,6 @@ static int shared_open(MuseAgentShared **out, MuseModel *model, const MuseAgentP
     sh->rt = muse_runtime_ref(model->rt);
     sh->model = muse_model_ref(model);
     sh->vocab = model->config.vocab;
-    sh->started = muse_reason_now();
     sh->masked = muse_alloc_array(&sh->rt->alloc, sh->vocab, sizeof *sh->masked);
     return sh->masked ? import_params(sh, params, err) : MUSE_NOMEM(err, sh->vocab * sizeof *sh->masked);
 }
@@ -230,7 +229,10 @@ int muse_agent_open(MuseAgent **out, MuseModel *model, const MuseReasonPart *par
     sh->p.format = sh->p.system = sh->p.close_words = NULL;
     sh->p.session = NULL;
     a->prompt = muse_sequence_length(muse_session_sequence(a->s));
-    rc = muse_record_open(a, a->shared->p.trace, err);
+    a->trace = sh->p.trace;
+    sh->p.trace = NULL;   /* each agent has its own from here on */
+    a->started = muse_reason_now();
+    rc = muse_record_open(a, err);
     if (rc < 0) goto fail;
     *out = a;
     return 0;
@@ -297,6 +299,8 @@ static int fork_empty(MuseAgent **out, const MuseAgent *from, uint32_t number, u
     a->seed = seed;
     a->temperature = temperature;
     a->prompt = from->prompt;
+    a->trace = from->trace;
+    a->started = from->started;
     int rc = muse_session_fork(&a->s, from->s, err);
     if (rc == 0) rc = muse_agent_open_samplers(a, err);
     if (rc == 0 && from->chat) rc = muse_chat_copy(&a->chat, from->chat, err);
@@ -312,7 +316,7 @@ int muse_agent_fork(MuseAgent **out, const MuseAgent *from, uint32_t number, uin
     if (muse_agent_count(from) || from->forced.len) return muse_fail(err, MUSE_ERR_STATE, "agent %u has written something: only a fresh one can be forked", from->number);
     int rc = fork_empty(out, from, number, seed, temperature, err);
     if (rc == 0) rc = muse_agent_start_turn(*out, err);
-    if (rc == 0) rc = muse_record_open(*out, (*out)->shared->p.trace, err);
+    if (rc == 0) rc = muse_record_open(*out, err);
     if (rc < 0) muse_agent_close(out);
     return rc;
 }
@@ -376,7 +380,7 @@ int muse_agent_verify(MuseAgent **out, const MuseAgent *from, uint32_t number, u
         if (rc == 0) rc = muse_chat_append(a->chat, muse_session_sequence(a->s), k + 1, err);
         if (rc == 0) rc = muse_agent_start_turn(a, err);
     }
-    if (rc == 0) rc = muse_record_open(a, a->shared->p.trace, err);
+    if (rc == 0) rc = muse_record_open(a, err);
     if (rc == 0) rc = muse_look(a, from->cited.image, from->cited.rect, err);
     if (rc == 0 && sh->chains && sh->words.verify >= 0) rc = muse_agent_force(a, &sh->words.verify, 1, err);
     if (rc < 0) muse_agent_close(out);

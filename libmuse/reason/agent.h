@@ -36,7 +36,6 @@ typedef struct MuseAgentShared {
     size_t          n_close;
     uint32_t        vocab;
     float          *masked;         /* [vocab] */
-    double          started;        /* muse_reason_now() of the trace's second 0 */
     uint32_t        trace_first;    /* agent number 0 is this agent of the trace */
 } MuseAgentShared;
 
@@ -106,6 +105,8 @@ struct MuseAgent {
     bool             broken;        /* an error in the middle of something: close is all that is left */
     int              finish;
     MuseRun         *run;           /* NULL: not running */
+    MuseTrace       *trace;         /* of this turn, of forks too; NULL */
+    double           started;       /* muse_reason_now() of its second 0 */
     MuseRecord      *record;        /* record.h; NULL: nobody wants a trace */
 };
 

@@ -104,7 +104,7 @@ static int open_agent(Reason *r, const MuseReasonPart *parts, size_t n, MuseAgen
         rc = muse_agent_open(out, r->model, parts, n, &r->agent, err);
     }
     if (rc < 0) return rc;
-    (*out)->shared->started = r->start;
+    (*out)->started = r->start;
     (*out)->shared->trace_first = r->several;
     return 0;
 }

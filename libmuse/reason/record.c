@@ -451,14 +451,14 @@ static int match_pictures(MuseAgent *a, MuseError *err)
     return 0;
 }
 
-int muse_record_open(MuseAgent *a, MuseTrace *trace, MuseError *err)
+int muse_record_open(MuseAgent *a, MuseError *err)
 {
     const MuseAllocator *alloc = &a->shared->rt->alloc;
-    if (!trace) return 0;
+    if (!a->trace) return 0;
     Record *r = muse_zalloc(alloc, sizeof *r);
     if (!r) return MUSE_NOMEM(err, sizeof *r);
     a->record = r;
-    r->trace = trace;
+    r->trace = a->trace;
     r->words.alloc = r->before.alloc = r->answer_marks.alloc = alloc;
     r->waits.kind = NO_STEP;
     r->at.position = a->s->seq->length;
@@ -473,6 +473,7 @@ void muse_record_close(MuseAgent *a)
 {
     Record *r = a->record;
     if (!r) return;
+    if (r->watches) muse_session_watch(a->s, NULL, NULL);
     muse_buf_clear(&r->words);
     muse_buf_clear(&r->before);
     muse_buf_clear(&r->answer_marks);

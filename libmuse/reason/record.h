@@ -12,9 +12,9 @@
 
 #include "libmuse/reason/agent.h"
 
-/* The record of one agent, or none. Pictures that the trace does not have yet are added, others must be the same. */
-int  muse_record_open(MuseAgent *a, MuseTrace *trace, MuseError *err);
-void muse_record_close(MuseAgent *a);
+/* The record of one agent in its trace, or none. Pictures that the trace does not have yet are added, others must be the same. */
+int  muse_record_open(MuseAgent *a, MuseError *err);
+void muse_record_close(MuseAgent *a);                              /* and its watch, if it watches */
 
 void muse_record_token(MuseAgent *a, const MuseSampled *id, bool forced);
 int  muse_record_step(MuseAgent *a, const MuseReasonStep *s, const char *reason, MuseError *err);   /* not LOOK and CALL of a tool format */

@@ -16,7 +16,7 @@ double muse_reason_now(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-double muse_record_seconds(const MuseAgent *a) { return muse_reason_now() - a->shared->started; }
+double muse_record_seconds(const MuseAgent *a) { return muse_reason_now() - a->started; }
 
 static uint32_t trace_agent(const MuseAgent *a) { return a->number + a->shared->trace_first; }
 

@@ -122,9 +122,9 @@ int muse_agent_ask(MuseAgent *a, const MuseReasonPart *parts, size_t n_parts, co
     if (a->answerer) rc = muse_agent_open_samplers(a, err);   /* its grammar begins anew too */
     if (rc == 0) rc = muse_agent_start_turn(a, err);
     muse_record_close(a);
-    a->shared->started = muse_reason_now();
-    a->shared->p.trace = p.trace;   /* the one before may be closed now */
-    if (rc == 0) rc = muse_record_open(a, p.trace, err);
+    a->started = muse_reason_now();
+    a->trace = p.trace;   /* the one before may be closed now */
+    if (rc == 0) rc = muse_record_open(a, err);
     a->broken = rc < 0;
     return rc;
 }

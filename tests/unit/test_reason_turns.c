@@ -165,8 +165,43 @@ static void refused(void **state)
     muse_model_close(&m);
 }
 
+/* a turn of one agent leaves the trace of its forks alone, and ends its own watch */
+static void siblings(void **state)
+{
+    (void)state;
+    MuseModel *m = muse_model();
+    MuseImage *picture = make_picture(128, 128);
+    const MuseReasonPart and = text("And?");
+    MuseWatchParams w;
+    MuseWatched seen;
+    MuseAgentParams p;
+    muse_watch_params_init(&w);
+    muse_agent_params_init(&p);
+    p.heat = &w;
+    ok(muse_trace_open(&p.trace, NULL, NULL, &err));
+    MuseAgent *agents[2] = { open_agent(m, &picture, 1, &p) }, *check;
+    ok(muse_agent_fork(&agents[1], agents[0], 1, 1, 0, &err));
+    for (int i = 0; i < 2; i++) script(agents[i], "<look> a<box><x1><y1><x2><y2> 7</think> 7<eos>");
+    ok(muse_agent_run(agents, 2, &err));
+    ok(muse_session_watched(agents[0]->s, &seen, &err));
+    const double started = agents[1]->started;
+    ok(muse_agent_ask(agents[0], &and, 1, NULL, &err));   /* without a trace */
+    assert_int_equal(muse_session_watched(agents[0]->s, &seen, &err), MUSE_ERR_STATE);
+    assert_true(agents[0]->started > started && agents[1]->started == started);
+    const uint32_t before = (uint32_t)muse_trace_step_count(p.trace);
+    ok(muse_agent_verify(&check, agents[1], 2, 0, &err));
+    script(check, " 7</think> 7<eos>");
+    ok(run_one(check));
+    assert_true(muse_trace_step_count(p.trace) > before);
+    muse_agent_close(&check);
+    for (int i = 0; i < 2; i++) muse_agent_close(&agents[i]);
+    muse_trace_close(&p.trace);
+    muse_image_close(&picture);
+    muse_model_close(&m);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(two_turns), cmocka_unit_test(cut_off), cmocka_unit_test(refused) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(two_turns), cmocka_unit_test(cut_off), cmocka_unit_test(refused), cmocka_unit_test(siblings) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
