@@ -53,7 +53,7 @@ enum {
     MUSE_REASON_VERIFY  = 5, ///< a check begins; as COMPARE
     MUSE_REASON_IMAGE   = 6, ///< the chain turns to this picture
     MUSE_REASON_CALL    = 7, ///< a tool was called; text is its name and arguments
-    MUSE_REASON_CLOSED  = 8, ///< the thought was ended: text says which budget was spent
+    MUSE_REASON_CLOSED  = 8, ///< the thought was ended for the model: text says which budget was spent, or that it ended its turn there
     MUSE_REASON_BAD     = 9  ///< something was written that has no meaning; text says what
 };
 

@@ -97,6 +97,7 @@ struct MuseAgent {
     MuseChain        chain_then;    /* before that token */
     MuseFocus        cited;         /* the region named last; image 0: none. Pixels of the original */
     bool             closing;       /* what ends the thought is being written */
+    bool             ended_early;   /* the model ended this turn in its thought, and was kept from it */
     bool             pending;       /* the last id is not computed yet */
     bool             look_due;      /* show `due` when it is */
     MuseReasonStep         due;

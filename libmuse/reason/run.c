@@ -209,6 +209,12 @@ static bool stops(const MuseAgentShared *sh, int32_t id)
     return false;
 }
 
+/* The end of the turn inside a thought, without a call: the thought is ended instead, once a turn, so that an answer can follow */
+static bool ends_early(const MuseAgent *a, int32_t id)
+{
+    return !a->ended_early && !a->closing && !a->n_calls && a->shared->n_close && in_thought(a) && stops(a->shared, id);
+}
+
 static int take(MuseAgent *a, const MuseSampled *id, bool forced, MuseError *err)
 {
     const bool thought = in_thought(a);
@@ -273,9 +279,13 @@ static int advance(MuseAgent *a, MuseError *err)
     if (rc == 0 && !a->finish && !a->calls_due) rc = keep_budgets(a, err);
     if (rc < 0 || a->finish || a->calls_due) return rc;
     MuseSampled id = { 0 };
-    const bool forced = is_forced(a);
-    if (forced) id.id = next_of(&a->forced, &a->forced_at);
-    else rc = choose(a, &id, err);
+    bool forced = is_forced(a);
+    if (!forced) rc = choose(a, &id, err);
+    if (rc == 0 && !forced && ends_early(a, id.id)) {
+        a->ended_early = forced = true;
+        rc = close_thought(a, "the model ended its turn in it", err);
+    }
+    if (rc == 0 && forced) id = (MuseSampled){ .id = next_of(&a->forced, &a->forced_at) };
     if (forced && !is_forced(a)) a->forced.len = a->forced_at = 0;
     return rc == 0 ? take(a, &id, forced, err) : rc;
 }

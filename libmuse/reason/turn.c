@@ -66,7 +66,7 @@ static void begin_anew(MuseAgent *a, const MuseTurnParams *p, uint32_t image)
     a->n_answer_ids = 0;
     a->answer_id = a->answer_position = a->thought_id = a->thought_position = SIZE_MAX;
     a->cited = (MuseFocus){ 0 };
-    a->closing = a->pending = a->look_due = a->calls_due = false;
+    a->closing = a->ended_early = a->pending = a->look_due = a->calls_due = false;
     a->ending = 0;
     a->finish = MUSE_AGENT_RUNNING;
 }

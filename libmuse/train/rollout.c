@@ -145,7 +145,7 @@ int muse_trials_run(MuseTrials *t, MuseError *err)
 
 /* ---- samples ---- */
 
-/* Which of an agent's own ids were written for it: what closed a thought whose budget was spent. SIZE_MAX: none */
+/* Which of an agent's own ids were written for it: what closed a thought. SIZE_MAX: none */
 static size_t closed_at(const MuseAgent *a)
 {
     for (size_t i = 0; i < a->n_steps; i++)

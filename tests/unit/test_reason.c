@@ -477,6 +477,31 @@ static void verify_pass(void **state)
     muse_model_close(&m);
 }
 
+/* the end of the turn inside a thought ends the thought, the first time */
+static void ended_in_thought(void **state)
+{
+    (void)state;
+    MuseModel *m = muse_model();
+    MuseImage *picture = make_picture(128, 128);
+    const struct { const char *script, *answer; } cases[] = { { " red<eos>7<eos>", "7" }, { "<eos>7<eos>", "7" }, { " red<eos>7<think> a<eos>8<eos>", "7" } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        MuseAgent *a = open_agent(m, &picture, 1, NULL);
+        script(a, cases[i].script);
+        ok(run_one(a));
+        const MuseAgentInfo info = info_of(a);
+        assert_int_equal(info.finish, MUSE_AGENT_ANSWERED);
+        assert_int_equal(info.n_answer, strlen(cases[i].answer));
+        assert_memory_equal(info.answer, cases[i].answer, info.n_answer);
+        assert_int_equal(info.forced_tokens, 1);
+        assert_int_equal(info.n_steps, 1);
+        assert_int_equal(step_at(a, 0).kind, MUSE_REASON_CLOSED);
+        assert_string_equal(step_at(a, 0).text, "the model ended its turn in it");
+        muse_agent_close(&a);
+    }
+    muse_image_close(&picture);
+    muse_model_close(&m);
+}
+
 /* ---- stopping, no memory ---- */
 
 static int countdown(void *user) { return (*(int *)user)-- <= 0; }
@@ -572,7 +597,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(views), cmocka_unit_test(machine), cmocka_unit_test(look_shows_the_rectangle), cmocka_unit_test(nested),
-        cmocka_unit_test(groups), cmocka_unit_test(boxes_are_constrained), cmocka_unit_test(thought_budget), cmocka_unit_test(look_budgets), cmocka_unit_test(full),
+        cmocka_unit_test(groups), cmocka_unit_test(boxes_are_constrained), cmocka_unit_test(thought_budget), cmocka_unit_test(ended_in_thought), cmocka_unit_test(look_budgets), cmocka_unit_test(full),
         cmocka_unit_test(forced_look), cmocka_unit_test(forced_comparison), cmocka_unit_test(verify_pass), cmocka_unit_test(cancelled), cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
