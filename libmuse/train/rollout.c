@@ -39,8 +39,11 @@ static int next_prompt(MuseTrials *t, MuseTrial *trial, uint64_t *number, bool h
     }
     if (rc == MUSE_AGAIN) return muse_fail(err, MUSE_ERR_FORMAT, "%d prompts one after the other are broken", SKIPS_MAX);
     if (rc < 0) return rc;
-    trial->slot = trial->prompt.task == UINT32_MAX ? n_tasks : trial->prompt.task;
-    return trial->slot > n_tasks ? muse_fail(err, MUSE_ERR_ARG, "a prompt of task %u; the configuration has %u", trial->prompt.task, n_tasks) : 0;
+    const uint32_t task = trial->prompt.task;
+    trial->slot = task == UINT32_MAX ? n_tasks : task;
+    if (task == UINT32_MAX || task < n_tasks) return 0;
+    if (p->release) p->release(p->user, &trial->prompt);
+    return muse_fail(err, MUSE_ERR_ARG, "a prompt of task %u; the configuration has %u", task, n_tasks);
 }
 
 int muse_trials_open(MuseTrials *t, MuseRl *rl, MuseModel *model, size_t n, size_t each, uint64_t *number, bool held_out, MuseError *err)

@@ -448,7 +448,7 @@ int muse_trainer_step(MuseTrainer *t, MuseTrainReport *out, MuseError *err)
     r.step = t->state.step, r.total_positions = t->state.positions, r.skipped = t->state.skipped;
     if (t->has_rl) report_rl(t, &r);
     if (rc == 0) rc = write_csv(t, &r, &own);
-    if (rc == 0 && t->has_rl && t->state.step == t->limit) rc = try_out(t, false, &own);
+    if (rc == 0 && t->has_rl && t->state.step == t->config.optim.steps) rc = try_out(t, false, &own);   /* not where "steps" of the params stops: a resume would know of it */
     const bool due = t->state.step == t->limit || t->state.step % t->config.every == 0;
     if (rc == 0 && t->out && due) {
         rc = muse_trainer_save(t, &own);

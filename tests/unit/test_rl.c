@@ -313,6 +313,46 @@ static void test_prompts(void **state)
     }
 }
 
+static int foreign_prompt(void *user, uint64_t number, int held_out, MuseTrainPrompt *out, MuseError *e)
+{
+    ok(one_prompt(user, number, held_out, out, e));
+    out->task = *(const uint32_t *)user;
+    return 0;
+}
+
+static unsigned released;
+
+static void count_release(void *user, MuseTrainPrompt *p)
+{
+    (void)user;
+    (void)p;
+    released++;
+}
+
+/* a caller's prompt of a task that there is not: refused, and given back */
+static void test_foreign_task(void **state)
+{
+    (void)state;
+    static MuseTrainConfig c;
+    static MuseRl rl;
+    static char task[] = "what";
+    static const uint32_t tasks[] = { 1, 2, UINT32_MAX - 1 };
+    const MuseTextTokenizer *tok;
+    c = (MuseTrainConfig){ .alloc = &model->rt->alloc, .n_groups = 2, .n_tasks = 1, .tasks = { task }, .positions = 400, .seed = 1, .rl = { .stage = MUSE_RL_GRPO } };
+    ok(muse_model_tokenizer(model, &tok, &err));
+    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
+        uint32_t foreign = tasks[i];
+        const MuseTrainPrompts prompts = { sizeof prompts, foreign_prompt, count_release, NULL, &foreign };
+        MuseTrials t;
+        uint64_t number = 0;
+        released = 0;
+        ok(muse_rl_open(&rl, model->rt, &c, tok, &prompts, &err));
+        assert_int_equal(muse_trials_open(&t, &rl, model, 1, 2, &number, false, &err), MUSE_ERR_ARG);
+        assert_int_equal(released, 1);
+        muse_rl_close(&rl);
+    }
+}
+
 /* ---- whole runs ---- */
 
 #define NET "{\"model_type\":\"muse\",\"muse_version\":1,\"vocab_size\":405,\"hidden_size\":32,\"intermediate_size\":64,\"num_hidden_layers\":2,\"num_attention_heads\":2," \
@@ -429,6 +469,7 @@ static void test_run(void **state)
     assert_true(g.n == 6 && g.step == 10);
     assert_int_equal(muse_trainer_guard(t, 1, &g), MUSE_ERR_NOT_FOUND);
     muse_trainer_close(&t);
+    finish(open_run(doc, &prompts, in_folder("parts"), 1, 11, 0), &r, NULL, NULL);   /* a stop that was asked for, between measurements */
     finish(open_run(doc, &prompts, in_folder("parts"), 1, 0, 0), &r, NULL, NULL);
     same_files("whole/step-00000024", "parts/step-00000024");
 }
@@ -621,6 +662,6 @@ int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter, leave)
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_rewards), cmocka_unit_test(test_advantages), cmocka_unit_test(test_budget), cmocka_unit_test(test_bandit),
-        cmocka_unit_test(test_samples), cmocka_unit_test(test_closed), cmocka_unit_test(test_prompts), cmocka_unit_test(test_state), IN_FOLDER(test_run), IN_FOLDER(test_mode), IN_FOLDER(test_refused), IN_FOLDER(test_no_memory) };
+        cmocka_unit_test(test_samples), cmocka_unit_test(test_closed), cmocka_unit_test(test_prompts), cmocka_unit_test(test_foreign_task), cmocka_unit_test(test_state), IN_FOLDER(test_run), IN_FOLDER(test_mode), IN_FOLDER(test_refused), IN_FOLDER(test_no_memory) };
     return cmocka_run_group_tests(tests, begin, end);
 }
