@@ -14,8 +14,8 @@ struct MuseJsonl {
     MuseJsonlRules rules;
     char     *path;
     MuseFile  file;
-    uint64_t *lines;     /* [n + 1]: where each begins, and the end; empty lines are left out */
-    uint64_t *ends;
+    uint64_t *lines;     /* [n]: where each begins; empty lines are left out. One block with the next two */
+    uint64_t *ends;      /* behind its last byte */
     uint64_t *numbers;   /* as an editor counts */
     size_t    n;
 };

@@ -97,6 +97,17 @@ static int read_task(Reader *r, const MuseJsonValue *v)
     return name && r->rules->n_tasks && r->out->task == UINT32_MAX ? muse_fail(r->err, MUSE_ERR_FORMAT, "its task is not among the document's \"tasks\"") : 0;
 }
 
+/* each element of a list that may be absent or null */
+static int each(Reader *r, const MuseJsonValue *v, const char *key, int (*add)(Reader *r, const MuseJsonValue *v))
+{
+    const MuseJsonValue *list = muse_json_get(v, key);
+    int rc = 0;
+    if (!list || list->type == MUSE_JSON_NULL) return 0;
+    if (list->type != MUSE_JSON_ARRAY) return muse_fail(r->err, MUSE_ERR_FORMAT, "\"%s\" is not a list", key);
+    for (const MuseJsonValue *e = list->u.first; e && rc == 0; e = e->next) rc = add(r, e);
+    return rc;
+}
+
 static int read_line(Reader *r, uint64_t pass)
 {
     const MuseJsonValue *root = r->b->doc.root, *branches = muse_json_get(root, "branches"), *v = root;
@@ -111,9 +122,8 @@ static int read_line(Reader *r, uint64_t pass)
     }
     if (rc == 0) rc = read_task(r, v);
     if (rc == 0) rc = add_answer(r, muse_json_get(v, "answer"));
-    const MuseJsonValue *accept = muse_json_get(v, "accept"), *views = muse_json_get(v, "views");
-    for (const MuseJsonValue *e = muse_json_is(accept, MUSE_JSON_ARRAY) ? accept->u.first : NULL; e && rc == 0; e = e->next) rc = add_answer(r, e);
-    for (const MuseJsonValue *e = muse_json_is(views, MUSE_JSON_ARRAY) ? views->u.first : NULL; e && rc == 0; e = e->next) rc = add_view(r, e);
+    if (rc == 0) rc = each(r, v, "accept", add_answer);
+    if (rc == 0) rc = each(r, v, "views", add_view);
     return rc == 0 && r->out->n_parts == 0 ? muse_fail(r->err, MUSE_ERR_FORMAT, "a prompt without parts") : rc;
 }
 

@@ -10,7 +10,7 @@
 
 /* ---- arithmetic ---- */
 
-enum { MUSE_BUDGET_STEPS = 6 };                     /* verify-compress: 0.8 every 6 steps */
+enum { MUSE_BUDGET_STEPS = 6 };                     /* docs/train.md, "Trial and reward" */
 
 /* Rewards of the rollouts of one prompt. budget: share of the longest that a right answer may have before it is cut. */
 void muse_rl_rewards(const MuseRewardRules *rules, const MuseTrainRollout *r, size_t n, double budget, double *rewards);

@@ -40,11 +40,18 @@ static void maybe_f64(MuseReader *r, const char *key, double low, double high, d
     if (muse_read_has(r, key)) muse_read_f64(r, key, low, high, out);
 }
 
+/* NULL if the key is absent or null: both are the default */
+static const MuseJsonValue *member(const MuseJsonValue *object, const char *key)
+{
+    const MuseJsonValue *v = muse_json_get(object, key);
+    return v && v->type != MUSE_JSON_NULL ? v : NULL;
+}
+
 /* *out NULL if the key is absent */
 static void maybe_text(MuseReader *r, const MuseAllocator *a, const char *key, const char *folder, bool path, char **out)
 {
-    const MuseJsonValue *v = muse_json_get(r->object, key);
-    if (r->rc < 0 || !v || v->type == MUSE_JSON_NULL) return;
+    const MuseJsonValue *v = member(r->object, key);
+    if (r->rc < 0 || !v) return;
     if (v->type != MUSE_JSON_STRING || v->len == 0 || v->len > 4096 || memchr(v->u.string, 0, v->len)) {
         muse_read_fail(r, MUSE_ERR_FORMAT, key, "is not a text of 1 to 4096 bytes");
         return;
@@ -65,9 +72,9 @@ static bool element(MuseReader *inner, const MuseReader *r, const MuseJsonValue 
 /* the first element of a list of at most max; NULL if absent */
 static const MuseJsonValue *list(MuseReader *r, const char *key, uint32_t max)
 {
-    const MuseJsonValue *v = muse_json_get(r->object, key);
+    const MuseJsonValue *v = member(r->object, key);
     char why[64];
-    if (r->rc < 0 || !v || v->type == MUSE_JSON_NULL) return NULL;
+    if (r->rc < 0 || !v) return NULL;
     snprintf(why, sizeof why, "is not a list of 1 to %u elements", max);
     if (v->type != MUSE_JSON_ARRAY || v->len < 1 || v->len > max) {
         muse_read_fail(r, MUSE_ERR_FORMAT, key, why);
@@ -132,13 +139,13 @@ static void read_optim(MuseTrainConfig *c, MuseReader *r)
     MuseOptimRules *o = &c->optim;
     MuseReader in = object(r, "optimizer");
     o->muon = true;
-    const MuseJsonValue *rl = muse_json_get(r->object, "rl");
-    const bool mode = rl && muse_json_equal(muse_json_get(rl, "stage"), "mode");
-    o->rate = 0.02, o->momentum = 0.95, o->adam_rate = 0.003, o->beta1 = 0.9, o->beta2 = 0.98, o->eps = 1e-8, o->clip = 1;   /* prototype measurements */
+    const MuseJsonValue *rl = member(r->object, "rl");
+    const bool mode = rl && muse_json_equal(member(rl, "stage"), "mode");
+    o->rate = 0.02, o->momentum = 0.95, o->adam_rate = 0.003, o->beta1 = 0.9, o->beta2 = 0.98, o->eps = 1e-8, o->clip = 1;   /* measured: docs/train.md */
     if (rl) o->rate = mode ? 0.002 : 0.001, o->adam_rate = mode ? 4e-4 : 2e-4;
     if (in.object) {
         ONLY(&in, "name", "rate", "momentum", "adam_rate", "beta1", "beta2", "eps", "decay", "clip", "ema");
-        const MuseJsonValue *name = muse_json_get(in.object, "name");
+        const MuseJsonValue *name = member(in.object, "name");
         if (muse_json_equal(name, "adamw")) o->muon = false, o->adam_rate = rl ? o->adam_rate : 0.002;
         else if (name && !muse_json_equal(name, "muon")) muse_read_fail(&in, MUSE_ERR_FORMAT, "name", "is neither \"muon\" nor \"adamw\"");
         maybe_f64(&in, "rate", 0, 10, &o->rate);
@@ -227,7 +234,7 @@ static void read_data(MuseTrainConfig *c, MuseReader *r, const char *folder)
             c->n_data++;
             muse_read_maybe_u32(&in, "weight", 1, 1000, &d->weight);
             muse_read_maybe_bool(&in, "shuffle", &d->shuffle);
-            const MuseJsonValue *broken = muse_json_get(in.object, "broken");
+            const MuseJsonValue *broken = member(in.object, "broken");
             d->skip_broken = muse_json_equal(broken, "skip");
             if (broken && !d->skip_broken && !muse_json_equal(broken, "stop")) muse_read_fail(&in, MUSE_ERR_FORMAT, "broken", "is neither \"stop\" nor \"skip\"");
             MuseReader random = object(&in, "random");
@@ -236,7 +243,7 @@ static void read_data(MuseTrainConfig *c, MuseReader *r, const char *folder)
                 ONLY(&random, "length");
                 muse_read_u32(&random, "length", 2, 1 << 20, &d->length);
                 in.rc = random.rc;
-            } else if (muse_json_get(in.object, "worlds")) {
+            } else if (member(in.object, "worlds")) {
                 d->kind = MUSE_DATA_CALLER;
             } else {
                 maybe_text(&in, c->alloc, "jsonl", folder, true, &d->path);
@@ -288,18 +295,18 @@ static void read_rl(MuseTrainConfig *c, MuseReader *r, const char *folder)
     if (!in.object) return;
     ONLY(&in, "stage", "jsonl", "held_out", "worlds", "prompts", "samples", "temperature", "thought_tokens", "answer_tokens", "looks", "reward", "scale", "think_weight", "supervised",
          "guard");
-    const MuseJsonValue *stage = muse_json_get(in.object, "stage"), *scale = muse_json_get(in.object, "scale");
+    const MuseJsonValue *stage = member(in.object, "stage"), *scale = member(in.object, "scale");
     rl->stage = muse_json_equal(stage, "mode") ? MUSE_RL_MODE : MUSE_RL_GRPO;
     if (rl->stage == MUSE_RL_GRPO && !muse_json_equal(stage, "grpo")) muse_read_fail(&in, MUSE_ERR_FORMAT, "stage", "is neither \"grpo\" nor \"mode\"");
     rl->by_task = !muse_json_equal(scale, "none");
     if (scale && rl->by_task && !muse_json_equal(scale, "task")) muse_read_fail(&in, MUSE_ERR_FORMAT, "scale", "is neither \"task\" nor \"none\"");
-    const bool mode = rl->stage == MUSE_RL_MODE;   /* verify-compress prototype: 20 prompts of 4 direct samples; chains: 8 samples */
+    const bool mode = rl->stage == MUSE_RL_MODE;   /* docs/train.md, "Trial and reward" */
     rl->prompts = mode ? 20 : 8, rl->samples = mode ? 4 : 8, rl->thought_tokens = 256, rl->answer_tokens = 64, rl->looks = 4;
     rl->temperature = 1, rl->think_weight = 2, rl->supervised = 0.5, rl->every = 2, rl->guard_prompts = 64, rl->guard_every = 20;
     maybe_text(&in, c->alloc, "jsonl", folder, true, &rl->jsonl);
     maybe_text(&in, c->alloc, "held_out", folder, true, &rl->held_out);
     if (in.rc == 0 && rl->held_out && !rl->jsonl) muse_read_fail(&in, MUSE_ERR_FORMAT, "held_out", "is there without \"jsonl\"");
-    if (in.rc == 0 && rl->jsonl && muse_json_get(in.object, "worlds")) muse_read_fail(&in, MUSE_ERR_FORMAT, "jsonl", "stands beside \"worlds\"");
+    if (in.rc == 0 && rl->jsonl && member(in.object, "worlds")) muse_read_fail(&in, MUSE_ERR_FORMAT, "jsonl", "stands beside \"worlds\"");
     muse_read_maybe_u32(&in, "prompts", 1, 4096, &rl->prompts);
     muse_read_maybe_u32(&in, "samples", mode ? 1 : 2, MUSE_AGENTS_MAX, &rl->samples);
     muse_read_maybe_u32(&in, "thought_tokens", 1, 1 << 20, &rl->thought_tokens);
@@ -325,7 +332,7 @@ static void read_rest(MuseTrainConfig *c, MuseReader *r, const char *folder)
     muse_read_maybe_u32(r, "loaders", 0, 64, &c->loaders);
     maybe_text(r, c->alloc, "out", folder, true, &c->out);
     maybe_text(r, c->alloc, "tokenizer", folder, true, &c->tokenizer);
-    const MuseJsonValue *compute = muse_json_get(r->object, "compute");
+    const MuseJsonValue *compute = member(r->object, "compute");
     c->compute = muse_json_equal(compute, "f32") ? 1 : muse_json_equal(compute, "bf16") ? 2 : 0;
     if (compute && !c->compute && !muse_json_equal(compute, "auto")) muse_read_fail(r, MUSE_ERR_FORMAT, "compute", "is neither \"auto\" nor \"bf16\" nor \"f32\"");
     MuseReader in = object(r, "batch");

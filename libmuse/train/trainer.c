@@ -302,14 +302,14 @@ static MuseTrainBatch *next_batch(MuseTrainer *t, MuseError *err)
     return &t->batches[t->n_batches++];
 }
 
-static int add_sample(MuseTrainer *t, const MuseTrainSample *s, MuseError *err)
+static int add_sample(MuseTrainer *t, const MuseBatchRules *rules, const MuseTrainSample *s, MuseError *err)
 {
     size_t rows = 0;
     if (!muse_sample_rows(s, &rows) || rows > t->config.positions)
         return muse_fail(err, MUSE_ERR_LIMIT, "a sample of %zu positions; \"batch\" allows %u", rows, t->config.positions);
     MuseTrainBatch *b = t->n_batches ? &t->batches[t->n_batches - 1] : NULL;
     if (!b || b->n + rows > t->config.positions) b = next_batch(t, err);
-    return b ? muse_batch_add(b, &t->rules, s, err) : MUSE_ERR_NOMEM;
+    return b ? muse_batch_add(b, rules, s, err) : MUSE_ERR_NOMEM;
 }
 
 static bool skips_broken(const MuseTrainer *t)
@@ -326,7 +326,11 @@ static int model_of(const MuseTrainer *t, MuseRuntime *rt, const float *values, 
     return muse_checkpoint_model(out, rt, &t->net, values, &texts, err);
 }
 
-static int take_rollouts(void *user, const MuseTrainSample *s, MuseError *err) { return add_sample(user, s, err); }
+static int take_rollouts(void *user, const MuseTrainSample *s, MuseError *err)
+{
+    MuseTrainer *t = user;
+    return add_sample(t, &t->rules, s, err);
+}
 
 /* Measures if it is time, and (roll) has the step's rollouts made. The weights are the master's, not their average: what is learned
  * from must be what wrote. */
@@ -344,8 +348,10 @@ static int try_out(MuseTrainer *t, bool roll, MuseError *err)
 
 static int fetch(MuseTrainer *t, MuseError *err)
 {
+    MuseBatchRules rules = t->rules;
     t->n_batches = 0;
     if (t->has_rl) {
+        rules.n_groups--;   /* the last is the rollouts' */
         const int rc = try_out(t, true, err);
         if (rc < 0 || !t->loader || t->state.step % t->config.rl.every) return rc;
     }
@@ -354,7 +360,7 @@ static int fetch(MuseTrainer *t, MuseError *err)
         const uint64_t number = muse_train_loader_number(t->loader);
         int rc = muse_train_loader_next(t->loader, &s, &t->state.skipped, err);
         if (rc < 0) return rc;
-        rc = rc == MUSE_DONE ? muse_fail(err, MUSE_ERR_STATE, "the source has no more samples") : add_sample(t, &s, err);
+        rc = rc == MUSE_DONE ? muse_fail(err, MUSE_ERR_STATE, "the source has no more samples") : add_sample(t, &rules, &s, err);
         muse_train_loader_release(t->loader, &s);
         if (rc == 0) taken++;
         if (rc == MUSE_ERR_NOMEM || (rc < 0 && !skips_broken(t))) return muse_fail_prefix(err, rc, "sample %" PRIu64, number);

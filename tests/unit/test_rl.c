@@ -291,6 +291,9 @@ static void test_prompts(void **state)
         { "{\"parts\":[],\"answer\":\"1\"}", 0, MUSE_ERR_FORMAT, 0, 0, 0, 0, NULL, NULL },
         { "{\"parts\":[{\"text\":\"q\"}]}", 0, MUSE_ERR_FORMAT, 0, 0, 0, 0, NULL, NULL },
         { "{\"parts\":[{\"text\":\"q\"}],\"answer\":\"1\",\"accept\":[1]}", 0, MUSE_ERR_FORMAT, 0, 0, 0, 0, NULL, NULL },
+        { "{\"parts\":[{\"text\":\"q\"}],\"answer\":\"1\",\"accept\":\"one\"}", 0, MUSE_ERR_FORMAT, 0, 0, 0, 0, NULL, NULL },
+        { "{\"parts\":[{\"text\":\"q\"}],\"answer\":\"1\",\"views\":{\"image\":0}}", 0, MUSE_ERR_FORMAT, 0, 0, 0, 0, NULL, NULL },
+        { "{\"parts\":[{\"text\":\"q\"}],\"answer\":\"1\",\"accept\":null,\"views\":null}", 0, 0, 1, 1, 0, UINT32_MAX, "q", "1" },
         { "{\"parts\":[{\"text\":\"q\"}],\"answer\":\"1\",\"task\":\"c\"}", 0, MUSE_ERR_FORMAT, 0, 0, 0, 0, NULL, NULL },
         { "{\"parts\":[{\"text\":\"q\"}],\"answer\":\"1\",\"views\":[{\"image\":0,\"box\":[0,0,1,1]}]}", 0, MUSE_ERR_FORMAT, 0, 0, 0, 0, NULL, NULL },
         { "{\"parts\":[{\"text\":\"q\"}],\"answer\":\"1\",\"turns\":[]}", 0, MUSE_ERR_UNSUPPORTED, 0, 0, 0, 0, NULL, NULL },
@@ -541,6 +544,33 @@ static void test_refused(void **state)
     assert_non_null(strstr(err.text, "rl.json"));
 }
 
+/* a key that is null is absent: no rates of trial and reward */
+static void test_null(void **state)
+{
+    (void)state;
+    static const char *const docs[] = { "{\"model\":\"start\",\"steps\":4}", "{\"model\":\"start\",\"steps\":4,\"rl\":null,\"compute\":null,\"optimizer\":{\"name\":null}}" };
+    static MuseTrainConfig c[2];
+    for (int i = 0; i < 2; i++) ok(muse_train_config_read(&c[i], &model->rt->alloc, &model->rt->log, docs[i], strlen(docs[i]), "folder", &err));
+    assert_true(c[0].optim.rate == 0.02 && c[0].optim.warmup == 20 && c[1].rl.stage == 0);
+    assert_memory_equal(&c[0].optim, &c[1].optim, sizeof c->optim);
+    for (int i = 0; i < 2; i++) muse_train_config_clear(&c[i]);
+}
+
+/* data can't have the group that is the rollouts' */
+static void test_group(void **state)
+{
+    (void)state;
+    char doc[2048];
+    write_text("ask.jsonl", "{\"parts\":[{\"text\":\"easy?\"}],\"answer\":\"yes\",\"group\":1}\n");
+    const MuseTrainPrompts prompts = { sizeof prompts, text_prompt, NULL, even, NULL };
+    snprintf(doc, sizeof doc, "{\"model\":%s,\"tokenizer\":\"%s\",\"steps\":3,\"compute\":\"f32\",\"data\":[{\"jsonl\":\"ask.jsonl\"}],\"rl\":{\"stage\":\"grpo\",\"prompts\":1,\"samples\":2,\"thought_tokens\":2,"
+             "\"answer_tokens\":2,\"guard\":{\"prompts\":0}}}", NET, tokenizer());
+    MuseTrainer *t = open_run(doc, &prompts, NULL, 0, 0, 0);
+    assert_int_equal(muse_trainer_step(t, NULL, &err), MUSE_ERR_ARG);
+    assert_non_null(strstr(err.text, "group 1; the configuration has 1"));
+    muse_trainer_close(&t);
+}
+
 /* the state of a run: what is written is read back; anything else is refused */
 static void test_state(void **state)
 {
@@ -662,6 +692,6 @@ int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter, leave)
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_rewards), cmocka_unit_test(test_advantages), cmocka_unit_test(test_budget), cmocka_unit_test(test_bandit),
-        cmocka_unit_test(test_samples), cmocka_unit_test(test_closed), cmocka_unit_test(test_prompts), cmocka_unit_test(test_foreign_task), cmocka_unit_test(test_state), IN_FOLDER(test_run), IN_FOLDER(test_mode), IN_FOLDER(test_refused), IN_FOLDER(test_no_memory) };
+        cmocka_unit_test(test_samples), cmocka_unit_test(test_closed), cmocka_unit_test(test_prompts), cmocka_unit_test(test_foreign_task), cmocka_unit_test(test_null), IN_FOLDER(test_group), cmocka_unit_test(test_state), IN_FOLDER(test_run), IN_FOLDER(test_mode), IN_FOLDER(test_refused), IN_FOLDER(test_no_memory) };
     return cmocka_run_group_tests(tests, begin, end);
 }
