@@ -299,6 +299,9 @@ static void test_source_speaks(void **state)
     *mix = was;
 }
 
+/* a folder with a file of clips */
+static char folder[] = "/tmp/muse-nano-XXXXXX", clips_path[64];
+
 /* without variation: the tokenizer's frames, to half a step of what is stored (0.02 of log10, so 0.005) */
 static void test_clip(void **state)
 {
@@ -350,6 +353,34 @@ static void test_clip_keys(void **state)
     assert_int_equal(nano_clips_find(&source.clips, "Name the colour ?", 17, &first), 1);
     assert_int_equal(nano_clips_find(&source.clips, "How many objects", 16, &first), 0);
     assert_int_equal(nano_clips_find(&source.clips, "?", 1, &first), 0);
+}
+
+/* clips of one text, wherever they lie in memory: the same file */
+static void test_clips_order(void **state)
+{
+    (void)state;
+    enum { N = 4, MOST = 4 * NANO_CLIP_COLUMN };
+    static const uint32_t lengths[N] = { 3, 2, 3, 2 };
+    static uint8_t columns[2][N][MOST], bytes[2][4096];
+    size_t n[2];
+    char path[80];
+    snprintf(path, sizeof path, "%s.order", clips_path);
+    for (size_t turn = 0; turn < 2; turn++) {
+        NanoClip clips[N];
+        for (size_t i = 0; i < N; i++) {
+            uint8_t *at = columns[turn][turn ? N - 1 - i : i];   /* the other way round */
+            for (size_t k = 0; k < MOST; k++) at[k] = (uint8_t)(k % NANO_CLIP_COLUMN == NANO_CLIP_BINS ? 0 : (7 * k + 31 * i) % 200);
+            clips[i] = (NanoClip){ i == 3 ? "Red Star" : "red star", at, lengths[i] };
+        }
+        assert_int_equal(nano_clips_write(path, clips, N, &err), 0);
+        FILE *f = fopen(path, "rb");
+        assert_non_null(f);
+        n[turn] = fread(bytes[turn], 1, sizeof bytes[turn], f);
+        fclose(f);
+    }
+    unlink(path);
+    assert_true(n[0] == n[1] && n[0] < sizeof bytes[0]);
+    assert_memory_equal(bytes[0], bytes[1], n[0]);
 }
 
 /* every byte of the head and rows that is wrong is refused or harmless; cut files are refused */
@@ -565,8 +596,7 @@ static void test_no_prompts(void **state)
     }
 }
 
-/* a folder with a file of clips: hums of a few columns */
-static char folder[] = "/tmp/muse-nano-XXXXXX", clips_path[64];
+/* a file of clips: hums of a few columns */
 
 static int make_clips(void)
 {
@@ -609,7 +639,7 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_branches), cmocka_unit_test(test_never_thinks), cmocka_unit_test(test_spoken),
-                                        cmocka_unit_test(test_source_speaks), cmocka_unit_test(test_clip), cmocka_unit_test(test_clip_keys), cmocka_unit_test(test_clips_bad), cmocka_unit_test(test_plan), cmocka_unit_test(test_refused),
+                                        cmocka_unit_test(test_source_speaks), cmocka_unit_test(test_clip), cmocka_unit_test(test_clip_keys), cmocka_unit_test(test_clips_order), cmocka_unit_test(test_clips_bad), cmocka_unit_test(test_plan), cmocka_unit_test(test_refused),
                                         cmocka_unit_test(test_same_again), cmocka_unit_test(test_too_long), cmocka_unit_test(test_prompts), cmocka_unit_test(test_no_prompts) };
     return cmocka_run_group_tests(tests, begin, end);
 }

@@ -167,7 +167,10 @@ static int by_key(const void *a, const void *b)
     char key[NANO_CLIP_TEXT_MAX + 1] = "";
     nano_clip_key(y->text, strlen(y->text), key);
     const int by_text = order(x, key);
-    return by_text ? by_text : (x->columns > y->columns) - (x->columns < y->columns);
+    if (by_text) return by_text;
+    if (x->n != y->n) return (x->n > y->n) - (x->n < y->n);   /* of contents alone, so that the file is the same wherever they lie */
+    const int by_sound = memcmp(x->columns, y->columns, (size_t)x->n * NANO_CLIP_COLUMN);
+    return by_sound ? by_sound : strcmp(x->text, y->text);
 }
 
 static void put(uint8_t *p, uint64_t v, int bytes)

@@ -96,13 +96,13 @@ static int convert(int16_t *pcm, size_t n, uint32_t rate, const uint8_t *sounds,
     int rc = muse_audio_open_pcm(&audio, NULL, pcm, n, MUSE_PCM_S16, rate, 1, NULL, err);
     if (rc == 0) rc = muse_audio_frames(&frames, audio, &rule, NULL, NULL, err);
     const size_t columns = rc == 0 ? (size_t)muse_frames_plan(frames)->n_frames : 0;
-    uint8_t *out = calloc(columns + 1, NANO_CLIP_COLUMN);
+    uint8_t *out = rc == 0 ? calloc(columns + 1, NANO_CLIP_COLUMN) : NULL;
     if (rc == 0 && !out) rc = fail(err, MUSE_ERR_NOMEM, "no memory for a clip");
     for (size_t t = 0; t < columns && rc == 0; t++) {
         for (int b = 0; b < NANO_CLIP_BINS; b++) out[t * NANO_CLIP_COLUMN + b] = stored(muse_frames_data(frames)[t * NANO_CLIP_BINS + b]);
         out[t * NANO_CLIP_COLUMN + NANO_CLIP_BINS] = t < n_sounds ? sounds[t] : 0;
     }
-    size_t first = 0, end = columns;
+    size_t first = 0, end = rc == 0 ? columns : 0;
     while (end > first && is_silent(out + (end - 1) * NANO_CLIP_COLUMN)) end--;
     while (first < end && is_silent(out + first * NANO_CLIP_COLUMN)) first++;
     if (rc == 0) memmove(out, out + first * NANO_CLIP_COLUMN, (end - first) * NANO_CLIP_COLUMN);
