@@ -69,7 +69,7 @@ int train_run_open(TrainRun *r, MuseRuntime *rt, const char *json, size_t size, 
     if (rc >= 0) rc = nano_prompts_read(&r->trials, json, size, err);
     if (rc > 0) {
         p.prompts = &r->prompts;
-        rc = nano_prompts_open(&r->trials, err);
+        rc = nano_prompts_open(&r->trials, rt, err);
     }
     return rc < 0 ? rc : muse_trainer_open(&r->trainer, rt, json, size, &p, err);
 }

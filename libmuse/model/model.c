@@ -131,6 +131,7 @@ int muse_model_from_bytes(MuseModel **out, MuseRuntime *rt, MuseModelBytes *b, M
     m->files[0] = (MuseWeightFile){ .alloc = &m->rt->alloc, .format = MUSE_WEIGHTS_SAFETENSORS, .tensors = *b->tensors };
     m->n_files = 1;
     m->values = b->values;
+    m->in_memory = true;
     *b->tensors = (MuseTensors){ 0 };
     int rc = read_main(m, b->config, b->config_bytes, err);
     if (rc == 0) rc = muse_tensors_sort(&m->files[0].tensors, err);
@@ -201,7 +202,7 @@ int muse_model_open_tokenizer(const MuseModel *model, MuseTextTokenizer **out, M
         const MuseFile *file = &model->files[0].parts[0].file;
         rc = muse_text_open_memory(out, model->rt, file->data, file->size, err);
         if (rc < 0) return muse_fail_prefix(err, rc, "%s", model->path);
-    } else if (model->values) {
+    } else if (model->in_memory) {
         if (!model->tokenizer_json.len) return muse_fail(err, MUSE_ERR_NOT_FOUND, "%s: has no tokenizer", model->path);
         rc = muse_text_open_memory(out, model->rt, model->tokenizer_json.data, model->tokenizer_json.len, err);
         if (rc < 0) return muse_fail_prefix(err, rc, "%s", model->path);

@@ -22,9 +22,10 @@ struct MuseModel {
     MuseConfig     config;
     MuseWeights    weights;
     MuseFamily     family;       /* the family's rules with this model's numbers */
-    void          *values;       /* of a model that was made in memory: what its tensors point to; NULL: files, or no weights */
+    void          *values;       /* what tensors that are not in a file point to; NULL: files, or no weights */
+    bool           in_memory;    /* has no files at all: muse_model_from_bytes() */
     bool           no_weights;   /* tensors without bytes */
-    MuseBuf        tokenizer_json;   /* the same; empty: there is none */
+    MuseBuf        tokenizer_json;   /* of a model in memory; empty: there is none */
     MuseCalibration *calibration; /* [n_calibration] of the folder's calibration.json; NULL: it has none */
     size_t         n_calibration;
 

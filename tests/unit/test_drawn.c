@@ -102,6 +102,20 @@ static void random_computes(void **state)
     }
 }
 
+/* a configuration's tokenizer is the file beside it, whether its tensors are drawn or have no bytes */
+static void has_tokenizer(void **state)
+{
+    (void)state;
+    for (int weights = MUSE_WEIGHTS_RANDOM; weights <= MUSE_WEIGHTS_NONE; weights++) {
+        MuseModel *m;
+        MuseTextTokenizer *tok;
+        assert_int_equal(open_config(&m, "reason/muse", (uint32_t)weights), 0);
+        if (muse_model_open_tokenizer(m, &tok, &err) < 0) fail_msg("%s", err.text);
+        muse_text_close(&tok);
+        muse_model_close(&m);
+    }
+}
+
 static void refused(void **state)
 {
     (void)state;
@@ -157,7 +171,7 @@ static void no_memory(void **state)
 
 int main(void)
 {
-    static const struct CMUnitTest tests[] = { cmocka_unit_test(same_tensors), cmocka_unit_test(none_computes_nothing), cmocka_unit_test(random_computes), cmocka_unit_test(refused),
+    static const struct CMUnitTest tests[] = { cmocka_unit_test(same_tensors), cmocka_unit_test(none_computes_nothing), cmocka_unit_test(random_computes), cmocka_unit_test(has_tokenizer), cmocka_unit_test(refused),
                                                cmocka_unit_test(no_memory) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -537,7 +537,7 @@ static void test_prompts(void **state)
 {
     (void)state;
     assert_int_equal(read_prompts(MIX("{\"task\":\"count\",\"max_side\":64},{\"task\":\"read\",\"max_side\":256}")), 1);
-    assert_int_equal(nano_prompts_open(&trials, &err), 0);
+    assert_int_equal(nano_prompts_open(&trials, NULL, &err), 0);
     const MuseTrainPrompts p = nano_prompts(&trials);
     MuseWorldsMaker *m = open_maker(trials.worlds);
     for (uint64_t i = 0; i < 8; i++)
@@ -580,7 +580,7 @@ static void test_no_prompts(void **state)
         MuseTrainPrompt prompt = { 0 };
         snprintf(json, sizeof json, MIX("{\"task\":\"%s\",\"max_side\":64}"), tasks[i]);
         assert_int_equal(read_prompts(json), 1);
-        assert_int_equal(nano_prompts_open(&trials, &err), 0);
+        assert_int_equal(nano_prompts_open(&trials, NULL, &err), 0);
         const MuseTrainPrompts p = nano_prompts(&trials);
         assert_int_equal(p.make(p.user, 0, 0, &prompt, &err), MUSE_AGAIN);
         assert_null(prompt.handle);

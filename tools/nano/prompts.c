@@ -36,18 +36,18 @@ static int fail(MuseError *err, int code, const char *text)
     return code;
 }
 
-static int add_media(Block *b, const MuseWorldsSample *s, MuseTrainPrompt *out, MuseError *err)
+static int add_media(Block *b, MuseRuntime *rt, const MuseWorldsSample *s, MuseTrainPrompt *out, MuseError *err)
 {
     int rc = s->n_images > IMAGES_MAX ? fail(err, MUSE_ERR_LIMIT, "over 8 pictures") : 0;
     for (size_t i = 0; i < s->n_images && rc == 0; i++) {
         MuseReasonPart *p = &b->parts[out->n_parts++];
         p->modality = MUSE_IMAGE;
-        rc = muse_image_open_pixels(&p->image, NULL, s->images[i].rgb, s->images[i].width, s->images[i].height, 0, MUSE_PIXELS_RGB, NULL, err);
+        rc = muse_image_open_pixels(&p->image, rt, s->images[i].rgb, s->images[i].width, s->images[i].height, 0, MUSE_PIXELS_RGB, NULL, err);
     }
     if (rc < 0 || !s->n_pcm) return rc;
     MuseReasonPart *p = &b->parts[out->n_parts++];
     p->modality = MUSE_AUDIO;
-    return muse_audio_open_pcm(&p->audio, NULL, s->pcm, s->n_pcm, MUSE_PCM_S16, s->rate, 1, NULL, err);
+    return muse_audio_open_pcm(&p->audio, rt, s->pcm, s->n_pcm, MUSE_PCM_S16, s->rate, 1, NULL, err);
 }
 
 static int add_answer(Block *b, const char *text, MuseTrainPrompt *out, MuseError *err)
@@ -102,7 +102,7 @@ static int make(void *user, uint64_t number, int held_out, MuseTrainPrompt *out,
     Block *b = calloc(1, sizeof *b);
     if (!b) return fail(err, MUSE_ERR_NOMEM, "no memory for a prompt");
     *out = (MuseTrainPrompt){ .parts = b->parts, .answers = (const char *const *)b->answers, .views = b->views, .handle = b };
-    rc = add_media(b, s, out, err);
+    rc = add_media(b, p->rt, s, out, err);
     if (rc == 0) rc = add_branch(b, &p->plan, &s->branches[0], out, err);
     if (rc < 0) release(NULL, out);
     return rc;
@@ -110,8 +110,9 @@ static int make(void *user, uint64_t number, int held_out, MuseTrainPrompt *out,
 
 MuseTrainPrompts nano_prompts(NanoPrompts *p) { return (MuseTrainPrompts){ sizeof(MuseTrainPrompts), make, release, NULL, p }; }
 
-int nano_prompts_open(NanoPrompts *p, MuseError *err)
+int nano_prompts_open(NanoPrompts *p, MuseRuntime *rt, MuseError *err)
 {
+    p->rt = rt;
     MuseWorldsParams params;
     muse_worlds_params_init(&params);
     params.fonts = p->plan.fonts;

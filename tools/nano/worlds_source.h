@@ -56,14 +56,15 @@ int nano_plan_read(NanoPlan *plan, const char *json, size_t size, MuseError *err
 /** Prompts of "rl": {"worlds": {"seed", "fonts", "mix"}}. One thread: the trainer's. */
 typedef struct NanoPrompts {
     NanoPlan  plan;                         /* one stage, its tasks */
+    MuseRuntime *rt;                        /* of pictures and sounds */
     MuseWorlds *worlds;
     MuseWorldsMaker *maker;
 } NanoPrompts;
 
 /** Read a training document. @return 1: it has prompts of worlds; 0: it has none; negative: as nano_plan_read() */
 int  nano_prompts_read(NanoPrompts *p, const char *json, size_t size, MuseError *err);
-/** After read. @return 0; those of muse_worlds_open(). Close also after errors. */
-int  nano_prompts_open(NanoPrompts *p, MuseError *err);
+/** After read. @param rt Borrowed until close; NULL = one with defaults for each picture. @return 0; those of muse_worlds_open(). Close also after errors. */
+int  nano_prompts_open(NanoPrompts *p, MuseRuntime *rt, MuseError *err);
 void nano_prompts_close(NanoPrompts *p);
 /** For MuseTrainerParams. Held-out prompts are of the worlds' test split. @param p Borrowed as long as it is used. */
 MuseTrainPrompts nano_prompts(NanoPrompts *p);
