@@ -8,7 +8,8 @@
 #include "muse/scaling.h"
 #include "ops/runtime.h"
 
-enum { WIDTH = 900, HEIGHT = 520, LEFT = 70, RIGHT = 190, TOP = 30, BOTTOM = 50, PLOT_W = WIDTH - LEFT - RIGHT, PLOT_H = HEIGHT - TOP - BOTTOM, SIZES_MAX = 16, TICKS = 4 };
+enum { WIDTH = 900, HEIGHT = 520, LEFT = 70, RIGHT = 190, TOP = 30, BOTTOM = 50, PLOT_W = WIDTH - LEFT - RIGHT, PLOT_H = HEIGHT - TOP - BOTTOM, TICKS = 4, ROW = 18,
+       ROWS = PLOT_H / ROW - 2 /* of the legend: what is next stands below it */ };
 static const uint32_t colours[] = { 0x1f5fa8, 0xc0392b, 0x2e8b57, 0x8e44ad, 0xd68910, 0x16a2a2, 0x7f5539, 0x555555 };
 static const uint32_t ink = 0x444444;
 
@@ -44,7 +45,7 @@ static void draw_axes(const Plot *p)
     write(p, LEFT + PLOT_W / 2.0 - 40, HEIGHT - 20, "positions (log)", ink);
 }
 
-static void draw_size(const Plot *p, const MuseScalingFit *fit, double parameters, size_t number)
+static void draw_size(const Plot *p, const MuseScalingFit *fit, double parameters, size_t number, size_t n)
 {
     enum { PIECES = 120 };
     const uint32_t colour = colours[number % (sizeof colours / sizeof *colours)];
@@ -56,8 +57,10 @@ static void draw_size(const Plot *p, const MuseScalingFit *fit, double parameter
         if (i && in && before[1] >= TOP && before[1] <= TOP + PLOT_H) muse_canvas_line(&p->c, before[0], before[1], x, y, 1.5, colour);
         before[0] = x, before[1] = y;
     }
-    snprintf(text, sizeof text, "N = %.4g", parameters);
-    write(p, WIDTH - RIGHT + 20, TOP + 18 * (double)number, text, colour);
+    const bool more = number == ROWS - 1 && n > ROWS;
+    if (more) snprintf(text, sizeof text, "and %zu more N", n - number);
+    else snprintf(text, sizeof text, "N = %.4g", parameters);
+    if (number < ROWS) write(p, WIDTH - RIGHT + 20, TOP + ROW * (double)number, text, more ? ink : colour);
 }
 
 static void draw_next(const Plot *p, const MuseScalingFit *fit, const MuseScalingPoint *next)
@@ -79,14 +82,14 @@ int muse_scaling_draw(MuseRuntime *rt, const char *path, const MuseScalingFit *f
     MUSE_REQUIRE(err, path && fit && points && n > 0);
     MuseRuntime *held = muse_runtime_ref(rt);
     Plot p = { { held ? muse_alloc(&held->alloc, (size_t)WIDTH * HEIGHT * 3) : NULL, WIDTH, HEIGHT }, INFINITY, -INFINITY, INFINITY, -INFINITY };
-    double sizes[SIZES_MAX];
+    double *sizes = held ? muse_alloc_array(&held->alloc, n, sizeof *sizes) : NULL;
     size_t n_sizes = 0;
-    int rc = p.c.rgb ? 0 : MUSE_NOMEM(err, (size_t)WIDTH * HEIGHT * 3);
-    for (size_t i = 0; i < n; i++) {
+    int rc = p.c.rgb && sizes ? 0 : MUSE_NOMEM(err, (size_t)WIDTH * HEIGHT * 3);
+    for (size_t i = 0; i < n && sizes; i++) {
         size_t k = 0;
         include(&p, points[i].positions, points[i].loss);
         while (k < n_sizes && sizes[k] != points[i].parameters) k++;
-        if (k == n_sizes && n_sizes < SIZES_MAX) sizes[n_sizes++] = points[i].parameters;
+        if (k == n_sizes) sizes[n_sizes++] = points[i].parameters;
     }
     if (next) {
         double ends[2];
@@ -98,13 +101,14 @@ int muse_scaling_draw(MuseRuntime *rt, const char *path, const MuseScalingFit *f
     if (rc == 0) {
         muse_canvas_fill(&p.c, 0, 0, WIDTH, HEIGHT, 0xffffff);
         draw_axes(&p);
-        for (size_t k = 0; k < n_sizes; k++) draw_size(&p, fit, sizes[k], k);
+        for (size_t k = 0; k < n_sizes; k++) draw_size(&p, fit, sizes[k], k, n_sizes);
         for (size_t i = 0; i < n; i++)
             for (size_t k = 0; k < n_sizes; k++)
                 if (sizes[k] == points[i].parameters) muse_canvas_disc(&p.c, px(&p, points[i].positions), py(&p, points[i].loss), 4, colours[k % (sizeof colours / sizeof *colours)]);
         if (next) draw_next(&p, fit, next);
         rc = muse_png_write_file(path, p.c.rgb, WIDTH, HEIGHT, 0, MUSE_PIXELS_RGB, err);
     }
+    muse_free(sizes);
     muse_free(p.c.rgb);
     muse_runtime_close(&held);
     return rc;

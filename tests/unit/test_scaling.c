@@ -139,8 +139,35 @@ static void test_draw(void **state)
     assert_int_equal(muse_scaling_draw(NULL, path, &fit, p, 0, NULL, &err), MUSE_ERR_ARG);
 }
 
+/* of more sizes than colours and rows of the legend all points are drawn: the last but one is seen to move */
+static void test_draw_many(void **state)
+{
+    (void)state;
+    static unsigned char bytes[2][1 << 20];
+    MuseScalingPoint p[30];
+    size_t n[2];
+    const MuseScalingPoint next = { 1e7, 1e9, 0 };
+    char path[] = "/tmp/muse-scaling-XXXXXX";
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    for (size_t i = 0; i < 30; i++) p[i] = (MuseScalingPoint){ 1e5 * (double)(i + 1), 1e8 * (double)(1 + i % 5), 3 + 0.01 * (double)i };
+    assert_int_equal(muse_scaling_fit(p, 30, 1, &fit, &err), 0);
+    for (int turn = 0; turn < 2; turn++) {
+        p[28].loss = turn ? 3.1 : 3.2;
+        assert_int_equal(muse_scaling_draw(NULL, path, &fit, p, 30, &next, &err), 0);
+        FILE *f = fopen(path, "rb");
+        assert_non_null(f);
+        n[turn] = fread(bytes[turn], 1, sizeof bytes[turn], f);
+        fclose(f);
+    }
+    unlink(path);
+    assert_true(n[0] > 0 && n[0] < sizeof bytes[0]);
+    assert_true(n[0] != n[1] || memcmp(bytes[0], bytes[1], n[0]) != 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_exact), cmocka_unit_test(test_noise), cmocka_unit_test(test_refused), cmocka_unit_test(test_odd), cmocka_unit_test(test_draw) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_exact), cmocka_unit_test(test_noise), cmocka_unit_test(test_refused), cmocka_unit_test(test_odd), cmocka_unit_test(test_draw), cmocka_unit_test(test_draw_many) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
