@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <yajl/yajl_tree.h>
 
 #include "muse/scaling.h"
+#include "tools/nano/doc.h"
 #include "tools/train_run.h"
 
-enum { RUNS_MAX = 64, LIST_MAX = 16, BRACKETS_MAX = 8192, PATH_BYTES = 4096 };
+enum { RUNS_MAX = 64, LIST_MAX = 16, PATH_BYTES = 4096 };
 
 typedef struct Rung {
     size_t   size;               /* index of "sizes" */
@@ -48,44 +48,22 @@ static void help(FILE *to)
           "\nexit codes: 0 done, 2 usage, 3 bad input file, 4 unsupported, 5 memory or limit, 6 interrupted, 1 anything else\n", to);
 }
 
-static int refuse(const Ladder *l, MuseError *err, const char *text)
+static int fail(const Ladder *l, MuseError *err, int code, const char *text)
 {
-    err->code = MUSE_ERR_FORMAT;
+    err->code = code;
     snprintf(err->text, sizeof err->text, "%.200s: %s", l->path, text);
     return err->code;
 }
 
+static int refuse(const Ladder *l, MuseError *err, const char *text) { return fail(l, err, MUSE_ERR_FORMAT, text); }
+
 /* ---- the document ---- */
 
-static yajl_val get(yajl_val object, const char *key)
-{
-    for (size_t i = 0; YAJL_IS_OBJECT(object) && i < object->u.object.len; i++)
-        if (strcmp(object->u.object.keys[i], key) == 0) return object->u.object.values[i];
-    return NULL;
-}
-
-/* yajl frees its tree by recursion: no more brackets than a stack holds */
-static yajl_val parse(const char *json, size_t size)
-{
-    size_t brackets = 0;
-    for (size_t i = 0; i < size; i++) brackets += json[i] == '{' || json[i] == '[';
-    char *copy = brackets <= BRACKETS_MAX ? malloc(size + 1) : NULL;
-    if (!copy) return NULL;
-    memcpy(copy, json, size);
-    copy[size] = 0;
-    yajl_val doc = yajl_tree_parse(copy, NULL, 0);
-    free(copy);
-    return doc;
-}
-
+/* every key of the object is one of these, once */
 static bool only(yajl_val object, const char *const *names)
 {
-    for (size_t i = 0; i < object->u.object.len; i++) {
-        size_t k = 0;
-        while (names[k] && strcmp(names[k], object->u.object.keys[i]) != 0) k++;
-        if (!names[k]) return false;
-    }
-    return true;
+    int twice;
+    return !nano_doc_odd_key(object, names, &twice);
 }
 #define ONLY(object, ...) only(object, (const char *const[]){ __VA_ARGS__, NULL })
 
@@ -98,7 +76,7 @@ static bool read_count(yajl_val v, uint64_t *out)
 
 static int read_lists(Ladder *l, MuseError *err)
 {
-    yajl_val sizes = get(l->doc, "sizes"), steps = get(l->doc, "steps");
+    yajl_val sizes = nano_doc_get(l->doc, "sizes"), steps = nano_doc_get(l->doc, "steps");
     if (!YAJL_IS_ARRAY(sizes) || !YAJL_IS_ARRAY(steps) || sizes->u.array.len < 1 || sizes->u.array.len > LIST_MAX || steps->u.array.len < 1 || steps->u.array.len > LIST_MAX ||
         sizes->u.array.len * steps->u.array.len > RUNS_MAX)
         return refuse(l, err, "\"sizes\" and \"steps\" are not lists of 1 to 16, of at most 64 runs together");
@@ -117,46 +95,56 @@ static int read_lists(Ladder *l, MuseError *err)
 
 static int read_next(Ladder *l, MuseError *err)
 {
-    yajl_val next = get(l->doc, "next"), tail = get(l->doc, "tail"), seed = get(l->doc, "seed");
+    yajl_val next = nano_doc_get(l->doc, "next"), tail = nano_doc_get(l->doc, "tail"), seed = nano_doc_get(l->doc, "seed");
     l->tail = 0.1;
     l->seed = 1;
     if (tail && !(YAJL_IS_NUMBER(tail) && (l->tail = YAJL_GET_DOUBLE(tail)) > 0 && l->tail <= 1)) return refuse(l, err, "\"tail\" is not a share above 0 and at most 1");
     if (seed && !(YAJL_IS_INTEGER(seed) && YAJL_GET_INTEGER(seed) >= 0)) return refuse(l, err, "\"seed\" is not a whole number");
     if (seed) l->seed = (uint64_t)YAJL_GET_INTEGER(seed);
     if (!next) return 0;
-    if (!YAJL_IS_OBJECT(next) || !ONLY(next, "size", "steps") || !YAJL_IS_OBJECT(get(next, "size")) || !read_count(get(next, "steps"), &l->next_steps))
+    if (!YAJL_IS_OBJECT(next) || !ONLY(next, "size", "steps") || !YAJL_IS_OBJECT(nano_doc_get(next, "size")) || !read_count(nano_doc_get(next, "steps"), &l->next_steps))
         return refuse(l, err, "\"next\" is not {\"size\": {...}, \"steps\": n}");
-    l->next_size = get(next, "size");
+    l->next_size = nano_doc_get(next, "size");
     return 0;
+}
+
+static int read_doc(const Ladder *l, MuseError *err, const char *json, size_t size, yajl_val *doc)
+{
+    int code;
+    *doc = nano_doc_parse(json, size, &code);
+    if (code == MUSE_ERR_NOMEM) return fail(l, err, code, "no memory for a document");
+    if (code == MUSE_ERR_LIMIT) return fail(l, err, code, "a document of over 8,192 objects and lists");
+    return YAJL_IS_OBJECT(*doc) ? 0 : refuse(l, err, "not a JSON object");
 }
 
 /* "train": a document, or the path of one */
 static int read_base(Ladder *l, MuseError *err)
 {
-    yajl_val train = get(l->doc, "train");
+    yajl_val train = nano_doc_get(l->doc, "train");
     char path[PATH_BYTES];
     size_t size;
-    l->base_folder = strdup(l->folder);
     l->base = train;
-    if (!YAJL_IS_STRING(train)) return YAJL_IS_OBJECT(train) ? 0 : refuse(l, err, "\"train\" is neither a training document nor the path of one");
-    const char *name = train->u.string;
-    if (snprintf(path, sizeof path, "%s%s%s", name[0] == '/' ? "" : l->folder, name[0] == '/' ? "" : "/", name) >= (int)sizeof path) return refuse(l, err, "\"train\" is too long a path");
+    if (!YAJL_IS_STRING(train)) {
+        if (!YAJL_IS_OBJECT(train)) return refuse(l, err, "\"train\" is neither a training document nor the path of one");
+        l->base_folder = strdup(l->folder);
+        return l->base_folder ? 0 : fail(l, err, MUSE_ERR_NOMEM, "no memory for a path");
+    }
+    if (nano_doc_path(path, sizeof path, l->folder, train->u.string) < 0) return refuse(l, err, "\"train\" is too long a path");
+    l->base = NULL;
+    if (!(l->base_folder = train_folder(path))) return fail(l, err, MUSE_ERR_NOMEM, "no memory for a path");
     char *json = train_read(path, &size);
-    free(l->base_folder);
-    l->base_folder = train_folder(path);
-    l->base = json ? parse(json, size) : NULL;
+    int rc = json ? read_doc(l, err, json, size, &l->base) : fail(l, err, MUSE_ERR_IO, "can't read");
     free(json);
-    return YAJL_IS_OBJECT(l->base) ? 0 : refuse(l, err, "\"train\": that file is no JSON object");
+    if (rc < 0) snprintf(err->text + strlen(err->text), sizeof err->text - strlen(err->text), ": the file of \"train\"");
+    return rc;
 }
 
 static int read_ladder(Ladder *l, MuseError *err)
 {
-    yajl_val out = get(l->doc, "out");
-    if (!YAJL_IS_OBJECT(l->doc)) return refuse(l, err, "not a JSON object");
-    if (!ONLY(l->doc, "train", "out", "sizes", "steps", "next", "tail", "seed")) return refuse(l, err, "a key that is not known: there are train, out, sizes, steps, next, tail, seed");
+    yajl_val out = nano_doc_get(l->doc, "out");
+    if (!ONLY(l->doc, "train", "out", "sizes", "steps", "next", "tail", "seed")) return refuse(l, err, "a key that is not known, or stands there twice: there are train, out, sizes, steps, next, tail, seed");
     if (!YAJL_IS_STRING(out) || !out->u.string[0]) return refuse(l, err, "\"out\" is not a path");
-    const char *name = out->u.string;
-    if (snprintf(l->out, sizeof l->out, "%s%s%s", name[0] == '/' ? "" : l->folder, name[0] == '/' ? "" : "/", name) >= (int)sizeof l->out - 64) return refuse(l, err, "\"out\" is too long a path");
+    if (nano_doc_path(l->out, sizeof l->out - 64, l->folder, out->u.string) < 0) return refuse(l, err, "\"out\" is too long a path");
     int rc = read_lists(l, err);
     if (rc == 0) rc = read_next(l, err);
     return rc < 0 ? rc : read_base(l, err);
@@ -189,14 +177,14 @@ static void merge(yajl_gen g, yajl_val base, yajl_val over, uint64_t steps)
     yajl_gen_map_open(g);
     for (size_t i = 0; i < base->u.object.len; i++) {
         const char *key = base->u.object.keys[i];
-        yajl_val mine = base->u.object.values[i], other = get(over, key);
+        yajl_val mine = base->u.object.values[i], other = nano_doc_get(over, key);
         if (steps && strcmp(key, "steps") == 0) continue;
         json_key(g, key);
         if (YAJL_IS_OBJECT(mine) && YAJL_IS_OBJECT(other)) merge(g, mine, other, 0);
         else gen(g, other ? other : mine);
     }
     for (size_t i = 0; i < over->u.object.len; i++) {
-        if (get(base, over->u.object.keys[i]) || (steps && strcmp(over->u.object.keys[i], "steps") == 0)) continue;
+        if (nano_doc_get(base, over->u.object.keys[i]) || (steps && strcmp(over->u.object.keys[i], "steps") == 0)) continue;
         json_key(g, over->u.object.keys[i]);
         gen(g, over->u.object.values[i]);
     }
@@ -226,7 +214,7 @@ static int read_log(const Ladder *l, const char *folder, Rung *r, MuseError *err
     double positions = 0, text, sum = 0, n = 0;
     snprintf(path, sizeof path, "%s/log.csv", folder);
     FILE *f = fopen(path, "r");
-    if (!f) return refuse(l, err, "a run's log.csv can't be read");
+    if (!f) return fail(l, err, MUSE_ERR_IO, "a run's log.csv can't be read");
     while (fgets(line, sizeof line, f)) {
         if (sscanf(line, "%llu,%lf,%*f,%lf", &step, &positions, &text) != 3) continue;
         if ((double)step <= (1 - l->tail) * (double)r->steps && step < r->steps) continue;
@@ -253,7 +241,7 @@ static int open_rung(Ladder *l, TrainRun *run, const Rung *r, const char *out, M
     MuseTrainerParams p;
     size_t n;
     char *json = document(l, l->sizes[r->size], r->steps, &n);
-    if (!json) return refuse(l, err, "no memory for a document");
+    if (!json) return fail(l, err, MUSE_ERR_NOMEM, "no memory for a document");
     muse_trainer_params_init(&p);
     p.folder = l->base_folder, p.out = out, p.resume = 1;
     int rc = train_run_open(run, l->rt, json, n, p, err);
@@ -303,7 +291,7 @@ static int size_next(Ladder *l, MuseError *err)
     size_t n;
     char *json = l->next_steps ? document(l, l->next_size, l->next_steps, &n) : NULL;
     if (!l->next_steps) return 0;
-    if (!json) return refuse(l, err, "no memory for a document");
+    if (!json) return fail(l, err, MUSE_ERR_NOMEM, "no memory for a document");
     char nowhere[PATH_BYTES + 64];   /* nothing is written: it makes no step */
     snprintf(nowhere, sizeof nowhere, "%s/next", l->out);
     muse_trainer_params_init(&p);
@@ -321,7 +309,7 @@ static int climb(Ladder *l, const Cli *cli, MuseError *err)
 {
     MuseScalingPoint points[RUNS_MAX];
     char path[PATH_BYTES + 64];
-    int rc = mkdir(l->out, 0777) == 0 || errno == EEXIST ? 0 : refuse(l, err, "\"out\": the folder can't be made");
+    int rc = mkdir(l->out, 0777) == 0 || errno == EEXIST ? 0 : fail(l, err, MUSE_ERR_IO, "\"out\": the folder can't be made");
     for (size_t i = 0; i < l->n && rc == 0; i++) {
         rc = train_rung(l, cli, i, err);
         points[i] = l->rungs[i].point;
@@ -431,8 +419,8 @@ int cmd_scaling(Cli *cli)
     if (code == EXIT_OK && !json) code = EXIT_INPUT;
     if (code == EXIT_OK) {
         l->folder = train_folder(l->path);
-        l->doc = parse(json, size);
-        rc = l->folder ? read_ladder(l, &err) : MUSE_ERR_NOMEM;
+        rc = l->folder ? read_doc(l, &err, json, size, &l->doc) : fail(l, &err, MUSE_ERR_NOMEM, "no memory for a path");
+        if (rc == 0) rc = read_ladder(l, &err);
         if (rc == 0) rc = muse_runtime_open(&l->rt, &cli->runtime, &err);
         cli_catch_interrupts(true);
         if (rc == 0) rc = climb(l, cli, &err);
@@ -443,7 +431,7 @@ int cmd_scaling(Cli *cli)
         if (rc == MUSE_ERR_CANCELLED) code = EXIT_CANCELLED;
     }
     muse_runtime_close(&l->rt);
-    if (l->base && l->base != get(l->doc, "train")) yajl_tree_free(l->base);
+    if (l->base && l->base != nano_doc_get(l->doc, "train")) yajl_tree_free(l->base);
     yajl_tree_free(l->doc);
     free(l->folder);
     free(l->base_folder);

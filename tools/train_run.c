@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/nano/doc.h"
+
 char *train_read(const char *path, size_t *size)
 {
     FILE *f = fopen(path, "rb");
@@ -51,7 +53,7 @@ static int open_worlds(NanoSource *s, MuseTextTokenizer **tok, const char *json,
     char path[4096], name[2048];
     int rc = nano_plan_read(&s->plan, json, size, err);
     if (rc <= 0) return rc;
-    if (nano_tokenizer_path(json, size, name, sizeof name) < 0 || snprintf(path, sizeof path, "%s%s%s", name[0] == '/' ? "" : folder, name[0] == '/' ? "" : "/", name) >= (int)sizeof path) {
+    if (nano_tokenizer_path(json, size, name, sizeof name) < 0 || nano_doc_path(path, sizeof path, folder, name) < 0) {
         *err = (MuseError){ MUSE_ERR_FORMAT, "\"data\": worlds need a \"tokenizer\", or a \"model\" that is a folder" };
         return err->code;
     }

@@ -5,11 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <yajl/yajl_tree.h>
 
+#include "tools/nano/doc.h"
 #include "tools/nano/worlds_source.h"
-
-enum { BRACKETS_MAX = 8192 };   /* of objects and lists: the largest document has under 1,000 */
 
 typedef struct Reader {
     MuseError *err;
@@ -26,13 +24,6 @@ static void __attribute__((format(printf, 2, 3))) refuse(Reader *r, const char *
     va_end(args);
 }
 
-static yajl_val get(yajl_val object, const char *key)
-{
-    for (size_t i = 0; YAJL_IS_OBJECT(object) && i < object->u.object.len; i++)
-        if (strcmp(object->u.object.keys[i], key) == 0) return object->u.object.values[i];
-    return NULL;
-}
-
 /* every key of the object is one of these, once */
 static void only(Reader *r, yajl_val object, const char *where, const char *const *names)
 {
@@ -40,20 +31,15 @@ static void only(Reader *r, yajl_val object, const char *where, const char *cons
         refuse(r, "%s is not an object", where);
         return;
     }
-    for (size_t i = 0; i < object->u.object.len; i++) {
-        const char *key = object->u.object.keys[i];
-        size_t k = 0;
-        while (names[k] && strcmp(names[k], key) != 0) k++;
-        if (!names[k]) refuse(r, "%s: \"%.60s\" is not a key that is known", where, key);
-        for (size_t j = 0; j < i; j++)
-            if (strcmp(object->u.object.keys[j], key) == 0) refuse(r, "%s: \"%.60s\" stands there twice", where, key);
-    }
+    int twice;
+    const char *key = nano_doc_odd_key(object, names, &twice);
+    if (key) refuse(r, twice ? "%s: \"%.60s\" stands there twice" : "%s: \"%.60s\" is not a key that is known", where, key);
 }
 #define ONLY(r, object, where, ...) only(r, object, where, (const char *const[]){ __VA_ARGS__, NULL })
 
 static uint64_t whole(Reader *r, yajl_val object, const char *key, uint64_t low, uint64_t high, uint64_t absent)
 {
-    yajl_val v = get(object, key);
+    yajl_val v = nano_doc_get(object, key);
     if (!v) return absent;
     if (YAJL_IS_INTEGER(v) && YAJL_GET_INTEGER(v) >= 0 && (uint64_t)YAJL_GET_INTEGER(v) >= low && (uint64_t)YAJL_GET_INTEGER(v) <= high) return (uint64_t)YAJL_GET_INTEGER(v);
     refuse(r, "worlds: \"%s\" is not a whole number from %llu to %llu", key, (unsigned long long)low, (unsigned long long)high);
@@ -63,7 +49,7 @@ static uint64_t whole(Reader *r, yajl_val object, const char *key, uint64_t low,
 /* 0..n-1: which of the names it is */
 static int choice(Reader *r, yajl_val object, const char *key, const char *const *names, int absent)
 {
-    yajl_val v = get(object, key);
+    yajl_val v = nano_doc_get(object, key);
     if (!v) return absent;
     for (int i = 0; YAJL_IS_STRING(v) && names[i]; i++)
         if (strcmp(names[i], v->u.string) == 0) return i;
@@ -73,7 +59,7 @@ static int choice(Reader *r, yajl_val object, const char *key, const char *const
 
 static void text(Reader *r, yajl_val object, const char *key, char *out, size_t size)
 {
-    yajl_val v = get(object, key);
+    yajl_val v = nano_doc_get(object, key);
     if (!v) return;
     if (YAJL_IS_STRING(v) && v->u.string[0] && strlen(v->u.string) < size) strcpy(out, v->u.string);
     else refuse(r, "worlds: \"%s\" is not a name of 1 to %zu bytes", key, size - 1);
@@ -81,7 +67,7 @@ static void text(Reader *r, yajl_val object, const char *key, char *out, size_t 
 
 static double share(Reader *r, yajl_val object, const char *key)
 {
-    yajl_val v = get(object, key);
+    yajl_val v = nano_doc_get(object, key);
     if (!v) return 0;
     if (YAJL_IS_NUMBER(v) && YAJL_GET_DOUBLE(v) >= 0 && YAJL_GET_DOUBLE(v) <= 1) return YAJL_GET_DOUBLE(v);
     refuse(r, "worlds: \"%s\" is not a number from 0 to 1", key);
@@ -120,7 +106,7 @@ static void read_mix(Reader *r, yajl_val v, int has_speech, NanoMix *m)
 
 static void read_mixes(Reader *r, yajl_val v, int has_speech, NanoStage *s)
 {
-    yajl_val mix = get(v, "mix");
+    yajl_val mix = nano_doc_get(v, "mix");
     if (!YAJL_IS_ARRAY(mix) || mix->u.array.len < 1 || mix->u.array.len > NANO_MIX_MAX) refuse(r, "worlds: \"mix\" is not a list of 1 to %d", NANO_MIX_MAX);
     for (; r->rc == 0 && s->n_mix < mix->u.array.len; s->n_mix++) {
         read_mix(r, mix->u.array.values[s->n_mix], has_speech, &s->mix[s->n_mix]);
@@ -131,7 +117,7 @@ static void read_mixes(Reader *r, yajl_val v, int has_speech, NanoStage *s)
 static void read_stage(Reader *r, yajl_val v, int last, int has_speech, NanoStage *s)
 {
     ONLY(r, v, "worlds.stages", "samples", "mix");
-    if (r->rc == 0 && last != !get(v, "samples")) refuse(r, "worlds.stages: all but the last have \"samples\", and it has none");
+    if (r->rc == 0 && last != !nano_doc_get(v, "samples")) refuse(r, "worlds.stages: all but the last have \"samples\", and it has none");
     s->samples = whole(r, v, "samples", 1, UINT64_C(1) << 48, UINT64_MAX);
     read_mixes(r, v, has_speech, s);
 }
@@ -141,7 +127,7 @@ static const char *const fonts[] = { "system", "builtin", NULL };
 static void read_worlds(Reader *r, NanoPlan *p, yajl_val worlds)
 {
     ONLY(r, worlds, "worlds", "seed", "fonts", "speech", "stages");
-    yajl_val stages = get(worlds, "stages");
+    yajl_val stages = nano_doc_get(worlds, "stages");
     if (!YAJL_IS_ARRAY(stages) || stages->u.array.len < 1 || stages->u.array.len > NANO_STAGES_MAX) refuse(r, "worlds: \"stages\" is not a list of 1 to %d", NANO_STAGES_MAX);
     p->seed = whole(r, worlds, "seed", 0, INT64_MAX, 1);
     p->fonts = choice(r, worlds, "fonts", fonts, MUSE_WORLDS_FONTS_SYSTEM);
@@ -156,7 +142,7 @@ static void read_heads(Reader *r, NanoPlan *p, yajl_val heads)
     static const struct { const char *name; uint32_t classes; } known[NANO_LABELS] = { { "kind", MUSE_WORLDS_KINDS }, { "mark", 37 }, { "color", MUSE_WORLDS_COLORS },
         { "size", MUSE_WORLDS_SIZES }, { "dx", 41 }, { "dy", 41 }, { "phone", NANO_PHONES } };
     for (; YAJL_IS_ARRAY(heads) && p->n_heads < heads->u.array.len && r->rc == 0; p->n_heads++) {
-        yajl_val head = heads->u.array.values[p->n_heads], name = get(head, "name");
+        yajl_val head = heads->u.array.values[p->n_heads], name = nano_doc_get(head, "name");
         int k = 0;
         while (k < NANO_LABELS && !(YAJL_IS_STRING(name) && strcmp(name->u.string, known[k].name) == 0)) k++;
         if (p->n_heads == NANO_HEADS_MAX || k == NANO_LABELS) refuse(r, "labels.heads: worlds have kind, mark, color, size, dx, dy and phone");
@@ -176,38 +162,19 @@ static void read_tasks(Reader *r, NanoPlan *p, yajl_val tasks)
 
 static void read_rest(Reader *r, NanoPlan *p, yajl_val doc)
 {
-    yajl_val groups = get(doc, "groups");
-    read_heads(r, p, get(get(doc, "labels"), "heads"));
-    p->gaze = get(doc, "gaze") != NULL;
-    p->positions = whole(r, get(doc, "batch"), "positions", 2, UINT64_C(1) << 48, 4096);   /* libmuse's default */
+    yajl_val groups = nano_doc_get(doc, "groups");
+    read_heads(r, p, nano_doc_get(nano_doc_get(doc, "labels"), "heads"));
+    p->gaze = nano_doc_get(doc, "gaze") != NULL;
+    p->positions = whole(r, nano_doc_get(doc, "batch"), "positions", 2, UINT64_C(1) << 48, 4096);   /* libmuse's default */
     p->n_groups = YAJL_IS_ARRAY(groups) ? (uint32_t)groups->u.array.len : 1;
-    read_tasks(r, p, get(doc, "tasks"));
-}
-
-/* yajl frees its tree by recursion, and takes comments: no more brackets than a stack holds, wherever they stand */
-static int too_deep(const char *json, size_t size)
-{
-    size_t brackets = 0;
-    for (size_t i = 0; i < size; i++) brackets += json[i] == '{' || json[i] == '[';
-    return brackets > BRACKETS_MAX;
-}
-
-static yajl_val parse(const char *json, size_t size)
-{
-    if (too_deep(json, size)) return NULL;
-    char *copy = malloc(size + 1);   /* yajl wants it terminated */
-    if (!copy) return NULL;
-    memcpy(copy, json, size);
-    copy[size] = 0;
-    yajl_val doc = yajl_tree_parse(copy, NULL, 0);
-    free(copy);
-    return doc;
+    read_tasks(r, p, nano_doc_get(doc, "tasks"));
 }
 
 int nano_tokenizer_path(const char *json, size_t size, char *path, size_t cap)
 {
-    yajl_val doc = parse(json, size), v = get(doc, "tokenizer");
-    if (!v) v = get(doc, "model");
+    int code;
+    yajl_val doc = nano_doc_parse(json, size, &code), v = nano_doc_get(doc, "tokenizer");
+    if (!v) v = nano_doc_get(doc, "model");
     const int good = YAJL_IS_STRING(v) && strlen(v->u.string) < cap;
     if (good) strcpy(path, v->u.string);
     yajl_tree_free(doc);
@@ -217,10 +184,11 @@ int nano_tokenizer_path(const char *json, size_t size, char *path, size_t cap)
 int nano_plan_read(NanoPlan *p, const char *json, size_t size, MuseError *err)
 {
     Reader r = { err, 0 };
-    yajl_val doc = parse(json, size), data = get(doc, "data"), worlds = NULL;   /* NULL: damaged; libmuse says how */
+    int code;
+    yajl_val doc = nano_doc_parse(json, size, &code), data = nano_doc_get(doc, "data"), worlds = NULL;   /* doc NULL: damaged; libmuse says how */
     memset(p, 0, sizeof *p);
     for (size_t i = 0; YAJL_IS_ARRAY(data) && i < data->u.array.len; i++)
-        if (get(data->u.array.values[i], "worlds")) worlds = get(data->u.array.values[i], "worlds");
+        if (nano_doc_get(data->u.array.values[i], "worlds")) worlds = nano_doc_get(data->u.array.values[i], "worlds");
     const int has = worlds != NULL;
     if (has && (data->u.array.len > 1 || data->u.array.values[0]->u.object.len > 1)) refuse(&r, "\"data\": worlds stand alone");
     if (has && r.rc == 0) read_worlds(&r, p, worlds);
@@ -232,7 +200,8 @@ int nano_plan_read(NanoPlan *p, const char *json, size_t size, MuseError *err)
 int nano_prompts_read(NanoPrompts *p, const char *json, size_t size, MuseError *err)
 {
     Reader r = { err, 0 };
-    yajl_val doc = parse(json, size), worlds = get(get(doc, "rl"), "worlds");
+    int code;
+    yajl_val doc = nano_doc_parse(json, size, &code), worlds = nano_doc_get(nano_doc_get(doc, "rl"), "worlds");
     const int has = worlds != NULL;
     memset(p, 0, sizeof *p);
     if (has) {
@@ -242,7 +211,7 @@ int nano_prompts_read(NanoPrompts *p, const char *json, size_t size, MuseError *
         p->plan.n_stages = 1;
         p->plan.stages[0].samples = UINT64_MAX;
         if (r.rc == 0) read_mixes(&r, worlds, 0, &p->plan.stages[0]);
-        read_tasks(&r, &p->plan, get(doc, "tasks"));
+        read_tasks(&r, &p->plan, nano_doc_get(doc, "tasks"));
     }
     yajl_tree_free(doc);
     return r.rc < 0 ? r.rc : has;

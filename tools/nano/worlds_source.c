@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tools/nano/doc.h"
+
 enum { SPEECH_STREAM = 0x737065, HEAR_MAX = 32 };   /* random numbers of speech are not those of any world */
 
 const NanoMix *nano_plan_at(const NanoPlan *plan, uint64_t number)
@@ -119,10 +121,10 @@ MuseTrainSource nano_source(NanoSource *s) { return (MuseTrainSource){ sizeof(Mu
 static int open_clips(NanoSource *s, const char *folder, MuseError *err)
 {
     const char *name = s->plan.speech;
-    char path[4096];
+    char in_folder[2048 + sizeof "/clips.bin"], path[4096];
     if (!name[0]) return 0;
-    const int n = snprintf(path, sizeof path, "%s%s%s/clips.bin", name[0] == '/' ? "" : folder, name[0] == '/' ? "" : "/", name);
-    if (n >= (int)sizeof path) {
+    snprintf(in_folder, sizeof in_folder, "%s/clips.bin", name);
+    if (nano_doc_path(path, sizeof path, folder, in_folder) < 0) {
         *err = (MuseError){ MUSE_ERR_FORMAT, "worlds: the path of \"speech\" is too long" };
         return MUSE_ERR_FORMAT;
     }
