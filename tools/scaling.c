@@ -236,6 +236,24 @@ static void tell(Ladder *l, const Cli *cli, size_t number, const MuseTrainReport
     fprintf(stderr, "run %zu/%zu: %" PRIu64 "/%" PRIu64 "  loss %.4f\n", number + 1, l->n, report->step, report->steps, report->text_loss);
 }
 
+/* what is there was begun from this very document: its names tell size and steps only by number */
+static int same_document(const TrainRun *run, const char *json, size_t n, MuseError *err)
+{
+    MuseTrainerInfo info;
+    char path[PATH_BYTES + 128];
+    size_t size = 0;
+    int rc = muse_trainer_info(run->trainer, &info);
+    if (rc < 0) return rc;
+    snprintf(path, sizeof path, "%s/document.json", info.folder);
+    char *old = train_read(path, &size);
+    if (!old || size != n || memcmp(old, json, n) != 0) {
+        rc = err->code = old ? MUSE_ERR_STATE : MUSE_ERR_IO;
+        snprintf(err->text, sizeof err->text, "%.300s: %s", info.folder, old ? "a run of another document: remove it, or choose another \"out\"" : "its document.json can't be read");
+    }
+    free(old);
+    return rc;
+}
+
 static int open_rung(Ladder *l, TrainRun *run, const Rung *r, const char *out, MuseError *err)
 {
     MuseTrainerParams p;
@@ -245,6 +263,7 @@ static int open_rung(Ladder *l, TrainRun *run, const Rung *r, const char *out, M
     muse_trainer_params_init(&p);
     p.folder = l->base_folder, p.out = out, p.resume = 1;
     int rc = train_run_open(run, l->rt, json, n, p, err);
+    if (rc == 0) rc = same_document(run, json, n, err);
     if (rc == MUSE_ERR_NOT_FOUND) {   /* nothing there yet */
         train_run_close(run);
         *run = (TrainRun){ .tokenizer = NULL };
@@ -281,26 +300,48 @@ static int train_rung(Ladder *l, const Cli *cli, size_t number, MuseError *err)
     return rc;
 }
 
-/* its parameters from its document; its positions from what a step has had so far */
+/* the path of next's config.json: that of a model folder, or written for the moment: *own */
+static int next_config(const Ladder *l, yajl_val model, char *path, size_t cap, bool *own, MuseError *err)
+{
+    const unsigned char *text;
+    char name[PATH_BYTES];
+    size_t n;
+    *own = YAJL_IS_OBJECT(model);
+    if (YAJL_IS_STRING(model) && snprintf(name, sizeof name, "%s/config.json", model->u.string) < (int)sizeof name && nano_doc_path(path, cap, l->base_folder, name) == 0) return 0;
+    if (!*own) return refuse(l, err, "\"next\": \"model\" is neither a configuration nor the path of a model");
+    snprintf(path, cap, "%s/next.json", l->out);
+    yajl_gen g = yajl_gen_alloc(NULL);
+    if (!g) return fail(l, err, MUSE_ERR_NOMEM, "no memory for a document");
+    gen(g, model);
+    FILE *f = yajl_gen_get_buf(g, &text, &n) == yajl_gen_status_ok ? fopen(path, "wb") : NULL;
+    bool good = f && fwrite(text, 1, n, f) == n;
+    good = f && fclose(f) == 0 && good;
+    yajl_gen_free(g);
+    return good ? 0 : fail(l, err, MUSE_ERR_IO, "\"out\": can't write there");
+}
+
+/* its parameters, of its configuration: before anything is trained, and without memory for it */
 static int size_next(Ladder *l, MuseError *err)
 {
-    TrainRun run = { .tokenizer = NULL };
-    MuseTrainerParams p;
-    MuseTrainerInfo info;
-    double a_step = 0;
+    MuseModelParams p;
+    MuseModelInfo info;
+    MuseModel *m = NULL;
+    char path[PATH_BYTES + 64];
+    bool own = false;
     size_t n;
-    char *json = l->next_steps ? document(l, l->next_size, l->next_steps, &n) : NULL;
+    yajl_val doc = NULL;
     if (!l->next_steps) return 0;
-    if (!json) return fail(l, err, MUSE_ERR_NOMEM, "no memory for a document");
-    char nowhere[PATH_BYTES + 64];   /* nothing is written: it makes no step */
-    snprintf(nowhere, sizeof nowhere, "%s/next", l->out);
-    muse_trainer_params_init(&p);
-    p.folder = l->base_folder, p.out = nowhere;
-    int rc = train_run_open(&run, l->rt, json, n, p, err);
-    if (rc == 0) rc = muse_trainer_info(run.trainer, &info);
-    for (size_t i = 0; i < l->n; i++) a_step += l->rungs[i].point.positions / (double)l->rungs[i].steps / (double)l->n;
-    if (rc == 0) l->next = (MuseScalingPoint){ (double)info.n_parameters, a_step * (double)l->next_steps, 0 };
-    train_run_close(&run);
+    char *json = document(l, l->next_size, l->next_steps, &n);
+    int rc = json ? read_doc(l, err, json, n, &doc) : fail(l, err, MUSE_ERR_NOMEM, "no memory for a document");
+    if (rc == 0) rc = next_config(l, nano_doc_get(doc, "model"), path, sizeof path, &own, err);
+    muse_model_params_init(&p);
+    p.weights = MUSE_WEIGHTS_NONE;
+    if (rc == 0) rc = muse_model_open(&m, l->rt, path, &p, err);
+    if (rc == 0) rc = muse_model_info(m, &info);
+    if (rc == 0) l->next.parameters = (double)info.n_parameters;
+    if (own) remove(path);
+    muse_model_close(&m);
+    yajl_tree_free(doc);
     free(json);
     return rc;
 }
@@ -310,12 +351,13 @@ static int climb(Ladder *l, const Cli *cli, MuseError *err)
     MuseScalingPoint points[RUNS_MAX];
     char path[PATH_BYTES + 64];
     int rc = mkdir(l->out, 0777) == 0 || errno == EEXIST ? 0 : fail(l, err, MUSE_ERR_IO, "\"out\": the folder can't be made");
+    if (rc == 0) rc = size_next(l, err);
     for (size_t i = 0; i < l->n && rc == 0; i++) {
         rc = train_rung(l, cli, i, err);
         points[i] = l->rungs[i].point;
     }
     if (rc == 0) rc = muse_scaling_fit(points, l->n, l->seed, &l->fit, err);
-    if (rc == 0) rc = size_next(l, err);
+    for (size_t i = 0; i < l->n; i++) l->next.positions += l->rungs[i].point.positions / (double)l->rungs[i].steps / (double)l->n * (double)l->next_steps;   /* as many a step */
     snprintf(path, sizeof path, "%s/scaling.png", l->out);
     return rc < 0 ? rc : muse_scaling_draw(l->rt, path, &l->fit, points, l->n, l->next_steps ? &l->next : NULL, err);
 }

@@ -408,6 +408,20 @@ class Train(unittest.TestCase):
         again, _ = muse("scaling", self.at / "ladder.json", "--threads", "1", "--json")   # nothing is trained again
         self.assertEqual(json.loads(again), first)
         self.assertIn("next:", muse("scaling", self.at / "ladder.json", "--threads", "1", "--quiet")[0])
+        self.assertFalse((self.at / "ladder/next.json").exists())
+        ladder["sizes"] = [{}, small]   # size 1 is another model now
+        (self.at / "ladder.json").write_text(json.dumps(ladder))
+        _, err = muse("scaling", self.at / "ladder.json", "--threads", "1", code=INPUT)
+        self.assertIn("ladder/size-1-steps-2", err)
+        small["seed"] = 9   # and of another document
+        ladder["sizes"] = [small, {}]
+        (self.at / "ladder.json").write_text(json.dumps(ladder))
+        _, err = muse("scaling", self.at / "ladder.json", "--threads", "1", code=1)
+        self.assertIn("another document", err)
+        ladder.update(out="fresh", next={"size": {"model": {"head_dim": 0}}, "steps": 16})   # told before a run is made
+        (self.at / "ladder.json").write_text(json.dumps(ladder))
+        _, err = muse("scaling", self.at / "ladder.json", "--threads", "1", code=INPUT)
+        self.assertEqual([path.name for path in (self.at / "fresh").iterdir()], [])
 
     def test_scaling_refusals(self):
         good = {"train": "toy.json", "out": "ladder", "sizes": [{}, {}], "steps": [2, 4, 8]}
