@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "tools/train_run.h"
@@ -36,13 +35,6 @@ static void help(FILE *to)
           "  --json                    JSON on stdout at the end\n"
           "  --quiet                   no progress, no warnings\n"
           "\nexit codes: 0 done, 2 usage, 3 bad input file, 4 unsupported, 5 memory or limit, 6 interrupted, 1 anything else\n", to);
-}
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
 static int by_size(const void *a, const void *b)
@@ -93,7 +85,7 @@ static void print_guards(Train *o)
         if (g.n == 0 || (g.step == o->guarded && o->has_guard)) continue;
         if (!head) fprintf(stderr, "%sheld out, after step %" PRIu64 ": right / tokens\n", o->terminal ? "\r\033[K" : "", g.step);
         head = true;
-        fprintf(stderr, "  %-12s n %3" PRIu64, *g.task ? g.task : "all", g.n);
+        fprintf(stderr, "  %-12s n %3" PRIu64, *g.task ? g.task : "(no task)", g.n);
         for (int k = 0; k < MUSE_GUARDS; k++) fprintf(stderr, "  %s %.3f / %.1f", ways[k], g.accuracy[k], g.tokens[k]);
         fprintf(stderr, "  thinks %.2f  looks %.2f  budget %.2f\n", g.thinks, g.looks[MUSE_GUARD_FREE], g.budget);
     }
@@ -105,7 +97,7 @@ static void progress(Train *o, bool last)
 {
     enum { BAR = 24 };
     const MuseTrainReport *r = &o->last;
-    const double t = now(), wait = o->terminal ? 0.2 : 15, left = (double)(r->steps - r->step) * (t - o->began) / (o->n ? (double)o->n : 1);
+    const double t = cli_now(), wait = o->terminal ? 0.2 : 15, left = (double)(r->steps - r->step) * (t - o->began) / (o->n ? (double)o->n : 1);
     if (!last && o->n > 1 && t - o->said < wait) return;
     o->said = t;
     if (o->terminal) {
@@ -114,7 +106,7 @@ static void progress(Train *o, bool last)
     }
     fprintf(stderr, "%" PRIu64 "/%" PRIu64 "  loss %.4f  right %.1f %%  %.0f positions/s  left ", r->step, r->steps, r->loss, 100 * r->accuracy, (double)r->positions / r->seconds);
     print_time(left);
-    if (r->rollouts) fprintf(stderr, "  reward %.3f  right %.3f  tokens %.1f  thinks %.2f", r->reward, r->right, r->tokens, r->thinks);
+    if (r->rollouts) fprintf(stderr, "  reward %.3f  answers right %.3f  tokens %.1f  thinks %.2f", r->reward, r->right, r->tokens, r->thinks);
     print_tasks(o);
     if (r->saved) fputs("  saved", stderr);
     if (!o->terminal || last || r->saved) fputc('\n', stderr);
@@ -138,7 +130,7 @@ static int note(Train *o)
 static int run(Train *o, const Cli *cli, MuseError *err)
 {
     int rc;
-    o->began = o->said = now();
+    o->began = o->said = cli_now();
     while ((rc = muse_trainer_step(o->trainer, &o->last, err)) == 0) {
         if (note(o) < 0) {
             *err = (MuseError){ MUSE_ERR_NOMEM, "no memory for the speeds of the steps" };
@@ -168,7 +160,7 @@ static void gen_guards(const Train *o, yajl_gen g)
     yajl_gen_map_open(g);
     for (size_t i = 0; muse_trainer_guard(o->trainer, i, &guard) == 0; i++) {
         if (!guard.n) continue;
-        json_key(g, *guard.task ? guard.task : "all");
+        json_key(g, guard.task);   /* "": prompts without a task; no task has that name */
         yajl_gen_map_open(g);
         json_integer(g, "step", (long long)guard.step);
         json_integer(g, "n", (long long)guard.n);
@@ -206,7 +198,7 @@ static int print_json(const Train *o)
     json_integer(g, "memory_bytes", (long long)info.memory_bytes);
     json_integer(g, "positions", (long long)r->total_positions);
     json_integer(g, "skipped", (long long)r->skipped);
-    json_number(g, "seconds", now() - o->began);
+    json_number(g, "seconds", cli_now() - o->began);
     json_text(g, "compute", info.compute);
     json_bool(g, "interrupted", o->cancelled);
     if (info.folder) json_text(g, "folder", info.folder);
