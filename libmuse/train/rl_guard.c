@@ -164,8 +164,13 @@ static void task_values(MuseRlTask *t, double *to[TASK_VALUES])
 int muse_rl_write(const MuseRl *rl, MuseBuf *json, MuseError *err)
 {
     char text[128];
-    int rc = muse_buf_append(json, text, (size_t)snprintf(text, sizeof text, "{\"number\": %" PRIu64 ", \"measured_at\": %" PRId64 ", \"tasks\": [", rl->number,
+    int rc = muse_buf_append(json, text, (size_t)snprintf(text, sizeof text, "{\"number\": %" PRIu64 ", \"measured_at\": %" PRId64 ", \"names\": [", rl->number,
                                                           rl->measured_at == UINT64_MAX ? INT64_C(-1) : (int64_t)rl->measured_at));
+    for (uint32_t i = 0; i + 1 < rl->n_slots && rc == 0; i++) {
+        if (i) rc = muse_buf_append(json, ", ", 2);
+        if (rc == 0) rc = muse_json_write_string(json, rl->guard[i].task, strlen(rl->guard[i].task));
+    }
+    if (rc == 0) rc = muse_buf_append(json, "], \"tasks\": [", 13);
     for (uint32_t i = 0; i < rl->n_slots && rc == 0; i++) {
         MuseRlTask t = rl->tasks[i];
         double *v[TASK_VALUES];
@@ -177,20 +182,41 @@ int muse_rl_write(const MuseRl *rl, MuseBuf *json, MuseError *err)
     return rc < 0 ? MUSE_NOMEM(err, json->len) : 0;
 }
 
+/* Where the state of the i-th of n tasks goes; n_slots: nowhere. The last is of prompts without a task; without names (written by
+ * earlier versions) the others are known by their places. */
+static uint32_t slot_of(const MuseRl *rl, uint32_t i, size_t n, const MuseJsonValue *name)
+{
+    if (i + 1 == n) return rl->n_slots - 1;
+    if (!name) return i;
+    for (uint32_t k = 0; k + 1 < rl->n_slots; k++)
+        if (muse_json_equal(name, rl->guard[k].task)) return k;
+    muse_log(&rl->rt->log, MUSE_LOG_WARN, "task \"%.*s\" is no more: its budget is forgotten", (int)name->len, name->u.string);
+    return rl->n_slots;
+}
+
+static bool good_names(const MuseJsonValue *names, size_t n)
+{
+    bool good = muse_json_is(names, MUSE_JSON_ARRAY) && names->len + 1 == n;
+    for (const MuseJsonValue *v = good ? names->u.first : NULL; v && good; v = v->next) good = v->type == MUSE_JSON_STRING && v->len <= 64;
+    return good;
+}
+
 int muse_rl_read(MuseRl *rl, const void *json, size_t n, MuseError *err)
 {
     MuseJson doc = { 0 };
     int64_t number = -1, at = -1;
     int rc = muse_json_parse(&doc, &rl->rt->alloc, json, n, err);
-    const MuseJsonValue *tasks = rc == 0 ? muse_json_get(doc.root, "tasks") : NULL;
+    const MuseJsonValue *tasks = rc == 0 ? muse_json_get(doc.root, "tasks") : NULL, *names = rc == 0 ? muse_json_get(doc.root, "names") : NULL;
     if (rc == 0 && (!muse_json_read_i64(muse_json_get(doc.root, "number"), -1, &number) || number < 0 || !muse_json_read_i64(muse_json_get(doc.root, "measured_at"), -1, &at) || at < -1 ||
-                    !muse_json_is(tasks, MUSE_JSON_ARRAY) || tasks->len == 0 || tasks->len > rl->n_slots))
+                    !muse_json_is(tasks, MUSE_JSON_ARRAY) || tasks->len == 0 || (names ? !good_names(names, tasks->len) : tasks->len > rl->n_slots)))
         rc = muse_fail(err, MUSE_ERR_FORMAT, "not the state of a run with at most %u tasks", rl->n_slots - 1);
-    const MuseJsonValue *t = rc == 0 ? tasks->u.first : NULL;
-    for (uint32_t i = 0; t && rc == 0; t = t->next, i++) {
+    const MuseJsonValue *t = rc == 0 ? tasks->u.first : NULL, *name = t && names ? names->u.first : NULL;
+    for (uint32_t i = 0; t && rc == 0; t = t->next, name = name ? name->next : NULL, i++) {
+        MuseRlTask gone;
+        const uint32_t slot = slot_of(rl, i, tasks->len, name);
         const MuseJsonValue *v = muse_json_is(t, MUSE_JSON_ARRAY) && t->len == TASK_VALUES ? t->u.first : NULL;
         double *to[TASK_VALUES];
-        task_values(&rl->tasks[t->next ? i : rl->n_slots - 1], to);   /* the last is of prompts without a task; new tasks may have come before it */
+        task_values(slot < rl->n_slots ? &rl->tasks[slot] : &gone, to);
         bool good = v != NULL;
         for (int k = 0; k < TASK_VALUES && good; k++, v = v->next) good = v->type != MUSE_JSON_NULL && muse_json_read_f64(v, 0, to[k]);
         if (!good) rc = muse_fail(err, MUSE_ERR_FORMAT, "the state of task %u is not %d numbers", i, TASK_VALUES);

@@ -596,7 +596,16 @@ static void test_state(void **state)
     ok(muse_rl_read(&again, json.data, json.len, &err));
     assert_true(again.tasks[0].budget == 1 && again.tasks[0].first == -1);
     assert_memory_equal(&again.tasks[1], &rl.tasks[0], sizeof rl.tasks[0]);
+    /* names, not places: "old" stood first and is gone, "new" was second */
+    static const char moved[] = "{\"number\":1,\"measured_at\":0,\"names\":[\"old\",\"new\"],\"tasks\":[[0.1,1,1,1,1,1,1],[0.5,1,1,1,1,1,1],[0.7,1,1,1,1,1,1]]}";
+    ok(muse_rl_read(&again, moved, sizeof moved - 1, &err));
+    assert_true(again.tasks[0].budget == 0.5 && again.tasks[1].budget == 0.7);
+    json.len = 0;
+    ok(muse_rl_write(&again, &json, &err));
+    ok(muse_buf_append(&json, "", 1));
+    assert_non_null(strstr((const char *)json.data, "\"names\": [\"new\"]"));
     static const char *const bad[] = { "", "{}", "{\"number\":1,\"measured_at\":0,\"tasks\":[[1,1,1,1,1,1,1],[1,1,1,1,1,1,1],[1,1,1,1,1,1,1]]}", "{\"number\":-1,\"measured_at\":0,\"tasks\":[[1,1,1,1,1,1,1]]}", "{\"number\":1,\"measured_at\":0,\"tasks\":[]}",
+                                       "{\"number\":1,\"measured_at\":0,\"names\":[1],\"tasks\":[[1,1,1,1,1,1,1],[1,1,1,1,1,1,1]]}", "{\"number\":1,\"measured_at\":0,\"names\":[],\"tasks\":[[1,1,1,1,1,1,1],[1,1,1,1,1,1,1]]}",
                                        "{\"number\":1,\"measured_at\":0,\"tasks\":[[1,1,1,1,1,1]]}", "{\"number\":1,\"measured_at\":0,\"tasks\":[[1,1,1,1,1,1,\"x\"]]}" };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_int_equal(muse_rl_read(&again, bad[i], strlen(bad[i]), &err), MUSE_ERR_FORMAT);
     muse_buf_clear(&json);
