@@ -11,7 +11,7 @@ import os
 import pathlib
 import sys
 import threading
-from collections.abc import Callable, Sequence as List
+from collections.abc import Callable, Iterable, Sequence as List
 from typing import Any, TypeVar
 
 import numpy as np
@@ -176,7 +176,9 @@ def params(kind: Any, init: Any, /, **values: Any) -> Any:
 
 # ---- handles ----
 
-_counts = threading.RLock()   # a collection, and so a release, may happen anywhere
+# Held for the counting alone, and nothing is made or called meanwhile: a collection must not come in between. To close may mean to wait
+# for threads of C that run Python, and those count too.
+_counts = threading.RLock()
 
 
 class Owner:
@@ -186,20 +188,20 @@ class Owner:
     Users are counted besides Python's own count: the cycle collector finalizes objects in any order, and so does the end of a process."""
     __slots__ = ("_as_parameter_", "_close", "_byref", "keep", "_users", "_dropped", "__weakref__")
 
-    def __init__(self, pointer: Any, close: Any, keep: tuple[Any, ...]) -> None:
+    def __init__(self, pointer: Any, close: Any, keep: Iterable[Any]) -> None:
         self._as_parameter_ = pointer
         self._close, self._byref = close, ctypes.byref
-        self.keep: tuple[Any, ...] = ()
+        self.keep: list[Any] = []
         self._users, self._dropped = 0, False
         self.hold(*keep)
 
     def hold(self, *things: Any) -> None:
         """These must live as long as this one does."""
-        with _counts:
-            for used in things:
-                if isinstance(used, Owner):
+        for used in things:
+            if isinstance(used, Owner):
+                with _counts:
                     used._users += 1
-            self.keep = (*self.keep, *things)
+        self.keep.extend(things)
 
     @property
     def pointer(self) -> Any:
@@ -208,23 +210,26 @@ class Owner:
     def __del__(self, counts: Any = _counts) -> None:
         with counts:
             self._dropped = True
-            if not self._users:
-                self._release()
+            free = not self._users
+        if free:
+            self._release(counts)
 
-    def _release(self) -> None:
+    def _release(self, counts: Any) -> None:
         self._close(self._byref(self._as_parameter_))
         for used in self.keep:
             if isinstance(used, type(self)):
-                used._users -= 1
-                if used._dropped and not used._users:
-                    used._release()
+                with counts:
+                    used._users -= 1
+                    free = used._dropped and not used._users
+                if free:
+                    used._release(counts)
 
 
 class Handle:
     """Base of everything that wraps a C object: close(), `with`, and ValueError when used after that."""
     _owner: Owner | None = None
 
-    def _open(self, kind: Any, close: Any, function: Any, *arguments: Any, keep: tuple[Any, ...] = ()) -> None:
+    def _open(self, kind: Any, close: Any, function: Any, *arguments: Any, keep: Iterable[Any] = ()) -> None:
         pointer = ctypes.POINTER(kind)()
         try:
             call(function, ctypes.byref(pointer), *arguments)

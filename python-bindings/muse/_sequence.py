@@ -156,11 +156,8 @@ class Sequence(Handle):
         out = Sequence.__new__(Sequence)
         out._serial = Serial("Sequence")
         with self._serial:
-            out._open(n.MuseSequence, lib.muse_sequence_close, lib.muse_sequence_copy, self._own, keep=(*self._own.keep, *self._copy_keeps()))
+            out._open(n.MuseSequence, lib.muse_sequence_close, lib.muse_sequence_copy, self._own, keep=self._own.keep)
         return out
-
-    def _copy_keeps(self) -> tuple[Any, ...]:
-        return ()
 
     # ---- reading ----
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-from collections.abc import Callable, Iterator, Sequence as List
+from collections.abc import Callable, Iterable, Iterator, Sequence as List
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +95,7 @@ class Session(Handle):
         own = model._own
         self._begin(model, lib.muse_session_open, own, ctypes.byref(settings), keep=(own, *keep))
 
-    def _begin(self, model: Model, function: Any, *arguments: Any, keep: tuple[Any, ...]) -> None:
+    def _begin(self, model: Model, function: Any, *arguments: Any, keep: Iterable[Any]) -> None:
         self.model, self._serial = model, Serial("Session")
         self._open(n.MuseSession, lib.muse_session_close, function, *arguments, keep=keep)
         own = self._own

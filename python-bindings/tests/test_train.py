@@ -75,7 +75,7 @@ def test_data_from_python(loaders):
 
 
 def test_a_source_that_raises():
-    run = document()
+    run = document(tasks=["up", "down"])
     del run["data"]
 
     def fail(number):
@@ -88,6 +88,30 @@ def test_a_source_that_raises():
                 lambda number: muse.Sample([muse.Picture(np.zeros((8, 8), np.uint8), (1, 1))], [])):
         with pytest.raises((TypeError, ValueError, AttributeError)):
             muse.train(run, source=bad, threads=1)
+
+
+def test_a_source_that_makes_objects_may_be_closed_early():
+    """closing waits for the loaders, and what they run here makes and drops objects of its own"""
+    code = f"""
+import threading
+import numpy as np
+import muse
+run = {document(loaders=2)!r}
+del run["data"]
+asked = threading.Semaphore(0)
+def source(number):
+    asked.release()
+    for _ in range(50):
+        image = muse.Image(np.zeros((8, 8, 3), np.uint8))
+        image.region((0, 0, 4, 4))
+    return muse.Sample([muse.Text([1, 2])], [muse.Branch([muse.Text([3, 4], [1, 1])])])
+for _ in range(5):
+    with muse.Trainer(run, threads=1, source=source) as trainer:
+        trainer.step()
+        asked.acquire()
+"""
+    out = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(HERE.parent)}, capture_output=True, text=True, timeout=60)
+    assert (out.returncode, out.stderr) == (0, "")
 
 
 def test_progress_that_raises_saves(tmp_path):
