@@ -110,6 +110,7 @@ class Trace(Handle):
         """A step; returns its number. marks: Mark, or (image, rect). open: it may still grow, until end()."""
         if kind not in KINDS:
             raise ValueError(f"a step is one of {', '.join(KINDS)}, not {kind!r}")
+        heats = list(heats)   # they hold what c_heat() points to
         data, places, maps = utf8(text), [c_mark(mark) for mark in marks], [heat.c_heat() for heat in heats]
         step = params(n.MuseTraceStep, lib.muse_trace_step_init, kind=KINDS.index(kind), agent=agent, parent=parent, text=chars(data), n_text=len(data),
                       marks=(n.MuseTraceMark * len(places))(*places), n_marks=len(places), heats=(n.MuseTraceHeat * len(maps))(*maps), n_heats=len(maps),

@@ -99,6 +99,14 @@ def test_coordinates():
             places.to_rect(numbers)
 
 
+def test_heats_made_as_they_are_added(cat):
+    """nobody but add() holds them"""
+    trace = muse.Trace()
+    trace.add_image(cat)
+    trace.add("claim", heats=(muse.Heat(np.full((2, 3), k, float), (0, 0, *cat.size)) for k in range(4)))
+    assert [heat.values.tolist() for heat in trace.steps[0].heats] == [np.full((2, 3), k).tolist() for k in range(4)]
+
+
 def test_heat_overlay(cat):
     heat = muse.Heat(np.array([[0, 1]]), (0, 0, *cat.size))
     with pytest.raises(ValueError):
