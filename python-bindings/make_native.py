@@ -17,7 +17,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 INCLUDE = HERE.parent / "include"
 TARGET = HERE / "muse/_native.py"
 BASE = {"int": "c_int", "unsigned int": "c_uint", "unsigned": "c_uint", "float": "c_float", "double": "c_double", "char": "c_char",
-        "size_t": "c_size_t", "uint8_t": "c_uint8", "int32_t": "c_int32", "uint32_t": "c_uint32", "int64_t": "c_int64", "uint64_t": "c_uint64"}
+        "size_t": "c_size_t", "uint8_t": "c_uint8", "int32_t": "c_int32", "uint32_t": "c_uint32", "uint64_t": "c_uint64"}
 # what the two standard headers of status.h would define
 PRELUDE = "".join(f"typedef int {name};\n" for name in BASE if name.endswith("_t"))
 HEAD = '''# SPDX-License-Identifier: Apache-2.0

@@ -33,6 +33,7 @@ typedef struct MuseTrainPart {
     const float   *weights;     ///< MUSE_TEXT: [n], of the loss on writing ids[i] at its place; NULL = 0. Negative ones push away
     const uint8_t *rgb;         ///< MUSE_IMAGE: grid_height * patch rows of grid_width * patch RGB pixels, no gaps; NULL: features
     const float   *features;    ///< MUSE_IMAGE without rgb: [n, patch values]; MUSE_AUDIO: [n, frame values]
+    size_t         values;      ///< numbers at rgb or features, to be refused if the model needs another number of them; 0 = not said
 } MuseTrainPart;
 
 /** One continuation of the prefix. It sees the prefix and itself; its positions go on where the prefix ended. */

@@ -19,6 +19,13 @@ bool muse_sample_rows(const MuseTrainSample *s, size_t *rows)
 
 /* ---- checks ---- */
 
+/* what the caller has, if said, is what will be read */
+static int check_values(const MuseTrainPart *p, const char *what, size_t each, MuseError *err)
+{
+    if (p->values == 0 || (p->values % each == 0 && p->values / each == p->n)) return 0;
+    return muse_fail(err, MUSE_ERR_ARG, "%zu values for %zu %s; the model takes %zu each", p->values, p->n, what, each);
+}
+
 static int check_part(const MuseBatchRules *r, const MuseTrainPart *p, bool in_prefix, MuseError *err)
 {
     const MuseConfig *c = r->config;
@@ -37,10 +44,11 @@ static int check_part(const MuseBatchRules *r, const MuseTrainPart *p, bool in_p
         if (p->grid_width > c->image.positions || p->grid_height > c->image.positions)
             return muse_fail(err, MUSE_ERR_ARG, "a picture of %u x %u patches; the model has %u places a side", p->grid_width, p->grid_height, c->image.positions);
         if (p->alone && in_prefix) return muse_fail(err, MUSE_ERR_ARG, "a picture of the prefix can not be alone");
-        return 0;
+        return check_values(p, "patches", 3 * (size_t)c->image.unit * c->image.unit, err);
     case MUSE_AUDIO:
         if (!c->audio.live) return muse_fail(err, MUSE_ERR_UNSUPPORTED, "a sound, but the model takes none");
-        return p->n && !p->features ? muse_fail(err, MUSE_ERR_ARG, "a sound without frames") : 0;
+        if (p->n && !p->features) return muse_fail(err, MUSE_ERR_ARG, "a sound without frames");
+        return check_values(p, "frames", c->audio.frame, err);
     default: return muse_fail(err, MUSE_ERR_ARG, "modality %d is not one that can be trained", p->modality);
     }
 }

@@ -1706,6 +1706,7 @@ class MuseTrainPart(Structure):
     weights: Any
     rgb: Any
     features: Any
+    values: int
     _fields_ = [
         ("modality", c_int32),
         ("grid_width", c_uint32),
@@ -1716,6 +1717,7 @@ class MuseTrainPart(Structure):
         ("weights", POINTER(c_float)),
         ("rgb", POINTER(c_uint8)),
         ("features", POINTER(c_float)),
+        ("values", c_size_t),
     ]
 
 

@@ -160,13 +160,13 @@ def _part(part: Any, keep: list[Any]) -> n.MuseTrainPart:
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or across < 1 or down < 1 or rgb.shape[0] % down or rgb.shape[1] % across or rgb.shape[0] // down != rgb.shape[1] // across:
             raise ValueError(f"a picture of {across} x {down} square patches has uint8 pixels [down * patch, across * patch, 3], not {rgb.dtype} {list(rgb.shape)}")
         keep.append(rgb)
-        return n.MuseTrainPart(modality=n.MUSE_IMAGE, grid_width=across, grid_height=down, alone=part.alone, n=across * down, rgb=address(rgb, ctypes.c_uint8))
+        return n.MuseTrainPart(modality=n.MUSE_IMAGE, grid_width=across, grid_height=down, alone=part.alone, n=across * down, rgb=address(rgb, ctypes.c_uint8), values=rgb.size)
     if isinstance(part, Sound):
         frames = np.ascontiguousarray(part.frames, np.float32)
-        if frames.ndim != 2:
+        if frames.ndim != 2 or (len(frames) and not frames.size):
             raise ValueError(f"frames have shape [frames, values], not {list(frames.shape)}")
         keep.append(frames)
-        return n.MuseTrainPart(modality=n.MUSE_AUDIO, n=len(frames), features=address(frames, ctypes.c_float))
+        return n.MuseTrainPart(modality=n.MUSE_AUDIO, n=len(frames), features=address(frames, ctypes.c_float), values=frames.size)
     raise TypeError(f"a part of a sample is Text, Picture or Sound, not {type(part).__name__}")
 
 

@@ -90,6 +90,22 @@ def test_a_source_that_raises():
             muse.train(run, source=bad, threads=1)
 
 
+def test_media_of_another_size_than_the_models():
+    """C must not read past the arrays: patches of this model have a side of 2, frames 6 values"""
+    run = document()
+    del run["data"]
+
+    def of(part):
+        return lambda number: muse.Sample([part], [muse.Branch([muse.Text([1, 2], [1, 1])])])
+    for good in (muse.Picture(np.zeros((4, 6, 3), np.uint8), (3, 2)), muse.Sound(np.zeros((3, 6))), muse.Sound(np.zeros((0, 6)))):
+        with muse.Trainer(run, source=of(good), threads=1) as trainer:
+            assert trainer.step().positions > 0
+    for bad in (muse.Picture(np.zeros((2, 3, 3), np.uint8), (3, 2)), muse.Picture(np.zeros((8, 12, 3), np.uint8), (3, 2)), muse.Sound(np.zeros((3, 5))),
+                muse.Sound(np.zeros((3, 7))), muse.Sound(np.zeros((3, 0)))):
+        with muse.Trainer(run, source=of(bad), threads=1) as trainer, pytest.raises(ValueError, match="values"):
+            trainer.step()
+
+
 def test_a_source_that_makes_objects_may_be_closed_early():
     """closing waits for the loaders, and what they run here makes and drops objects of its own"""
     code = f"""

@@ -99,7 +99,7 @@ static int make(void *user, uint64_t number, MuseTrainSample *out, MuseError *e)
     memcpy(m->weights, weights, sizeof weights);
     for (int i = 0; i < 24; i++) m->frames[i] = (float)((i * 13 + s * 5) % 17) / 8 - 1;
     m->prefix[0] = (MuseTrainPart){ .modality = MUSE_TEXT, .n = 2, .ids = text(m->ids[0], 2, 3, s) };
-    m->prefix[1] = (MuseTrainPart){ .modality = MUSE_IMAGE, .n = 6, .grid_width = 3, .grid_height = 2, .rgb = picture(m->pixels[0], 72, s) };
+    m->prefix[1] = (MuseTrainPart){ .modality = MUSE_IMAGE, .n = 6, .grid_width = 3, .grid_height = 2, .rgb = picture(m->pixels[0], 72, s), .values = 72 };
     m->prefix[2] = (MuseTrainPart){ .modality = MUSE_AUDIO, .n = 4, .features = m->frames };
     m->one[0] = (MuseTrainPart){ .modality = MUSE_TEXT, .n = 7, .ids = text(m->ids[1], 7, 5, s), .weights = m->weights[0] };
     m->two[0] = (MuseTrainPart){ .modality = MUSE_TEXT, .n = 3, .ids = text(m->ids[2], 3, 7, s + 1), .weights = m->weights[1] };
@@ -396,6 +396,8 @@ static const MuseTrainPart bad_parts[] = {
     { .modality = MUSE_TEXT, .n = 4, .ids = some_ids }, { .modality = MUSE_TEXT, .n = 2 }, { .modality = MUSE_TEXT, .n = 4, .ids = (const int32_t[]){ 1, 1, 1, 1 }, .weights = some_weights },
     { .modality = MUSE_IMAGE, .n = 4, .grid_width = 2, .grid_height = 2 }, { .modality = MUSE_IMAGE, .n = 5, .grid_width = 2, .grid_height = 2, .features = no_weights },
     { .modality = MUSE_IMAGE, .n = 9, .grid_width = 9, .grid_height = 1, .features = no_weights }, { .modality = MUSE_AUDIO, .n = 2 }, { .modality = 7, .n = 1 },
+    { .modality = MUSE_IMAGE, .n = 1, .grid_width = 1, .grid_height = 1, .features = some_weights, .values = 3 },   /* 12; below 6 each */
+    { .modality = MUSE_AUDIO, .n = 1, .features = some_weights, .values = 4 }, { .modality = MUSE_AUDIO, .n = 1, .features = some_weights, .values = 12 },
 };
 enum { BAD_PARTS = sizeof bad_parts / sizeof *bad_parts };
 
