@@ -96,7 +96,7 @@ def test_media_of_another_size_than_the_models():
     del run["data"]
 
     def of(part):
-        return lambda number: muse.Sample([part], [muse.Branch([muse.Text([1, 2], [1, 1])])])
+        return lambda number: muse.Sample([muse.Text([1]), part], [muse.Branch([muse.Text([1, 2], [1, 1])])])
     for good in (muse.Picture(np.zeros((4, 6, 3), np.uint8), (3, 2)), muse.Sound(np.zeros((3, 6))), muse.Sound(np.zeros((0, 6)))):
         with muse.Trainer(run, source=of(good), threads=1) as trainer:
             assert trainer.step().positions > 0
