@@ -118,6 +118,9 @@ MUSE_API int muse_chat_add_call(MuseChat *chat, const char *id, const char *name
 /** Messages so far. 0 if chat is NULL. */
 MUSE_API size_t muse_chat_length(const MuseChat *chat);
 
+/** Takes the newest message back; nothing if there is none, or chat is NULL. */
+MUSE_API void muse_chat_drop_newest(MuseChat *chat);
+
 enum {
     MUSE_SEGMENT_CONTROL = 0, ///< one added token, by its text
     MUSE_SEGMENT_TEXT    = 1, ///< plain text

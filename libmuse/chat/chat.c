@@ -124,7 +124,10 @@ void muse_chat_close(MuseChat **chat)
     *chat = NULL;
 }
 
-void muse_chat_drop_newest(MuseChat *chat) { message_clear(&chat->messages[--chat->n_messages]); }
+void muse_chat_drop_newest(MuseChat *chat)
+{
+    if (chat && chat->n_messages) message_clear(&chat->messages[--chat->n_messages]);
+}
 
 bool muse_chat_name_ok(const char *name, size_t n)
 {

@@ -7,7 +7,7 @@
     print(answer, answer.confidence)
 
 Objects that hold memory have close(), are context managers, and raise ValueError when they are used after that. Calls release the GIL."""
-from ._errors import (ArgumentError, Cancelled, FileError, FormatError, FullError, LibraryError, LimitError, MuseError, NotFoundError, OutOfMemoryError, StateError,
+from ._errors import (ArgumentError, BusyError, Cancelled, FileError, FormatError, FullError, LibraryError, LimitError, MuseError, NotFoundError, OutOfMemoryError, StateError,
                       UnsupportedError)
 from ._lib import VERSION as __version__
 from ._runtime import Runtime, RuntimeInfo

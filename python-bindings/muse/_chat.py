@@ -2,14 +2,15 @@
 """Conversations in the words of each model: messages to a prompt, and what the model wrote back to a message."""
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from . import _native as n
-from ._errors import StateError, UnsupportedError
+from ._errors import BusyError, StateError, UnsupportedError
 from ._lib import Handle, Serial, address, call, chars, check, id_array, lib, params, returned_ids, returned_text, string, utf8
 from ._media import Audio, Image
 from ._model import Model
@@ -80,32 +81,52 @@ class Chat(Handle):
         return self._message(n.MUSE_ROLE_USER, parts)
 
     def assistant(self, *parts: Any, thought: str | None = None, calls: tuple[Call, ...] = ()) -> Chat:
-        self._call(lib.muse_chat_add, n.MUSE_ROLE_ASSISTANT)
-        if thought is not None:
-            data = utf8(thought)
-            self._call(lib.muse_chat_add_thought, data, len(data))
-        self._parts(parts)
-        for made in calls:
-            data = as_json(made.arguments)
-            self._call(lib.muse_chat_add_call, None, utf8(made.name), data, len(data))
+        with self._whole():
+            self._call(lib.muse_chat_add, n.MUSE_ROLE_ASSISTANT)
+            if thought is not None:
+                data = utf8(thought)
+                self._call(lib.muse_chat_add_thought, data, len(data))
+            self._parts(parts)
+            for made in calls:
+                data = as_json(made.arguments)
+                self._call(lib.muse_chat_add_call, None, utf8(made.name), data, len(data))
         return self
 
     def result(self, name: str, *parts: Any) -> Chat:
         """The result of a call: str, Image and Audio parts, or one dict, list, number, bool or None as JSON."""
-        self._call(lib.muse_chat_add_result, None, utf8(name))
-        for part in parts:
-            if isinstance(part, (str, bytes, Image, Audio)):
-                self._parts((part,))
-            else:
-                data = json.dumps(part).encode()
-                self._call(lib.muse_chat_add_json, data, len(data))
+        with self._whole():
+            self._call(lib.muse_chat_add_result, None, utf8(name))
+            for part in parts:
+                if isinstance(part, (str, bytes, Image, Audio)):
+                    self._parts((part,))
+                else:
+                    data = json.dumps(part).encode()
+                    self._call(lib.muse_chat_add_json, data, len(data))
         return self
 
     def _message(self, role: int, parts: tuple[Any, ...]) -> Chat:
-        self._call(lib.muse_chat_add, role)
-        return self._parts(parts)
+        with self._whole():
+            self._call(lib.muse_chat_add, role)
+            self._parts(parts)
+        return self
 
-    def _parts(self, parts: tuple[Any, ...]) -> Chat:
+    @contextlib.contextmanager
+    def _whole(self) -> Iterator[None]:
+        """a message that can't be completed is taken back"""
+        length = len(self)
+        try:
+            yield
+        except BaseException:
+            self._cut(length)
+            raise
+
+    def _cut(self, length: int) -> None:
+        own = self._own
+        with self._serial:
+            while lib.muse_chat_length(own) > length:
+                lib.muse_chat_drop_newest(own)
+
+    def _parts(self, parts: tuple[Any, ...]) -> None:
         for part in parts:
             if isinstance(part, Image):
                 options = params(n.MuseImageOptions, lib.muse_image_options_init, budget=budget_of(None))
@@ -117,7 +138,6 @@ class Chat(Handle):
                 self._call(lib.muse_chat_add_text, data, len(data))
             else:
                 raise TypeError(f"a part of a message is str, Image or Audio, not {type(part).__name__}")
-        return self
 
     # ---- using ----
 
@@ -216,6 +236,9 @@ class ChatParser(Handle):
 class Conversation:
     """A chat with a model that goes on: each say() computes only what is new. `chat` and `session` are there to look at.
 
+    What the model can't be shown is taken back from the chat. After an interrupt or an error in the midst of a reply the chat ends with the user's
+    message: go_on() answers it, from the beginning.
+
     system, thinking: as Chat; tools: (name, description, schema) each; session: settings of the Session; other settings as muse.generate."""
 
     def __init__(self, model: Model, *, system: str | None = None, thinking: bool | None = None, tools: tuple[tuple[str, str, Any], ...] = (),
@@ -231,8 +254,9 @@ class Conversation:
 
     def say(self, *parts: Any) -> Reply:
         """A user's message; returns the model's."""
+        length = len(self.chat)
         self.chat.user(*parts)
-        return self._reply()
+        return self._reply(length)
 
     def result(self, name: str, *parts: Any) -> Conversation:
         """The result of a call in the newest reply; go_on() when all are there."""
@@ -241,24 +265,42 @@ class Conversation:
 
     def go_on(self) -> Reply:
         """The model's next message."""
-        return self._reply()
+        return self._reply(len(self.chat))
 
-    def _reply(self) -> Reply:
+    def _append(self) -> None:
         try:
             self.chat.append_to(self.session.sequence, self._held)
+        except BusyError:
+            raise
         except StateError:   # the format writes earlier messages otherwise now: all of it anew
-            self.session.close()
-            self.session = Session(self.model, **self._session_settings)
+            self._begin()
             self.chat.append_to(self.session.sequence)
-        written = self.session.generate(chat_format=self.chat.format, **self._settings).run()
-        with self.chat.parser(self.model.tokenizer) as parser:
-            parser.feed(written.ids)
-            reply = parser.finish()
-            parser.add_to(self.chat)
-        self._held = len(self.chat) if reply.reason != "cut" else 0
+
+    def _begin(self) -> None:
+        """with an empty session"""
+        self.session.close()
+        self.session, self._held = Session(self.model, **self._session_settings), 0
+
+    def _reply(self, before: int) -> Reply:
+        """before: messages that stay if the prompt can't be appended"""
+        appended = False
+        try:
+            self._append()
+            appended = True
+            written = self.session.generate(chat_format=self.chat.format, **self._settings).run()
+            with self.chat.parser(self.model.tokenizer) as parser:
+                parser.feed(written.ids)
+                reply = parser.finish()
+                parser.add_to(self.chat)
+            self._held = len(self.chat)
+        except BaseException as error:
+            if not appended:
+                self.chat._cut(before)
+            if appended or not isinstance(error, BusyError):   # else the sequence may end anywhere, in a reply too
+                self._begin()
+            raise
         if reply.reason == "cut":   # no ending token stands in the sequence, so the chat can't go on behind it
-            self.session.close()
-            self.session = Session(self.model, **self._session_settings)
+            self._begin()
         return reply
 
     def close(self) -> None:

@@ -56,6 +56,10 @@ class StateError(MuseError, RuntimeError):
     code = n.MUSE_ERR_STATE
 
 
+class BusyError(StateError):
+    """The object is in use: by another thread, by a generation that is not finished, or by the call that a callback is in."""
+
+
 class NotFoundError(MuseError, LookupError):
     """No such name, id or member."""
     code = n.MUSE_ERR_NOT_FOUND

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _native as n
-from ._errors import LibraryError, StateError, error_of
+from ._errors import BusyError, LibraryError, error_of
 
 VERSION = "0.1.0"
 LIBRARY = f"libmuse.so.{n.MUSE_ABI_VERSION}"
@@ -261,13 +261,13 @@ class Handle:
 
 
 class Serial:
-    """Says StateError when two threads (or a callback and the call it is in) use an object that serves one at a time."""
+    """Says BusyError when two threads (or a callback and the call it is in) use an object that serves one at a time."""
     def __init__(self, name: str) -> None:
         self._name, self._lock = name, threading.Lock()
 
     def __enter__(self) -> None:
         if not self._lock.acquire(blocking=False):
-            raise StateError(f"this {self._name} is in use: by another thread, by a generation that is not finished, or by the call that this callback is in")
+            raise BusyError(f"this {self._name} is in use: by another thread, by a generation that is not finished, or by the call that this callback is in")
 
     def __exit__(self, *exc: object) -> None:
         self._lock.release()

@@ -2158,6 +2158,7 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "muse_chat_add_token": (c_int, [POINTER(MuseChat), c_int, c_char_p, POINTER(MuseError)]),
     "muse_chat_add_call": (c_int, [POINTER(MuseChat), c_char_p, c_char_p, c_char_p, c_size_t, POINTER(MuseError)]),
     "muse_chat_length": (c_size_t, [POINTER(MuseChat)]),
+    "muse_chat_drop_newest": (None, [POINTER(MuseChat)]),
     "muse_chat_render": (c_int, [POINTER(MuseChat), POINTER(POINTER(MuseChatSegment)), POINTER(c_size_t), POINTER(MuseError)]),
     "muse_chat_prompt": (c_int, [POINTER(MuseChat), POINTER(POINTER(c_char)), POINTER(c_size_t), POINTER(MuseError)]),
     "muse_chat_append": (c_int, [POINTER(MuseChat), POINTER(MuseSequence), c_size_t, POINTER(MuseError)]),

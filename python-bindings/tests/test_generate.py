@@ -245,3 +245,40 @@ def test_conversation(gemma, cat):
         assert isinstance(first, muse.Reply) and len(talk.chat) == 2
         talk.say("And now?")
         assert len(talk.chat) == 4
+
+
+def test_a_conversation_that_is_disturbed(gemma, cat):
+    """after an error the next reply is that of a conversation in which nothing happened"""
+    settings = {"max_tokens": 8, "session": {"compute": "f32"}}
+    with muse.Conversation(gemma, **settings) as talk, muse.Conversation(gemma, **settings) as calm:
+        run = muse.Generation.run
+
+        def fail(generation):
+            next(generation.tokens())
+            generation.close()
+            raise KeyboardInterrupt
+        muse.Generation.run = fail
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                talk.say("Hello")
+        finally:
+            muse.Generation.run = run
+        assert len(talk.chat) == 1 and not len(talk.session.sequence)
+        assert talk.go_on() == calm.say("Hello") and len(talk.chat) == len(calm.chat) == 2
+        closed = muse.Image(np.zeros((48, 48, 3), np.uint8))
+        closed.close()
+        for bad in (("And", 3), ("And", closed)):
+            with pytest.raises((TypeError, ValueError)):
+                talk.say(*bad)
+        assert len(talk.chat) == 2
+        with talk.session.sequence._serial, pytest.raises(muse.BusyError):   # not the end of the session
+            talk.say("And?")
+        assert len(talk.chat) == 2 and talk.say("And?") == calm.say("And?")
+
+
+def test_messages_are_whole():
+    chat = muse.Chat("qwen3")
+    for add in (lambda: chat.user("a", 5), lambda: chat.assistant("a", calls=(muse.Call("no name", {}),)), lambda: chat.assistant("b", 3)):
+        with pytest.raises((TypeError, ValueError)):
+            add()
+        assert len(chat) == 0

@@ -463,6 +463,10 @@ static void refused(void **state)
     ok(muse_chat_add_tool(chat, "a", NULL, NULL, 0, &err));
     assert_int_equal(muse_chat_add_tool(chat, "a", "", NULL, 0, &err), MUSE_ERR_ARG);
     assert_int_equal(muse_chat_length(chat), 4);
+    ok(muse_chat_add(chat, MUSE_ROLE_USER, &err));
+    muse_chat_drop_newest(chat);
+    assert_int_equal(muse_chat_length(chat), 4);
+    muse_chat_drop_newest(NULL);
     ok(muse_chat_prompt(chat, &text, &n, &err));
     muse_free(text);
     MuseSequence *seq = NULL;
