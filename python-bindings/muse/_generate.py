@@ -41,13 +41,15 @@ class Generated:
 
 
 class _Stream(Handle):
-    """muse_stream_*(): the session is in use from open to close, also when this is simply dropped."""
+    """muse_stream_*(): the session, and a sampler that is given, are in use from open to close, also when this is simply dropped."""
 
-    def __init__(self, session: Session, settings: Any, keep: tuple[Any, ...]) -> None:
+    def __init__(self, session: Session, settings: Any, keep: tuple[Any, ...], sampler: Sampler | None) -> None:
         self._busy = contextlib.ExitStack()
-        self._busy.enter_context(session._serial)
         own = session._own
         try:
+            for used in (session, sampler):
+                if used is not None:
+                    self._busy.enter_context(used._serial)
             self._open(n.MuseStream, lib.muse_stream_close, lib.muse_stream_open, own, ctypes.byref(settings), keep=(own, *keep))
         except BaseException:
             self._busy.close()
@@ -63,17 +65,18 @@ class _Stream(Handle):
         token = self._token
         return Token(token.id, ctypes.string_at(self._text.value or 0, token.n_text).decode("utf-8", "replace"), token.logprob)
 
-    def result(self, stops: list[str | bytes]) -> Generated:
-        """Once; ends the text."""
-        out = n.MuseGenerateResult()
+    def result(self, stops: list[str | bytes]) -> tuple[Generated, BaseException | None]:
+        """Once; ends the text. Also what went wrong with that."""
+        out, failed = n.MuseGenerateResult(), None
         try:
             call(lib.muse_stream_result, self._own, ctypes.byref(out))
-        finally:
-            stop = string(utf8(stops[out.stop])) if out.finish == n.MUSE_FINISH_STRING else None
-            ids, logprobs = (np.array(view(out, values, kind, (out.n,))) for values, kind in ((out.ids, ctypes.c_int32), (out.logprobs, ctypes.c_float)))
-            result = Generated(string(out.text, out.n_text), ids, logprobs, FINISHES[out.finish], stop, out.prompt_tokens)
-            lib.muse_generate_result_clear(ctypes.byref(out))
-        return result
+        except BaseException as error:
+            failed = error
+        stop = string(utf8(stops[out.stop])) if out.finish == n.MUSE_FINISH_STRING else None
+        ids, logprobs = (np.array(view(out, values, kind, (out.n,))) for values, kind in ((out.ids, ctypes.c_int32), (out.logprobs, ctypes.c_float)))
+        result = Generated(string(out.text, out.n_text), ids, logprobs, FINISHES[out.finish], stop, out.prompt_tokens)
+        lib.muse_generate_result_clear(ctypes.byref(out))
+        return result, failed
 
     def close(self) -> None:
         super().close()
@@ -115,12 +118,12 @@ class Generation:
                 arrays.append(id_array(ids) if count else np.zeros(1, np.int32))
                 setattr(settings, name, address(arrays[-1], ctypes.c_int32))
                 setattr(settings, "n_" + name, count)
-        self._settings, self._keep = settings, (keep, arrays, sampler._own if sampler else None)
+        self._settings, self._keep, self._sampler = settings, (keep, arrays, sampler._own if sampler else None), sampler
 
     def tokens(self) -> Iterator[Token]:
         """The tokens one by one; goes on where an earlier iteration stopped."""
         if self._stream is None and self.result is None:
-            self._stream = _Stream(self.session, self._settings, self._keep)
+            self._stream = _Stream(self.session, self._settings, self._keep, self._sampler)
         stream = self._stream
         while stream is not None and stream is self._stream:   # it is not once it was closed
             try:
@@ -155,7 +158,9 @@ class Generation:
         stream, self._stream = self._stream, None
         if stream is not None:
             with stream:
-                self.result = stream.result(self._stops)
+                self.result, failed = stream.result(self._stops)
+            if failed is not None:
+                raise failed
 
     def __enter__(self) -> Generation:
         return self

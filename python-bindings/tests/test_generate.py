@@ -114,6 +114,32 @@ def test_settings_that_contradict(llama):
         llama.session().generate().run()
 
 
+def test_a_sampler_in_use(llama):
+    sampler = muse.Sampler(llama.info.vocab)
+    with fresh(llama).generate(sampler=sampler, max_tokens=3, stop_ids=[]) as first:
+        next(first.tokens())
+        with pytest.raises(muse.BusyError, match="Sampler"):
+            sampler.copy(1)
+        other = fresh(llama)
+        with pytest.raises(muse.BusyError, match="Sampler"):
+            other.generate(sampler=sampler, max_tokens=3).run()
+        other.step(1)   # is not in use
+    sampler.copy(1)
+
+
+def test_the_result_outlives_an_error_at_the_end(llama, monkeypatch):
+    real = muse._generate.lib.muse_stream_result
+
+    def fail(*arguments):
+        real(*arguments)
+        return muse.OutOfMemoryError.code
+    monkeypatch.setattr(muse._generate.lib, "muse_stream_result", fail)
+    generation = fresh(llama).generate(max_tokens=3, stop_ids=[])
+    with pytest.raises(muse.OutOfMemoryError):
+        generation.run()
+    assert len(generation.result.ids) == 3
+
+
 def test_ended_early(llama):
     whole = fresh(llama).generate(max_tokens=10, stop_ids=[]).run()
     for how in ("close", "with", "break and drop", "one and run"):
