@@ -263,11 +263,17 @@ class Handle:
 class Serial:
     """Says BusyError when two threads (or a callback and the call it is in) use an object that serves one at a time."""
     def __init__(self, name: str) -> None:
-        self._name, self._lock = name, threading.Lock()
+        self._name, self._lock, self._thread = name, threading.Lock(), 0
+
+    @property
+    def held_here(self) -> bool:
+        """In use, by this thread: asked in a callback."""
+        return self._lock.locked() and self._thread == threading.get_ident()
 
     def __enter__(self) -> None:
         if not self._lock.acquire(blocking=False):
             raise BusyError(f"this {self._name} is in use: by another thread, by a generation that is not finished, or by the call that this callback is in")
+        self._thread = threading.get_ident()
 
     def __exit__(self, *exc: object) -> None:
         self._lock.release()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence as List
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence as List
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -128,7 +130,7 @@ class ToolError(Exception):
 
 class Tools(Handle):
     """Python functions that a model may call, each in a thread of its own. The function gets the arguments as keywords, and returns str, an
-    Image, a list of those, or anything that JSON can say."""
+    Image, a list of those, or anything that JSON can say. Arguments that it does not take are told to the model."""
 
     def __init__(self) -> None:
         self._open(n.MuseTools, lib.muse_tools_close, lib.muse_tools_open, None)
@@ -138,10 +140,16 @@ class Tools(Handle):
             timeout: float = 0) -> Tools:
         """Offer a function. description: None = its docstring. parameters: a JSON schema, an object. timeout: seconds, 0 = 30."""
         errors = self.errors
+        try:
+            signature = inspect.signature(function)
+        except ValueError:   # of one written in C, which has none
+            signature = None
 
         def run(user: Any, arguments: Any, size: int, reply: Any, error: Any) -> int:
             try:
-                _give(reply, function(**json.loads(string(arguments, size))))
+                given = json.loads(string(arguments, size))
+                _check_arguments(signature, given)
+                _give(reply, function(**given))
                 return 0
             except ToolError as why:
                 error.contents.code, error.contents.text = n.MUSE_ERR_STATE, str(why).encode()[:n.MUSE_ERROR_TEXT - 1]
@@ -158,16 +166,15 @@ class Tools(Handle):
         _tool_functions.append(c_function)
         return self
 
-
     def run(self, calls: List[tuple[str, Mapping[str, Any]]]) -> list[list[str | Image]]:
         """Carry out calls at once: (name, arguments) each. Returns the parts of each result; of one that failed, its error text."""
         data = [(utf8(name), json.dumps(arguments).encode()) for name, arguments in calls]
         made = (n.MuseToolCall * len(data))(*(n.MuseToolCall(chars(name), chars(arguments), len(arguments)) for name, arguments in data))
         replies = (ctypes.POINTER(n.MuseToolReply) * len(data))()
+        self.errors.clear()
         try:
             call(lib.muse_tools_run, self._own, made, len(data), replies, POLL, None)
-            if self.errors:
-                raise self.errors.pop(0)
+            _raise_first(self.errors)
             return [_reply_parts(reply) for reply in replies]
         finally:
             for reply in replies:
@@ -177,8 +184,25 @@ class Tools(Handle):
 _tool_functions: list[Any] = []   # kept for good: a call that hangs may return long after its tools were closed
 
 
+def _raise_first(errors: list[BaseException]) -> None:
+    """what a tool raised; the others of the same run go with it"""
+    if errors:
+        first = errors[0]
+        errors.clear()
+        raise first
+
+
+def _check_arguments(signature: inspect.Signature | None, given: Any) -> None:
+    """before the function runs, so that a TypeError of its own stays one"""
+    try:
+        if signature:
+            signature.bind(**given)
+    except TypeError as why:
+        raise ToolError(str(why)) from None
+
+
 def _give(reply: Any, result: Any) -> None:
-    for part in result if isinstance(result, list) and all(isinstance(p, (str, Image)) for p in result) else [result]:
+    for part in result if isinstance(result, list) and result and all(isinstance(p, (str, Image)) for p in result) else [result]:
         if isinstance(part, Image):
             call(lib.muse_tool_reply_image, reply, part._own)
         else:
@@ -205,7 +229,8 @@ def _reply_parts(reply: Any) -> list[str | Image]:
 
 def _parts(question: str | None, images: Iterable[Any], audio: Any, budget: int | str | None) -> tuple[Any, list[Image], list[Any]]:
     """The struct array: pictures, sounds, question; the pictures; what must live meanwhile."""
-    pictures = [Image.open(image) for image in ([images] if isinstance(images, (str, bytes, Image)) else images)]
+    one = isinstance(images, (str, bytes, bytearray, memoryview, os.PathLike, Image)) or hasattr(images, "read") or hasattr(images, "__array_interface__")
+    pictures = [Image.open(image) for image in ([images] if one else images)]
     sounds = [Audio.open(sound) for sound in ([] if audio is None else audio if isinstance(audio, (list, tuple)) else [audio])]
     out = [n.MuseReasonPart(modality=n.MUSE_IMAGE, image=picture._own.pointer, budget=budget_of(budget)) for picture in pictures]
     out += [n.MuseReasonPart(modality=n.MUSE_AUDIO, audio=sound._own.pointer) for sound in sounds]
@@ -235,8 +260,8 @@ def _agent_info(agent: Any) -> AgentInfo:
                      a.view_positions, a.looks, a.refused, a.bad, a.calls, a.seed, a.temperature, np.array(view(agent, ids, ctypes.c_int32, (count,)), np.int32))
 
 
-def _agent_params(settings: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
-    """MuseAgentParams from keywords, which are taken out of `settings`; and what must live as long as the agent."""
+def _agent_params(settings: dict[str, Any]) -> tuple[Any, tuple[Any, ...], list[BaseException]]:
+    """MuseAgentParams from keywords, which are taken out of `settings`; what must live as long as the agent; where its tools' exceptions go."""
     take = settings.pop
     trace: Trace | None = take("trace", None)
     heat = _heat_params(take("heat", False))
@@ -250,8 +275,7 @@ def _agent_params(settings: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
     errors = tools.errors if tools else []
 
     def poll(user: Any) -> int:
-        if errors:
-            raise errors.pop(0)
+        _raise_first(errors)
         return 0
 
     def hear(user: Any, c_event: Any) -> int:
@@ -277,7 +301,7 @@ def _agent_params(settings: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
                  free_places=take("free_places", False), calls=take("calls", 0), tools=tools._own.pointer if tools else None, sample=ctypes.pointer(c_sample),
                  session=ctypes.pointer(c_session), event=notify, cancel=cancel, trace=trace._own.pointer if trace else None,
                  heat=ctypes.pointer(heat) if heat else None)
-    return out, (keep_sample, keep_session, cancel, notify, heat, tools._own if tools else None, trace._own if trace else None)
+    return out, (keep_sample, keep_session, cancel, notify, heat, tools._own if tools else None, trace._own if trace else None), errors
 
 
 def _heat_params(heat: Any) -> Any:
@@ -315,7 +339,7 @@ def ask(model: Model, question: str | None = None, *, images: Iterable[Any] = ()
     if not trace.images:
         for picture in pictures:
             trace.add_image(picture, picture.name)
-    agent_params, keep = _agent_params(settings)
+    agent_params, keep, errors = _agent_params(settings)
     if settings:
         raise TypeError(f"ask() has no setting {', '.join(sorted(settings))}")
     own, places = model._own, [n.MuseFocus(image, c_rect(rect)) for image, rect in focus]
@@ -323,6 +347,7 @@ def ask(model: Model, question: str | None = None, *, images: Iterable[Any] = ()
                  temperature=temperature, spread=spread, focus=(n.MuseFocus * len(places))(*places), n_focus=len(places), agree=agree, no_stop=not stop_early,
                  no_cross=not cross, verify=verify, synthesis=n.MUSE_SYNTHESIS_GENERATE if synthesis else n.MUSE_SYNTHESIS_VOTE)
     out = n.MuseReasonResult()
+    errors.clear()
     try:
         call(lib.muse_reason, own, parts, len(parts), ctypes.byref(run), ctypes.byref(out))
         return _answer(out, trace)
@@ -346,7 +371,7 @@ class Agent(Handle):
 
     def __init__(self, model: Model, question: str | None = None, *, images: Iterable[Any] = (), audio: Any = None, budget: int | str | None = None, **settings: Any) -> None:
         parts, _, _ = _parts(question, images, audio, budget)
-        settings_c, keep = _agent_params(settings)
+        settings_c, keep, self._errors = _agent_params(settings)
         if settings:
             raise TypeError(f"an agent has no setting {', '.join(sorted(settings))}")
         self._serial, own = Serial("Agent"), model._own
@@ -359,7 +384,7 @@ class Agent(Handle):
 
     def _made(self, function: Any, *arguments: Any) -> Agent:
         out, own = Agent.__new__(Agent), self._own
-        out._serial = Serial("Agent")
+        out._serial, out._errors = self._serial, self._errors   # forks share pages and pictures
         with self._serial:
             out._open(n.MuseAgent, lib.muse_agent_close, function, own, *arguments, keep=own.keep)
         return out
@@ -399,8 +424,9 @@ class Agent(Handle):
     def score(self, other: Agent) -> float:
         """How probable this agent finds the other's answer: a natural log-probability."""
         out = ctypes.c_double()
-        with other._serial:
-            self._call(lib.muse_agent_score, other._own, ctypes.byref(out))
+        own, theirs = self._own, other._own
+        with _in_use([self, other]):
+            call(lib.muse_agent_score, own, theirs, ctypes.byref(out))
         return out.value
 
     def run(self) -> AgentInfo:
@@ -413,15 +439,18 @@ class Agent(Handle):
         """Let several agents of one model write as one batch until all have ended."""
         owners = [agent._own for agent in agents]
         pointers = (ctypes.POINTER(n.MuseAgent) * len(agents))(*(owner.pointer for owner in owners))
-        with contextlib.ExitStack() as stack:
+        with _in_use(agents):
             for agent in agents:
-                stack.enter_context(agent._serial)
+                agent._errors.clear()
             call(lib.muse_agent_run, pointers, len(agents))
 
     def stop(self) -> None:
-        """End it where it is."""
-        with self._serial:
-            lib.muse_agent_stop(self._own)
+        """End it where it is: between runs, or from its event function."""
+        own = self._own
+        with contextlib.ExitStack() as stack:
+            if not self._serial.held_here:
+                stack.enter_context(self._serial)
+            lib.muse_agent_stop(own)
 
     @property
     def info(self) -> AgentInfo:
@@ -430,6 +459,15 @@ class Agent(Handle):
 
     def __repr__(self) -> str:
         return "<muse.Agent, closed>" if self.closed else f"<muse.Agent {self.info.number}, {self.info.finish}>"
+
+
+@contextlib.contextmanager
+def _in_use(agents: Iterable[Agent]) -> Iterator[None]:
+    """each lock once: forks share theirs"""
+    with contextlib.ExitStack() as stack:
+        for serial in dict.fromkeys(agent._serial for agent in agents):
+            stack.enter_context(serial)
+        yield
 
 
 def _flat(keep: tuple[Any, ...]) -> tuple[Any, ...]:
