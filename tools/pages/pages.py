@@ -151,7 +151,7 @@ def quoted(text):
 
 def bash(commands, version):
     out = [f"# bash completion of muse {version}; made from its --help", "_muse()", "{",
-           '    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=',
+           '    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words= word',
            "    COMPREPLY=()",
            '    if [ "$COMP_CWORD" -le 1 ]; then',
            f'        words="{" ".join(c.name for c in commands)} --help --version"',
