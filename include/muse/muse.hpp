@@ -17,7 +17,7 @@
  * C header says: an object is no owner of the grammar or the tools in its params.
  *
  * Callbacks are std::functions that return true to go on and false to stop. What they throw stops the run, is kept, and is thrown
- * again by the call that ran them.
+ * again by the call that ran them. After a C call of your own that may have run one, muse::rethrow() throws it.
  */
 #ifndef MUSE_MUSE_HPP
 #define MUSE_MUSE_HPP
@@ -55,6 +55,7 @@ template <class T> class view {
 public:
     constexpr view() noexcept = default;
     constexpr view(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
+    view(std::nullptr_t, std::size_t) = delete;   // ids given as { 0, 5 }
     template <class C, class = std::enable_if_t<std::is_convertible_v<decltype(std::declval<C &>().data()), T *>>>
     constexpr view(C &&c) : data_(c.data()), size_(c.size()) {}
 
@@ -79,13 +80,19 @@ inline std::exception_ptr &thrown() noexcept
     return kept;
 }
 
+/* For one call. What a C call of the caller's own left behind is not thrown by this one. */
 struct Error : MuseError {
-    Error() noexcept { code = 0, text[0] = '\0'; }
+    Error() noexcept
+    {
+        code = 0, text[0] = '\0';
+        thrown() = nullptr;
+    }
 };
 
+/* Calls without a MuseError run no callbacks. */
 inline int check(int rc, const MuseError *err = nullptr)
 {
-    if (thrown()) std::rethrow_exception(std::exchange(thrown(), nullptr));
+    if (err && thrown()) std::rethrow_exception(std::exchange(thrown(), nullptr));
     if (rc < 0) throw error(rc, err && err->text[0] ? err->text : muse_status_text(rc));
     return rc;
 }
@@ -177,6 +184,12 @@ template <class T> using Block = std::unique_ptr<T, void (*)(void *)>;
 template <class T> Block<T> block(T *raw) { return Block<T>(raw, muse_free); }
 
 } // namespace detail
+
+/** Throw what a callback of this thread threw in a C call that has no method here; nothing if none did. */
+inline void rethrow()
+{
+    if (detail::thrown()) std::rethrow_exception(std::exchange(detail::thrown(), nullptr));
+}
 
 /** A params struct as its _init call fills it. */
 template <class Params> Params defaults()

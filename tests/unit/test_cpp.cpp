@@ -63,6 +63,8 @@ template <class T> constexpr bool owns = !std::is_copy_constructible_v<T> && !st
 static_assert(owns<muse::Model> && owns<muse::Image> && owns<muse::Audio> && owns<muse::Sequence> && owns<muse::Session> && owns<muse::Sampler>);
 static_assert(owns<muse::Tokenizer> && owns<muse::Agent> && owns<muse::Result> && owns<muse::Generation> && owns<muse::Trace> && owns<muse::Runtime>);
 
+static_assert(!std::is_constructible_v<muse::view<const std::int32_t>, std::nullptr_t, std::size_t>);   // decode({ 0, 5 })
+
 void ownership()
 {
     muse::Image a = picture(), none;
@@ -320,6 +322,15 @@ void traces()
     MuseTraceStep step = muse::defaults<MuseTraceStep>();
     step.kind = MUSE_STEP_THOUGHT;
     const std::uint32_t first = t.begin(step);
+    muse::rethrow();   // nothing is kept
+    for (bool asked : { true, false }) {   // a C call of one's own, and whether it is asked what its callback threw
+        bad = true;
+        CHECK(muse_trace_text(t.get(), first, "x", 1, nullptr) == 0);
+        bad = false;
+        if (asked) CHECK(throws_mine([] { muse::rethrow(); }));
+        CHECK(!throws_mine([&] { t.text(first, ""); }));   // not from another call
+    }
+    heard.clear();
     t.text(first, "there ");
     t.mark(first, { 1, 0, { 1, 2, 30, 40 } });
     const std::vector<float> values{ 0, 1 };
