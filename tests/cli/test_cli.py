@@ -384,7 +384,7 @@ class Train(unittest.TestCase):
         self.assertIn("held out, after step 3", err)
         rows = (self.at / "rl/step-00000003/rl.csv").read_text().splitlines()
         self.assertEqual([row.split(",")[:3] for row in rows[1:]], [[str(s), t, "2"] for s in (0, 2, 3) for t in ("count", "exist")])
-        self.assertEqual(sorted(json.loads((self.at / "rl/step-00000003/rl.json").read_text())), ["measured_at", "number", "tasks"])
+        self.assertEqual(sorted(json.loads((self.at / "rl/step-00000003/rl.json").read_text())), ["measured_at", "names", "number", "tasks"])
         doc["rl"]["worlds"]["mix"][0]["task"] = "nothing"
         (self.at / "rl.json").write_text(json.dumps(doc))
         _, err = muse("train", self.at / "rl.json", "--threads", "1", "--out", self.at / "bad", code=INPUT)
