@@ -169,6 +169,7 @@ static void report(Talk *t, int rc, const MuseError *err)
     MuseAgentInfo info;
     muse_agent_info(t->agent, &info);
     if (t->shown || (!t->cli->json && info.n_answer)) putchar('\n');
+    fflush(stdout);   /* what is said about the answer comes behind it */
     if (t->cli->json && rc == 0) {
         const int code = trace_print_json(t->trace);
         if (code) failed(t, code);
