@@ -49,6 +49,7 @@ static int read_key(EditLine *edit, wchar_t *key)
     (void)edit;
     sigprocmask(SIG_BLOCK, NULL, &waiting);
     sigdelset(&waiting, SIGINT);
+    if (cli_interrupted(NULL)) return -1;   /* it came before it was blocked */
     for (int i = 0; i < MB_LEN_MAX; i++) {
         struct pollfd from = { .fd = STDIN_FILENO, .events = POLLIN };
         char byte;
