@@ -96,9 +96,9 @@ class Writer:
         self.lines.append("")
 
     def value(self, node):
-        if isinstance(node, c_ast.UnaryOp):
+        if isinstance(node, c_ast.UnaryOp) and node.op == "-":
             return -self.value(node.expr)
-        if isinstance(node, c_ast.BinaryOp):
+        if isinstance(node, c_ast.BinaryOp) and node.op == "<<":
             return self.value(node.left) << self.value(node.right)
         return int(node.value.rstrip("uUlL"), 0)
 
