@@ -70,6 +70,27 @@ void *muse_realloc_array(const MuseAllocator *a, void *ptr, size_t n, size_t ite
     return muse_mul_size(n, item_bytes, &size) ? muse_realloc(a, ptr, size) : NULL;
 }
 
+char *muse_copy_text(const MuseAllocator *a, const char *text, size_t n)
+{
+    size_t size;
+    char *copy = muse_add_size(n, 1, &size) ? muse_alloc(a, size) : NULL;
+    if (!copy) return NULL;
+    if (n) memcpy(copy, text, n);
+    copy[n] = 0;
+    return copy;
+}
+
+int muse_grow(const MuseAllocator *a, void **list, size_t n, size_t *cap, size_t item_bytes)
+{
+    if (n < *cap) return 0;
+    const size_t more = *cap ? *cap * 2 : 4;
+    void *moved = muse_realloc_array(a, *list, more, item_bytes);
+    if (!moved) return MUSE_ERR_NOMEM;
+    *list = moved;
+    *cap = more;
+    return 0;
+}
+
 size_t muse_alloc_size(const void *ptr) { return ptr ? header_of(ptr)->size : 0; }
 
 void muse_free(void *ptr)

@@ -20,6 +20,10 @@ void *muse_zalloc_array(const MuseAllocator *a, size_t n, size_t item_bytes);
 /* ptr may be NULL; on failure ptr is still valid and NULL comes back. Contents are kept up to the smaller size. */
 void *muse_realloc(const MuseAllocator *a, void *ptr, size_t size);
 void *muse_realloc_array(const MuseAllocator *a, void *ptr, size_t n, size_t item_bytes);
+/* a copy with a NUL behind it, also of n = 0 (text may be NULL then); NULL: no memory */
+char *muse_copy_text(const MuseAllocator *a, const char *text, size_t n);
+/* room for one more of item_bytes in *list, which has n of *cap; 0 or MUSE_ERR_NOMEM, unchanged then */
+int muse_grow(const MuseAllocator *a, void **list, size_t n, size_t *cap, size_t item_bytes);
 /* usable bytes of a block, 0 for NULL */
 size_t muse_alloc_size(const void *ptr);
 

@@ -10,28 +10,11 @@ enum { NAME_MAX_BYTES = 256, ITEMS_MAX = 1 << 20 };
 
 void muse_chat_params_init(MuseChatParams *params) { MUSE_PARAMS_INIT(params); }
 
-/* a copy with a NUL behind it; NULL: no memory */
-static char *copy_bytes(const MuseAllocator *a, const char *text, size_t n)
-{
-    size_t size;
-    char *copy = muse_add_size(n, 1, &size) ? muse_alloc(a, size) : NULL;
-    if (!copy) return NULL;
-    if (n) memcpy(copy, text, n);
-    copy[n] = 0;
-    return copy;
-}
-
 /* room for one more; the list is unchanged if there is no memory */
 static int grow(const MuseAllocator *a, void **list, size_t n, size_t *cap, size_t item_bytes, MuseError *err)
 {
     if (n >= ITEMS_MAX) return muse_fail(err, MUSE_ERR_LIMIT, "a chat holds at most %d messages, and as many parts a message", ITEMS_MAX);
-    if (n < *cap) return 0;
-    const size_t more = *cap ? *cap * 2 : 4;
-    void *moved = muse_realloc_array(a, *list, more, item_bytes);
-    if (!moved) return MUSE_NOMEM(err, more * item_bytes);
-    *list = moved;
-    *cap = more;
-    return 0;
+    return muse_grow(a, list, n, cap, item_bytes) < 0 ? MUSE_NOMEM(err, (*cap ? 2 * *cap : 4) * item_bytes) : 0;
 }
 
 int muse_chat_open(MuseChat **out, MuseRuntime *rt, const MuseChatParams *params, MuseError *err)
@@ -59,7 +42,7 @@ int muse_chat_open(MuseChat **out, MuseRuntime *rt, const MuseChatParams *params
     chat->no_generation = p.no_generation != 0;
     chat->no_default_system = p.no_default_system != 0;
     const char *date = p.date ? p.date : "26 Jul 2024";   /* what Llama 3.1's template writes; spec llama-qwen 5 */
-    chat->date = copy_bytes(&held->alloc, date, strlen(date));
+    chat->date = muse_copy_text(&held->alloc, date, strlen(date));
     if (!chat->date) {
         rc = MUSE_NOMEM(err, strlen(date));
         goto fail;
@@ -143,13 +126,13 @@ static int name_copy(char **out, const MuseAllocator *a, const char *name, MuseE
     const size_t n = strlen(name);
     if (!muse_chat_name_ok(name, n))
         return muse_fail(err, MUSE_ERR_ARG, "\"%.64s\" can't be a tool's name: 1 to 256 of A-Z a-z 0-9 _ . : / -", name);
-    *out = copy_bytes(a, name, n);
+    *out = muse_copy_text(a, name, n);
     return *out ? 0 : MUSE_NOMEM(err, n + 1);
 }
 
 int muse_chat_json_set(MuseChatJson *out, const MuseAllocator *a, const char *bytes, size_t n, bool object, const char *what, MuseError *err)
 {
-    *out = (MuseChatJson){ .bytes = copy_bytes(a, bytes, n), .n = n };
+    *out = (MuseChatJson){ .bytes = muse_copy_text(a, bytes, n), .n = n };
     if (!out->bytes) return MUSE_NOMEM(err, n);
     int rc = muse_json_parse(&out->doc, a, out->bytes, n, err);
     if (rc < 0) rc = muse_fail_prefix(err, rc, "%s", what);
@@ -171,7 +154,7 @@ int muse_chat_add_tool(MuseChat *chat, const char *name, const char *description
     if (strlen(description) > UINT32_MAX) return muse_fail(err, MUSE_ERR_LIMIT, "a tool's description of over 4 GiB");
     int rc = grow(a, (void **)&chat->tools, chat->n_tools, &chat->cap_tools, sizeof tool, err);
     if (rc == 0) rc = name_copy(&tool.name, a, name, err);
-    if (rc == 0 && !(tool.description = copy_bytes(a, description, strlen(description)))) rc = MUSE_NOMEM(err, strlen(description));
+    if (rc == 0 && !(tool.description = muse_copy_text(a, description, strlen(description)))) rc = MUSE_NOMEM(err, strlen(description));
     if (rc == 0 && parameters) rc = muse_chat_json_set(&tool.parameters, a, parameters, n, true, "a tool's parameters", err);
     if (rc < 0) tool_clear(&tool);
     else chat->tools[chat->n_tools++] = tool;
@@ -232,7 +215,7 @@ static int push_part(MuseChat *chat, MuseMessage *m, const MusePart *part, MuseE
 
 static int push_text(MuseChat *chat, MuseMessage *m, MusePartKind kind, bool thought, const char *text, size_t n, MuseError *err)
 {
-    MusePart part = { .kind = kind, .thought = thought, .text = copy_bytes(&chat->rt->alloc, text, n), .n = n };
+    MusePart part = { .kind = kind, .thought = thought, .text = muse_copy_text(&chat->rt->alloc, text, n), .n = n };
     if (!part.text) return MUSE_NOMEM(err, n);
     const int rc = push_part(chat, m, &part, err);
     if (rc < 0) part_clear(&part);
@@ -323,7 +306,7 @@ int muse_chat_add_call(MuseChat *chat, const char *id, const char *name, const c
     MuseCall call = { 0 };
     int rc = grow(a, (void **)&m->calls, m->n_calls, &m->cap_calls, sizeof call, err);
     if (rc == 0) rc = name_copy(&call.name, a, name, err);
-    if (rc == 0 && id && !(call.id = copy_bytes(a, id, strlen(id)))) rc = MUSE_NOMEM(err, strlen(id));
+    if (rc == 0 && id && !(call.id = muse_copy_text(a, id, strlen(id)))) rc = MUSE_NOMEM(err, strlen(id));
     if (rc == 0) rc = muse_chat_json_set(&call.arguments, a, arguments, n, true, "arguments of a call", err);
     if (rc < 0) call_clear(&call);
     else m->calls[m->n_calls++] = call;

@@ -408,7 +408,7 @@ int muse_agent_script(MuseAgent *a, const int32_t *ids, size_t n) { return muse_
 
 int muse_agent_add_picture(MuseAgent *a, MusePicture picture, MuseError *err)
 {
-    if (muse_reason_grow(&a->shared->rt->alloc, (void **)&a->pictures, a->n_pictures, &a->cap_pictures, sizeof *a->pictures) < 0)
+    if (muse_grow(&a->shared->rt->alloc, (void **)&a->pictures, a->n_pictures, &a->cap_pictures, sizeof *a->pictures) < 0)
         return MUSE_NOMEM(err, sizeof *a->pictures);
     picture.image = muse_image_ref(picture.image);
     a->pictures[a->n_pictures++] = picture;
@@ -437,11 +437,11 @@ int muse_agent_add_step(MuseAgent *a, MuseReasonStep step, const char *text, con
         if (rc < 0 && rc != MUSE_ERR_NOT_FOUND) return rc;   /* models have more rows than tokenizers have tokens */
         text = written ? written : "";
     }
-    step.text = muse_reason_copy(alloc, text, n);
+    step.text = muse_copy_text(alloc, text, n);
     step.n_text = n;
-    step.reason = muse_reason_copy(alloc, reason ? reason : "", reason ? strlen(reason) : 0);
+    step.reason = muse_copy_text(alloc, reason ? reason : "", reason ? strlen(reason) : 0);
     muse_free(written);
-    if (!step.text || !step.reason || muse_reason_grow(alloc, (void **)&a->steps, a->n_steps, &a->cap_steps, sizeof step) < 0) {
+    if (!step.text || !step.reason || muse_grow(alloc, (void **)&a->steps, a->n_steps, &a->cap_steps, sizeof step) < 0) {
         muse_free((void *)(uintptr_t)step.text);
         muse_free((void *)(uintptr_t)step.reason);
         return MUSE_NOMEM(err, n + sizeof step);

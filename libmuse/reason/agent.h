@@ -9,7 +9,6 @@
 
 #include "libmuse/chat/chat.h"
 #include "libmuse/reason/chain.h"
-#include "libmuse/reason/text.h"
 #include "libmuse/session/session.h"
 #include "muse/reason.h"
 #include "muse/trace.h"

@@ -93,7 +93,7 @@ static int import_params(Reason *r, const MuseReasonParams *params, MuseError *e
 /* room for one more agent in the result */
 static int grow(Reason *r, MuseError *err)
 {
-    return muse_reason_grow(r->alloc, (void **)&r->out->agents, r->out->n_agents, &r->cap_agents, sizeof *r->out->agents) < 0 ? MUSE_NOMEM(err, sizeof(MuseAgent *)) : 0;
+    return muse_grow(r->alloc, (void **)&r->out->agents, r->out->n_agents, &r->cap_agents, sizeof *r->out->agents) < 0 ? MUSE_NOMEM(err, sizeof(MuseAgent *)) : 0;
 }
 
 static int open_agent(Reason *r, const MuseReasonPart *parts, size_t n, MuseAgent **out, MuseError *err)
@@ -303,7 +303,7 @@ static int set_answer(Reason *r, const MuseAgent *by, MuseError *err)
     MuseAgentInfo info;
     if (!answered(by, &info)) return 0;
     muse_free(r->out->answer);
-    r->out->answer = muse_reason_copy(r->alloc, info.answer, info.n_answer);
+    r->out->answer = muse_copy_text(r->alloc, info.answer, info.n_answer);
     r->out->n_answer = info.n_answer;
     r->winner = by;
     return r->out->answer ? 0 : MUSE_NOMEM(err, info.n_answer);

@@ -101,12 +101,12 @@ static int keep_call(MuseAgent *a, const MuseChatItem *item, MuseError *err)
 {
     const MuseAllocator *alloc = &a->shared->rt->alloc;
     const bool good = item->kind == MUSE_CHAT_CALL;
-    if (muse_reason_grow(alloc, (void **)&a->calls, a->n_calls, &a->cap_calls, sizeof *a->calls) < 0) return MUSE_NOMEM(err, sizeof *a->calls);
+    if (muse_grow(alloc, (void **)&a->calls, a->n_calls, &a->cap_calls, sizeof *a->calls) < 0) return MUSE_NOMEM(err, sizeof *a->calls);
     MuseAskedCall *c = &a->calls[a->n_calls++];
     *c = (MuseAskedCall){ .n_arguments = item->n_arguments };
-    c->name = good ? muse_reason_copy(alloc, item->name, strlen(item->name)) : muse_reason_copy(alloc, item->text, item->n);
-    if (good) c->arguments = muse_reason_copy(alloc, item->arguments, item->n_arguments);
-    else c->error = muse_reason_copy(alloc, item->error, strlen(item->error));
+    c->name = good ? muse_copy_text(alloc, item->name, strlen(item->name)) : muse_copy_text(alloc, item->text, item->n);
+    if (good) c->arguments = muse_copy_text(alloc, item->arguments, item->n_arguments);
+    else c->error = muse_copy_text(alloc, item->error, strlen(item->error));
     return c->name && (c->arguments || c->error) ? 0 : MUSE_NOMEM(err, item->n + item->n_arguments);
 }
 

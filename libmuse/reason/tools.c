@@ -10,7 +10,6 @@
 #include <time.h>
 
 #include "base/params.h"
-#include "libmuse/reason/text.h"
 #include "muse/tools.h"
 #include "ops/runtime.h"
 
@@ -108,12 +107,12 @@ int muse_tools_add(MuseTools *t, const MuseToolSpec *spec, MuseError *err)
     if (find_tool(t, s.name) < t->n) return muse_fail(err, MUSE_ERR_ARG, "there is a tool called %s already", s.name);
     if (t->n >= TOOLS_MAX) return muse_fail(err, MUSE_ERR_LIMIT, "at most %d tools", TOOLS_MAX);
     const MuseAllocator *a = &t->rt->alloc;
-    if (muse_reason_grow(a, (void **)&t->list, t->n, &t->cap, sizeof s) < 0) return MUSE_NOMEM(err, sizeof s);
+    if (muse_grow(a, (void **)&t->list, t->n, &t->cap, sizeof s) < 0) return MUSE_NOMEM(err, sizeof s);
     if (s.timeout == 0) s.timeout = TIMEOUT_DEFAULT;
-    s.name = muse_reason_copy(a, s.name, strlen(s.name));
-    s.description = muse_reason_copy(a, s.description ? s.description : "", s.description ? strlen(s.description) : 0);
+    s.name = muse_copy_text(a, s.name, strlen(s.name));
+    s.description = muse_copy_text(a, s.description ? s.description : "", s.description ? strlen(s.description) : 0);
     const char *parameters = s.parameters;
-    s.parameters = parameters ? muse_reason_copy(a, parameters, strlen(parameters)) : NULL;
+    s.parameters = parameters ? muse_copy_text(a, parameters, strlen(parameters)) : NULL;
     if (!s.name || !s.description || (parameters && !s.parameters)) {
         spec_clear(&s);
         return MUSE_NOMEM(err, NAME_MAX_BYTES);
@@ -168,7 +167,7 @@ void muse_tool_reply_close(MuseToolReply **reply)
 static int add_part(MuseToolReply *r, MuseToolPart part, MuseError *err)
 {
     if (r->n_parts >= PARTS_MAX) return muse_fail(err, MUSE_ERR_LIMIT, "a result has at most %d parts", PARTS_MAX);
-    if (muse_reason_grow(&r->rt->alloc, (void **)&r->parts, r->n_parts, &r->cap_parts, sizeof part) < 0) return MUSE_NOMEM(err, sizeof part);
+    if (muse_grow(&r->rt->alloc, (void **)&r->parts, r->n_parts, &r->cap_parts, sizeof part) < 0) return MUSE_NOMEM(err, sizeof part);
     r->parts[r->n_parts++] = part;
     return 0;
 }
@@ -176,7 +175,7 @@ static int add_part(MuseToolReply *r, MuseToolPart part, MuseError *err)
 int muse_tool_reply_text(MuseToolReply *r, const char *text, size_t n, MuseError *err)
 {
     MUSE_REQUIRE(err, r && (text || n == 0));
-    const MuseToolPart part = { .text = muse_reason_copy(&r->rt->alloc, text, n), .n = n };
+    const MuseToolPart part = { .text = muse_copy_text(&r->rt->alloc, text, n), .n = n };
     if (!part.text) return MUSE_NOMEM(err, n);
     const int rc = add_part(r, part, err);
     if (rc < 0) muse_free((void *)(uintptr_t)part.text);
@@ -232,7 +231,7 @@ static int reply_open(MuseToolReply **out, MuseTools *t, const MuseToolCall *cal
         r->tools = t;
         atomic_fetch_add(&t->refs, 1);
     }
-    r->arguments = muse_reason_copy(&t->rt->alloc, call->arguments, call->n_arguments);
+    r->arguments = muse_copy_text(&t->rt->alloc, call->arguments, call->n_arguments);
     r->n_arguments = call->n_arguments;
     return r->arguments ? 0 : MUSE_NOMEM(err, call->n_arguments);
 }

@@ -37,17 +37,7 @@ void muse_trace_summary_init(MuseTraceSummary *summary)
 
 /* ---- opening and closing ---- */
 
-/* a terminated copy; NULL: no memory */
-static char *copy_text(const MuseAllocator *a, const char *text, size_t n)
-{
-    char *copy = n < SIZE_MAX ? muse_alloc(a, n + 1) : NULL;
-    if (!copy) return NULL;
-    if (n) memcpy(copy, text, n);
-    copy[n] = 0;
-    return copy;
-}
-
-static char *copy_string(const MuseAllocator *a, const char *text) { return copy_text(a, text, text ? strlen(text) : 0); }
+static char *copy_string(const MuseAllocator *a, const char *text) { return muse_copy_text(a, text, text ? strlen(text) : 0); }
 
 int muse_trace_open(MuseTrace **out, MuseRuntime *rt, const MuseTraceParams *params, MuseError *err)
 {
@@ -151,7 +141,7 @@ int muse_trace_add_picture(MuseTrace *t, MuseImage *image, MuseRect r, const cha
     if (muse_trace_n_pictures(t) >= MUSE_TRACE_IMAGES_MAX) return muse_fail(err, MUSE_ERR_LIMIT, "trace: over %d pictures", MUSE_TRACE_IMAGES_MAX);
     if (!isfinite(r.x0) || !isfinite(r.y0) || !(r.x1 > r.x0) || !(r.y1 > r.y0) || !(r.x1 - r.x0 <= INT32_MAX) || !(r.y1 - r.y0 <= INT32_MAX))
         return muse_fail(err, MUSE_ERR_ARG, "trace: a picture at [%g, %g, %g, %g]", r.x0, r.y0, r.x1, r.y1);
-    MusePictureKept k = { copy_text(&t->rt->alloc, name, n_name), r, NULL };
+    MusePictureKept k = { muse_copy_text(&t->rt->alloc, name, n_name), r, NULL };
     if (!k.name || muse_buf_append(&t->pictures, &k, sizeof k) < 0) {
         muse_free(k.name);
         return MUSE_NOMEM(err, sizeof k + n_name);
@@ -361,7 +351,7 @@ int muse_trace_set_summary(MuseTrace *t, const MuseTraceSummary *summary, MuseEr
     if (rc < 0) return rc;
     MUSE_REQUIRE(err, (s.answer || !s.n_answer) && s.confidence <= 1 && s.seconds >= 0 && !isinf(s.seconds));
     if (s.confidence < 0) s.confidence = -1;
-    char *answer = copy_text(&t->rt->alloc, s.answer, s.n_answer);
+    char *answer = muse_copy_text(&t->rt->alloc, s.answer, s.n_answer);
     if (!answer) return MUSE_NOMEM(err, s.n_answer + 1);
     muse_free(t->answer);
     s.answer = t->answer = answer;

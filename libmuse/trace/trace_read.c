@@ -196,10 +196,8 @@ static int read_name(Reader *r, const MuseJsonValue *root, const char *key, char
     const char *text;
     size_t n;
     if (!read_text(muse_json_get(root, key), &text, &n) || memchr(text, 0, n)) return muse_fail(r->err, MUSE_ERR_FORMAT, "trace: \"%s\" is no text", key);
-    char *copy = muse_alloc(&r->t->rt->alloc, n + 1);
+    char *copy = muse_copy_text(&r->t->rt->alloc, text, n);
     if (!copy) return MUSE_NOMEM(r->err, n + 1);
-    if (n) memcpy(copy, text, n);
-    copy[n] = 0;
     muse_free(*to);
     *to = copy;
     return 0;
