@@ -55,16 +55,11 @@ static bool take_number(AskOptions *o, Cli *cli, const char *option, int *code)
         { "--looks", &o->looks, 1, LOOKS_MAX } };
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
         if (strcmp(option, whole[i].name) != 0) continue;
-        const char *v = cli_value(cli, option, code);
-        if (v && !cli_number(v, whole[i].least, whole[i].most, whole[i].to)) *code = cli_usage("%s takes a number from %u to %u, not %s", option, whole[i].least, whole[i].most, v);
+        *code = cli_whole(cli, option, whole[i].least, whole[i].most, whole[i].to);
         return true;
     }
     if (strcmp(option, "--temp") != 0) return false;
-    const char *v = cli_value(cli, option, code);
-    char *end;
-    const double x = v ? strtod(v, &end) : 0;
-    if (v && (end == v || *end || !(x >= 0 && x <= 1e6))) *code = cli_usage("--temp takes a number from 0 to 1e6, not %s", v);
-    o->temperature = (float)x;
+    *code = cli_real(cli, option, 0, 1e6, &o->temperature);
     o->temp_named = true;
     return true;
 }
@@ -76,13 +71,6 @@ bool ask_take_option(AskOptions *o, Cli *cli, const char *option, int *code)
     const int failed = cli_choice(cli, option, cli_computes, &o->compute);
     if (failed) *code = failed;
     return true;
-}
-
-static int take_agents(AskOptions *o, Cli *cli)
-{
-    int code = EXIT_OK;
-    const char *v = cli_value(cli, "--agents", &code);
-    return !v || cli_number(v, 1, MUSE_AGENTS_MAX, &o->agents) ? code : cli_usage("--agents takes a number from 1 to %d, not %s", MUSE_AGENTS_MAX, v);
 }
 
 static int take_heat_at(AskOptions *o, Cli *cli)
@@ -136,7 +124,7 @@ int ask_read_options(AskOptions *o, Cli *cli)
         if (strcmp(option, "--heat") == 0) o->heat = true;
         else if (strcmp(option, "--heat-at") == 0) code = take_heat_at(o, cli);
         else if (strcmp(option, "--mode") == 0) code = cli_choice(cli, option, ask_modes, &o->mode);
-        else if (strcmp(option, "--agents") == 0) code = take_agents(o, cli);
+        else if (strcmp(option, "--agents") == 0) code = cli_whole(cli, option, 1, MUSE_AGENTS_MAX, &o->agents);
         else if (strcmp(option, "--annotate") == 0) o->annotate = cli_value(cli, option, &code);
         else if (strcmp(option, "--html") == 0) o->html = cli_value(cli, option, &code);
         else if (ask_take_option(o, cli, option, &code)) continue;

@@ -213,6 +213,12 @@ static int parse(Bench *b, Cli *cli)
             if ((code = cli_choice(cli, o, compute ? cli_computes : cli_kvs, compute ? &b->compute : &b->kv)) != EXIT_OK) return code;
             continue;
         }
+        size_t i = 0;
+        while (i < sizeof numbers / sizeof *numbers && strcmp(o, numbers[i].name) != 0) i++;
+        if (i < sizeof numbers / sizeof *numbers) {
+            if ((code = cli_whole(cli, o, numbers[i].least, numbers[i].most, numbers[i].to)) != EXIT_OK) return code;
+            continue;
+        }
         const char *v = cli_value(cli, o, &code);
         if (!v) return code;
         if (strcmp(o, "--model") == 0 || strcmp(o, "--config") == 0) {
@@ -222,10 +228,7 @@ static int parse(Bench *b, Cli *cli)
         } else if (strcmp(o, "--mmproj") == 0) {
             b->mmproj = v;
         } else {
-            size_t i = 0;
-            while (i < 4 && strcmp(o, numbers[i].name) != 0) i++;
-            if (i == 4) return cli_usage("muse bench has no option %s", o);
-            if (!cli_number(v, numbers[i].least, numbers[i].most, numbers[i].to)) return cli_usage("%s takes a number from %u to %u, not %s", o, numbers[i].least, numbers[i].most, v);
+            return cli_usage("muse bench has no option %s", o);
         }
     }
     return code != EXIT_OK ? code : b->path ? EXIT_OK : cli_usage("muse bench needs --model PATH or --config FILE");

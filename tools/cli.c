@@ -92,6 +92,25 @@ bool cli_number(const char *text, uint32_t least, uint32_t most, uint32_t *out)
     return true;
 }
 
+int cli_whole(Cli *cli, const char *option, uint32_t least, uint32_t most, uint32_t *out)
+{
+    int code = EXIT_OK;
+    const char *v = cli_value(cli, option, &code);
+    return !v || cli_number(v, least, most, out) ? code : cli_usage("%s takes a number from %u to %u, not %s", option, least, most, v);
+}
+
+int cli_real(Cli *cli, const char *option, double least, double most, float *out)
+{
+    int code = EXIT_OK;
+    char *end;
+    const char *v = cli_value(cli, option, &code);
+    const double x = v ? strtod(v, &end) : 0;
+    if (!v) return code;
+    if (end == v || *end || !(x >= least && x <= most)) return cli_usage("%s takes a number from %g to %g, not %s", option, least, most, v);
+    *out = (float)x;
+    return EXIT_OK;
+}
+
 const char *const cli_computes[] = { "auto", "f32", "bf16", "int8", NULL }, *const cli_kvs[] = { "auto", "f32", "bf16", "q8", NULL };
 
 int cli_choice(Cli *cli, const char *option, const char *const *names, uint32_t *out)

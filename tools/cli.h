@@ -42,6 +42,9 @@ typedef struct Cli {
 const char *cli_next(Cli *cli, int *exit_code);
 const char *cli_value(Cli *cli, const char *option, int *exit_code);   /* the value of the option just seen; NULL = usage error */
 bool cli_number(const char *text, uint32_t least, uint32_t most, uint32_t *out);   /* digits only */
+/* the value of the option just seen, within its bounds; EXIT_OK, or the exit code of a usage error */
+int  cli_whole(Cli *cli, const char *option, uint32_t least, uint32_t most, uint32_t *out);
+int  cli_real(Cli *cli, const char *option, double least, double most, float *out);
 /* The value of the option just seen as its place in names, which NULL ends; the first stands for what is done unless told. Exit code. */
 int cli_choice(Cli *cli, const char *option, const char *const *names, uint32_t *out);
 extern const char *const cli_computes[], *const cli_kvs[];   /* in the order of MUSE_COMPUTE_ and MUSE_KV_ */

@@ -62,21 +62,10 @@ static int take_number(EvalOptions *o, Cli *cli, const char *option)
 {
     const struct { const char *name; uint32_t *to, least, most; } numbers[] = { { "--agents", &o->agents, 1, MUSE_AGENTS_MAX }, { "--budget", &o->budget, 1, 1 << 20 },
         { "--limit", &o->limit, 1, UINT32_MAX }, { "--batch", &o->batch, 1, EVAL_BATCH_MAX } };
-    int code = EXIT_OK;
-    const bool temp = strcmp(option, "--temp") == 0;
-    size_t i = 0;
-    while (i < 4 && strcmp(option, numbers[i].name) != 0) i++;
-    if (i == 4 && !temp) return -1;
-    const char *v = cli_value(cli, option, &code);
-    if (!v) return code;
-    if (temp) {
-        char *end;
-        const double t = strtod(v, &end);
-        if (end == v || *end || !(t >= 0 && t <= 1e6)) return cli_usage("--temp takes a number from 0 to 1e6, not %s", v);
-        o->temperature = (float)t;
-        return EXIT_OK;
-    }
-    return cli_number(v, numbers[i].least, numbers[i].most, numbers[i].to) ? EXIT_OK : cli_usage("%s takes a number from %u to %u, not %s", option, numbers[i].least, numbers[i].most, v);
+    if (strcmp(option, "--temp") == 0) return cli_real(cli, option, 0, 1e6, &o->temperature);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (strcmp(option, numbers[i].name) == 0) return cli_whole(cli, option, numbers[i].least, numbers[i].most, numbers[i].to);
+    return -1;
 }
 
 static int take_option(EvalOptions *o, Cli *cli, const char *option)

@@ -62,17 +62,12 @@ static bool take_number(RunOptions *o, Cli *cli, const char *option, int *code)
         { "--repeat-penalty", &o->sample.repetition, 0, 1e6 }, { "--presence", &o->sample.presence, -1e6, 1e6 } };
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
         if (strcmp(option, whole[i].name) != 0) continue;
-        const char *v = cli_value(cli, option, code);
-        if (v && !cli_number(v, whole[i].least, whole[i].most, whole[i].to)) *code = cli_usage("%s takes a number from %u to %u, not %s", option, whole[i].least, whole[i].most, v);
+        *code = cli_whole(cli, option, whole[i].least, whole[i].most, whole[i].to);
         return true;
     }
     for (size_t i = 0; i < sizeof real / sizeof *real; i++) {
         if (strcmp(option, real[i].name) != 0) continue;
-        const char *v = cli_value(cli, option, code);
-        char *end;
-        const double x = v ? strtod(v, &end) : 0;
-        if (v && (end == v || *end || !(x >= real[i].least && x <= real[i].most))) *code = cli_usage("%s takes a number from %g to %g, not %s", option, real[i].least, real[i].most, v);
-        *real[i].to = (float)x;
+        *code = cli_real(cli, option, real[i].least, real[i].most, real[i].to);
         return true;
     }
     return false;
