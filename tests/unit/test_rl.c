@@ -8,6 +8,7 @@
 #include "libmuse/train/checkpoint.h"
 #include "libmuse/train/rl.h"
 #include "muse/muse.h"
+#include "tests/unit/temp_folder.h"
 #include "tests/unit/test_reason_data.h"
 
 /* ---- arithmetic ---- */
@@ -362,7 +363,6 @@ static void test_foreign_task(void **state)
     "\"num_key_value_heads\":2,\"head_dim\":16,\"max_position_embeddings\":128,\"rms_norm_eps\":1e-5,\"hidden_act\":\"relu2\",\"qk_norm\":true,\"rope_theta\":100,\"rope_pairs\":[4,2,2]," \
     "\"tie_word_embeddings\":true,\"bos_token_id\":1,\"eos_token_id\":2,\"pad_token_id\":0}"
 
-static char folder[64];
 
 static const char *in_folder(const char *name)
 {
@@ -682,24 +682,9 @@ static int end(void **state)
     return 0;
 }
 
-static int enter(void **state)
-{
-    (void)state;
-    strcpy(folder, "/tmp/muse-rl-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int leave(void **state)
-{
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command);
-}
-
 int main(void)
 {
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter, leave)
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_rewards), cmocka_unit_test(test_advantages), cmocka_unit_test(test_budget), cmocka_unit_test(test_bandit),
         cmocka_unit_test(test_samples), cmocka_unit_test(test_closed), cmocka_unit_test(test_prompts), cmocka_unit_test(test_foreign_task), cmocka_unit_test(test_null), IN_FOLDER(test_group), cmocka_unit_test(test_state), IN_FOLDER(test_run), IN_FOLDER(test_mode), IN_FOLDER(test_refused), IN_FOLDER(test_no_memory) };
     return cmocka_run_group_tests(tests, begin, end);

@@ -19,24 +19,9 @@
 #include "libmuse/train/data.h"
 #include "muse/muse.h"
 #include "tests/unit/meter.h"
+#include "tests/unit/temp_folder.h"
 
 static MuseError err;
-static char folder[64];      /* a fresh one for each test */
-
-static int enter(void **state)
-{
-    (void)state;
-    strcpy(folder, "/tmp/muse-train-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int leave(void **state)
-{
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command);
-}
 
 static const char *data_path(const char *name)
 {
@@ -661,7 +646,7 @@ static void test_shuffle(void **state)
 
 int main(void)
 {
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter, leave)
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_curve), IN_FOLDER(test_resume), IN_FOLDER(test_opens_as_model), IN_FOLDER(test_added_heads), IN_FOLDER(test_model_view), cmocka_unit_test(test_bad_documents), cmocka_unit_test(test_bad_samples),
         cmocka_unit_test(test_limits), IN_FOLDER(test_not_finite), IN_FOLDER(test_no_memory), IN_FOLDER(test_bad_lines), IN_FOLDER(test_jsonl_run),

@@ -4,12 +4,12 @@
 #include <math.h>
 
 #include "libmuse/train/data.h"
+#include "tests/unit/temp_folder.h"
 #include "tests/unit/test_reason_data.h"
 
 static MuseModel *model;
 static const MuseTextTokenizer *tok;
 static MuseImage *picture;
-static char folder[64];
 
 static MuseTrainSample sample_of(const char *line)
 {
@@ -187,10 +187,8 @@ static void test_refused(void **state)
 
 static int begin(void **state)
 {
-    (void)state;
     char path[128];
-    strcpy(folder, "/tmp/muse-chat-XXXXXX");
-    if (!mkdtemp(folder)) return -1;
+    if (enter_folder(state) < 0) return -1;
     model = muse_model();
     picture = make_picture(300, 200);
     ok(muse_model_tokenizer(model, &tok, &err));
@@ -206,12 +204,9 @@ static int begin(void **state)
 
 static int end(void **state)
 {
-    (void)state;
-    char command[128];
     muse_image_close(&picture);
     muse_model_close(&model);
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command);
+    return leave_folder(state);
 }
 
 int main(void)
