@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An allocator that counts calls and bytes, and fails when told to; from any thread. Include after cmocka.h. Users: unit tests. */
+/* An allocator that counts calls and bytes, and fails when told to; from any thread. Users: unit tests. */
 #ifndef TESTS_UNIT_METER_H
 #define TESTS_UNIT_METER_H
 
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+
+#include <cmocka.h>
 
 #include "muse/runtime.h"
 
@@ -44,5 +49,17 @@ static inline void meter_free(void *user, void *ptr)
 }
 
 static inline MuseAllocator meter_allocator(Meter *m) { return (MuseAllocator){ meter_alloc, meter_free, m }; }
+
+/* A runtime of its own on it. @param threads 0: as many as there are cores */
+static inline MuseRuntime *meter_runtime(Meter *m, uint32_t threads)
+{
+    MuseRuntimeParams p;
+    MuseRuntime *rt = NULL;
+    muse_runtime_params_init(&p);
+    p.allocator = meter_allocator(m);
+    p.threads = threads;
+    assert_int_equal(muse_runtime_open(&rt, &p, NULL), 0);
+    return rt;
+}
 
 #endif

@@ -294,11 +294,7 @@ static void test_feed_memory(void **state)
 {
     (void)state;
     Meter c = { 0 };
-    MuseRuntimeParams p;
-    MuseRuntime *rt = NULL;
-    muse_runtime_params_init(&p);
-    p.allocator = meter_allocator(&c);
-    assert_int_equal(muse_runtime_open(&rt, &p, NULL), 0);
+    MuseRuntime *rt = meter_runtime(&c, 0);
     uint64_t seed = 8;
     float *x = random_sound(&seed, 4800), *out = malloc(100 * 640 * sizeof *out);
     assert_non_null(out);
@@ -538,11 +534,7 @@ static void test_no_memory(void **state)
     for (int k = 0; k < 4; k++) {
         for (long n = 1;; n++) {
             Meter c = { .fail_at = 0 };
-            MuseRuntimeParams p;
-            MuseRuntime *rt = NULL;
-            muse_runtime_params_init(&p);
-            p.allocator = meter_allocator(&c);
-            assert_int_equal(muse_runtime_open(&rt, &p, NULL), 0);
+            MuseRuntime *rt = meter_runtime(&c, 0);
             c.fail_at = c.calls + n;
             const int rc = whole_run(rt, k & 1 ? &flac : NULL, x, &rules[k >> 1]);
             const int failed = c.calls >= c.fail_at;

@@ -565,13 +565,9 @@ static void no_memory(void **state)
 {
     (void)state;
     open_tokenizers();
-    MuseRuntimeParams rp;
-    muse_runtime_params_init(&rp);
-    rp.allocator = meter_allocator(&meter);
     for (int f = 0; f < 2; f++) {
-        MuseRuntime *rt = NULL;
         meter.fail_from = 0;
-        ok(muse_runtime_open(&rt, &rp, &err));
+        MuseRuntime *rt = meter_runtime(&meter, 0);
         int rc = MUSE_ERR_NOMEM;
         for (long n = 0; rc == MUSE_ERR_NOMEM; n++) {
             MuseSequence *seq = sequence(f ? 3 : 0);

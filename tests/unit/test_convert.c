@@ -868,13 +868,9 @@ static void no_memory(void **state)
         { "golden/gemma4-a/hf", "a.gguf", "q8_0", NULL }, { "golden/qwen3/hf", "a", "f32", NULL }, { "golden/llama3/gguf/model-q8_0.gguf", "a.gguf", "q4_0", NULL },
         { "golden/gemma4-a/gguf/text-q8_0.gguf", "a", "bf16", "golden/gemma4-a/gguf/mmproj-bf16.gguf" },
     };
-    MuseRuntimeParams rp;
-    muse_runtime_params_init(&rp);
-    rp.allocator = meter_allocator(&meter);
     for (size_t i = 0; i < 4; i++) {
-        MuseRuntime *rt = NULL;
         meter.fail_from = 0;
-        assert_int_equal(muse_runtime_open(&rt, &rp, &err), 0);
+        MuseRuntime *rt = meter_runtime(&meter, 0);
         int rc = MUSE_ERR_NOMEM;
         for (long n = 0; rc == MUSE_ERR_NOMEM; n += 1 + n / 40) {   /* each of the first, then every few */
             meter_leave(&meter, n);

@@ -466,12 +466,7 @@ static void test_memory(void **state)
 {
     (void)state;
     Meter c = { 0 };
-    MuseRuntimeParams rp;
-    muse_runtime_params_init(&rp);
-    rp.allocator = meter_allocator(&c);
-    rp.threads = 1;
-    MuseRuntime *rt;
-    assert_int_equal(muse_runtime_open(&rt, &rp, &err), 0);
+    MuseRuntime *rt = meter_runtime(&c, 1);
     MuseModel *m = open_model("golden/llama3/hf", NULL, rt);
     MuseSession *s = session(m, "Some words", 0);
     assert_int_equal(muse_session_prefill(s, &err), 0);
@@ -645,12 +640,7 @@ static void test_stream_memory(void **state)
 {
     (void)state;
     Meter c = { 0 };
-    MuseRuntimeParams rp;
-    muse_runtime_params_init(&rp);
-    rp.allocator = meter_allocator(&c);
-    rp.threads = 1;
-    MuseRuntime *rt;
-    assert_int_equal(muse_runtime_open(&rt, &rp, &err), 0);
+    MuseRuntime *rt = meter_runtime(&c, 1);
     MuseModel *m = open_model("golden/llama3/hf", NULL, rt);
     MuseSession *s = session(m, "Some words", 0);
     assert_int_equal(muse_session_prefill(s, &err), 0);

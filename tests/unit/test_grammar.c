@@ -490,13 +490,9 @@ static void test_shared_trie(void **state)
 {
     (void)state;
     static Meter meter;
-    MuseRuntimeParams rp;
-    MuseRuntime *rt;
     MuseTextTokenizer *tok;
     MuseTextInfo before, after;
-    muse_runtime_params_init(&rp);
-    rp.allocator = meter_allocator(&meter);
-    assert_int_equal(muse_runtime_open(&rt, &rp, NULL), 0);
+    MuseRuntime *rt = meter_runtime(&meter, 0);
     assert_int_equal(muse_text_open_file(&tok, rt, data_path("golden/llama3/hf/tokenizer.json"), NULL), 0);
     muse_runtime_close(&rt);
     muse_text_info(tok, &before);

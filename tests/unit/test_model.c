@@ -662,13 +662,9 @@ static void no_memory(void **state)
 {
     (void)state;
     static const char *const paths[][2] = { { "golden/qwen3/hf", NULL }, { "golden/gemma4-a/gguf/text-q8_0.gguf", "golden/gemma4-a/gguf/mmproj-bf16.gguf" } };
-    MuseRuntimeParams rp;
-    muse_runtime_params_init(&rp);
-    rp.allocator = meter_allocator(&meter);
     for (size_t i = 0; i < 2; i++) {
-        MuseRuntime *rt = NULL;
         meter.fail_from = 0;
-        assert_int_equal(muse_runtime_open(&rt, &rp, &err), 0);
+        MuseRuntime *rt = meter_runtime(&meter, 0);
         int rc = MUSE_ERR_NOMEM;
         for (long n = 0; rc == MUSE_ERR_NOMEM; n++) {
             MuseModelParams p;

@@ -541,13 +541,7 @@ static void no_memory(void **state)
 {
     (void)state;
     static Meter meter;
-    MuseRuntime *rt;
-    MuseRuntimeParams rp;
-    muse_runtime_params_init(&rp);
-    rp.allocator = meter_allocator(&meter);
-    rp.threads = 1;
-    meter.fail_from = 0;
-    ok(muse_runtime_open(&rt, &rp, &err));
+    MuseRuntime *rt = meter_runtime(&meter, 1);
     MuseModel *m = open_model("reason/muse", rt);
     MuseImage *picture = make_picture(128, 128);
     int rc = MUSE_ERR_NOMEM;

@@ -313,11 +313,7 @@ static void test_memory(void **state)
 {
     (void)state;
     Meter c = { 0 };
-    MuseRuntimeParams rp;
-    MuseRuntime *rt;
-    muse_runtime_params_init(&rp);
-    rp.allocator = meter_allocator(&c);
-    assert_int_equal(muse_runtime_open(&rt, &rp, NULL), 0);
+    MuseRuntime *rt = meter_runtime(&c, 0);
     MuseTextTokenizer *tok = open_data("golden/llama3/hf/tokenizer.json");
     MuseTextInfo info;
     muse_text_info(tok, &info);

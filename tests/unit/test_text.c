@@ -593,11 +593,7 @@ static void test_no_memory(void **state)
         int rc = MUSE_ERR_NOMEM, allowed = 0;
         for (; rc == MUSE_ERR_NOMEM && allowed < 20000; allowed++) {
             Meter meter = { 0 };
-            MuseRuntimeParams params;
-            MuseRuntime *rt;
-            muse_runtime_params_init(&params);
-            params.allocator = meter_allocator(&meter);
-            assert_int_equal(muse_runtime_open(&rt, &params, NULL), 0);
+            MuseRuntime *rt = meter_runtime(&meter, 0);
             meter_leave(&meter, allowed);
             rc = use_all(rt, &file);
             muse_runtime_close(&rt);

@@ -212,11 +212,7 @@ static void test_no_memory(void **state)
     int rc = MUSE_ERR_NOMEM, allowed = 0;
     for (; rc == MUSE_ERR_NOMEM && allowed < 20000; allowed += 1 + allowed / 50) {
         Meter meter = { 0 };
-        MuseRuntimeParams rp;
-        MuseRuntime *rt;
-        muse_runtime_params_init(&rp);
-        rp.allocator = meter_allocator(&meter);
-        assert_int_equal(muse_runtime_open(&rt, &rp, NULL), 0);
+        MuseRuntime *rt = meter_runtime(&meter, 0);
         meter_leave(&meter, allowed);
         MuseTextTrainParams p = params_of(300);
         const char *texts[] = { text_a };
