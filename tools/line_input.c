@@ -3,6 +3,7 @@
 #include "tools/line_input.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,7 @@ struct LineInput {
 #if MUSE_HAVE_LIBEDIT
     EditLine   *edit;
     History    *history;
+    int         keys;      /* the terminal opened once more: reads from it don't wait, and nobody else's do the same */
 #endif
 };
 
@@ -41,22 +43,25 @@ static char *prompt_of(EditLine *edit)
     return (char *)(size_t)in->prompt;   /* libedit reads it */
 }
 
-/* SIGINT is let in only while this waits: one that came between two reads would be noticed at the next key only. */
+/* SIGINT is let in only while this waits in ppoll: one that came elsewhere would be noticed at the next key only. Ctrl-C also throws
+ * away what was typed, after ppoll has seen it: so read must not wait. */
 static int read_key(EditLine *edit, wchar_t *key)
 {
+    LineInput *in = NULL;
     mbstate_t state = { 0 };
     sigset_t waiting;
-    (void)edit;
+    el_get(edit, EL_CLIENTDATA, &in);
     sigprocmask(SIG_BLOCK, NULL, &waiting);
     sigdelset(&waiting, SIGINT);
     if (cli_interrupted(NULL)) return -1;   /* it came before it was blocked */
-    for (int i = 0; i < MB_LEN_MAX; i++) {
-        struct pollfd from = { .fd = STDIN_FILENO, .events = POLLIN };
+    for (int i = 0; i < MB_LEN_MAX;) {
+        struct pollfd from = { .fd = in->keys, .events = POLLIN };
         char byte;
-        while (ppoll(&from, 1, NULL, &waiting) < 0)
-            if (cli_interrupted(NULL) || errno != EINTR) return -1;
-        const ssize_t n = read(STDIN_FILENO, &byte, 1);
+        if (ppoll(&from, 1, NULL, &waiting) < 0 && (cli_interrupted(NULL) || errno != EINTR)) return -1;
+        const ssize_t n = read(in->keys, &byte, 1);
+        if (n < 0 && errno == EAGAIN) continue;
         if (n <= 0) return (int)n;
+        i++;
         const size_t used = mbrtowc(key, &byte, 1, &state);
         if (used == (size_t)-2) continue;
         if (used == (size_t)-1) *key = (unsigned char)byte;
@@ -68,6 +73,8 @@ static int read_key(EditLine *edit, wchar_t *key)
 static void open_editor(LineInput *in)
 {
     HistEvent event;
+    const char *terminal = ttyname(STDIN_FILENO);
+    if (!terminal || (in->keys = open(terminal, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) < 0) return;
     setlocale(LC_CTYPE, "");   /* characters of several bytes are one step of the cursor */
     if (!(in->edit = el_init("muse", stdin, stderr, stderr))) return;
     el_set(in->edit, EL_CLIENTDATA, in);
@@ -105,6 +112,7 @@ LineInput *line_input_open(const char *prompt)
     in->prompt = prompt;
     in->person = isatty(STDIN_FILENO);
 #if MUSE_HAVE_LIBEDIT
+    in->keys = -1;
     if (in->person) open_editor(in);
 #endif
     return in;
@@ -116,6 +124,7 @@ void line_input_close(LineInput *in)
 #if MUSE_HAVE_LIBEDIT
     if (in->history) history_end(in->history);
     if (in->edit) el_end(in->edit);
+    if (in->keys >= 0) close(in->keys);
 #endif
     free(in->line);
     free(in);
