@@ -15,7 +15,7 @@ static const MuseFamily families[] = {
     {
         .name = "muse",
         .image = {
-            .struct_size = sizeof(MuseImageRule), .kind = MUSE_IMAGE_FILL, .unit = 8,
+            .struct_size = sizeof(MuseImageRule), .kind = MUSE_IMAGE_FILL_EXACT, .unit = 8,
             .budgets = { 64, 144, 256, 576, 1024 }, .budget = 64,
             .filter = MUSE_FILTER_BICUBIC, .precision = MUSE_PRECISION_TORCH,
             .alpha = MUSE_ALPHA_OVER, .background = { 255, 255, 255 }, .scale = 1.0f / 255,

@@ -62,7 +62,7 @@ static void print_media(const MuseFamily *f)
     if (f->image.kind != MUSE_IMAGE_NONE) {
         printf("%-14spatches of %u x %u pixels", "pictures", f->image.unit, f->image.unit);
         for (size_t i = 0; i < MUSE_BUDGETS_MAX && f->image.budgets[i]; i++) printf(i ? ", %u" : "; budgets %u", f->image.budgets[i]);
-        if (f->image.kind == MUSE_IMAGE_FILL) printf("; %u unless told", f->image.budget);
+        if (f->image.kind != MUSE_IMAGE_FIT) printf("; %u unless told", f->image.budget);
         putchar('\n');
     }
     if (f->audio.kind == MUSE_AUDIO_RAW) printf("%-14sframes of %u samples at %u Hz\n", "sound", f->audio.frame_samples, f->audio.rate);

@@ -19,7 +19,8 @@ extern "C" {
 enum {
     MUSE_IMAGE_NONE = 0, ///< the family takes no pictures
     MUSE_IMAGE_FILL = 1, ///< scale up or down to fill a budget of patches, both sides whole patches, aspect nearly kept
-    MUSE_IMAGE_FIT  = 2  ///< scale down only, into a largest size, then pad right and bottom to whole patches
+    MUSE_IMAGE_FIT  = 2, ///< scale down only, into a largest size, then pad right and bottom to whole patches
+    MUSE_IMAGE_FILL_EXACT = 3 ///< as FILL, in whole numbers: a square picture is a square of patches whatever its side, where FILL loses a row and a column to rounding
 };
 
 /** Resampling filters, all antialiased (support grows with the downscale), as Pillow and torchvision define them. */

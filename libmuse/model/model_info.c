@@ -18,7 +18,7 @@ void muse_family_from_config(MuseFamily *family, const MuseConfig *c)
         family->image = (MuseImageRule){ .struct_size = sizeof(MuseImageRule), .kind = MUSE_IMAGE_NONE };
     } else {
         family->image.unit = c->image.unit;
-        if (family->image.kind == MUSE_IMAGE_FILL) {
+        if (family->image.kind != MUSE_IMAGE_FIT) {
             memcpy(family->image.budgets, c->image.budgets, sizeof family->image.budgets);
             family->image.budget = c->image.budget;
         }

@@ -93,6 +93,31 @@ static void test_plan_spec(void **state)
     assert_true(p.budget == 280 && !p.resized && p.scale_x == 1 && p.scale_y == 1);
 }
 
+/* Largest sides whose squares fit: no picture loses a row that it has room for. Square ones of 99 pixels or 130 do under FILL. */
+static void test_plan_exact(void **state)
+{
+    (void)state;
+    static const uint32_t budgets[] = { 64, 144, 280, 1024 };
+    MuseImageRule rule = fill_rule(8, 64);
+    MuseImagePlan p;
+    assert_int_equal(muse_image_plan(&rule, 99, 99, 64, &p, NULL), 0);
+    assert_int_equal(p.n_patches, 49);
+    rule.kind = MUSE_IMAGE_FILL_EXACT;
+    for (size_t i = 0; i < COUNT_OF(budgets); i++)
+        for (uint64_t w = 1; w < 2000; w += w / 9 + 1)
+            for (uint64_t h = w / 3 + 1; h < 3 * w; h += h / 7 + 1) {
+                const uint64_t b = budgets[i];
+                assert_int_equal(muse_image_plan(&rule, (uint32_t)w, (uint32_t)h, (uint32_t)b, &p, NULL), 0);
+                const uint64_t x = p.grid_width, y = p.grid_height;
+                assert_true(x * x * h <= b * w && (x + 1) * (x + 1) * h > b * w);
+                assert_true(y * y * w <= b * h && (y + 1) * (y + 1) * w > b * h);
+            }
+    assert_int_equal(muse_image_plan(&rule, 2580480, 1, 64, &p, NULL), 0);
+    assert_true(p.grid_width == 64 && p.grid_height == 1);
+    assert_int_equal(muse_image_plan(&rule, 7, 7, 1, &p, NULL), 0);
+    assert_int_equal(p.n_patches, 1);
+}
+
 static void test_plan_auto(void **state)
 {
     (void)state;
@@ -178,7 +203,7 @@ static void test_plan_arguments(void **state)
 #define REFUSED(member, value, code) \
     do { MuseImageRule r = gemma_rule(); r.member = (value); assert_int_equal(muse_image_plan(&r, 9, 9, 70, &p, &err), (code)); } while (0)
     REFUSED(kind, MUSE_IMAGE_NONE, MUSE_ERR_UNSUPPORTED);
-    REFUSED(kind, 3, MUSE_ERR_ARG);
+    REFUSED(kind, 4, MUSE_ERR_ARG);
     REFUSED(unit, 0, MUSE_ERR_ARG);
     REFUSED(unit, 257, MUSE_ERR_ARG);
     REFUSED(filter, 0, MUSE_ERR_ARG);
@@ -849,7 +874,7 @@ static void test_exif(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plan_sizes), cmocka_unit_test(test_plan_spec), cmocka_unit_test(test_plan_auto), cmocka_unit_test(test_plan_fuyu),
+        cmocka_unit_test(test_plan_sizes), cmocka_unit_test(test_plan_spec), cmocka_unit_test(test_plan_exact), cmocka_unit_test(test_plan_auto), cmocka_unit_test(test_plan_fuyu),
         cmocka_unit_test(test_plan_rects), cmocka_unit_test(test_plan_arguments), cmocka_unit_test(test_orientations), cmocka_unit_test(test_padding),
         cmocka_unit_test(test_patch_order), cmocka_unit_test(test_hash), cmocka_unit_test(test_alpha), cmocka_unit_test(test_pixels),
         cmocka_unit_test(test_borrow), cmocka_unit_test(test_limits), cmocka_unit_test(test_ignore_orientation), cmocka_unit_test(test_regions),

@@ -17,7 +17,7 @@ static int check_rule(const MuseImageRule *rule, MuseError *err)
     if (rule->struct_size < sizeof *rule)
         return muse_fail(err, MUSE_ERR_ARG, "MuseImageRule: struct_size is %zu, not %zu", rule->struct_size, sizeof *rule);
     if (rule->kind == MUSE_IMAGE_NONE) return muse_fail(err, MUSE_ERR_UNSUPPORTED, "this family takes no pictures");
-    if (rule->kind != MUSE_IMAGE_FILL && rule->kind != MUSE_IMAGE_FIT)
+    if (rule->kind != MUSE_IMAGE_FILL && rule->kind != MUSE_IMAGE_FIT && rule->kind != MUSE_IMAGE_FILL_EXACT)
         return muse_fail(err, MUSE_ERR_ARG, "rule kind %u is not a MUSE_IMAGE_ value", rule->kind);
     if (rule->unit < 1 || rule->unit > UNIT_MAX) return muse_fail(err, MUSE_ERR_ARG, "patches of %u pixels; 1 to %d are possible", rule->unit, UNIT_MAX);
     if (rule->filter < MUSE_FILTER_BOX || rule->filter > MUSE_FILTER_BICUBIC)
@@ -67,12 +67,24 @@ static int choose_budget(const MuseImageRule *rule, uint64_t pixels, uint32_t bu
     return muse_fail(err, MUSE_ERR_ARG, "a budget of %u patches; this family has %s", *out, list);
 }
 
+/* floor(sqrt(budget * a / b)): sides a and b, scaled to fill the budget, in patches */
+static uint64_t whole_side(uint32_t budget, uint32_t a, uint32_t b)
+{
+    const uint64_t square = (uint64_t)budget * a / b;
+    uint64_t root = (uint64_t)sqrt((double)square);
+    while (root * root > square) root--;
+    while ((root + 1) * (root + 1) <= square) root++;
+    return root;
+}
+
 /* Fill the budget: sides scaled by one factor, each cut to whole patches. */
 static int plan_fill(const MuseImageRule *rule, uint32_t budget, MuseImagePlan *p, MuseError *err)
 {
     const uint32_t u = rule->unit;
     const double area = (double)budget * u * u, factor = sqrt(area / ((double)p->width * p->height));
-    uint64_t across = (uint64_t)floor(factor * p->width / u), down = (uint64_t)floor(factor * p->height / u);
+    const bool exact = rule->kind == MUSE_IMAGE_FILL_EXACT;
+    uint64_t across = exact ? whole_side(budget, p->width, p->height) : (uint64_t)floor(factor * p->width / u);
+    uint64_t down = exact ? whole_side(budget, p->height, p->width) : (uint64_t)floor(factor * p->height / u);
     if (!down) {   /* both are 0 only for a square at budget 1, where the product may round to just below 1: 1x1 follows */
         down = 1;
         across = p->width / p->height < budget ? p->width / p->height : budget;
@@ -118,7 +130,7 @@ int muse_image_plan(const MuseImageRule *rule, uint32_t width, uint32_t height, 
     if (rc < 0) return rc;
     if (!width || !height) return muse_fail(err, MUSE_ERR_ARG, "a picture of %ux%u pixels", width, height);
     MuseImagePlan p = { .width = width, .height = height, .unit = rule->unit };
-    if (rule->kind == MUSE_IMAGE_FILL) {
+    if (rule->kind != MUSE_IMAGE_FIT) {
         uint32_t chosen = 0;
         rc = choose_budget(rule, (uint64_t)width * height, budget, &chosen, err);
         if (rc == 0) rc = plan_fill(rule, chosen, &p, err);
