@@ -288,15 +288,39 @@ static void check_track(const Case *c)
     else expect_number(c, strcmp(c->b->task, "which") == 0 ? rank : hidden);
 }
 
-static int table_value(const Case *c, const MuseWorldsObject *o)
+static int row_value(const Case *c, const char *key)
 {
     char row[64];
     int value;
-    snprintf(row, sizeof row, "\n%s | ", strncmp(c->question, "color", 5) == 0 ? muse_worlds_color_name(o->color) : muse_worlds_kind_name(o->kind));
+    snprintf(row, sizeof row, "\n%s | ", key);
     const char *at = strstr(c->question, row);
     assert_non_null(at);
     assert_int_equal(sscanf(at + strlen(row), "%d", &value), 1);
     return value;
+}
+
+static int table_value(const Case *c, const MuseWorldsObject *o)
+{
+    return row_value(c, strncmp(c->question, "color", 5) == 0 ? muse_worlds_color_name(o->color) : muse_worlds_kind_name(o->kind));
+}
+
+/* "... red star<x3><y9> red" is given, " 12" is learned */
+static void check_lookups(const Case *c)
+{
+    int value = -1, n = 0;
+    for (size_t i = 1; i < c->b->n_parts; i++) {
+        const MuseWorldsPart *p = &c->b->parts[i];
+        if (p->role != MUSE_WORLDS_THOUGHT || !p->learn) continue;
+        char given[256], key[16];
+        snprintf(given, sizeof given, "%.*s", (int)p[-1].size, p[-1].text);
+        assert_int_equal(sscanf(strrchr(given, '>') + 1, " %15s", key), 1);
+        value = row_value(c, key);
+        assert_int_equal(atoi(p->text), value);
+        assert_false(p[-1].learn);
+        n++;
+    }
+    assert_true(n >= 2);
+    expect_number(c, value);
 }
 
 static void check_tables(const Case *c)
@@ -348,6 +372,10 @@ static void check_drills(const Case *c)
 {
     char text[256];
     if (strcmp(c->b->task, "drill-facts") == 0) return;   /* by check_sums() */
+    if (strcmp(c->b->task, "drill-lookup") == 0) {
+        check_lookups(c);
+        return;
+    }
     assert_int_equal(c->b->parts[1].role, MUSE_WORLDS_THOUGHT);
     assert_false(c->b->parts[1].learn);
     const char *given = c->b->parts[1].text;

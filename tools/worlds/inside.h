@@ -168,6 +168,7 @@ void muse_wd_make_track(Maker *m);
 void muse_wd_make_tables(Maker *m);
 void muse_wd_make_svg(Maker *m);
 void muse_wd_make_drills(Maker *m);
+void muse_wd_drill_lookup(Maker *m);
 void muse_wd_make_tones(Maker *m);
 
 #endif
