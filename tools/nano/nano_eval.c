@@ -164,7 +164,7 @@ static int look(Eval *e)
     if (!box || sscanf(box, "<box><x%u><y%u><x%u><y%u>", &x0, &y0, &x1, &y1) != 4 || e->text[e->n - 1] != '>') return 0;
     e->look_at = SIZE_MAX;
     const double w = e->s->images[0].width, h = e->s->images[0].height, n = MUSE_WORLDS_PLACES;
-    if (x1 < x0 || y1 < y0 || e->looks == LOOKS_MAX) return 0;
+    if (x1 < x0 || y1 < y0 || e->looks == LOOKS_MAX || !e->images[0]) return 0;   /* nothing is shown to what is only heard */
     const MuseRect rect = muse_worlds_view_rect(e->s->images[0].width, e->s->images[0].height, (MuseRect){ x0 * w / n, y0 * h / n, (x1 + 1) * w / n, (y1 + 1) * h / n });
     MuseImage *view = NULL;
     MuseImageOptions o;
