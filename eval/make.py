@@ -39,6 +39,7 @@ SETS = [
     ("track", "test", 28, "which", 100, 96, None),
     ("track", "test", 28, "hidden", 100, 96, None),
     ("tables", "test", 100, "tables", 200, 128, None),
+    ("svg", "test", 200, "svg", 200, 128, None),
     ("tones", "test", 36, "tones", 100, 0, None),
     ("splits/pairs", "pairs", 60, "scenes", 60, 128, "count exist color shape relation where"),
     ("splits/pairs", "pairs", 40, "pairs", 60, 128, None),

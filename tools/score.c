@@ -50,10 +50,61 @@ static bool near_box(Text a, Text b)
     return a.at == a.end && b.at == b.end;
 }
 
+/* ---- drawings ---- */
+
+enum { USES_MAX = 64 };
+
+typedef struct Use { Text kind, color; int x, y; } Use;   /* <use href="#star" fill="red" transform="translate(12,40)scale(4)"/> */
+
+static bool number(Text *t, int *v)
+{
+    int digits = 0;
+    for (*v = 0; digits < 3 && t->at < t->end && *t->at >= '0' && *t->at <= '9'; digits++) *v = 10 * *v + (*t->at++ - '0');
+    return digits > 0;
+}
+
+static bool word(Text *t, Text *out)
+{
+    *out = (Text){ t->at, t->at };
+    while (out->end < t->end && lower(*out->end) >= 'a' && lower(*out->end) <= 'z') out->end++;
+    t->at = out->end;
+    return out->at < out->end;
+}
+
+static bool same_word(Text a, Text b) { return a.end - a.at == b.end - b.at && memcmp(a.at, b.at, (size_t)(a.end - a.at)) == 0; }
+
+/* things of a drawing; -1: it is none, or of too many */
+static int uses_of(Text t, Use uses[USES_MAX])
+{
+    int n = 0, scale;
+    for (; t.at < t.end; n++) {
+        if (n == USES_MAX) return -1;
+        Use *u = &uses[n];
+        if (!skip(&t, "<use href=\"#") || !word(&t, &u->kind) || !skip(&t, "\" fill=\"") || !word(&t, &u->color) || !skip(&t, "\" transform=\"translate(")
+            || !number(&t, &u->x) || !skip(&t, ",") || !number(&t, &u->y) || !skip(&t, ")scale(") || !number(&t, &scale) || !skip(&t, ")\"/>")) return -1;
+    }
+    return n;
+}
+
+/* the same things in any order, none farther off than a point may be; how large they are does not count */
+static bool same_drawing(Text a, Text b)
+{
+    Use given[USES_MAX], want[USES_MAX];
+    const int n = uses_of(a, given);
+    if (n < 1 || uses_of(b, want) != n) return false;
+    for (int i = 0; i < n; i++) {
+        int k = i;
+        while (k < n && !(same_word(given[k].kind, want[i].kind) && same_word(given[k].color, want[i].color) && abs(given[k].x - want[i].x) <= NEAR && abs(given[k].y - want[i].y) <= NEAR)) k++;
+        if (k == n) return false;
+        given[k] = given[i];   /* taken */
+    }
+    return true;
+}
+
 bool score_same(const char *text, size_t n, const char *want)
 {
     Text a = trim(text, n), b = trim(want, strlen(want));
-    if (near_box(a, b)) return true;
+    if (near_box(a, b) || same_drawing(a, b)) return true;
     while (a.at < a.end && b.at < b.end && lower(*a.at) == lower(*b.at)) a.at++, b.at++;
     return a.at == a.end && b.at == b.end;
 }

@@ -9,7 +9,8 @@
 #include <stdint.h>
 
 /* The data sets' rule: equal after trimming and ASCII lower case; of a box (<box> or not, then <xA><yB><xC><yD>) each place may be
- * two off, as those of points may. text: n bytes; want: terminated. */
+ * two off, as those of points may; of a drawing (`<use .../>`, as muse worlds --task svg writes it) the same things in any order, each at most two
+ * off, of any size. text: n bytes; want: terminated. */
 bool score_same(const char *text, size_t n, const char *want);
 
 /* The 95 % interval of a share of `right` in n (Wilson 1927, equation 6). n 0: 0 to 1. */

@@ -40,6 +40,26 @@ static void boxes(void **state)
     assert_false(score_same("<box><x11><y7><x46><y18>", 23, "<box><x10><y7><x46><y18>"));   /* not terminated */
 }
 
+static void drawings(void **state)
+{
+#define STAR(x, y, s) "<use href=\"#star\" fill=\"red\" transform=\"translate(" x "," y ")scale(" s ")\"/>"
+#define HEART(x, y) "<use href=\"#heart\" fill=\"blue\" transform=\"translate(" x "," y ")scale(4)\"/>"
+    static const struct { const char *given, *want; bool same; } rows[] = {
+        { STAR("10", "20", "4") HEART("40", "5"), STAR("10", "20", "4") HEART("40", "5"), true }, { HEART("40", "5") STAR("10", "20", "4"), STAR("10", "20", "4") HEART("40", "5"), true },
+        { " " STAR("12", "18", "8"), STAR("10", "20", "4"), true }, { STAR("13", "20", "4"), STAR("10", "20", "4"), false }, { STAR("10", "23", "4"), STAR("10", "20", "4"), false },
+        { HEART("10", "20"), STAR("10", "20", "4"), false }, { STAR("10", "20", "4"), STAR("10", "20", "4") STAR("40", "20", "4"), false },
+        { STAR("10", "20", "4") STAR("10", "20", "4"), STAR("10", "20", "4") STAR("40", "20", "4"), false }, { STAR("10", "20", "4") "x", STAR("10", "20", "4"), false },
+        { STAR("11", "20", "4") STAR("9", "20", "4"), STAR("9", "20", "4") STAR("11", "20", "4"), true }, { "<use href=\"#star\"/>", "<use href=\"#heart\"/>", false },
+        { STAR("1000", "20", "4"), STAR("10", "20", "4"), false }, { STAR("", "20", "4"), STAR("0", "20", "4"), false },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) assert_int_equal(score_same(rows[i].given, strlen(rows[i].given), rows[i].want), rows[i].same);
+    char many[65 * 80] = "";
+    for (int i = 0; i < 64; i++) strcat(many, HEART("1", "1"));
+    assert_true(score_same(many, strlen(many), many));
+    assert_false(score_same(STAR("1", "1", "4"), 40, STAR("1", "1", "4")));   /* not terminated */
+}
+
 /* Expected: the two solutions of (p - q)^2 = z^2 q (1 - q) / n for q by numpy.roots, float64. */
 static void intervals(void **state)
 {
@@ -99,6 +119,6 @@ static void calibration(void **state)
 
 int main(void)
 {
-    static const struct CMUnitTest tests[] = { cmocka_unit_test(same_answers), cmocka_unit_test(boxes), cmocka_unit_test(intervals), cmocka_unit_test(calibration) };
+    static const struct CMUnitTest tests[] = { cmocka_unit_test(same_answers), cmocka_unit_test(boxes), cmocka_unit_test(drawings), cmocka_unit_test(intervals), cmocka_unit_test(calibration) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
