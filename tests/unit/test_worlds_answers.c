@@ -368,6 +368,57 @@ static void signs_of(const char *chain, char end, char *out)
     out[n] = 0;
 }
 
+/* "1<x3><y9> large red star;2..." is given, the drawing follows from it */
+static void check_redrawn(const Case *c)
+{
+    char want[2048] = "";
+    for (const char *at = c->b->parts[1].text + strlen("<think>"); at; at = strchr(at, ';') ? strchr(at, ';') + 1 : NULL) {
+        char size[8], color[8], kind[12];
+        int x, y;
+        assert_int_equal(sscanf(at, "%*d<x%d><y%d> %7[a-z] %7[a-z] %11[a-z]", &x, &y, size, color, kind), 5);
+        sprintf(want + strlen(want), "<use href=\"#%s\" fill=\"%s\" transform=\"translate(%d,%d)scale(%d)\"/>", kind, color, x, y, *size == 's' ? 4 : *size == 'm' ? 6 : 8);
+    }
+    expect(c, want);
+}
+
+/* "1<x3><y9> large red star;2...": the name that is there once, and its place in what is learned */
+static void check_unlike(const Case *c)
+{
+    struct { char name[40], place[16]; } all[8];
+    int n = 0;
+    for (const char *at = c->b->parts[1].text + strlen("<think>"); at; at = strchr(at, ';') ? strchr(at, ';') + 1 : NULL, n++) {
+        char size[8], color[8], kind[12], x[8], y[8];
+        assert_true(n < 8 && sscanf(at, "%*d<%7[xy0-9]><%7[xy0-9]> %7[a-z] %7[a-z] %11[a-z]", x, y, size, color, kind) == 5);
+        sprintf(all[n].name, "%s %s %s", size, color, kind);
+        sprintf(all[n].place, "<%s><%s>", x, y);
+    }
+    for (int i = 0; i < n; i++) {
+        int alike = 0;
+        for (int k = 0; k < n; k++) alike += strcmp(all[i].name, all[k].name) == 0;
+        if (alike > 1) continue;
+        assert_non_null(strstr(c->b->parts[2].text, all[i].place));
+        assert_non_null(strstr(all[i].name, c->b->answer));
+        return;
+    }
+    fail_msg("all are alike");
+}
+
+/* the points of bars and lines stand higher the smaller y is; slices have a number behind their label */
+static void check_highest(const Case *c)
+{
+    const bool pie = strstr(c->question, "slice") != NULL, low = strstr(c->question, "lowest") || strstr(c->question, "shortest") || strstr(c->question, "smallest");
+    int best = -1000;
+    char want[16] = "";
+    for (const char *at = c->b->parts[1].text + strlen("<think>"); at; at = strchr(at, ';') ? strchr(at, ';') + 1 : NULL) {
+        char label[16];
+        int y, share = 0;
+        assert_int_equal(sscanf(at, "%*d<x%*d><y%d> %15[A-Za-z]%d", &y, label, &share), pie ? 3 : 2);
+        const int v = (low ? -1 : 1) * (pie ? share : -y);
+        if (v > best) best = v, strcpy(want, label);
+    }
+    expect(c, want);
+}
+
 static void check_drills(const Case *c)
 {
     char text[256];
@@ -377,6 +428,18 @@ static void check_drills(const Case *c)
         return;
     }
     assert_int_equal(c->b->parts[1].role, MUSE_WORLDS_THOUGHT);
+    if (strcmp(c->b->task, "drill-odd") == 0) {
+        check_unlike(c);
+        return;
+    }
+    if (strcmp(c->b->task, "drill-tallest") == 0) {
+        check_highest(c);
+        return;
+    }
+    if (strcmp(c->b->task, "drill-svg") == 0) {
+        check_redrawn(c);
+        return;
+    }
     assert_false(c->b->parts[1].learn);
     const char *given = c->b->parts[1].text;
     if (strcmp(c->b->task, "drill-sum") == 0) {

@@ -232,9 +232,55 @@ static void ask_extreme(Maker *m, const Chart *c)
             put_label(m, c, i, true);
             if (c->kind == PIE) muse_wd_int(m, c->ticks[i]);
         }
+        muse_wd_put(m, low ? " lowest" : " highest");
+        muse_wd_at(m, at);
     }
     muse_wd_answer(m);
     put_label(m, c, at, false);
+    muse_wd_end(m);
+}
+
+/* From the points of bars, or the shares of slices, to the largest or smallest. */
+void muse_wd_drill_tallest(Maker *m)
+{
+    static const char *const t[2][3] = { { "Which bar is the tallest?", "Which point is the highest?", "Name the largest slice." },
+                                         { "Which bar is the shortest?", "Which point is the lowest?", "Name the smallest slice." } };
+    const int low = rng_int(&m->ask, 0, 1), kind = rng_int(&m->ask, BARS, PIE);
+    const bool lettered = kind == LINE || rng_chance(&m->ask, 0.5);
+    Chart c = { .n = rng_int(&m->ask, 2, 6) };
+    uint8_t colors[ENTRIES_MAX], used[MUSE_WORLDS_COLORS] = { 0 };
+    int at;
+    do
+        for (int i = 0; i < c.n; i++) c.ticks[i] = rng_int(&m->ask, kind == PIE ? 2 : 1, TICKS);
+    while ((at = extreme(&c, low ? -1 : 1, kind == PIE ? 2 : 1)) < 0);
+    for (int i = 0; i < c.n; i++) {
+        do colors[i] = (uint8_t)rng_int(&m->ask, 1, MUSE_WORLDS_COLORS - 1); while (used[colors[i]]);
+        used[colors[i]] = 1;
+    }
+    muse_wd_begin(m, "drill-tallest");
+    muse_wd_ask(m, &t[low][kind], 1, &(Ask){ .ia = -1 });
+    m->topic = rng_next(&m->ask);
+    muse_wd_think(m);
+    m->parts[m->n_parts - 1].learn = 0;
+    const int base = rng_int(&m->ask, 44, 52), tick = rng_int(&m->ask, 3, 4), first = rng_int(&m->ask, 8, 20), step = rng_int(&m->ask, 6, 8);
+    char place[32], found[32] = "", label[16], answer[16] = "";
+    for (int i = 0; i < c.n; i++) {
+        if (kind == PIE) snprintf(place, sizeof place, "<x%d><y%d>", rng_int(&m->ask, 8, 55), rng_int(&m->ask, 8, 55));
+        else snprintf(place, sizeof place, "<x%d><y%d>", first + i * step, base - tick * c.ticks[i] + rng_int(&m->ask, 0, 1));
+        snprintf(label, sizeof label, " %s", muse_worlds_color_name(colors[i]));
+        if (lettered) snprintf(label, sizeof label, " %c", 'A' + i);
+        if (i == at) strcpy(found, place), strcpy(answer, label);
+        if (i) muse_wd_put(m, ";");
+        muse_wd_int(m, i + 1);
+        muse_wd_put(m, place);
+        muse_wd_put(m, label);
+        if (kind == PIE) muse_wd_int(m, c.ticks[i]);
+    }
+    muse_wd_put(m, low ? " lowest" : " highest");
+    muse_wd_part(m, MUSE_WORLDS_THOUGHT, true);
+    muse_wd_put(m, found);
+    muse_wd_answer(m);
+    muse_wd_put(m, answer);
     muse_wd_end(m);
 }
 

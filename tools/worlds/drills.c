@@ -106,17 +106,20 @@ static void drill_facts(Maker *m)
 
 void muse_wd_make_drills(Maker *m)
 {
-    static const char *const kinds[] = { "drill-sum", "drill-facts", "drill-same", "drill-relation", "drill-where", "drill-lookup" };
-    static const int shares[] = { 8, 6, 4, 3, 3, 3 };   /* of 27: the ending shares that kept all skills, drill-notes section 7, and tables */
+    static const char *const kinds[] = { "drill-sum", "drill-facts", "drill-same", "drill-relation", "drill-where", "drill-lookup", "drill-svg", "drill-odd", "drill-tallest" };
+    static const int shares[] = { 8, 6, 4, 3, 3, 3, 2, 3, 3 };   /* of 35: the ending shares that kept all skills, drill-notes section 7, and four more */
     m->options.form = MUSE_WORLDS_THINK;   /* a direct answer to a thing not seen can't be learned */
     for (int tries = 0; tries < 200 && m->sample.n_branches < m->options.branches; tries++) {
-        int lot = rng_int(&m->ask, 0, 26), k = 0;
+        int lot = rng_int(&m->ask, 0, 34), k = 0;
         while (lot >= shares[k]) lot -= shares[k++];
         if (!muse_wd_wants(m, kinds[k])) continue;
         if (k == 0) drill_sum(m);
         else if (k == 1) drill_facts(m);
         else if (k == 2) drill_same(m);
         else if (k == 5) muse_wd_drill_lookup(m);
+        else if (k == 6) muse_wd_drill_svg(m);
+        else if (k == 7) muse_wd_drill_odd(m);
+        else if (k == 8) muse_wd_drill_tallest(m);
         else drill_relation(m, k == 3);
     }
 }

@@ -169,6 +169,9 @@ void muse_wd_make_tables(Maker *m);
 void muse_wd_make_svg(Maker *m);
 void muse_wd_make_drills(Maker *m);
 void muse_wd_drill_lookup(Maker *m);
+void muse_wd_drill_svg(Maker *m);
+void muse_wd_drill_odd(Maker *m);
+void muse_wd_drill_tallest(Maker *m);
 void muse_wd_make_tones(Maker *m);
 
 #endif

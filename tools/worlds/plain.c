@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The worlds "solid" (pictures of one colour, and of two halves) and "odd" (one thing unlike the others). */
+#include <stdio.h>
+#include <string.h>
+
 #include "tools/worlds/inside.h"
 
 /* ---- solid ---- */
@@ -60,15 +63,16 @@ void muse_wd_make_solid(Maker *m)
 
 /* ---- odd one out ---- */
 
+static const char *const which[] = { "Which one is different?", "Which object is the odd one out?", "Name the object that is unlike the others.", "What does not belong here?" };
+
 static void ask_odd(Maker *m, int odd, bool size, bool place)
 {
-    static const char *const t[] = { "Which one is different?", "Which object is the odd one out?", "Name the object that is unlike the others.", "What does not belong here?" };
     static const char *const where[] = { "Where is the odd one out?", "Point to the object that is different.", "Where is the one unlike the others?" };
     uint8_t order[SCENE_MAX];
     const int n = muse_wd_sorted(m, 0, order);
     const bool think = muse_wd_begin(m, place ? "oddplace" : "odd");
     if (place) ASK(m, where, .ia = -1);
-    else ASK(m, t, .ia = -1);
+    else ASK(m, which, .ia = -1);
     if (think) {
         muse_wd_think(m);
         for (int i = 0, k = 0; i < n; i++) {
@@ -77,6 +81,8 @@ static void ask_odd(Maker *m, int odd, bool size, bool place)
             muse_wd_at(m, order[i]);
             muse_wd_name(m, muse_wd_full(&m->objects[order[i]], true), order[i]);
         }
+        muse_wd_put(m, " others");
+        muse_wd_name(m, muse_wd_full(&m->objects[!odd], true), -1);
         muse_wd_put(m, " odd");
         muse_wd_at(m, odd);
     }
@@ -89,6 +95,43 @@ static void ask_odd(Maker *m, int odd, bool size, bool place)
         muse_wd_name(m, muse_wd_full(&m->objects[odd], size), odd);
         if (!size) muse_wd_accept_name(m, &m->objects[odd]);
     }
+    muse_wd_end(m);
+}
+
+/* From the list that a picture would give to the one that is unlike. */
+void muse_wd_drill_odd(Maker *m)
+{
+    const int n = rng_int(&m->ask, 3, 8), what = rng_int(&m->ask, 0, 2), at = rng_int(&m->ask, 0, n - 1);
+    Desc common, odd;
+    char place[32], found[32] = "";
+    do {
+        common = (Desc){ rng_int(&m->ask, 1, 3), rng_int(&m->ask, 1, MUSE_WORLDS_COLORS - 1), rng_int(&m->ask, MUSE_WORLDS_CIRCLE, MUSE_WORLDS_HEART), 0 };
+        odd = common;
+        if (what == 0) odd.color = rng_int(&m->ask, 1, MUSE_WORLDS_COLORS - 1);
+        else if (what == 1) odd.kind = rng_int(&m->ask, MUSE_WORLDS_CIRCLE, MUSE_WORLDS_HEART);
+        else odd.size = MUSE_WORLDS_SMALL + MUSE_WORLDS_LARGE - common.size;
+    } while (memcmp(&odd, &common, sizeof odd) == 0 || !muse_wd_known(m, common) || !muse_wd_known(m, odd));
+    muse_wd_begin(m, "drill-odd");
+    ASK(m, which, .ia = -1);
+    m->topic = rng_next(&m->ask);
+    muse_wd_think(m);
+    m->parts[m->n_parts - 1].learn = 0;
+    for (int i = 0; i < n; i++) {
+        snprintf(place, sizeof place, "<x%d><y%d>", rng_int(&m->ask, 2, 61), rng_int(&m->ask, 2 + 7 * i, 8 + 7 * i));
+        if (i == at) strcpy(found, place);
+        if (i) muse_wd_put(m, ";");
+        muse_wd_int(m, i + 1);
+        muse_wd_put(m, place);
+        muse_wd_name(m, i == at ? odd : common, -1);
+    }
+    muse_wd_put(m, " others");
+    muse_wd_part(m, MUSE_WORLDS_THOUGHT, true);
+    muse_wd_name(m, common, -1);
+    muse_wd_put(m, " odd");
+    muse_wd_put(m, found);
+    muse_wd_answer(m);
+    if (what != 2) odd.size = 0;
+    muse_wd_name(m, odd, -1);
     muse_wd_end(m);
 }
 

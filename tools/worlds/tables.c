@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The worlds "tables" (a table as text beside a picture) and "svg" (redraw the picture as vector graphics), and the drill of tables. */
+/* The worlds "tables" (a table as text beside a picture) and "svg" (redraw the picture as vector graphics), and drills of both. */
+#include <stdio.h>
 #include <string.h>
 
 #include "tools/worlds/inside.h"
@@ -151,14 +152,30 @@ void muse_wd_make_tables(Maker *m)
 
 /* ---- svg ---- */
 
+static const char *const redraw[] = { "Redraw the picture as SVG.", "Write this picture as SVG.", "Draw it again as SVG.", "Give SVG code for the picture." };
+
+static void put_use(Maker *m, Desc d, int x, int y)
+{
+    static const int scale[] = { 0, 4, 6, 8 };   /* what the sizes are in 64ths of the side, rounded */
+    muse_wd_put(m, "<use href=\"#");
+    muse_wd_put(m, muse_worlds_kind_name(d.kind));
+    muse_wd_put(m, "\" fill=\"");
+    muse_wd_put(m, muse_worlds_color_name(d.color));
+    muse_wd_put(m, "\" transform=\"translate(");
+    muse_wd_int(m, x);
+    muse_wd_put(m, ",");
+    muse_wd_int(m, y);
+    muse_wd_put(m, ")scale(");
+    muse_wd_int(m, scale[d.size]);
+    muse_wd_put(m, ")\"/>");
+}
+
 static void ask_svg(Maker *m)
 {
-    static const char *const t[] = { "Redraw the picture as SVG.", "Write this picture as SVG.", "Draw it again as SVG.", "Give SVG code for the picture." };
-    static const int scale[] = { 0, 4, 6, 8 };   /* what the sizes are in 64ths of the side, rounded */
     uint8_t order[SCENE_MAX];
     const int n = muse_wd_sorted(m, 0, order);
     const bool think = muse_wd_begin(m, "svg");
-    ASK(m, t, .ia = -1);
+    ASK(m, redraw, .ia = -1);
     if (think) {
         muse_wd_think(m);
         for (int i = 0; i < n; i++) {
@@ -171,18 +188,35 @@ static void ask_svg(Maker *m)
     muse_wd_answer(m);
     for (int i = 0; i < n; i++) {
         const MuseWorldsObject *o = &m->objects[order[i]];
-        muse_wd_put(m, "<use href=\"#");
-        muse_wd_put(m, muse_worlds_kind_name(o->kind));
-        muse_wd_put(m, "\" fill=\"");
-        muse_wd_put(m, muse_worlds_color_name(o->color));
-        muse_wd_put(m, "\" transform=\"translate(");
-        muse_wd_int(m, muse_wd_place(o->x, m->images[0].width));
-        muse_wd_put(m, ",");
-        muse_wd_int(m, muse_wd_place(o->y, m->images[0].height));
-        muse_wd_put(m, ")scale(");
-        muse_wd_int(m, scale[o->size]);
-        muse_wd_put(m, ")\"/>");
+        put_use(m, muse_wd_full(o, true), muse_wd_place(o->x, m->images[0].width), muse_wd_place(o->y, m->images[0].height));
     }
+    muse_wd_end(m);
+}
+
+/* From the list that a picture would give to the drawing: places become numbers. */
+void muse_wd_drill_svg(Maker *m)
+{
+    Desc d[6];
+    char at[32];
+    int x[6], y[6];
+    const int n = rng_int(&m->ask, 1, 6);
+    muse_wd_begin(m, "drill-svg");
+    ASK(m, redraw, .ia = -1);
+    m->topic = rng_next(&m->ask);
+    muse_wd_think(m);
+    m->parts[m->n_parts - 1].learn = 0;
+    for (int i = 0; i < n; i++) {
+        do d[i] = (Desc){ rng_int(&m->ask, 1, 3), rng_int(&m->ask, 1, MUSE_WORLDS_COLORS - 1), rng_int(&m->ask, MUSE_WORLDS_CIRCLE, MUSE_WORLDS_HEART), 0 };
+        while (!muse_wd_known(m, d[i]));
+        x[i] = rng_int(&m->ask, 2, 61);
+        y[i] = rng_int(&m->ask, 2, 61);
+        if (i) muse_wd_put(m, ";");
+        snprintf(at, sizeof at, "%d<x%d><y%d>", i + 1, x[i], y[i]);
+        muse_wd_put(m, at);
+        muse_wd_name(m, d[i], -1);
+    }
+    muse_wd_answer(m);
+    for (int i = 0; i < n; i++) put_use(m, d[i], x[i], y[i]);
     muse_wd_end(m);
 }
 
