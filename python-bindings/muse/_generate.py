@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import struct
 from collections.abc import Iterator, Mapping, Sequence as List
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -20,6 +21,10 @@ from ._session import Session
 from ._text import Ids
 
 FINISHES = {number: string(lib.muse_finish_name(number)) for number in range(n.MUSE_FINISH_CANCELLED + 1)}
+
+# MuseGenerated read at once: what ctypes calls its types, struct does too; a pointer is a number
+_KINDS: list[Any] = [kind for _, kind, *_ in n.MuseGenerated._fields_]
+_TOKEN = struct.Struct("@" + "".join(kind._type_ if isinstance(kind._type_, str) else "P" for kind in _KINDS))
 
 
 class Token(NamedTuple):
@@ -54,16 +59,8 @@ class _Stream(Handle):
         except BaseException:
             self._busy.close()
             raise
-        self._token = n.MuseGenerated()
-        self._take = Call(lib.muse_stream_next, self._own.pointer, ctypes.byref(self._token))
-        self._text = ctypes.c_void_p.from_buffer(self._token, n.MuseGenerated.text.offset)   # the pointer as a number: this runs at each token
-
-    def next(self) -> Token | None:
-        """None: the text has ended."""
-        if self._take():
-            return None
-        token = self._token
-        return Token(token.id, ctypes.string_at(self._text.value or 0, token.n_text).decode("utf-8", "replace"), token.logprob)
+        self.token = n.MuseGenerated()   #: the newest, after each call of `next`
+        self.next, self.begun = Call(lib.muse_stream_next, self._own.pointer, ctypes.byref(self.token)), False
 
     def result(self, stops: list[str | bytes]) -> tuple[Generated, BaseException | None]:
         """Once; ends the text. Also what went wrong with that."""
@@ -122,30 +119,46 @@ class Generation:
 
     def tokens(self) -> Iterator[Token]:
         """The tokens one by one; goes on where an earlier iteration stopped."""
+        return self._write(True)
+
+    def _write(self, wanted: bool) -> Iterator[Any]:
+        """A Token for each, or None if they are not wanted. Its loop stands here by itself, without calls of Python's own: between two tokens the weights
+        go through the caches, so that each function and object that is touched is fetched anew (docs/python.md)."""
         if self._stream is None and self.result is None:
             self._stream = _Stream(self.session, self._settings, self._keep, self._sampler)
         stream = self._stream
-        while stream is not None and stream is self._stream:   # it is not once it was closed
+        if stream is None:
+            return
+        token, (step, arguments, raised), made = stream.token, stream.next.bare, None
+        while stream is self._stream:   # it is not once it was closed
             try:
-                token = stream.next()
+                if stream.begun:
+                    status = step(*arguments)
+                    if status < 0 or raised:
+                        stream.next.fail(status)
+                else:   # only while the prompt is computed C calls back
+                    status, stream.begun = stream.next(), True
+                if wanted and not status:
+                    _, id, logprob, text, size = _TOKEN.unpack_from(token)
+                    made = tuple.__new__(Token, (id, ctypes.string_at(text, size).decode("utf-8", "replace") if size else "", logprob))
             except BaseException:
                 with contextlib.suppress(MuseError):   # the first error is the one to know of
                     self.close()
                 raise
-            if token is None:
+            if status:
                 self.close()
                 return
-            yield token
+            yield made
 
     def __iter__(self) -> Iterator[str]:
-        for token in self.tokens():
+        for token in self._write(True):
             if token.text:
                 yield token.text
 
     def run(self) -> Generated:
         """Write to the end and return the result; also after some pieces were taken. Ctrl-C stops it; `result` then has what was written."""
         try:
-            for _ in self.tokens():
+            for _ in self._write(False):
                 pass
         finally:
             self.close()

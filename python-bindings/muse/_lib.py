@@ -119,10 +119,17 @@ class Call:
                 sys.unraisablehook = hook
             stack.pop()
         if status < 0 or self._frame or _orphans:
-            self._raise(status)
+            self.fail(status)
         return status
 
-    def _raise(self, status: int) -> None:
+    @property
+    def bare(self) -> tuple[Callable[..., int], tuple[Any, ...], list[BaseException]]:
+        """Function and arguments, to be called without what the other way does for callbacks: that takes longer than the call. For calls in which C
+        calls back nothing but the log. If the status is negative, or the list (of what the log raised) not empty: fail(status)."""
+        return self._function, self._arguments, _orphans
+
+    def fail(self, status: int) -> None:
+        """Raise what a call with this negative status, or its callbacks, ended with."""
         if self._frame:
             first = self._frame[0]
             self._frame.clear()

@@ -140,6 +140,30 @@ def test_the_result_outlives_an_error_at_the_end(llama, monkeypatch):
     assert len(generation.result.ids) == 3
 
 
+@pytest.mark.parametrize("loop", ["tokens", "run"])
+@pytest.mark.parametrize("how", ["status", "log"])
+def test_errors_behind_the_prompt(llama, monkeypatch, loop, how):
+    """steps are called without what collects the exceptions of callbacks"""
+    real, calls = muse._generate.lib.muse_stream_next, []
+
+    def third_fails(stream, token, error):
+        calls.append(1)
+        status = real(stream, token, error)
+        if len(calls) == 3 and how == "log":
+            muse._lib._orphans.append(KeyError("of the log"))   # as a log function in a thread of the library's own leaves it
+        if len(calls) == 3 and how == "status":
+            error._obj.text = b"made up"
+            return muse.OutOfMemoryError.code
+        return status
+    monkeypatch.setattr(muse._generate.lib, "muse_stream_next", third_fails)
+    session = fresh(llama)
+    generation = session.generate(max_tokens=10, stop_ids=[])
+    with pytest.raises(KeyError if how == "log" else muse.OutOfMemoryError, match="of the log" if how == "log" else "made up"):
+        list(generation.tokens()) if loop == "tokens" else generation.run()
+    assert len(calls) == len(generation.result.ids) == 3 and not muse._lib._orphans
+    session.step(1)   # is free again
+
+
 def test_ended_early(llama):
     whole = fresh(llama).generate(max_tokens=10, stop_ids=[]).run()
     for how in ("close", "with", "break and drop", "one and run"):
