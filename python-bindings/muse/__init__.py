@@ -11,7 +11,7 @@ from ._errors import (ArgumentError, BusyError, Cancelled, FileError, FormatErro
                       UnsupportedError)
 from ._lib import VERSION as __version__
 from ._runtime import Runtime, RuntimeInfo
-from ._media import Audio, AudioInfo, Heat, Image, ImageInfo, Rect
+from ._media import Audio, AudioFeed, AudioInfo, Heat, Image, ImageInfo, Rect
 from ._text import TextDecoder, Tokenizer, TokenizerInfo, train_tokenizer
 from ._sequence import MODALITIES, Position, Sequence, Span, families
 from ._model import Model, ModelInfo, ModelMemory, Tensor, load

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from . import _native as n
-from ._errors import UnsupportedError
-from ._lib import POLL, Array, Handle, address, call, check, lib, params, path_bytes, png, string
+from ._errors import NotFoundError, UnsupportedError
+from ._lib import POLL, Array, Handle, Serial, address, call, check, lib, params, path_bytes, png, string, utf8
 from ._runtime import Runtime, runtime_of
 
 
@@ -165,6 +166,16 @@ def _from_pillow(picture: Any) -> Array:
     return np.asarray(picture)
 
 
+def pcm_of(array: Array) -> tuple[Array, int]:
+    """Samples as C takes them, and of which type."""
+    if array.dtype == np.float64:
+        array = array.astype(np.float32)
+    kind = {np.dtype(np.int16): n.MUSE_PCM_S16, np.dtype(np.float32): n.MUSE_PCM_F32}.get(array.dtype)
+    if kind is None:
+        raise TypeError(f"PCM is int16, or float32 or float64 in -1..1, not {array.dtype}")
+    return array, kind
+
+
 @dataclass(frozen=True)
 class AudioInfo:
     n_samples: int   #: samples a channel, as stored
@@ -199,11 +210,7 @@ class Audio(Handle):
         self._open(n.MuseAudio, lib.muse_audio_close, lib.muse_audio_open_memory, rt, data, len(data), ctypes.byref(settings), keep=(rt,))
 
     def _open_pcm(self, array: Array, rate: int, rt: Any, settings: Any) -> None:
-        if array.dtype == np.float64:
-            array = array.astype(np.float32)
-        kind = {np.dtype(np.int16): n.MUSE_PCM_S16, np.dtype(np.float32): n.MUSE_PCM_F32}.get(array.dtype)
-        if kind is None:
-            raise TypeError(f"PCM is int16, or float32 or float64 in -1..1, not {array.dtype}")
+        array, kind = pcm_of(array)
         if array.ndim not in (1, 2):
             raise ValueError(f"PCM has shape [samples] or [samples, channels], not {list(array.shape)}")
         channels = 1 if array.ndim == 1 else array.shape[1]
@@ -236,6 +243,72 @@ class Audio(Handle):
             return "<muse.Audio, closed>"
         info = self.info
         return f"<muse.Audio {info.seconds:.2f} s, {info.rate} Hz, {info.format}>"
+
+
+class AudioFeed(Handle):
+    """Sound that is still arriving, to frames as a model takes them: push() PCM in pieces of any length, take() what is ready. Equal bit for bit to the frames of
+    the whole sound. Memory is bounded. One thread at a time.
+
+    family: by whose rules, see families(); Model.audio_feed() takes a model's own. rate: samples per second; floats: PCM is float32 or float64 in -1..1, else int16."""
+
+    def __init__(self, family: str = "muse", *, rate: int, channels: int = 1, floats: bool = False, runtime: Runtime | None = None) -> None:
+        rules = lib.muse_family_find(utf8(family))
+        if not rules:
+            raise NotFoundError(f"there is no family {family!r}")
+        self._make(rules, rate, channels, floats, runtime_of(runtime)._own)
+
+    def _make(self, family: Any, rate: int, channels: int, floats: bool, rt: Any) -> None:
+        if not (1000 <= rate <= 768000 and 1 <= channels <= 64):
+            raise ValueError(f"{channels} channels of {rate} samples per second: 1..64 of 1000..768000")
+        self._serial, self._channels, self._kind, self._finished = Serial("AudioFeed"), channels, n.MUSE_PCM_F32 if floats else n.MUSE_PCM_S16, False
+        rule, plan = ctypes.byref(family.contents.audio), n.MuseAudioPlan()
+        call(lib.muse_audio_plan, rule, rate, rate, ctypes.byref(plan))
+        self.width: int = plan.frame_width            #: values a frame
+        self.ms_per_frame: float = plan.ms_per_frame  #: milliseconds that a frame stands for
+        self._open(n.MuseAudioFeed, lib.muse_audio_feed_close, lib.muse_audio_feed_open, rt, rule, self._kind, rate, channels, keep=(rt,))
+
+    def push(self, pcm: Array) -> None:
+        """Give samples: shape [samples], or [samples, channels]. StateError: after finish()."""
+        array, kind = pcm_of(np.asarray(pcm))
+        if kind != self._kind:
+            raise TypeError(f"this feed takes {'floats' if self._kind == n.MUSE_PCM_F32 else 'int16'}, not {array.dtype}")
+        if array.shape[1:] != ((self._channels,) if self._channels > 1 or array.ndim > 1 else ()):
+            raise ValueError(f"PCM of shape {list(array.shape)}, in a feed of {self._channels} channels")
+        array, own = np.ascontiguousarray(array), self._own
+        with self._serial:
+            call(lib.muse_audio_feed_push, own, array.ctypes.data, array.shape[0])
+
+    def finish(self) -> None:
+        """No more sound will come: the last, partly padded frame becomes ready."""
+        own = self._own
+        with self._serial:
+            call(lib.muse_audio_feed_finish, own)
+            self._finished = True
+
+    @property
+    def ready(self) -> int:
+        """Frames that can be taken now."""
+        own = self._own
+        with self._serial:
+            return int(lib.muse_audio_feed_ready(own))
+
+    @property
+    def done(self) -> bool:
+        """Finished, and all frames are taken."""
+        return self._finished and not self.ready
+
+    def take(self, most: int | None = None) -> npt.NDArray[np.float32]:
+        """Frames in order: float32 [frames, width], as many as are ready, or `most` of them; maybe none. A new array."""
+        own = self._own
+        with self._serial:
+            count = int(lib.muse_audio_feed_ready(own))
+            out, taken = np.empty((count if most is None else min(count, max(0, most)), self.width), np.float32), ctypes.c_size_t()
+            if len(out):
+                check(lib.muse_audio_feed_take(own, address(out, ctypes.c_float), len(out), ctypes.byref(taken)), "feed")
+            return out
+
+    def __repr__(self) -> str:
+        return "<muse.AudioFeed, closed>" if self.closed else f"<muse.AudioFeed, {self.ready} frames ready>"
 
 
 class Heat:

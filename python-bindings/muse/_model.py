@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from . import _native as n
 from ._errors import MuseError, UnsupportedError
 from ._lib import Handle, Owner, call, chars, check, lib, params, path_bytes, string
+from ._media import AudioFeed
 from ._runtime import Runtime, choice, runtime_of
 from ._sequence import Sequence
 from ._text import Tokenizer
@@ -154,6 +155,12 @@ class Model(Handle):
         out = Sequence.__new__(Sequence)
         out._make(self._runtime, self.tokenizer._own, max_positions, (self._own,), family=lib.muse_model_family(self._own))
         return out.append(*parts)
+
+    def audio_feed(self, *, rate: int, channels: int = 1, floats: bool = False) -> AudioFeed:
+        """Sound that is still arriving, to frames by this model's rules (see AudioFeed)."""
+        out, own = AudioFeed.__new__(AudioFeed), self._own
+        out._make(lib.muse_model_family(own), rate, channels, floats, self._runtime)
+        return out
 
     def session(self, **settings: Any) -> Session:
         """Session(self, ...)."""

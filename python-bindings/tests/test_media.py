@@ -184,6 +184,45 @@ def test_sound_edges():
         frames(muse.Audio(MEDIA / "speech.flac", max_seconds=0.5))
 
 
+# ---- sound that is still arriving ----
+
+@pytest.mark.parametrize("rate, channels, floats", [(16000, 1, False), (44100, 2, False), (8000, 1, True)])
+def test_a_feed_gives_the_frames_of_the_whole_sound(reasoner, rate, channels, floats):
+    wave16 = (np.sin(np.arange(rate * channels) / 20) * 20000).astype(np.int16).reshape(-1, channels)
+    pcm = wave16 / 32768 if floats else wave16
+    sequence = reasoner.sequence(muse.Audio.from_array(pcm, rate))
+    want = sequence.features(0)
+    with reasoner.audio_feed(rate=rate, channels=channels, floats=floats) as feed:
+        got = []
+        for piece in np.array_split(pcm[:, 0] if channels == 1 else pcm, 7):
+            feed.push(piece)
+            got.append(feed.take())
+            assert not feed.done and feed.ready == 0 and len(feed.take()) == 0
+        feed.finish()
+        got += [feed.take(1), feed.take()]
+        assert feed.done and feed.width == want.shape[1] and len(got[-2]) <= 1
+    np.testing.assert_array_equal(np.concatenate(got), want)
+
+
+def test_refused_feeds():
+    for bad, error in (({"family": "nobody"}, muse.NotFoundError), ({"family": "llama"}, muse.UnsupportedError), ({"rate": 3}, ValueError), ({"channels": 0}, ValueError)):
+        with pytest.raises(error):
+            muse.AudioFeed(**{"rate": 16000, **bad})
+    feed = muse.AudioFeed(rate=16000, channels=2)
+    for pcm, error in ((np.zeros((4, 2), np.float32), TypeError), (np.zeros(4, np.int16), ValueError), (np.zeros((4, 3), np.int16), ValueError), (np.zeros((4, 2), np.int8), TypeError)):
+        with pytest.raises(error):
+            feed.push(pcm)
+    with pytest.raises(muse.FormatError), muse.AudioFeed(rate=16000, floats=True) as floats:
+        floats.push(np.full(10, np.nan))
+    feed.finish()
+    with pytest.raises(muse.StateError):
+        feed.push(np.zeros((4, 2), np.int16))
+    feed.close()
+    assert "closed" in repr(feed)
+    with pytest.raises(ValueError, match="is closed"):
+        feed.take()
+
+
 # ---- closing ----
 
 def test_closed_things_say_so(cat):
