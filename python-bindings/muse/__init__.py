@@ -10,7 +10,7 @@ Objects that hold memory have close(), are context managers, and raise ValueErro
 from ._errors import (ArgumentError, BusyError, Cancelled, FileError, FormatError, FullError, LibraryError, LimitError, MuseError, NotFoundError, OutOfMemoryError, StateError,
                       UnsupportedError)
 from ._lib import VERSION as __version__
-from ._runtime import Runtime, RuntimeInfo
+from ._runtime import Limits, Runtime, RuntimeInfo
 from ._media import Audio, AudioFeed, AudioInfo, Heat, Image, ImageInfo, Rect
 from ._text import TextDecoder, Tokenizer, TokenizerInfo, train_tokenizer
 from ._sequence import MODALITIES, Position, Sequence, Span, families
@@ -22,3 +22,5 @@ from ._chat import Call, Chat, ChatParser, Conversation, Reply
 from ._trace import Coords, Mark, Summary, Trace, TraceStep
 from ._reason import Agent, AgentInfo, Answer, Candidate, Event, Step, ToolError, Tools, ask, look_view, vote
 from ._train import Branch, Gaze, Label, Picture, Report, Sample, Sound, Task, Text, Trained, Trainer, TrainerInfo, train
+from ._scaling import Interval, ScalingFit, ScalingPoint
+from ._convert import Converted, convert

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import _native as n
-from ._lib import Handle, callback, check, lib, params, string
+from ._lib import Handle, call, callback, check, lib, params, string
 
 CPU_LEVELS = {"auto": n.MUSE_CPU_AUTO, "c": n.MUSE_CPU_C, "avx2": n.MUSE_CPU_AVX2, "avx512": n.MUSE_CPU_AVX512, "amx": n.MUSE_CPU_AMX}
 LOG_LEVELS = {"warn": n.MUSE_LOG_WARN, "info": n.MUSE_LOG_INFO, "debug": n.MUSE_LOG_DEBUG}
@@ -39,6 +39,17 @@ class RuntimeInfo:
     onednn: str      #: version, "" without
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What a machine can do at most, all threads together; 0: this CPU or level lacks it. A multiply-add is two operations."""
+    read_gbs: float         #: 10^9 bytes a second, read once: no token is written faster than all weights are read
+    fma_f32_gflops: float   #: 10^9 operations a second
+    dot_bf16_gflops: float
+    dot_int8_gops: float
+    amx_bf16_gflops: float
+    amx_int8_gops: float
+
+
 class Runtime(Handle):
     """Threads, CPU level and log. Any thread may use it; objects made with it keep it alive.
 
@@ -60,6 +71,12 @@ class Runtime(Handle):
         check(lib.muse_runtime_info(self._own, ctypes.byref(out)), "runtime")
         names = {number: name for name, number in CPU_LEVELS.items()}
         return RuntimeInfo(out.threads, names[out.cpu_level], names[out.cpu_best], string(out.onednn_version))
+
+    def limits(self) -> Limits:
+        """Measure this machine: some tenths of a second, 512 MiB. Nothing else should compute meanwhile."""
+        out = n.MuseLimits()
+        call(lib.muse_measure_limits, self._own, ctypes.byref(out))
+        return Limits(**{name: getattr(out, name) for name, *_ in out._fields_})
 
 
 _default: Runtime | None = None

@@ -14,6 +14,7 @@ from ._lib import POLL, Array, Handle, Owner, Serial, address, bytes_at, call, c
 from ._media import Audio, Image, Rect, rect_of
 from ._runtime import Runtime, runtime_of
 from ._text import Ids, Tokenizer, text_flags
+from ._trace import Coords
 
 builtin_bytes = bytes   # Sequence.bytes hides the name inside the class
 MODALITIES = ("text", "image", "audio", "rows")
@@ -223,6 +224,15 @@ class Sequence(Handle):
         out = np.empty((info.n_features, info.feature_width), np.float32)
         self._call(lib.muse_sequence_features, self._span_number(span), 0, info.n_features, address(out, ctypes.c_float))
         return out
+
+    def coords(self, span: int) -> Coords:
+        """How the patches of a picture are counted: numbers are patch columns and rows of the original's pixels."""
+        s = n.MuseSpanInfo()
+        with self._serial:
+            check(lib.muse_sequence_span(self._own, self._span_number(span), ctypes.byref(s)), "span")
+        if s.modality != n.MUSE_IMAGE:
+            raise ValueError(f"span {span} is {MODALITIES[s.modality]}, not a picture")
+        return Coords(lib.muse_coords_patches(ctypes.byref(s.image), s.region))
 
     def _span_number(self, span: int) -> int:
         return range(lib.muse_sequence_span_count(self._own))[span]

@@ -239,7 +239,8 @@ def c_mark(mark: Any) -> n.MuseTraceMark:
 
 
 class Coords:
-    """How somebody writes places in a picture: conversions to and from pixels of the original. Nothing is clipped."""
+    """How somebody writes places in a picture: conversions to and from pixels of the original. Nothing is clipped. Sequence.coords() gives that of a
+    picture's patches."""
 
     def __init__(self, c_coords: Any) -> None:
         self._c = c_coords

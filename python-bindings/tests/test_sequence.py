@@ -131,3 +131,18 @@ def test_pictures_outlive_their_objects(tokenizer):
     with muse.Image(np.full((16, 16, 3), 51, np.uint8)) as image:
         sequence.append(image)
     np.testing.assert_allclose(sequence.features(0), 0.2)
+
+
+def test_patches_of_the_original(reasoner, cat):
+    part = cat.region((40, 20, 200, 180))
+    sequence = reasoner.sequence("What is it?", part)
+    coords, rects, first = sequence.coords(1), sequence.rects, sequence.spans[1].first
+    patches = [(k, sequence[k]) for k in range(first, len(sequence)) if sequence[k].modality == "image" and not sequence[k].is_marker]
+    assert len(patches) == sequence.spans[1].n_features
+    for k, p in patches:
+        box = coords.to_rect([p.x, p.y, p.x, p.y])
+        assert box == pytest.approx(rects[k]) and coords.from_rect(box) == [p.x, p.y, p.x, p.y]
+    with pytest.raises(ValueError, match="not a picture"):
+        sequence.coords(0)
+    with pytest.raises(IndexError):
+        sequence.coords(9)

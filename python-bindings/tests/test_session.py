@@ -217,6 +217,8 @@ def test_a_log_that_raises(tmp_path):
 def test_runtimes():
     with muse.Runtime(threads=2, cpu_level="c") as runtime:
         assert runtime.info.threads == 2 and runtime.info.cpu_level == "c"
+        limits = runtime.limits()
+        assert limits.read_gbs > 0 and limits.amx_int8_gops == limits.dot_int8_gops == 0
     for settings in ({"cpu_level": "z80"}, {"log_level": "loud"}, {"threads": 5000}):
         with pytest.raises(ValueError):
             muse.Runtime(**settings)
