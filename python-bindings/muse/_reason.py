@@ -227,7 +227,7 @@ def _reply_parts(reply: Any) -> list[str | Image]:
 
 # ---- in and out ----
 
-def _parts(question: str | None, images: Iterable[Any], audio: Any, budget: int | str | None) -> tuple[Any, list[Image], list[Any]]:
+def parts_of(question: str | None, images: Iterable[Any], audio: Any, budget: int | str | None) -> tuple[Any, list[Image], list[Any]]:
     """The struct array: pictures, sounds, question; the pictures; what must live meanwhile."""
     one = isinstance(images, (str, bytes, bytearray, memoryview, os.PathLike, Image)) or hasattr(images, "read") or hasattr(images, "__array_interface__")
     pictures = [Image.open(image) for image in ([images] if one else images)]
@@ -247,7 +247,7 @@ def _step(s: Any) -> Step:
                 None if s.group == n.MUSE_REASON_NONE else s.group, string(s.reason), bool(s.forced), s.token, s.position)
 
 
-def _agent_info(agent: Any) -> AgentInfo:
+def agent_info(agent: Any) -> AgentInfo:
     a, step, ids = n.MuseAgentInfo(), n.MuseReasonStep(), ctypes.POINTER(ctypes.c_int32)()
     check(lib.muse_agent_info(agent, ctypes.byref(a)), "agent")
     thought, answer = string(a.thought, a.n_thought), string(a.answer, a.n_answer)
@@ -333,23 +333,41 @@ def ask(model: Model, question: str | None = None, *, images: Iterable[Any] = ()
     tools: Tools, or functions; sample: SampleParams, or top_k, top_p, min_p, grammar (of the answer); session: settings of a Session (compute, ...);
     trace: one of your own to fill (with a listener, say); heat: attention maps in the trace, True or {"layers": [...], "heads": [...]};
     event(Event): called as it goes, a true value stops with Cancelled. MuseAgentParams in reason.h says more. Ctrl-C stops between two tokens."""
-    parts, pictures, keep_parts = _parts(question, images, audio, budget)
-    trace: Trace = settings.get("trace") or Trace(question or "", model=model._name, mode=mode)
+    places = [n.MuseFocus(image, c_rect(rect)) for image, rect in focus]
+    return _reason(model, lib.muse_reason, (), parts_of(question, images, audio, budget), question or "", mode, settings, agents=agents, seed=seed, temperature=temperature,
+                   spread=spread, focus=(n.MuseFocus * len(places))(*places), n_focus=len(places), agree=agree, no_stop=not stop_early, no_cross=not cross, verify=verify,
+                   synthesis=n.MUSE_SYNTHESIS_GENERATE if synthesis else n.MUSE_SYNTHESIS_VOTE)
+
+
+def coordinate(model: Model, questions: List[str], question: str, *, images: Iterable[Any] = (), audio: Any = None, mode: str = "thinking", seed: int = 0, temperature: float = 0,
+               budget: int | str | None = None, **settings: Any) -> Answer:
+    """An agent for each of these sub-questions, all over the same pictures and sounds and at once, then one more that gets what each answered and answers the question.
+
+    mode: "instant" or "thinking", of all of them. Other settings as ask(). The Answer's agents are those of the sub-questions in order, then the one that merged."""
+    data = [utf8(text) for text in (*questions, question)]
+    if any(b"\0" in text for text in data):
+        raise ValueError("a question can't hold a null byte")
+    middle = ((ctypes.c_char_p * (len(data) - 1))(*data[:-1]), len(data) - 1, data[-1])
+    return _reason(model, lib.muse_coordinate, middle, parts_of(None, images, audio, budget), question, mode, settings, seed=seed, temperature=temperature)
+
+
+def _reason(model: Model, function: Any, middle: tuple[Any, ...], given: tuple[Any, list[Image], list[Any]], question: str, mode: str, settings: dict[str, Any], **how: Any) -> Answer:
+    """middle: arguments between the parts and the params; given: of parts_of()"""
+    parts, pictures, keep_parts = given
+    trace: Trace = settings.get("trace") or Trace(question, model=model._name, mode=mode)
     settings["trace"] = trace
     if not trace.images:
         for picture in pictures:
             trace.add_image(picture, picture.name)
     agent_params, keep, errors = _agent_params(settings)
     if settings:
-        raise TypeError(f"ask() has no setting {', '.join(sorted(settings))}")
-    own, places = model._own, [n.MuseFocus(image, c_rect(rect)) for image, rect in focus]
-    run = params(n.MuseReasonParams, lib.muse_reason_params_init, mode=choice(MODES, mode, "mode"), agent=ctypes.pointer(agent_params), agents=agents, seed=seed,
-                 temperature=temperature, spread=spread, focus=(n.MuseFocus * len(places))(*places), n_focus=len(places), agree=agree, no_stop=not stop_early,
-                 no_cross=not cross, verify=verify, synthesis=n.MUSE_SYNTHESIS_GENERATE if synthesis else n.MUSE_SYNTHESIS_VOTE)
+        raise TypeError(f"there is no setting {', '.join(sorted(settings))}")
+    own = model._own
+    run = params(n.MuseReasonParams, lib.muse_reason_params_init, mode=choice(MODES, mode, "mode"), agent=ctypes.pointer(agent_params), **how)
     out = n.MuseReasonResult()
     errors.clear()
     try:
-        call(lib.muse_reason, own, parts, len(parts), ctypes.byref(run), ctypes.byref(out))
+        call(function, own, parts, len(parts), *middle, ctypes.byref(run), ctypes.byref(out))
         return _answer(out, trace)
     finally:
         lib.muse_reason_result_clear(ctypes.byref(out))
@@ -357,7 +375,7 @@ def ask(model: Model, question: str | None = None, *, images: Iterable[Any] = ()
 
 
 def _answer(out: Any, trace: Trace) -> Answer:
-    agents = tuple(_agent_info(out.agents[i]) for i in range(out.n_agents))
+    agents = tuple(agent_info(out.agents[i]) for i in range(out.n_agents))
     candidates = tuple(Candidate(agents[c.vote].answer, c.count, c.weight, c.cross, c.score) for c in (out.candidates[i] for i in range(out.n_candidates)))
     text = string(out.answer, out.n_answer) if out.answer else None
     return Answer(text, out.confidence, out.agreement, agents, out.n_forks, candidates, out.prompt_tokens, out.thought_tokens, out.answer_tokens, out.seconds,
@@ -370,7 +388,7 @@ class Agent(Handle):
     Settings are those of ask() that belong to an agent; `trace`, if given, is filled as it writes. What they hold lives as long as the agent and its forks."""
 
     def __init__(self, model: Model, question: str | None = None, *, images: Iterable[Any] = (), audio: Any = None, budget: int | str | None = None, **settings: Any) -> None:
-        parts, _, _ = _parts(question, images, audio, budget)
+        parts, _, _ = parts_of(question, images, audio, budget)
         settings_c, keep, self._errors = _agent_params(settings)
         if settings:
             raise TypeError(f"an agent has no setting {', '.join(sorted(settings))}")
@@ -401,7 +419,7 @@ class Agent(Handle):
             thought_tokens: int = 0, trace: Trace | None = None) -> Agent:
         """The next turn of the conversation, for an agent that has ended: run() then answers it. Budgets begin anew; pictures are numbered on.
         thinking, thought_tokens: None and 0 = as before. trace: of this turn; its pictures are all that were given so far."""
-        parts, _, _ = _parts(question, images, audio, budget)
+        parts, _, _ = parts_of(question, images, audio, budget)
         how = n.MUSE_THINKING_DEFAULT if thinking is None else n.MUSE_THINKING_ON if thinking else n.MUSE_THINKING_OFF
         turn = params(n.MuseTurnParams, lib.muse_turn_params_init, thinking=how, thought_tokens=thought_tokens, trace=trace._own.pointer if trace else None)
         self._call(lib.muse_agent_ask, parts, len(parts), ctypes.byref(turn))
@@ -455,7 +473,7 @@ class Agent(Handle):
     @property
     def info(self) -> AgentInfo:
         with self._serial:
-            return _agent_info(self._own)
+            return agent_info(self._own)
 
     def __repr__(self) -> str:
         return "<muse.Agent, closed>" if self.closed else f"<muse.Agent {self.info.number}, {self.info.finish}>"

@@ -147,6 +147,20 @@ def test_traces_while_they_grow(reasoner, cat):
         reasoner.ask("What?", images=[cat], trace=muse.Trace(listener=fail), **SHORT)
 
 
+def test_coordinated_agents(reasoner, cat):
+    answer = muse.coordinate(reasoner, ["Which colour?", "Which shape?"], "What is it?", images=[cat], temperature=1, **SHORT)
+    assert len(answer.agents) == 3 and answer.text == answer.agents[2].answer and answer.trace.question == "What is it?"
+    again = muse.coordinate(reasoner, ["Which colour?", "Which shape?"], "What is it?", images=[cat], temperature=1, **SHORT)
+    assert [a.ids.tolist() for a in again.agents] == [a.ids.tolist() for a in answer.agents]
+    for bad, error in (({"mode": "contemplating"}, muse.ArgumentError), ({"nonsense": 1}, TypeError)):
+        with pytest.raises(error):
+            muse.coordinate(reasoner, ["a"], "b", images=[cat], **bad)
+    with pytest.raises(muse.ArgumentError):
+        muse.coordinate(reasoner, [], "b", images=[cat])
+    with pytest.raises(ValueError, match="null byte"):
+        muse.coordinate(reasoner, ["a\0b"], "b")
+
+
 def test_vote():
     first, second = muse.vote(["2", "two", " 2 "], [0.5, 0.9, 0.6])
     assert (first.count, first.answer) == (2, " 2 ") and second.answer == "two"
