@@ -21,6 +21,6 @@ from ._generate import Generated, Generation, Token, generate
 from ._chat import Call, Chat, ChatParser, Conversation, Reply
 from ._trace import Coords, Mark, Summary, Trace, TraceStep
 from ._reason import Agent, AgentInfo, Answer, Candidate, Event, Step, ToolError, Tools, ask, coordinate, look_view, vote
-from ._train import Branch, Gaze, Label, Picture, Report, Sample, Sound, Task, Text, Trained, Trainer, TrainerInfo, train
+from ._train import Branch, Gaze, Guard, Label, Picture, Prompt, Report, Rollout, Sample, Sound, Task, Text, Trained, Trainer, TrainerInfo, Way, train
 from ._scaling import Interval, ScalingFit, ScalingPoint
 from ._convert import Converted, convert

@@ -17,8 +17,10 @@ import numpy as np
 
 from . import _native as n
 from ._errors import StateError
-from ._lib import Array, Handle, Owner, Serial, address, call, chars, check, id_array, lib, params, path_bytes, string
+from ._lib import Array, Handle, Owner, Serial, address, call, chars, check, id_array, lib, params, path_bytes, string, utf8
+from ._media import c_rect
 from ._model import Model
+from ._reason import AgentInfo, agent_info, parts_of
 from ._runtime import Runtime, runtime_of
 
 NO_TASK = 0xffffffff   # UINT32_MAX: also "the prefix" as a label's branch
@@ -140,6 +142,98 @@ class _Source:
         self._kept.pop(sample.contents.handle, None)
 
 
+# ---- trial and reward (docs/train.md) ----
+
+@dataclass(frozen=True)
+class Prompt:
+    """A question that the model tries several times. answers: one that equals any of them (trimmed, ASCII lower case) is right. task: number in the document's
+    "tasks". views: (picture number, rect) worth a look, as look_view() gives them. images, audio, budget: as ask()."""
+    question: str | None
+    answers: List[str]
+    images: Iterable[Any] = ()
+    audio: Any = None
+    task: int | None = None
+    views: List[tuple[int, Any]] = ()
+    budget: int | str | None = None
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What came of one trial."""
+    agent: AgentInfo  #: what it wrote
+    right: bool       #: its answer is one of the prompt's
+    clean: bool       #: it ended its turn by itself and wrote nothing that has no meaning
+    thinks: bool      #: its thought has a token, or it looked
+    tokens: int       #: written, thought and answer and what ends them
+    looks: int
+    iou: float        #: mean over its looks: of the view shown with the best of the prompt's; 0 without looks
+
+
+class _Prompts:
+    """Prompts and rewards of Python functions, called in the thread that trains."""
+
+    def __init__(self, make: Callable[[int, bool], Prompt | None] | None, reward: Callable[[Prompt, Rollout], float] | None) -> None:
+        self.errors: list[BaseException] = []
+        self._make, self._value, self._kept = make, reward, dict[int, Any]()
+        kinds: dict[str, Any] = {name: kind for name, kind, *_ in n.MuseTrainPrompts._fields_}
+        value = kinds["reward"](self._reward) if reward else kinds["reward"](0)
+        self.struct = n.MuseTrainPrompts(ctypes.sizeof(n.MuseTrainPrompts), kinds["make"](self._give), kinds["release"](self._release), value, None)
+
+    def _give(self, user: Any, number: int, held_out: int, out: Any, error: Any) -> int:
+        try:
+            prompt = self._make(number, bool(held_out)) if self._make else None
+            if prompt is None:
+                return n.MUSE_AGAIN
+            keep: list[Any] = [prompt]
+            parts, pictures, owners = parts_of(prompt.question, prompt.images, prompt.audio, prompt.budget)
+            answers = _array(ctypes.c_char_p, map(utf8, prompt.answers), keep)
+            views = _array(n.MuseFocus, (n.MuseFocus(image, c_rect(rect)) for image, rect in prompt.views), keep)
+            keep += [parts, pictures, owners]
+            c, handle = out.contents, id(keep)
+            c.parts, c.n_parts, c.task = parts, len(parts), NO_TASK if prompt.task is None else prompt.task
+            c.answers, c.n_answers, c.views, c.n_views, c.handle = answers, len(answers), views, len(views), handle
+            self._kept[handle] = keep
+            return 0
+        except BaseException as why:   # leaves from the step
+            self.errors.append(why)
+            error.contents.code, error.contents.text = n.MUSE_ERR_CANCELLED, b"the prompts raised an exception"
+            return n.MUSE_ERR_CANCELLED
+
+    def _reward(self, user: Any, prompt: Any, rollout: Any) -> float:
+        try:
+            r = rollout.contents
+            seen = Rollout(agent_info(r.agent), bool(r.right), bool(r.clean), bool(r.thinks), r.tokens, r.looks, r.iou)
+            return float(self._value(self._kept[prompt.contents.handle][0], seen)) if self._value else 0
+        except BaseException as why:
+            self.errors.append(why)
+            return float("nan")   # which C refuses
+
+    def _release(self, user: Any, prompt: Any) -> None:
+        self._kept.pop(prompt.contents.handle, None)
+
+
+@dataclass(frozen=True)
+class Way:
+    """Of held-out prompts answered in one way."""
+    accuracy: float   #: share right
+    tokens: float     #: mean
+    looks: float
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Held-out prompts of one task, answered greedily in three ways."""
+    step: int         #: after this one
+    n: int            #: prompts; 0: not measured yet
+    think: Way        #: made to think
+    free: Way
+    direct: Way       #: made to answer at once
+    thinks: float     #: share of the free ones that thought
+    budget: float     #: 1 down to 0: thoughts longer than this share of a group's longest lose reward
+
+
+# ---- samples for C ----
+
 def _array(kind: Any, items: Iterable[Any], keep: list[Any]) -> Any:
     values = list(items)
     out = (kind * len(values))(*values)
@@ -221,11 +315,15 @@ class Trainer(Handle):
     working directory. out: goes before the document's "out". resume: go on from the newest checkpoint. steps: stop after so many, under the
     document's schedule. threads: 0 = the cores there are; results are the same bits for the same number only.
     source(number): samples from Python instead of the document's "data": a Sample, or None (left out). The same number, the same sample. Called from other
-    threads, several at once; what it raises leaves from step()."""
+    threads, several at once; what it raises leaves from step(). prompts(number, held_out): of a document with "rl", instead of those that it names: a Prompt, or
+    None (left out); the same number, the same prompt. reward(Prompt, Rollout): with prompts, instead of the document's reward."""
 
     def __init__(self, config: Mapping[str, Any] | str | os.PathLike[str], *, out: str | os.PathLike[str] | None = None, folder: str | os.PathLike[str] | None = None,
-                 resume: bool = False, steps: int = 0, source: Callable[[int], Sample | None] | None = None, threads: int | None = None,
+                 resume: bool = False, steps: int = 0, source: Callable[[int], Sample | None] | None = None,
+                 prompts: Callable[[int, bool], Prompt | None] | None = None, reward: Callable[[Prompt, Rollout], float] | None = None, threads: int | None = None,
                  runtime: Runtime | None = None) -> None:
+        if reward is not None and prompts is None:
+            raise TypeError("a reward is for prompts from Python")
         if threads is not None:
             if runtime is not None:
                 raise TypeError("threads belong to a runtime: give either")
@@ -236,21 +334,23 @@ class Trainer(Handle):
             document = pathlib.Path(config).read_bytes()
             folder = os.path.dirname(os.path.abspath(config)) if folder is None else folder
         self._serial, self._source = Serial("Trainer"), _Source(source) if source else None
+        self._prompts = _Prompts(prompts, reward) if prompts else None
         settings = params(n.MuseTrainerParams, lib.muse_trainer_params_init, folder=None if folder is None else chars(path_bytes(folder)),
                           out=None if out is None else chars(path_bytes(out)), resume=resume, steps=steps,
-                          source=ctypes.pointer(self._source.struct) if self._source else None)
+                          source=ctypes.pointer(self._source.struct) if self._source else None, prompts=ctypes.pointer(self._prompts.struct) if self._prompts else None)
         rt = runtime_of(runtime)._own
         self._raising(lambda: self._open(n.MuseTrainer, lib.muse_trainer_close, lib.muse_trainer_open, rt, document, len(document), ctypes.byref(settings),
-                                         keep=(rt, self._source)))
+                                         keep=(rt, self._source, self._prompts)))
         _open_trainers.add(self)
 
     def _raising(self, run: Callable[[], Any]) -> Any:
-        """what the source raised goes before what C says about it"""
+        """what the source, the prompts or the reward raised goes before what C says about it"""
         try:
             return run()
         except Exception:
-            if self._source and self._source.errors:
-                raise self._source.errors[0] from None
+            for asked in (self._source, self._prompts):
+                if asked and asked.errors:
+                    raise asked.errors[0] from None
             raise
 
     def step(self) -> Report | None:
@@ -289,6 +389,16 @@ class Trainer(Handle):
         with self._serial:
             while lib.muse_trainer_task(own, len(out), ctypes.byref(t)) == 0:
                 out[string(t.name)] = Task(t.loss, t.accuracy, t.n)
+        return out
+
+    @property
+    def guards(self) -> dict[str, Guard]:
+        """The newest measurements of a run with "rl", by task ("" for prompts without one)."""
+        own, g, out = self._own, n.MuseTrainGuard(), dict[str, Guard]()
+        with self._serial:
+            while lib.muse_trainer_guard(own, len(out), ctypes.byref(g)) == 0:
+                think, free, direct = (Way(g.accuracy[k], g.tokens[k], g.looks[k]) for k in (n.MUSE_GUARD_THINK, n.MUSE_GUARD_FREE, n.MUSE_GUARD_DIRECT))
+                out[string(g.task)] = Guard(g.step, g.n, think, free, direct, g.thinks, g.budget)
         return out
 
 

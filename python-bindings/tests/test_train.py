@@ -139,6 +139,57 @@ def test_progress_that_raises_saves(tmp_path):
     assert (tmp_path / "run/step-00000003").is_dir()
 
 
+NET = {"model_type": "muse", "muse_version": 1, "vocab_size": 405, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
+       "num_key_value_heads": 2, "head_dim": 16, "max_position_embeddings": 128, "rms_norm_eps": 1e-5, "hidden_act": "relu2", "qk_norm": True, "rope_theta": 100,
+       "rope_pairs": [4, 2, 2], "tie_word_embeddings": True, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0,
+       "image_config": {"patch_size": 4, "budgets": [12], "default_budget": 12, "places": 12}}
+
+
+def trials(**more):
+    return {"model": NET, "tokenizer": str(DATA / "reason/muse/tokenizer.json"), "steps": 12, "compute": "f32", "batch": {"samples": 2, "positions": 96},
+            "optimizer": {"name": "adamw", "adam_rate": 0.01}, "tasks": ["count"],
+            "rl": {"stage": "grpo", "prompts": 3, "samples": 8, "thought_tokens": 6, "answer_tokens": 4, "supervised": {"weight": 0}, "guard": {"prompts": 2, "every": 4}}, **more}
+
+
+def test_trial_and_reward():
+    """prompts and a reward from Python: the share of even ids in what was written rises"""
+    picture, asked, seen = muse.Image(np.full((4, 4, 3), 90, np.uint8)), [], []
+
+    def prompts(number, held_out):
+        asked.append((number, held_out))
+        return None if number % 5 == 4 else muse.Prompt(("one?", "two?")[number % 2], ["x"], images=[picture], task=0, views=[(1, (0, 0, 2, 2))])
+
+    def reward(prompt, rollout):
+        seen.append(rollout)
+        assert prompt.answers == ["x"] and len(rollout.agent.ids) > 0
+        return float((rollout.agent.ids % 2 == 0).mean())
+    with muse.Trainer(trials(steps=40), prompts=prompts, reward=reward, threads=1) as trainer:
+        reports = list(iter(trainer.step, None))
+        guard = trainer.guards["count"]
+    assert [r.rollouts for r in reports] == [24] * 40 and len(seen) == 24 * 40
+    assert reports[-1].reward > reports[0].reward + 0.1
+    assert reports[0].reward == pytest.approx(np.mean([(r.agent.ids % 2 == 0).mean() for r in seen[:24]]))
+    assert {held for _, held in asked} == {False, True} and guard.n == 2 and guard.step == 40 and guard.direct.tokens > 0 and guard.budget == 1
+    with muse.Trainer(document(), threads=1) as trainer:
+        assert trainer.guards == {}
+
+
+def test_trials_that_raise():
+    def fail(*what):
+        raise KeyError("mine")
+    good = lambda number, held_out: muse.Prompt("one?", ["x"])   # noqa: E731
+    for functions in ({"prompts": fail}, {"prompts": good, "reward": fail}):
+        with pytest.raises(KeyError, match="mine"), muse.Trainer(trials(), threads=1, **functions) as trainer:
+            trainer.step()
+    with pytest.raises(muse.ArgumentError, match="finite"), muse.Trainer(trials(), prompts=good, reward=lambda *what: float("inf"), threads=1) as trainer:
+        trainer.step()
+    for bad in (lambda number, held_out: 3, lambda number, held_out: muse.Prompt("a", [3])):
+        with pytest.raises((TypeError, AttributeError)), muse.Trainer(trials(), prompts=bad, threads=1) as trainer:
+            trainer.step()
+    with pytest.raises(TypeError):
+        muse.Trainer(trials(), reward=fail)
+
+
 def test_the_process_may_end_in_a_run():
     code = f"""
 import muse
