@@ -24,7 +24,7 @@ const char muse_page_style[] =
     "main{display:grid;grid-template-columns:minmax(0,3fr) minmax(20rem,2fr);gap:1.5rem;padding:.5rem 1.5rem 1.5rem;align-items:start}"
     "@media(max-width:900px){main{grid-template-columns:minmax(0,1fr)}.pics{position:static!important}}"
     ".pics{position:sticky;top:.5rem;display:grid;grid-template-columns:repeat(auto-fit,minmax(min(20rem,100%),1fr));gap:1rem;max-height:calc(100vh - 1rem);overflow:auto}"
-    "figure{margin:0}.pic{display:block;width:100%;max-height:82vh;border-radius:.4rem;background:var(--edge)}figcaption{color:var(--dim);font-size:.85rem;margin-top:.3rem;overflow-wrap:anywhere}"
+    "figure{margin:0}.pic{display:block;width:100%;max-height:min(82vh,calc(100vh - 9.5rem));border-radius:.4rem;background:var(--edge)}figcaption{color:var(--dim);font-size:.85rem;margin-top:.3rem;overflow-wrap:anywhere}"
     ".none{fill:#8b95a3}.m *{vector-effect:non-scaling-stroke}.m .line{fill:none;stroke:var(--c);stroke-width:3}.m .rim{fill:none;stroke:#0b0e14;stroke-width:6;stroke-opacity:.85}"
     ".m circle.line{fill:var(--c)}.look .line{stroke-dasharray:10 6}"
     ".m text{fill:var(--c);stroke:#0b0e14;stroke-width:4px;paint-order:stroke;font-family:system-ui,sans-serif;font-weight:700}"
