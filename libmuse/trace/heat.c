@@ -43,19 +43,39 @@ void muse_heat_colour(double v, uint8_t rgba[4])
     rgba[3] = (uint8_t)(0.8 * 255 * sqrt(v) + 0.5);
 }
 
+/* what muse_heat_at() takes for the middle of pixel i of n over a side of a rectangle */
+static double middle(double from, double to, uint32_t i, uint32_t n) { return from + (to - from) * (i + 0.5) / n; }
+
+static void blend(uint8_t *at, double v, double opacity)
+{
+    const double share = opacity * sqrt(v);   /* the root: small weights stay visible */
+    double colour[3];
+    heat_colour(v, colour);
+    for (int k = 0; k < 3; k++) at[k] = (uint8_t)(at[k] * (1 - share) + colour[k] * share + 0.5);
+}
+
 int muse_heat_overlay(const MuseTraceHeat *h, MuseRect rect, uint8_t *rgb, uint32_t width, uint32_t height, double opacity, MuseError *err)
 {
     MUSE_REQUIRE(err, h && h->values && h->width > 0 && h->height > 0 && rgb && width > 0 && height > 0 && opacity >= 0 && opacity <= 1);
     MUSE_REQUIRE(err, rect.x1 > rect.x0 && rect.y1 > rect.y0 && h->rect.x1 > h->rect.x0 && h->rect.y1 > h->rect.y0);
     const double top = muse_heat_top(h);
     for (uint32_t j = 0; j < height; j++)
-        for (uint32_t i = 0; i < width; i++) {
-            const double x = rect.x0 + (rect.x1 - rect.x0) * (i + 0.5) / width, y = rect.y0 + (rect.y1 - rect.y0) * (j + 0.5) / height;
-            const double v = muse_heat_at(h, top, x, y), share = opacity * sqrt(v);   /* the root: small weights stay visible */
-            double colour[3];
-            heat_colour(v, colour);
-            uint8_t *at = rgb + ((size_t)j * width + i) * 3;
-            for (int k = 0; k < 3; k++) at[k] = (uint8_t)(at[k] * (1 - share) + colour[k] * share + 0.5);
-        }
+        for (uint32_t i = 0; i < width; i++)
+            blend(rgb + ((size_t)j * width + i) * 3, muse_heat_at(h, top, middle(rect.x0, rect.x1, i, width), middle(rect.y0, rect.y1, j, height)), opacity);
     return 0;
+}
+
+void muse_heat_raise(const MuseTraceHeat *h, MuseRect rect, float *values, uint32_t width, uint32_t height)
+{
+    const double top = muse_heat_top(h);
+    for (uint32_t j = 0; j < height; j++)
+        for (uint32_t i = 0; i < width; i++) {
+            float *v = values + (size_t)j * width + i;
+            *v = fmaxf(*v, (float)muse_heat_at(h, top, middle(rect.x0, rect.x1, i, width), middle(rect.y0, rect.y1, j, height)));
+        }
+}
+
+void muse_heat_cover(const float *values, uint8_t *rgb, size_t n, double opacity)
+{
+    for (size_t i = 0; i < n; i++) blend(rgb + i * 3, (double)values[i], opacity);
 }

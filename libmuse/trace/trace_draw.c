@@ -114,14 +114,21 @@ static void line(Page *g, double x, double height, uint32_t colour, const char *
 
 /* ---- pictures ---- */
 
-/* the largest value of all heat maps on a picture at each pixel */
-static void draw_heat(const Page *g, const Tile *tile, uint8_t *rgb, uint32_t w, uint32_t h)
+/* the largest value of all heat maps on a picture at each pixel: one over the other they would hide it */
+static int draw_heat(const Page *g, const Tile *tile, uint8_t *rgb, uint32_t w, uint32_t h)
 {
+    const size_t n = (size_t)w * h;
+    float *values = muse_alloc_array(&g->t->rt->alloc, n, sizeof *values);
+    if (!values) return MUSE_NOMEM(g->err, n * sizeof *values);
+    memset(values, 0, n * sizeof *values);
     for (size_t i = 0; i < muse_trace_n_steps(g->t); i++) {
         const MuseTraceStep *s = muse_trace_at(g->t, i);
         for (size_t k = 0; k < s->n_heats && muse_trace_shown(g->t, &g->p, i); k++)
-            if (s->heats[k].image == tile->image) muse_heat_overlay(&s->heats[k], muse_trace_picture(g->t, tile->image - 1)->rect, rgb, w, h, 0.75, NULL);
+            if (s->heats[k].image == tile->image) muse_heat_raise(&s->heats[k], muse_trace_picture(g->t, tile->image - 1)->rect, values, w, h);
     }
+    muse_heat_cover(values, rgb, n, 0.75);
+    muse_free(values);
+    return 0;
 }
 
 static int draw_picture(Page *g, const Tile *tile)
@@ -138,10 +145,10 @@ static int draw_picture(Page *g, const Tile *tile)
         if (!rgb) return MUSE_NOMEM(g->err, (size_t)w * (size_t)h * 3);
         memset(rgb, empty & 255, (size_t)w * (size_t)h * 3);
     }
-    if (rgb && g->p.heat) draw_heat(g, tile, rgb, (uint32_t)w, (uint32_t)h);
-    if (rgb) muse_canvas_copy(&g->c, x, y, rgb, w, h);
+    if (rgb && g->p.heat) rc = draw_heat(g, tile, rgb, (uint32_t)w, (uint32_t)h);
+    if (rgb && rc == 0) muse_canvas_copy(&g->c, x, y, rgb, w, h);
     muse_free(rgb);
-    return 0;
+    return rc;
 }
 
 /* the longest form that fits over the picture */

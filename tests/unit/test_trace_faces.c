@@ -147,6 +147,31 @@ static void heat_is_bilinear(void **state)
     free(rgb);
 }
 
+/* maps of several steps: the largest value at each place, once. The same map again changes nothing, zeros neither */
+static void heats_do_not_pile_up(void **state)
+{
+    (void)state;
+    static const float left[] = { 1, 0 }, right[] = { 0, 1 }, low[] = { 0.5f, 0 }, none[] = { 0, 0 };
+    const float *const maps[][3] = { { left, right, NULL }, { left, right, left }, { right, left, none }, { low, right, NULL } };   /* low, by its own largest value, is left */
+    Drawn d[4];
+    for (int i = 0; i < 4; i++) {
+        MuseTrace *t;
+        one_picture(&t, 120, 80);
+        for (int k = 0; k < 3 && maps[i][k]; k++) {
+            const MuseTraceHeat h = { 1, 2, 1, { 0, 0, 120, 80 }, maps[i][k] };
+            MuseTraceStep s;
+            muse_trace_step_init(&s);
+            s.heats = &h, s.n_heats = 1;
+            ok(muse_trace_add(t, &s, NULL, &err));
+        }
+        d[i] = draw(t, 200, 0, 1, 1);
+        muse_trace_close(&t);
+        assert_true(d[i].w == d[0].w && d[i].h == d[0].h);
+        if (memcmp(d[i].rgb, d[0].rgb, (size_t)d[0].w * d[0].h * 3) != 0) fail_msg("drawing %d differs", i);
+    }
+    for (int i = 0; i < 4; i++) muse_free(d[i].rgb);
+}
+
 /* ---- the page ---- */
 
 static size_t count(const char *page, const char *what)
@@ -273,6 +298,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(deterministic), cmocka_unit_test(boxes_lie_where_they_should), cmocka_unit_test(labels_do_not_cover_each_other), cmocka_unit_test(heat_is_bilinear),
+        cmocka_unit_test(heats_do_not_pile_up),
         cmocka_unit_test(page_escapes), cmocka_unit_test(page_without_anything), cmocka_unit_test(failing_allocator) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
