@@ -18,6 +18,7 @@ from ._trace import Coords
 
 builtin_bytes = bytes   # Sequence.bytes hides the name inside the class
 MODALITIES = ("text", "image", "audio", "rows")
+REPR_WIDTH = 960   # pixels: a cell of a notebook shows about as many; what is wider is shrunk, and its text can no longer be read
 BUDGETS = {"default": n.MUSE_BUDGET_DEFAULT, "auto": n.MUSE_BUDGET_AUTO}
 # columns of Sequence.table: those of MusePosition that are numbers, at the same places in memory
 _COLUMNS = {"modality": "<i4", "is_marker": "<i4", "id": "<i4", "span": "<u4", "index": "<u4", "t": "<i4", "y": "<i4", "x": "<i4",
@@ -251,7 +252,7 @@ class Sequence(Handle):
             return drawing(lib.muse_sequence_draw, self._own, ctypes.byref(settings))
 
     def _repr_png_(self) -> builtin_bytes | None:
-        return png(self.draw()) if not self.closed and len(self) else None
+        return png(self.draw(REPR_WIDTH)) if not self.closed and len(self) else None
 
     def __repr__(self) -> str:
         return "<muse.Sequence, closed>" if self.closed else f"<muse.Sequence of {len(self)} positions>"
