@@ -170,13 +170,15 @@ void muse_wd_accept_near(Maker *m, size_t image, double x, double y)
         }
 }
 
+static const char *article(const char *next) { return strchr("aeio", *next) ? "an" : "a"; }
+
 void muse_wd_accept_name(Maker *m, const MuseWorldsObject *o)
 {
     char text[64];
     const bool glyph = o->kind == MUSE_WORLDS_LETTER || o->kind == MUSE_WORLDS_DIGIT;
     const char *kind = muse_worlds_kind_name(o->kind), *space = glyph ? " " : "", *mark = glyph ? o->mark : "", *color = muse_worlds_color_name(o->color);
     accept_text(m, text, (size_t)snprintf(text, sizeof text, "the %s %s%s%s", color, kind, space, mark));
-    accept_text(m, text, (size_t)snprintf(text, sizeof text, "a %s %s%s%s", color, kind, space, mark));
+    accept_text(m, text, (size_t)snprintf(text, sizeof text, "%s %s %s%s%s", article(color), color, kind, space, mark));
     if (o->color != MUSE_WORLDS_GRAY) return;
     accept_text(m, text, (size_t)snprintf(text, sizeof text, "grey %s%s%s", kind, space, mark));
 }
@@ -227,7 +229,8 @@ void muse_wd_name(Maker *m, Desc d, int object)
 static void put_article(Maker *m, Desc d)
 {
     const char *first = d.size ? "s" : d.color ? muse_worlds_color_name(d.color) : d.kind ? "s" : "o";
-    muse_wd_put(m, strchr("aeio", *first) ? "an " : "a ");
+    muse_wd_put(m, article(first));
+    muse_wd_put(m, " ");
 }
 
 /* ---- questions ---- */
