@@ -62,8 +62,8 @@ void cli_common_help(FILE *to)
 
 static void print_log(void *user, int level, const char *text)
 {
-    (void)user;
-    fprintf(stderr, level <= MUSE_LOG_WARN ? "muse: warning: %s\n" : "muse: %s\n", text);
+    Cli *cli = user;
+    if (cli_warning_is_new(&cli->warnings, text)) fprintf(stderr, level <= MUSE_LOG_WARN ? "muse: warning: %s\n" : "muse: %s\n", text);
 }
 
 const char *cli_value(Cli *cli, const char *option, int *exit_code)
@@ -213,6 +213,7 @@ const char *cli_next(Cli *cli, int *exit_code)
         if (!take_common(cli, option, exit_code)) return option;
     }
     cli->runtime.log = cli->quiet ? NULL : print_log;
+    cli->runtime.log_user = cli;
     if (*exit_code == EXIT_OK) *exit_code = check_parts(cli);
     return NULL;
 }

@@ -26,6 +26,18 @@ typedef struct Part {
     uint32_t    budget;   /* pictures */
 } Part;
 
+/* Warnings that were shown, so that the same text is said once and counted. */
+typedef struct CliWarnings {
+    char   text[8][320];
+    unsigned long long again[8], others;
+    size_t n;
+    bool   few;           /* once the table is full, others are counted, not shown */
+} CliWarnings;
+
+/* warnings.c. Any thread; the end: of one thread. It says how often each came again, and forgets. */
+bool cli_warning_is_new(CliWarnings *w, const char *text);
+void cli_warnings_end(CliWarnings *w);
+
 typedef struct Cli {
     int    argc, at;
     char **argv;
@@ -35,6 +47,7 @@ typedef struct Cli {
     size_t n_parts;
     uint32_t budget;      /* for the next pictures */
     uint32_t seed;
+    CliWarnings warnings;
 } Cli;
 
 /* The next argument as an option; NULL at the end. Common options and parts are taken here, so a subcommand sees only its own and --help (-h too).

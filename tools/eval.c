@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { AGENTS = 8, BATCH = 32, WARNINGS_SHOWN = 3 };
+enum { AGENTS = 8, BATCH = 32 };
 static const uint64_t cache_bytes = UINT64_C(1) << 28;   /* pictures of a few batches; those of a set come together */
 
 /* the same is said of every picture of a set */
@@ -15,7 +15,7 @@ static void print_some(void *user, int level, const char *text)
 {
     Eval *e = user;
     (void)level;
-    if (e->warnings++ >= WARNINGS_SHOWN) return;
+    if (!cli_warning_is_new(&e->cli->warnings, text)) return;
     eval_erase_progress(e);
     fprintf(stderr, "muse: warning: %s\n", text);
 }
@@ -137,6 +137,7 @@ static int open_model(Eval *e)
     if (!(e->path = cli_model_path(e->o.model, &code))) return code;
     e->o.model = e->path;
     if (!e->cli->quiet) {
+        e->cli->warnings.few = true;
         e->cli->runtime.log = print_some;
         e->cli->runtime.log_user = e;
     }
@@ -184,7 +185,7 @@ static int run(Eval *e)
     if (code == EXIT_OK) code = read_sets(e);
     if (code == EXIT_OK) code = open_model(e);
     if (code == EXIT_OK) code = ask_all(e);
-    if (e->warnings > WARNINGS_SHOWN) fprintf(stderr, "muse: %llu warnings more like these\n", (unsigned long long)(e->warnings - WARNINGS_SHOWN));
+    cli_warnings_end(&e->cli->warnings);
     if (code == EXIT_OK && (!e->error.code || e->all.n)) code = eval_print(e);   /* hours of answers are not lost to a late error */
     if (e->o.calibrate && (e->interrupted || e->error.code)) fprintf(stderr, "muse: not calibrated: %s\n", e->interrupted ? "interrupted" : "ended by an error");
     if (e->error.code) return cli_fail(&e->error, NULL);

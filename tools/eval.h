@@ -51,7 +51,6 @@ typedef struct Eval {
     double       seconds;
     bool         interrupted;
     MuseError    error;         /* that ended it early; code 0: none */
-    uint64_t     warnings;      /* of the library; only a few are shown */
     ScorePoint  *points;        /* [sets.n] with --calibrate */
     size_t       n_points;
     yajl_gen     g;

@@ -58,6 +58,7 @@ int main(int argc, char **argv)
         if (!cli.parts) return EXIT_RESOURCE;
         int code = commands[i].run(&cli);
         free(cli.parts);
+        cli_warnings_end(&cli.warnings);
         if ((fflush(stdout) != 0 || ferror(stdout)) && code <= EXIT_OTHER) {
             fprintf(stderr, "muse: can't write to standard output\n");
             code = EXIT_OTHER;

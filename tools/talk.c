@@ -192,6 +192,7 @@ void talk_say(Talk *t, const char *text)
     memcpy(parts, t->queue, n * sizeof *parts);
     if (*text) parts[n++] = (MuseReasonPart){ .modality = MUSE_TEXT, .text = text };
     if (n == 0) return;
+    cli_warnings_end(&t->cli->warnings);   /* of the turn before: the same words about another picture are said again */
     int rc = MUSE_ERR_NOMEM;
     if (make_room(t)) rc = open_trace(t, text, &trace, &err);
     else err = (MuseError){ rc, "no memory for the pictures" };

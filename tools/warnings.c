@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the library has to say, on stderr: a text once, and at the end how often it came again. Called by cli.c (the log of all commands),
+ * eval.c and talk.c. */
+#include <pthread.h>
+#include <string.h>
+
+#include "tools/cli.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;   /* the log may be called from any thread */
+
+bool cli_warning_is_new(CliWarnings *w, const char *text)
+{
+    bool is_new = true;
+    pthread_mutex_lock(&lock);
+    size_t i = 0;
+    while (i < w->n && strncmp(w->text[i], text, sizeof w->text[i] - 1) != 0) i++;
+    if (i < w->n) {
+        w->again[i]++;
+        is_new = false;
+    } else if (w->n < sizeof w->text / sizeof *w->text) {
+        snprintf(w->text[w->n++], sizeof *w->text, "%s", text);
+    } else if (w->few) {
+        w->others++;
+        is_new = false;
+    }
+    pthread_mutex_unlock(&lock);
+    return is_new;
+}
+
+void cli_warnings_end(CliWarnings *w)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (w->again[i]) fprintf(stderr, "muse: warning, %llu times more: %s\n", w->again[i], w->text[i]);
+    if (w->others) fprintf(stderr, "muse: %llu other warnings are not shown\n", w->others);
+    *w = (CliWarnings){ .few = w->few };
+}
