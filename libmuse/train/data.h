@@ -4,6 +4,8 @@
 #ifndef LIBMUSE_TRAIN_DATA_H
 #define LIBMUSE_TRAIN_DATA_H
 
+#include <stdatomic.h>
+
 #include "libmuse/train/train_config.h"
 #include "muse/train.h"
 #include "ops/runtime.h"
@@ -38,6 +40,7 @@ typedef struct MuseJsonlRules {
     uint32_t n_tasks;
     uint64_t seed;
     bool shuffle, skip_broken;
+    atomic_bool *reduced;        /* set when the log was told that a picture is reduced, so that it is told once; NULL: it is not */
 } MuseJsonlRules;
 
 /* 0; MUSE_ERR_IO; MUSE_ERR_FORMAT: no lines; MUSE_ERR_NOMEM. What the rules point to is borrowed until close. */

@@ -18,6 +18,7 @@ struct MuseJsonl {
     uint64_t *ends;      /* behind its last byte */
     uint64_t *numbers;   /* as an editor counts */
     size_t    n;
+    atomic_bool reduced;
 };
 
 typedef struct Draft {
@@ -97,7 +98,17 @@ static int add_marker(Draft *d, const MuseMarker *m, uint32_t number)
 
 /* ---- media ---- */
 
-static int add_picture(Draft *d, const MuseImage *image, uint32_t budget)
+/* pictures of a data set are many and alike: said of the first */
+static void tell_reduced(const Draft *d, const char *name, const MuseImagePlan *plan)
+{
+    atomic_bool *told = d->rules->reduced;
+    if ((plan->scale_x >= 1 && plan->scale_y >= 1) || !told || atomic_exchange(told, true)) return;
+    muse_log(&d->rules->rt->log, MUSE_LOG_WARN, "%s: %u x %u pixels are reduced to %u x %u (scale %.3g x %.3g), as other pictures over their budget; said once a file", name,
+             plan->width, plan->height, plan->used_width, plan->used_height, plan->scale_x, plan->scale_y);
+}
+
+/* name: what a warning calls it */
+static int add_picture(Draft *d, const MuseImage *image, uint32_t budget, const char *name)
 {
     MusePatches *patches = NULL;
     float *to = NULL;
@@ -105,6 +116,7 @@ static int add_picture(Draft *d, const MuseImage *image, uint32_t budget)
     if (rc == 0) rc = add_marker(d, &d->family.image_begin, ++d->n_numbered);
     if (rc == 0) {
         const MuseImagePlan *plan = muse_patches_plan(patches);
+        tell_reduced(d, name, plan);
         const size_t unit = d->rules->model->image.unit;
         rc = muse_draft_features(&d->s, MUSE_IMAGE, plan->grid_width, plan->grid_height, plan->n_patches, 3 * unit * unit, &to, d->err);
         if (rc == 0) rc = muse_patches_read(patches, 0, plan->n_patches, to);
@@ -133,10 +145,12 @@ static int add_image_file(Draft *d, const MuseJsonValue *v, uint32_t budget)
     params.keep = MUSE_KEEP_PIXELS;   /* decoded once, for all looks */
     MuseImage *image = NULL;
     int rc = muse_image_open_file(&image, d->rules->rt, path, &params, d->err);
+    if (rc == 0) {
+        d->images[d->n_images++] = image;
+        rc = add_picture(d, image, budget, path);
+    }
     muse_free(path);
-    if (rc < 0) return rc;
-    d->images[d->n_images++] = image;
-    return add_picture(d, image, budget);
+    return rc;
 }
 
 static int add_audio_file(Draft *d, const MuseJsonValue *v)
@@ -171,7 +185,7 @@ static int add_cut(Draft *d, int64_t number, const MuseJsonValue *box, uint32_t 
     if (!good) return muse_fail(d->err, MUSE_ERR_FORMAT, "a region or view is not of a picture before it, with \"box\": [x0, y0, x1, y1]");
     MuseImage *region = NULL;
     int rc = muse_image_region(&region, d->images[number - 1], (MuseRect){ at[0], at[1], at[2], at[3] }, d->err);
-    if (rc == 0) rc = add_picture(d, region, budget ? budget : MUSE_BUDGET_AUTO);
+    if (rc == 0) rc = add_picture(d, region, budget ? budget : MUSE_BUDGET_AUTO, "a region");
     muse_image_close(&region);
     return rc;
 }
@@ -368,6 +382,7 @@ int muse_jsonl_open(MuseJsonl **out, const char *path, const MuseJsonlRules *rul
     MuseJsonl *j = *out = muse_zalloc(a, sizeof *j);
     if (!j) return MUSE_NOMEM(err, sizeof *j);
     j->rules = *rules;
+    j->rules.reduced = &j->reduced;
     j->file.alloc = a;
     j->path = muse_train_path(a, NULL, path, strlen(path));
     int rc = j->path ? muse_file_open(&j->file, path, UINT64_MAX, err) : MUSE_NOMEM(err, strlen(path));

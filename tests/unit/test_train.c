@@ -529,11 +529,11 @@ static void write_text(const char *name, const char *text_of)
     if (muse_file_write(in_folder(name), text_of, strlen(text_of), &err) < 0) fail_msg("%s", err.text);
 }
 
-static void write_picture(const char *name)
+static void write_picture(const char *name, uint32_t width)
 {
-    uint8_t rgb[48 * 40 * 3];
+    uint8_t rgb[200 * 40 * 3];
     for (size_t i = 0; i < sizeof rgb; i++) rgb[i] = (uint8_t)(i * 7);
-    assert_int_equal(muse_png_write_file(in_folder(name), rgb, 48, 40, 0, MUSE_PIXELS_RGB, &err), 0);
+    assert_int_equal(muse_png_write_file(in_folder(name), rgb, width, 40, 0, MUSE_PIXELS_RGB, &err), 0);
 }
 
 static MuseTextTokenizer *nano_tokenizer(void)
@@ -548,7 +548,7 @@ static MuseTextTokenizer *nano_tokenizer(void)
 static void test_bad_lines(void **state)
 {
     (void)state;
-    write_picture("a.png");
+    write_picture("a.png", 48);
     write_text("b.png", "not a picture");
     static const struct { const char *line; int code; } cases[] = {
         { "{", MUSE_ERR_FORMAT }, { "[]", MUSE_ERR_FORMAT }, { "{\"answer\":\"1\"}", MUSE_ERR_FORMAT }, { "{\"parts\":[]}", MUSE_ERR_FORMAT },
@@ -585,14 +585,17 @@ static void listen(void *user, int level, const char *line)
     snprintf(said + strlen(said), sizeof said - strlen(said), "%s\n", line);
 }
 
-/* two files and loader threads; a broken line stops the run, or is left out and named */
+/* Two files and loader threads; a broken line stops the run, or is left out and named; that pictures are reduced is said once a file,
+ * of what is not reduced nothing. */
 static void test_jsonl_run(void **state)
 {
     (void)state;
-    write_picture("a.png");
+    write_picture("a.png", 48);
+    write_picture("wide.png", 200);
     write_text("a.jsonl", "{\"task\":\"count\",\"parts\":[{\"image\":\"a.png\"}],\"branches\":[{\"task\":\"count\",\"parts\":[{\"text\":\"How many?\"}],\"answer\":\"3\"},"
                "{\"task\":\"read\",\"parts\":[{\"text\":\"Read it.\"}],\"thought\":[{\"text\":\"<look>\"},{\"region\":{\"image\":1,\"box\":[4,4,24,24]}},{\"text\":\"x\"}],\"answer\":\"x\"}]}\n"
-               "\n{\"task\":\"read\",\"parts\":[{\"text\":\"2+2=\"}],\"answer\":\"4\"}\n");
+               "\n{\"task\":\"read\",\"parts\":[{\"text\":\"2+2=\"}],\"answer\":\"4\"}\n"
+               "{\"parts\":[{\"image\":\"wide.png\"}],\"answer\":\"4\"}\n{\"parts\":[{\"image\":\"wide.png\"}],\"answer\":\"4\"}\n");
     write_text("b.jsonl", "{\"task\":\"read\",\"parts\":[{\"text\":\"1+2=\"}],\"answer\":\"3\"}\nbroken\n");
     for (int skip = 0; skip < 2; skip++) {
         char doc[3000];
@@ -617,6 +620,9 @@ static void test_jsonl_run(void **state)
             assert_int_equal(rc, MUSE_DONE);
             assert_true(r.skipped > 0);
             assert_non_null(strstr(said, "b.jsonl:2"));
+            const char *reduced = strstr(said, "/wide.png: 200 x 40 pixels are reduced to ");
+            assert_non_null(reduced);
+            assert_null(strstr(reduced + 1, " are reduced"));
             assert_int_equal(access(in_folder("out1/step-00000005/tokenizer.json"), F_OK), 0);
             MuseModel *m;
             MuseTextTokenizer *tok;
