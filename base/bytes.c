@@ -74,6 +74,13 @@ static int read_file(MuseFile *f, int fd, size_t size, const char *path, MuseErr
     return 0;
 }
 
+/* What a clone without Git LFS has in the place of a large file. Source: git-lfs, docs/spec.md: under 1,024 bytes, this line first. */
+static bool is_lfs_pointer(const MuseFile *f)
+{
+    static const char first[] = "version https://git-lfs.github.com/spec/";
+    return f->size < 1024 && f->size >= sizeof first - 1 && memcmp(f->data, first, sizeof first - 1) == 0;
+}
+
 int muse_file_open(MuseFile *f, const char *path, uint64_t max_bytes, MuseError *err)
 {
     *f = (MuseFile){ .alloc = f->alloc };
@@ -91,6 +98,10 @@ int muse_file_open(MuseFile *f, const char *path, uint64_t max_bytes, MuseError 
         rc = st.st_size <= MAP_FROM ? read_file(f, fd, (size_t)st.st_size, path, err) : map_file(f, fd, (size_t)st.st_size, path, err);
     }
     close(fd);
+    if (rc == 0 && is_lfs_pointer(f)) {
+        rc = muse_fail(err, MUSE_ERR_FORMAT, "%s: a Git LFS pointer of %zu bytes, not the file itself: fetch it with `git lfs pull`, or download it", path, f->size);
+        muse_file_close(f);
+    }
     return rc;
 }
 

@@ -50,7 +50,8 @@ typedef struct MuseFile {
     const MuseAllocator *alloc;   /* set before opening; NULL = malloc */
 } MuseFile;
 
-/* max_bytes: larger files are MUSE_ERR_LIMIT. Errors name the path. Folders, devices and pipes are refused. */
+/* max_bytes: larger files are MUSE_ERR_LIMIT. Errors name the path. Folders, devices and pipes are refused,
+ * and so are pointers of Git LFS (MUSE_ERR_FORMAT). */
 int  muse_file_open(MuseFile *f, const char *path, uint64_t max_bytes, MuseError *err);
 void muse_file_close(MuseFile *f);
 

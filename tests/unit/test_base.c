@@ -149,6 +149,31 @@ static void test_files(void **state)
     unlink(path);
 }
 
+/* what stands in a clone in place of a large file; a longer file that only begins so is a file */
+static void test_lfs_pointer(void **state)
+{
+    (void)state;
+    static char text[1100] = "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 10744696\n";
+    char path[] = "/tmp/muse-test-XXXXXX";
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    MuseError err = { 0 };
+    MuseFile f = { 0 };
+    assert_int_equal(muse_file_write(path, text, strlen(text), &err), 0);
+    assert_int_equal(muse_file_open(&f, path, 1 << 20, &err), MUSE_ERR_FORMAT);
+    assert_null(f.data);
+    assert_non_null(strstr(err.text, path));
+    assert_non_null(strstr(err.text, "Git LFS pointer of 73 bytes"));
+    assert_int_equal(muse_file_write(path, text, 20, &err), 0);
+    assert_int_equal(muse_file_open(&f, path, 1 << 20, &err), 0);
+    muse_file_close(&f);
+    assert_int_equal(muse_file_write(path, text, 1024, &err), 0);
+    assert_int_equal(muse_file_open(&f, path, 1 << 20, &err), 0);
+    muse_file_close(&f);
+    unlink(path);
+}
+
 /* links stay links, modes stay, devices are written to, pipes and folders are refused at once */
 static void test_special_files(void **state)
 {
@@ -535,7 +560,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_alloc), cmocka_unit_test(test_buf), cmocka_unit_test(test_arena), cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_files), cmocka_unit_test(test_special_files), cmocka_unit_test(test_outfile_steps), cmocka_unit_test(test_mapped_file), cmocka_unit_test(test_dtype), cmocka_unit_test(test_json), cmocka_unit_test(test_json_locale), cmocka_unit_test(test_json_nomem),
+        cmocka_unit_test(test_files), cmocka_unit_test(test_lfs_pointer), cmocka_unit_test(test_special_files), cmocka_unit_test(test_outfile_steps), cmocka_unit_test(test_mapped_file), cmocka_unit_test(test_dtype), cmocka_unit_test(test_json), cmocka_unit_test(test_json_locale), cmocka_unit_test(test_json_nomem),
         cmocka_unit_test(test_json_write), cmocka_unit_test(test_hash), cmocka_unit_test(test_status), cmocka_unit_test(test_params),
         cmocka_unit_test(test_threads), cmocka_unit_test(test_runtime),
     };
