@@ -154,6 +154,14 @@ class Reports(Sets):
 
 
 class Refused(Sets):
+    def test_the_same_warning_is_counted(self):
+        """pictures of one size are reduced in the same words"""
+        lines = [question(f"How many {i}?", {"image": str(ROOT / "examples/media/small-print.png")}) for i in range(3)]
+        err = self.eval("--set", self.write(*lines))[1]
+        self.assertEqual(err.count("are reduced"), 2, err)
+        self.assertIn("warning, 2 times more: picture 1: 256 x 256 pixels", err)
+        self.assertEqual(self.eval("--set", self.write(*lines), "--quiet")[1].count("reduced"), 0)
+
     def test_usage(self):
         path = self.write(question())
         for args in ([], ["--set"], ["--set", path, "--mode", "dreaming"], ["--set", path, "--agents", 2], ["--set", path, "--mode", "contemplating", "--agents", 0],
