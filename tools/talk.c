@@ -140,6 +140,11 @@ static int begin_turn(Talk *t, const MuseReasonPart *parts, size_t n, MuseTrace 
         rc = first ? open_agent(t, parts, n, trace, p.thinking, &second) : muse_agent_ask(t->agent, parts, n, &p, &second);
         if (rc < 0) *err = second;
     }
+    if (rc == 0 && t->n_looks && p.thinking == MUSE_THINKING_OFF) {
+        fputs("muse: /look: not shown: an instant answer has no thought to look in\n", stderr);
+        failed(t, EXIT_USAGE);
+        t->n_looks = 0;
+    }
     for (size_t i = 0; rc == 0 && i < t->n_looks; i++)
         if (muse_look(t->agent, t->looks[i].image, t->looks[i].rect, err) < 0) failed(t, cli_fail(err, "/look"));   /* the question is asked all the same */
     t->n_looks = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lines of muse chat that begin with a slash: a table of commands. Called by talk.c. */
 #include <math.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,9 +9,16 @@
 
 enum { TOKENS_MAX = 1 << 20 };
 
-static void wrong(Talk *t, const char *text)
+static void wrong(Talk *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void wrong(Talk *t, const char *fmt, ...)
 {
-    fprintf(stderr, "muse: %s\n", text);
+    va_list args;
+    va_start(args, fmt);
+    fputs("muse: ", stderr);
+    vfprintf(stderr, fmt, args);
+    fputc('\n', stderr);
+    va_end(args);
     t->code = EXIT_USAGE;
 }
 
@@ -21,23 +29,51 @@ static void mode(Talk *t, char *rest)
 {
     if (strcmp(rest, "instant") == 0) t->o.mode = MUSE_MODE_INSTANT;
     else if (strcmp(rest, "thinking") == 0) t->o.mode = MUSE_MODE_THINKING;
-    else wrong(t, "/mode instant or /mode thinking; several agents at once: muse ask --mode contemplating");
+    else wrong(t, "/mode instant or /mode thinking, not %s; several agents at once: muse ask --mode contemplating", rest);
 }
 
 static void budget(Talk *t, char *rest)
 {
-    if (!cli_number(rest, 1, TOKENS_MAX, &t->o.budget)) wrong(t, "/budget takes a number of tokens from 1 to 1048576");
+    if (cli_number(rest, 1, TOKENS_MAX, &t->o.budget)) return;
+    if (t->o.budget) wrong(t, "/budget takes a number of tokens from 1 to %d, not %s; it stays at %u", TOKENS_MAX, rest, t->o.budget);
+    else wrong(t, "/budget takes a number of tokens from 1 to %d, not %s; it stays as it is", TOKENS_MAX, rest);
 }
 
 static void trace(Talk *t, char *rest)
 {
     const TraceFile kind = trace_file_kind(rest);
-    if (!kind) wrong(t, "/trace takes a file that ends in .png, .html or .json");
+    if (!kind) wrong(t, "/trace takes a file that ends in .png, .html or .json, not %s", rest);
     else if (!t->trace) wrong(t, "/trace: nothing was answered yet");
     else {
         const int code = trace_write(t->trace, kind, rest, false, t->cli->quiet);
         if (code) t->code = code;
     }
+}
+
+/* picture number k of the conversation, those that wait for the next message behind the others; NULL: *n are all there are */
+static MuseImage *picture(const Talk *t, double k, size_t *n)
+{
+    *n = t->n_pictures;
+    if (k <= (double)*n) return t->pictures[(size_t)k - 1];
+    for (size_t i = 0; i < t->n_queue; i++)
+        if (t->queue[i].image && (double)++*n == k) return t->queue[i].image;
+    return NULL;
+}
+
+/* v: number, x0, y0, x1, y1. What muse_look() would refuse later is said now. */
+static void add_look(Talk *t, const double *v)
+{
+    MuseImageInfo info;
+    size_t n;
+    MuseImage *image = picture(t, v[0], &n);
+    if (t->o.no_look) wrong(t, "/look: looks are off (--no-look)");
+    else if (t->o.mode == MUSE_MODE_INSTANT) wrong(t, "/look is for thinking: an instant answer has no thought to look in; /mode thinking turns it on");
+    else if (n == 0) wrong(t, "/look: there is no picture yet; /image FILE gives one");
+    else if (!image) wrong(t, "/look: there is no picture %.0f, the last is %zu", v[0], n);
+    else if (muse_image_info(image, &info), !(fmax(v[1], 0) < fmin(v[3], info.width) && fmax(v[2], 0) < fmin(v[4], info.height)))
+        wrong(t, "/look: nothing of [%g, %g, %g, %g] lies in picture %.0f, which has %u x %u pixels", v[1], v[2], v[3], v[4], v[0], info.width, info.height);
+    else if (t->n_looks == TALK_LOOKS) wrong(t, "/look: %d wait already for the next message", TALK_LOOKS);
+    else t->looks[t->n_looks++] = (MuseFocus){ (uint32_t)v[0], { v[1], v[2], v[3], v[4] } };
 }
 
 static void look(Talk *t, char *rest)
@@ -49,9 +85,8 @@ static void look(Talk *t, char *rest)
         v[n] = strtod(at, &end);
         if (end == at || !isfinite(v[n])) break;
     }
-    if (n < 5 || at[strspn(at, " ")] || v[0] != floor(v[0]) || v[0] < 1 || v[0] > 1e6) wrong(t, "/look takes a picture's number and four pixels: K X0 Y0 X1 Y1");
-    else if (t->n_looks == TALK_LOOKS) wrong(t, "/look: four wait already");
-    else t->looks[t->n_looks++] = (MuseFocus){ (uint32_t)v[0], { v[1], v[2], v[3], v[4] } };
+    if (n == 5 && !at[strspn(at, " ")] && v[0] == floor(v[0]) && v[0] >= 1 && v[0] <= 1e6) add_look(t, v);
+    else wrong(t, "/look takes a picture's number and four pixels, K X0 Y0 X1 Y1, not %s", rest);
 }
 
 static void reset(Talk *t, char *rest)
@@ -111,12 +146,9 @@ void talk_command(Talk *t, char *line)
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         if (strlen(commands[i].name) != n || memcmp(line, commands[i].name, n) != 0) continue;
         if (!*commands[i].arguments == !*rest) commands[i].run(t, rest);
-        else {
-            fprintf(stderr, "muse: /%s %s\n", commands[i].name, *commands[i].arguments ? commands[i].arguments : "takes nothing behind it");
-            t->code = EXIT_USAGE;
-        }
+        else if (*rest) wrong(t, "/%s takes nothing behind it", commands[i].name);
+        else wrong(t, "/%s lacks what belongs behind it: /%s %s: %s", commands[i].name, commands[i].name, commands[i].arguments, commands[i].help);
         return;
     }
-    fprintf(stderr, "muse: there is no command /%.*s; /help lists them\n", (int)n, line);
-    t->code = EXIT_USAGE;
+    wrong(t, "there is no command /%.*s; /help lists them", (int)n, line);
 }

@@ -66,9 +66,16 @@ class Conversation(unittest.TestCase):
         look = next(s for s in got["trace"] if s["kind"] == "look")
         x0, y0, x1, y1 = look["box"]
         self.assertTrue(x0 <= 10 and y0 <= 20 and x1 >= 60 and y1 >= 70)
-        _, err = talk("/look 1 10 20 60 70", "What?", code=USAGE)   # there is no picture; the question is asked all the same
-        self.assertIn("/look", err)
-        self.assertIn("tokens: prompt", err)
+        for lines, words in ((["/look 1 10 20 60 70"], "no picture yet"), ([f"/image {CAT}", "/look 9 1 2 3 4"], "no picture 9, the last is 1"),
+                             ([f"/image {CAT}", "/look 1 900 900 950 950"], "nothing of [900, 900, 950, 950] lies in picture 1, which has 451 x 300 pixels"),
+                             ([f"/image {CAT}", "/mode instant", "/look 1 10 20 60 70"], "/mode thinking"),
+                             ([f"/image {CAT}", "/look 1 10 20 60 70", "/mode instant"], "not shown: an instant answer")):
+            with self.subTest(lines):
+                _, err = talk(*lines, "What?", code=USAGE)   # said, and the question is asked all the same
+                self.assertIn(words, err)
+                self.assertIn("tokens: prompt", err)
+        got = in_json(f"/image {CAT}", "What?", f"/image {COFFEE}", "/look 2 10 20 60 70", "And here?")
+        self.assertIn(2, [s.get("image") for s in got[1]["trace"] if s["kind"] == "look"])
 
     def test_other_formats(self):
         for model in (GEMMA, LLAMA):
@@ -105,6 +112,12 @@ class Commands(unittest.TestCase):
                 self.assertIn("muse: ", err)
                 talk(*lines, "/help", code=code)   # said, and the conversation goes on
         self.assertIn("/image FILE", talk("/help")[1])
+
+    def test_wrong_is_explained(self):
+        for line, words in (("/budget", "/budget N: tokens that a thought may have"), ("/budget many", "from 1 to 1048576, not many; it stays at 8"), ("/image", "/image FILE: a picture"),
+                            ("/mode fast", "not fast"), ("/trace a.txt", "not a.txt"), ("/look 1 2", "K X0 Y0 X1 Y1, not 1 2"), ("/quit now", "takes nothing behind it")):
+            with self.subTest(line):
+                self.assertIn(words, talk(line, code=USAGE)[1])
 
     def test_usage(self):
         for args in (["--what"], ["--mode", "contemplating"], ["--text", "a"], ["--image", "-"], ["--ids", "1"], ["--agents", 2], ["--no-look", "--looks", 2], ["hello"], ["--budget", 0]):
