@@ -90,7 +90,7 @@ def choose(muse, out, set, split, n, task, most, side, kinds):
                     continue
                 taken[kind] += 1
                 here[kind] += 1
-                line = {"task": kind, "parts": [media(p, dir, out, pathlib.Path(set), f"{task}-{q['index']:03}-") for p in q["parts"]], "answer": q["answer"]}
+                line = {"task": kind, "parts": [media(p, dir, out, pathlib.Path(set), f"{task}-{q['index']:03}-") for p in q["parts"]], "answer": q["answer"].strip()}
                 if q.get("accept"):
                     line["accept"] = q["accept"]
                 lines.append(json.dumps(line, ensure_ascii=False, separators=(",", ":")))

@@ -111,6 +111,7 @@ static int add_question(EvalSets *sets, EvalQuestion q, yajl_val object, MuseErr
     if (task && !YAJL_IS_STRING(task)) return fail(err, MUSE_ERR_FORMAT, "\"task\" is no text");
     q.task = task ? task->u.string : "(none)";
     q.answer = answer && YAJL_IS_STRING(answer) ? answer->u.string : "";
+    q.answer += strspn(q.answer, " ");   /* as the model is to write it; equal answers are compared without */
     q.accept = get(object, "accept");
     if (check_question(&q, object, err) < 0) return err->code;
     if (!grow(&sets->questions, sets->n, &sets->cap, sizeof q)) return fail(err, MUSE_ERR_NOMEM, "no memory for the questions");

@@ -241,13 +241,21 @@ static void gen_objects(const Worlds *o, const MuseWorldsSample *s)
     yajl_gen_array_close(o->g);
 }
 
+/* With the space before its first word, as it stands behind a thought or a question: training learns that space. */
+static const char *written_answer(const MuseWorldsBranch *b)
+{
+    for (size_t i = b->n_parts; i-- > 0;)
+        if (b->parts[i].role == MUSE_WORLDS_ANSWER) return b->parts[i].text;
+    return b->answer;
+}
+
 static int write_line(const Worlds *o, const MuseWorldsSample *s, const MuseWorldsBranch *b)
 {
     yajl_gen_map_open(o->g);
     json_text(o->g, "task", b->task);
     gen_parts(o, s, b);
     if (b->think) gen_thought(o, b);
-    if (*b->answer) json_text(o->g, "answer", b->answer);
+    if (*b->answer) json_text(o->g, "answer", written_answer(b));
     if (b->n_accept) {
         json_key(o->g, "accept");
         yajl_gen_array_open(o->g);

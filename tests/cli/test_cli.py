@@ -276,6 +276,10 @@ class Worlds(unittest.TestCase):
                 for line in lines:
                     self.assertIn(line["task"], world["kinds"])
                     self.assertEqual("answer" in line, not any(p.get("learn") for p in line["parts"]))
+                    if line["task"] in ("color", "exist", "relation", "changed"):
+                        self.assertRegex(line["answer"], "^ [a-z]+$")   # as the model is to write it
+                    for name in line.get("accept", []):
+                        self.assertNotRegex(name, "^(a [aeio]|an [^aeio])")
                     files = [p.get("image") or p.get("audio") for p in line["parts"] if "text" not in p]
                     self.assertTrue(all((pathlib.Path(folder) / name).stat().st_size > 100 for name in files))
                     thought = line.get("thought", "").encode()
