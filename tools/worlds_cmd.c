@@ -16,6 +16,7 @@ typedef struct Worlds {
     MuseWorldsOptions options;
     FILE *lines;
     yajl_gen g;
+    struct { unsigned long long samples, lines, pictures, sounds, boxes; } made;
 } Worlds;
 
 static const char *const splits[] = { "train", "test", "pairs", "many", "fonts" };
@@ -333,7 +334,34 @@ static int take(void *user, const MuseWorldsSample *s)
     if (write_media(o, s, &err) < 0) return cli_fail(&err, o->out);
     int code = EXIT_OK;
     for (size_t i = 0; code == EXIT_OK && i < s->n_branches; i++) code = write_line(o, s, &s->branches[i]);
+    o->made.samples++;
+    o->made.lines += s->n_branches;
+    o->made.pictures += s->n_images;
+    o->made.sounds += s->n_pcm > 0;
+    if (o->draw) o->made.boxes += s->n_images;
     return code;
+}
+
+static int report(const Cli *cli, const Worlds *o, const char *path)
+{
+    if (!cli->json) {
+        if (cli->quiet) return EXIT_OK;
+        fprintf(stderr, "muse: wrote %s: %llu lines about %llu samples", path, o->made.lines, o->made.samples);
+        if (o->made.pictures) fprintf(stderr, "; %llu pictures", o->made.pictures);
+        if (o->made.sounds) fprintf(stderr, "; %llu sounds", o->made.sounds);
+        if (o->made.boxes) fprintf(stderr, "; %llu pictures with boxes", o->made.boxes);
+        fputs(o->made.pictures || o->made.sounds ? " beside it\n" : "\n", stderr);
+        return EXIT_OK;
+    }
+    yajl_gen_map_open(o->g);
+    json_text(o->g, "file", path);
+    json_integer(o->g, "samples", (long long)o->made.samples);
+    json_integer(o->g, "lines", (long long)o->made.lines);
+    json_integer(o->g, "pictures", (long long)o->made.pictures);
+    json_integer(o->g, "sounds", (long long)o->made.sounds);
+    json_integer(o->g, "pictures_with_boxes", (long long)o->made.boxes);
+    yajl_gen_map_close(o->g);
+    return json_print(o->g);
 }
 
 static int run(const Cli *cli, Worlds *o)
@@ -366,6 +394,7 @@ static int run(const Cli *cli, Worlds *o)
         fprintf(stderr, "muse: %s: can't write: %s\n", path, strerror(errno));
         code = EXIT_OTHER;
     }
+    if (code == EXIT_OK) code = report(cli, o, path);
     if (o->g) yajl_gen_free(o->g);
     muse_worlds_maker_close(&maker);
     muse_worlds_close(&worlds);

@@ -291,6 +291,18 @@ class Worlds(unittest.TestCase):
                 if "audio" in first:
                     tokens("--audio", pathlib.Path(folder) / first["audio"])
 
+    def test_says_what_it_wrote(self):
+        with tempfile.TemporaryDirectory() as folder:
+            args = ["worlds", "--fonts", "builtin", "--out", folder, "--task", "pairs", "--n", 2]
+            lines = "%d lines about 2 samples; 4 pictures"
+            _, err = muse(*args)
+            n = len((pathlib.Path(folder) / "pairs.jsonl").read_text("utf-8").splitlines())
+            self.assertEqual(err, f"muse: wrote {folder}/pairs.jsonl: {lines % n} beside it\n")
+            self.assertIn(f"{lines % n}; 4 pictures with boxes beside it", muse(*args, "--draw")[1])
+            self.assertEqual(muse(*args, "--quiet"), ("", ""))
+            self.assertEqual(json.loads(muse(*args, "--json")[0]), {"file": f"{folder}/pairs.jsonl", "samples": 2, "lines": n, "pictures": 4, "sounds": 0, "pictures_with_boxes": 0})
+            self.assertRegex(muse("worlds", "--fonts", "builtin", "--out", folder, "--task", "drills", "--n", 2)[1], r"drills\.jsonl: \d+ lines about 2 samples\n$")
+
     def test_same_again(self):
         with tempfile.TemporaryDirectory() as a, tempfile.TemporaryDirectory() as b:
             self.assertEqual(self.make(a, "--task", "pairs", "--n", 4)[-1], self.make(b, "--task", "pairs", "--n", 2, "--first", 2)[-1])
