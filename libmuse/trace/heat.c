@@ -2,6 +2,7 @@
 /* Heat maps: grid cells to pixels (bilinear between the middles of cells), and colour over a picture. Computes no attention.
  * Called by trace_draw.c, trace_html.c and programs. */
 #include <math.h>
+#include <stdio.h>
 
 #include "libmuse/trace/trace.h"
 
@@ -10,6 +11,19 @@ double muse_heat_top(const MuseTraceHeat *h)
     double top = 0;
     for (size_t i = 0; i < (size_t)h->width * h->height; i++) top = fmax(top, (double)h->values[i]);
     return top;
+}
+
+double muse_step_heat_top(const MuseTraceStep *s)
+{
+    double top = 0;
+    for (size_t k = 0; k < s->n_heats; k++) top = fmax(top, muse_heat_top(&s->heats[k]));
+    return top;
+}
+
+void muse_heat_share(double v, char text[24])
+{
+    if (v > 1) snprintf(text, 24, "%.3g", v);   /* no share: another driver's numbers */
+    else snprintf(text, 24, v >= 0.1 ? "%.0f %%" : v >= 0.01 ? "%.1f %%" : "%.2g %%", 100 * v);
 }
 
 static double cell(const MuseTraceHeat *h, double x, double y)
@@ -46,12 +60,12 @@ void muse_heat_colour(double v, uint8_t rgba[4])
 /* what muse_heat_at() takes for the middle of pixel i of n over a side of a rectangle */
 static double middle(double from, double to, uint32_t i, uint32_t n) { return from + (to - from) * (i + 0.5) / n; }
 
-static void blend(uint8_t *at, double v, double opacity)
+void muse_heat_over(uint8_t rgb[3], double v, double opacity)
 {
     const double share = opacity * sqrt(v);   /* the root: small weights stay visible */
     double colour[3];
     heat_colour(v, colour);
-    for (int k = 0; k < 3; k++) at[k] = (uint8_t)(at[k] * (1 - share) + colour[k] * share + 0.5);
+    for (int k = 0; k < 3; k++) rgb[k] = (uint8_t)(rgb[k] * (1 - share) + colour[k] * share + 0.5);
 }
 
 int muse_heat_overlay(const MuseTraceHeat *h, MuseRect rect, uint8_t *rgb, uint32_t width, uint32_t height, double opacity, MuseError *err)
@@ -61,13 +75,12 @@ int muse_heat_overlay(const MuseTraceHeat *h, MuseRect rect, uint8_t *rgb, uint3
     const double top = muse_heat_top(h);
     for (uint32_t j = 0; j < height; j++)
         for (uint32_t i = 0; i < width; i++)
-            blend(rgb + ((size_t)j * width + i) * 3, muse_heat_at(h, top, middle(rect.x0, rect.x1, i, width), middle(rect.y0, rect.y1, j, height)), opacity);
+            muse_heat_over(rgb + ((size_t)j * width + i) * 3, muse_heat_at(h, top, middle(rect.x0, rect.x1, i, width), middle(rect.y0, rect.y1, j, height)), opacity);
     return 0;
 }
 
-void muse_heat_raise(const MuseTraceHeat *h, MuseRect rect, float *values, uint32_t width, uint32_t height)
+void muse_heat_raise(const MuseTraceHeat *h, double top, MuseRect rect, float *values, uint32_t width, uint32_t height)
 {
-    const double top = muse_heat_top(h);
     for (uint32_t j = 0; j < height; j++)
         for (uint32_t i = 0; i < width; i++) {
             float *v = values + (size_t)j * width + i;
@@ -77,5 +90,5 @@ void muse_heat_raise(const MuseTraceHeat *h, MuseRect rect, float *values, uint3
 
 void muse_heat_cover(const float *values, uint8_t *rgb, size_t n, double opacity)
 {
-    for (size_t i = 0; i < n; i++) blend(rgb + i * 3, (double)values[i], opacity);
+    for (size_t i = 0; i < n; i++) muse_heat_over(rgb + i * 3, (double)values[i], opacity);
 }

@@ -76,8 +76,11 @@ double muse_heat_at(const MuseTraceHeat *h, double top, double x, double y);
 /* colour and cover of a value 0..1 */
 void muse_heat_colour(double v, uint8_t rgba[4]);
 double muse_heat_top(const MuseTraceHeat *h);
-/* Several maps over one picture: each raises values [height][width], which begin as zeros, to its own at the pixels of rect; then they cover the n pixels once. */
-void muse_heat_raise(const MuseTraceHeat *h, MuseRect rect, float *values, uint32_t width, uint32_t height);
+/* Several maps over one picture: each raises values [height][width], which begin as zeros, to its own, on a scale that ends at top, at the pixels of rect; then they cover the n pixels once. */
+void muse_heat_raise(const MuseTraceHeat *h, double top, MuseRect rect, float *values, uint32_t width, uint32_t height);
 void muse_heat_cover(const float *values, uint8_t *rgb, size_t n, double opacity);
+double muse_step_heat_top(const MuseTraceStep *s);   /* of all heat maps of a step; 0: there are none */
+void muse_heat_share(double v, char text[24]);   /* "12 %"; a value over 1 as it is */
+void muse_heat_over(uint8_t rgb[3], double v, double opacity);   /* v's colour over a pixel, as muse_heat_overlay() lays it */
 
 #endif

@@ -23,6 +23,8 @@ typedef struct Tile {
     double   scale;      /* drawn pixels a picture's pixel */
 } Tile;
 
+static const double HEAT_OPACITY = 0.75;
+
 typedef struct Page {
     const MuseTrace *t;
     MuseTraceDrawParams p;
@@ -30,6 +32,7 @@ typedef struct Page {
     double  y, text, margin;
     Tile    tiles[PICTURES_MAX];
     size_t  n_tiles, not_drawn, no_room;   /* no_room: labels */
+    double  heat_top;                      /* the end of the colours' scale, of all drawn steps; 0: no heat maps */
     MuseError *err;
 } Page;
 
@@ -114,7 +117,7 @@ static void line(Page *g, double x, double height, uint32_t colour, const char *
 
 /* ---- pictures ---- */
 
-/* the largest value of all heat maps on a picture at each pixel: one over the other they would hide it */
+/* the largest value of all heat maps on a picture at each pixel, on one scale: one over the other they would hide it */
 static int draw_heat(const Page *g, const Tile *tile, uint8_t *rgb, uint32_t w, uint32_t h)
 {
     const size_t n = (size_t)w * h;
@@ -124,9 +127,9 @@ static int draw_heat(const Page *g, const Tile *tile, uint8_t *rgb, uint32_t w, 
     for (size_t i = 0; i < muse_trace_n_steps(g->t); i++) {
         const MuseTraceStep *s = muse_trace_at(g->t, i);
         for (size_t k = 0; k < s->n_heats && muse_trace_shown(g->t, &g->p, i); k++)
-            if (s->heats[k].image == tile->image) muse_heat_raise(&s->heats[k], muse_trace_picture(g->t, tile->image - 1)->rect, values, w, h);
+            if (s->heats[k].image == tile->image) muse_heat_raise(&s->heats[k], g->heat_top, muse_trace_picture(g->t, tile->image - 1)->rect, values, w, h);
     }
-    muse_heat_cover(values, rgb, n, 0.75);
+    muse_heat_cover(values, rgb, n, HEAT_OPACITY);
     muse_free(values);
     return 0;
 }
@@ -177,6 +180,25 @@ static int draw_tile(Page *g, Tile *tile, double x, double y, double w, double h
     return rc;
 }
 
+/* 0, the colours over a middle grey, and the value of the last one */
+static void heat_scale(Page *g)
+{
+    const double bar = fmin(260, g->c.width / 4.0), height = fmax(13, g->text * 0.75);
+    char top[24], text[64];
+    muse_heat_share(g->heat_top, top);
+    snprintf(text, sizeof text, "attention on a patch, at its step:   0 ");
+    double x = g->margin;
+    muse_canvas_type(&g->c, x, g->y, height, text, strlen(text), grey, 0, 0);
+    x = floor(x + muse_canvas_type_width(height, text, strlen(text)));
+    for (int i = 0; i < (int)bar; i++) {
+        uint8_t rgb[3] = { 128, 128, 128 };
+        muse_heat_over(rgb, i / (bar - 1), HEAT_OPACITY);
+        muse_canvas_fill(&g->c, (int)x + i, (int)g->y, 1, (int)height, (uint32_t)rgb[0] << 16 | (uint32_t)rgb[1] << 8 | rgb[2]);
+    }
+    muse_canvas_type(&g->c, x + bar + height * 0.6, g->y, height, top, strlen(top), grey, 0, 0);
+    g->y += height * 2;
+}
+
 static int pictures(Page *g)
 {
     const size_t across = g->n_tiles < 3 ? g->n_tiles : g->n_tiles == 4 ? 2 : 3;
@@ -194,6 +216,7 @@ static int pictures(Page *g)
         g->y += heading + tallest + g->margin * 0.7;
     }
     char text[80];
+    if (g->heat_top > 0) heat_scale(g);
     if (g->no_room) {
         snprintf(text, sizeof text, "no room for %zu of the labels", g->no_room);
         line(g, g->margin, g->text, grey, text);
@@ -304,6 +327,8 @@ int muse_trace_draw(const MuseTrace *t, const MuseTraceDrawParams *params, uint8
     if (!g.p.max_width) g.p.max_width = WIDTH_DEFAULT;
     MUSE_REQUIRE(err, muse_trace_n_pictures(t) > 0 && g.p.step <= muse_trace_n_steps(t));
     MUSE_REQUIRE(err, g.p.max_width >= WIDTH_MIN && g.p.max_width <= 1 << 15);
+    for (size_t i = 0; g.p.heat && i < muse_trace_n_steps(t); i++)
+        if (muse_trace_shown(t, &g.p, i)) g.heat_top = fmax(g.heat_top, muse_step_heat_top(muse_trace_at(t, i)));
     choose_pictures(&g);
     g.margin = fmin(28, g.p.max_width / 16.0);
     set_sizes(&g);

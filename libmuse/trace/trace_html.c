@@ -65,13 +65,16 @@ static int put_image(Html *h, const MusePictureKept *k, MuseRect part, uint32_t 
     return muse_out_picture(&h->o, h->t->rt, k->image, own, side, h->err);
 }
 
-/* steps before this one that name the same place: their numbers stand side by side */
-static size_t same_before(const MuseTrace *t, size_t step, const MuseTraceMark *m)
+enum { LETTER = 15 /* CSS pixels */, LABEL = 26 /* two digits and a gap */ };
+
+/* steps before this one whose numbers would stand in the same place: they stand side by side */
+static size_t near_before(const MuseTrace *t, size_t step, const MuseTraceMark *m, double unit)
 {
     size_t n = 0;
     for (size_t i = step > NEAR ? step - NEAR : 0; i < step; i++) {
         const MuseTraceStep *s = muse_trace_at(t, i);
-        for (uint32_t k = 0; k < s->n_marks && k < NEAR; k++) n += s->marks[k].image == m->image && memcmp(&s->marks[k].rect, &m->rect, sizeof m->rect) == 0;
+        for (uint32_t k = 0; k < s->n_marks && k < NEAR; k++) 
+            n += s->marks[k].image == m->image && fabs(s->marks[k].rect.x0 - m->rect.x0) < LABEL * unit && fabs(s->marks[k].rect.y0 - m->rect.y0) < LETTER * unit;
     }
     return n;
 }
@@ -96,7 +99,10 @@ static void put_track(Html *h, const MuseTraceStep *s, size_t step, uint32_t ima
 static void put_mark(Html *h, const MuseTraceStep *s, size_t step, const MuseTraceMark *m, double unit)
 {
     const MuseRect r = m->rect;
-    const double above = r.y0 - muse_trace_picture(h->t, m->image - 1)->rect.y0 > 24 * unit ? r.y0 - 7 * unit : r.y0 + 18 * unit;
+    /* 1.8: as much larger are the letters in a narrow window (trace_page.c) */
+    const MuseRect frame = muse_trace_picture(h->t, m->image - 1)->rect;
+    const size_t n = near_before(h->t, step, m, unit), room = (size_t)fmax(1, (frame.x1 - r.x0) / (1.8 * LABEL * unit));
+    const bool above = r.y0 - frame.y0 > 24 * unit;
     muse_out_put(&h->o, "<g class=\"m%s\" data-s=\"%zu\" style=\"--c:#%06x\">", s->kind == MUSE_STEP_LOOK ? " look" : "", step + 1, (unsigned)muse_trace_colour(m->object, step));
     for (int pass = 0; pass < 2; pass++) {
         const char *cls = pass ? "line" : "rim";
@@ -112,10 +118,12 @@ static void put_mark(Html *h, const MuseTraceStep *s, size_t step, const MuseTra
         raw(h, "/>");
     }
     raw(h, "<text");
-    number(h, "x", r.x0 + (2 + 26 * (double)same_before(h->t, step, m)) * unit);
-    number(h, "y", above);
-    number(h, "font-size", 15 * unit);
-    muse_out_put(&h->o, ">%zu</text></g>", step + 1);
+    number(h, "x", r.x0);
+    number(h, "y", r.y0);
+    number(h, "font-size", LETTER * unit);
+    /* in em, so that larger letters of narrow windows keep apart too */
+    muse_out_put(&h->o, " dx=\"%zu.%02zuem\" dy=\"%s%zu.%02zuem\">%zu</text></g>", (13 + 173 * (n % room)) / 100, (13 + 173 * (n % room)) % 100, above ? "-" : "",
+                 ((above ? 47 : 120) + 107 * (n / room)) / 100, ((above ? 47 : 120) + 107 * (n / room)) % 100, step + 1);
 }
 
 /* A step's heat map as a picture of colour and cover, drawn by the browser over the picture */
@@ -124,7 +132,7 @@ static int put_heat(Html *h, const MuseTraceHeat *heat, size_t step)
     const double scale = HEAT_SIDE / (double)(heat->width > heat->height ? heat->width : heat->height);
     const uint32_t w = (uint32_t)fmax(1, heat->width * scale), rows = (uint32_t)fmax(1, heat->height * scale);
     const MuseAllocator *a = &h->t->rt->alloc;
-    const double top = muse_heat_top(heat);
+    const double top = muse_step_heat_top(muse_trace_at(h->t, step));
     void *png = NULL;
     size_t size = 0;
     uint8_t *rgba = muse_alloc_array(a, (size_t)w * rows, 4);
@@ -146,6 +154,54 @@ static int put_heat(Html *h, const MuseTraceHeat *heat, size_t step)
     return 0;
 }
 
+/* the colours of heat maps over a middle grey, as a background for CSS */
+static void put_colours(Html *h)
+{
+    enum { STOPS = 16 };
+    raw(h, "linear-gradient(90deg");
+    for (int i = 0; i <= STOPS; i++) {
+        uint8_t c[4];
+        muse_heat_colour((double)i / STOPS, c);
+        for (int k = 0; k < 3; k++) c[k] = (uint8_t)((c[k] * c[3] + 128 * (255 - c[3])) / 255);
+        muse_out_put(&h->o, ",#%02x%02x%02x", c[0], c[1], c[2]);
+    }
+    raw(h, ")");
+}
+
+/* what the colours of a step mean: each step has the whole range */
+static void put_scale(Html *h, size_t step)
+{
+    const MuseTraceStep *s = muse_trace_at(h->t, step);
+    const double top = muse_step_heat_top(s);
+    char text[24];
+    if (!(top > 0)) return;
+    muse_out_put(&h->o, "<div class=\"scale\" data-s=\"%zu\"><span>Attention on a patch while this step was written", step + 1);
+    for (size_t k = 0; k < s->n_heats; k++) {
+        double sum = 0;
+        for (size_t i = 0; i < (size_t)s->heats[k].width * s->heats[k].height; i++) sum += (double)s->heats[k].values[i];
+        muse_heat_share(sum, text);
+        muse_out_put(&h->o, "%s picture %u: %s", k ? "," : "; on all of", s->heats[k].image, text);
+    }
+    raw(h, "</span><i></i><span>0</span>");
+    for (int k = 1; k <= 2; k++) {
+        muse_heat_share(top * k / 2, text);
+        muse_out_put(&h->o, "<span>%s</span>", text);
+    }
+    raw(h, "</div>");
+}
+
+static void put_scales(Html *h)
+{
+    bool any = false;
+    for (size_t i = 0; i < muse_trace_n_steps(h->t); i++) any = any || muse_step_heat_top(muse_trace_at(h->t, i)) > 0;
+    if (!any) return;
+    raw(h, "<div class=\"scales\" style=\"--h:");
+    put_colours(h);
+    raw(h, "\"><p class=\"k\">A step shows where the model looked, as colours over the pictures.</p>");
+    for (size_t i = 0; i < muse_trace_n_steps(h->t); i++) put_scale(h, i);
+    raw(h, "</div>");
+}
+
 static int put_picture(Html *h, uint32_t image)
 {
     const MusePictureKept *k = muse_trace_picture(h->t, image - 1);
@@ -156,7 +212,9 @@ static int put_picture(Html *h, uint32_t image)
     text(h, k->name);
     raw(h, "\"");
     view_box(h, k->rect);
-    raw(h, ">");
+    raw(h, " style=\"--u:");
+    muse_out_number(&h->o, unit);
+    raw(h, "\">");
     if (k->image) {
         muse_out_put(&h->o, "<image id=\"p%u\"", image);
         place(h, k->rect);
@@ -225,7 +283,7 @@ static void put_places(Html *h, const MuseTraceStep *s)
             muse_out_put(&h->o, "%.0f", v[k]);
         }
         raw(h, "]");
-        if (m->object) muse_out_put(&h->o, " object %u", m->object);
+        if (m->object) muse_out_put(&h->o, " &middot; object %u", m->object);
         raw(h, "</span>");
     }
 }
@@ -305,8 +363,10 @@ int muse_trace_html(const MuseTrace *t, const MuseTraceHtmlParams *params, char 
     text(&h, *t->question ? t->question : "Trace");
     raw(&h, "</h1>");
     raw(&h, muse_page_buttons);
-    raw(&h, "</header><main><div class=\"pics\">");
+    raw(&h, "</header><main><div class=\"pics\"><div class=\"grid\">");
     for (uint32_t i = 1; rc == 0 && i <= muse_trace_n_pictures(t); i++) rc = put_picture(&h, i);
+    raw(&h, "</div>");
+    put_scales(&h);
     raw(&h, "</div><div class=\"steps\">");
     if (rc == 0) rc = put_agents(&h);
     put_summary(&h);
