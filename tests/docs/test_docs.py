@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the documents say holds: files they link to or name in `backticks` exist, and blocks below a line <!-- tested --> work. Such
 a block of sh runs, line by line until one fails; a block of C is saved under the name in its first comment, for a block of sh that
-compiles it. A document's blocks share a folder, which shows the source tree as far as it has been named below. Public calls and structs
-have a comment.
+compiles it. A document's blocks share a folder, which shows the source tree as far as it has been named below. Drawings are what their
+script draws. Public calls and structs have a comment.
 usage: test_docs.py MUSE BUILD_ROOT SOURCE_ROOT CC"""
 import os
 import pathlib
@@ -72,6 +72,14 @@ def check_header(path):
             check(lines[number - 1].endswith("*/") or "///<" in line, f"{path.relative_to(root)}:{number + 1}: no comment says what this is: {line}")
 
 
+def check_drawings():
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, root / "docs/draw.py", folder], check=True)
+        for path in pathlib.Path(folder).iterdir():
+            check(path.read_bytes() == (root / "docs/images" / path.name).read_bytes(), f"docs/images/{path.name} is not what docs/draw.py draws")
+
+
+check_drawings()
 for header in sorted((root / "include/muse").glob("*.h")):
     check_header(header)
 documents = [p for p in sorted(root.rglob("*.md")) if not p.relative_to(root).parts[0].startswith(("build", ".", "demo"))]
