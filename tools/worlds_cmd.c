@@ -19,7 +19,7 @@ typedef struct Worlds {
     struct { unsigned long long samples, lines, pictures, sounds, boxes; } made;
 } Worlds;
 
-static const char *const splits[] = { "train", "test", "pairs", "many", "fonts" };
+static const char *const splits[] = { "train", "test", "pairs", "many", "fonts", "hard" };
 static const char *const forms[] = { "mix", "direct", "think" };
 static const char *const fonts[] = { "system", "builtin" };
 
@@ -31,7 +31,7 @@ static void help(FILE *to)
           "  --n N             samples, 10 unless told\n"
           "  --first N         number of the first sample, 0 unless told\n"
           "  --seed S          0 unless told; the same seed, task and number give the same sample\n"
-          "  --split S         train, test, pairs, many or fonts (docs/worlds.md)\n"
+          "  --split S         train, test, pairs, many, fonts or hard (docs/worlds.md)\n"
           "  --form F          mix, direct (answers only) or think (chains of thought)\n"
           "  --min-side N, --max-side N   bounds on the pictures' sides, 64 to 1024\n"
           "  --branches N      most questions a sample, 1 to 32, 10 unless told\n"
@@ -305,7 +305,7 @@ static int read_options(Cli *cli, Worlds *o)
     const struct { const char *name; uint32_t *value; } numbers[] = { { "--n", &o->n }, { "--first", &o->first }, { "--min-side", &o->options.min_side },
         { "--max-side", &o->options.max_side }, { "--branches", &o->options.branches }, { "--overview", &o->options.overview } };
     const struct { const char *name; const char **value; } texts[] = { { "--task", &o->task }, { "--out", &o->out }, { "--only", &o->options.only } };
-    const struct { const char *name; const char *const *names; size_t n; int *value; } choices[] = { { "--split", splits, 5, &o->options.split },
+    const struct { const char *name; const char *const *names; size_t n; int *value; } choices[] = { { "--split", splits, sizeof splits / sizeof *splits, &o->options.split },
         { "--form", forms, 3, &o->options.form }, { "--fonts", fonts, 2, &o->params.fonts } };
     int code = EXIT_OK;
     const char *option, *value;

@@ -261,6 +261,14 @@ static void test_splits(void **state)
             for (size_t k = 0; k < s->n_objects; k++) n += s->objects[k].image == 0;
             assert_true(n > 8);
         }
+    size_t n = 0, little = 0;
+    for (unsigned i = 0; i < 40; i++) {
+        const MuseWorldsOptions hard = small(MUSE_WORLDS_HARD);
+        const MuseWorldsSample *s = make(m, "scenes", i, &hard);
+        n += s->n_objects;
+        for (size_t k = 0; k < s->n_objects; k++) little += s->objects[k].size == MUSE_WORLDS_SMALL;
+    }
+    assert_true(n >= 6 * 40 && n <= 8 * 40 && 2 * little > n);
     muse_worlds_maker_close(&m);
 }
 
@@ -333,7 +341,7 @@ static void test_refusals(void **state)
     const struct { const char *task; uint32_t min, max, branches; int split, form; const char *only; int code; } cases[] = {
         { "nonsense", 0, 0, 0, 0, 0, NULL, MUSE_ERR_NOT_FOUND }, { "", 0, 0, 0, 0, 0, NULL, MUSE_ERR_NOT_FOUND }, { "scenes", 0, 0, 0, 0, 0, "value", MUSE_ERR_NOT_FOUND },
         { "scenes", 32, 0, 0, 0, 0, NULL, MUSE_ERR_ARG }, { "scenes", 0, 2000, 0, 0, 0, NULL, MUSE_ERR_ARG }, { "scenes", 128, 64, 0, 0, 0, NULL, MUSE_ERR_ARG },
-        { "scenes", 0, 0, 33, 0, 0, NULL, MUSE_ERR_ARG }, { "scenes", 0, 0, 0, 5, 0, NULL, MUSE_ERR_ARG }, { "scenes", 0, 0, 0, -1, 0, NULL, MUSE_ERR_ARG },
+        { "scenes", 0, 0, 33, 0, 0, NULL, MUSE_ERR_ARG }, { "scenes", 0, 0, 0, 6, 0, NULL, MUSE_ERR_ARG }, { "scenes", 0, 0, 0, -1, 0, NULL, MUSE_ERR_ARG },
         { "scenes", 0, 0, 0, 0, 3, NULL, MUSE_ERR_ARG }, { "print", 64, 128, 0, 0, 0, NULL, MUSE_ERR_LIMIT },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -369,7 +377,7 @@ static void test_kinds(void **state)
     MuseWorldsMaker *m = open_maker(shared);
     for (size_t w = 0; muse_worlds_name(w); w++)
         for (size_t k = 0; muse_worlds_kind_of(w, k); k++)
-            for (int split = MUSE_WORLDS_TRAIN; split <= MUSE_WORLDS_FONTS; split++) {
+            for (int split = MUSE_WORLDS_TRAIN; split <= MUSE_WORLDS_HARD; split++) {
                 MuseWorldsOptions o = small(split);
                 o.only = muse_worlds_kind_of(w, k);
                 const MuseWorldsSample *s = make(m, muse_worlds_name(w), 5, &o);

@@ -315,12 +315,12 @@ static int all(Eval *e, MuseWorldsMaker *maker, unsigned n, int split, uint64_t 
 
 int main(int argc, char **argv)
 {
-    static const char *const splits[] = { "train", "test", "pairs", "many", "fonts" };
+    static const char *const splits[] = { "train", "test", "pairs", "many", "fonts", "hard" };
     int split = -1;
-    for (int i = 0; argc > 4 && i < 5; i++)
+    for (int i = 0; argc > 4 && i < (int)(sizeof splits / sizeof *splits); i++)
         if (strcmp(argv[3], splits[i]) == 0) split = i;
     if (argc < 5 || split < 0) {
-        fprintf(stderr, "usage: %s MODEL N train|test|pairs|many|fonts SEED [-v] [--max-side PIXELS] [--voices VOICE,VOICE...] [KIND|WORLD ...]\n", argv[0]);
+        fprintf(stderr, "usage: %s MODEL N train|test|pairs|many|fonts|hard SEED [-v] [--max-side PIXELS] [--voices VOICE,VOICE...] [KIND|WORLD ...]\n", argv[0]);
         return 2;
     }
     static Eval e;

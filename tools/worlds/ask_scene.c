@@ -416,7 +416,7 @@ void muse_wd_make_scenes(Maker *m)
     const Ground ground = muse_wd_ground(m, false);
     const Finish finish = muse_wd_finish(m, false);
     m->font = muse_wd_pick_font(m);
-    const int n = many ? rng_int(&m->lay, 9, 12) : rng_int(&m->lay, 1, 8);
+    const int n = many ? rng_int(&m->lay, 9, 12) : rng_int(&m->lay, muse_wd_least(m, 1, 6), 8);
     muse_wd_lay(m, 0, w, h, (Plan){ .n = n, .distinct = rng_chance(&m->lay, 0.25), .colors = ground.colors, .gap = 0.015 });
     if (n_scene(m) == 0 || (many && n_scene(m) < 9)) return;
     if (m->options.split == MUSE_WORLDS_PAIRS && !muse_worlds_held_out(m->objects[0].color, m->objects[0].kind)) return;

@@ -141,6 +141,10 @@ Finish muse_wd_finish(Maker *m, bool gentle)
     if (rng_chance(r, 0.6)) f.noise = rng_range(r, 0.5, gentle ? 3 : 7);
     if (!gentle && rng_chance(r, 0.2)) f.blur = 1;
     if (!gentle && rng_chance(r, 0.12)) f.quality = rng_int(r, 35, 85);
+    if (m->options.split == MUSE_WORLDS_HARD) {
+        f.noise = rng_range(r, 10, 28);
+        f.blur = rng_chance(r, 0.4);
+    }
     return f;
 }
 

@@ -151,6 +151,7 @@ void muse_wd_draw(Maker *m, size_t image);          /* all objects of the pictur
 void muse_wd_draw_one(Maker *m, MuseWorldsObject *o, double angle);
 MuseWorldsObject muse_wd_object(Maker *m, size_t image, int width, int height, const Plan *plan);
 bool muse_wd_free(const Maker *m, const MuseWorldsObject *o, double gap);
+static inline int muse_wd_least(const Maker *m, int least, int crowded) { return m->options.split == MUSE_WORLDS_HARD ? crowded : least; }
 double muse_wd_radius(Maker *m, int size, int width, int height);
 int muse_wd_pick_color(Maker *m, unsigned colors);
 int muse_wd_sorted(const Maker *m, size_t image, uint8_t *order);   /* reading order */

@@ -176,7 +176,7 @@ void muse_wd_make_pairs(Maker *m)
     const Finish finish = muse_wd_finish(m, false);
     m->font = muse_wd_pick_font(m);
     const bool many = m->options.split == MUSE_WORLDS_MANY;
-    const Plan plan = { .n = many ? rng_int(&m->lay, 9, 11) : rng_int(&m->lay, 2, 7), .distinct = true, .colors = ground.colors, .gap = 0.02 };
+    const Plan plan = { .n = many ? rng_int(&m->lay, 9, 11) : rng_int(&m->lay, muse_wd_least(m, 2, 5), 7), .distinct = true, .colors = ground.colors, .gap = 0.02 };
     if (!muse_wd_picture(m, w, h) || !muse_wd_picture(m, w, h)) return;
     muse_wd_lay(m, 0, w, h, plan);
     const size_t n = m->sample.n_objects;

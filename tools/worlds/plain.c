@@ -145,7 +145,7 @@ void muse_wd_make_odd(Maker *m)
     const Finish finish = muse_wd_finish(m, false);
     const bool many = m->options.split == MUSE_WORLDS_MANY;
     const Plan plan = { .shapes_only = true, .colors = ground.colors };
-    const int n = many ? rng_int(&m->lay, 9, 10) : rng_int(&m->lay, 3, 8), what = rng_int(&m->lay, 0, 2);
+    const int n = many ? rng_int(&m->lay, 9, 10) : rng_int(&m->lay, muse_wd_least(m, 3, 6), 8), what = rng_int(&m->lay, 0, 2);
     const MuseWorldsObject common = muse_wd_object(m, 0, w, h, &plan);
     MuseWorldsObject odd = common;
     if (what == 0) odd.color = (uint8_t)muse_wd_pick_color(m, ground.colors);

@@ -76,6 +76,7 @@ MuseWorldsObject muse_wd_object(Maker *m, size_t image, int width, int height, c
         if (!plan->shapes_only && rng_chance(r, 0.2)) o.kind = MUSE_WORLDS_LETTER;
     } while (m->options.split != MUSE_WORLDS_PAIRS && muse_worlds_held_out(o.color, o.kind));
     o.size = (uint8_t)rng_int(r, MUSE_WORLDS_SMALL, MUSE_WORLDS_LARGE);
+    if (m->options.split == MUSE_WORLDS_HARD && rng_chance(r, 0.6)) o.size = MUSE_WORLDS_SMALL;
     if (o.kind == MUSE_WORLDS_LETTER) {
         o.mark[0] = muse_wd_glyph(r);
         if (o.mark[0] <= '9') o.kind = MUSE_WORLDS_DIGIT;

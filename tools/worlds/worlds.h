@@ -21,7 +21,8 @@ enum {
     MUSE_WORLDS_TEST  = 1, ///< as TRAIN, from random numbers of its own
     MUSE_WORLDS_PAIRS = 2, ///< scenes hold a colour-shape pair that TRAIN never has
     MUSE_WORLDS_MANY  = 3, ///< 9 to 12 objects
-    MUSE_WORLDS_FONTS = 4  ///< text in fonts that TRAIN never has
+    MUSE_WORLDS_FONTS = 4, ///< text in fonts that TRAIN never has
+    MUSE_WORLDS_HARD  = 5  ///< as TEST, but crowded, mostly of small things, under more noise than TRAIN ever is
 };
 
 enum { MUSE_WORLDS_MIX = 0, MUSE_WORLDS_DIRECT = 1, MUSE_WORLDS_THINK = 2 };
