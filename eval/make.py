@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the held-out sets eval/nano from `muse worlds`: questions of the splits that training never shows (docs/worlds.md).
 
-usage: eval/make.py MUSE [FOLDER]        MUSE: the program, built with FreeType; FOLDER: a new one; unless told, eval/nano is made anew
+usage: eval/make.py MUSE [FOLDER [SET ...]]   MUSE: the program, built with FreeType; FOLDER: a new one; unless told, eval/nano is made anew.
+                                              With SETs (splits/hard ...) only these are made anew, and the others in FOLDER stay
 
 Needs Pillow (python3-pil), flac, and the fonts of docs/worlds.md. Pictures become JPEG (quality 80, colours at full
 resolution), sounds FLAC, so that the sets stay small. The same seeds give the same questions; the bytes of pictures depend on libjpeg.
@@ -19,6 +20,7 @@ from PIL import Image
 
 SEED = 2027
 A_SAMPLE = 3   # questions of one kind over one sample: more of them would say the same
+A_HARD_SAMPLE = 1   # of the split hard: its questions are compared mode by mode, where dependent ones would make the interval too narrow
 
 # set, split, samples, task, questions a kind, largest side, kinds that are wanted (None: all)
 SETS = [
@@ -47,6 +49,9 @@ SETS = [
     ("splits/many", "many", 40, "charts", 60, 128, "value tallest"),
     ("splits/fonts", "fonts", 60, "text", 60, 128, "text"),
     ("splits/fonts", "fonts", 25, "print", 60, 256, "read"),
+    ("splits/hard", "hard", 60, "scenes", 25, 96, "count exist color shape size locate relation where nearest compare"),
+    ("splits/hard", "hard", 45, "pairs", 40, 96, "changed change"),
+    ("splits/hard", "hard", 45, "odd", 35, 96, None),
 ]
 
 
@@ -86,7 +91,7 @@ def choose(muse, out, set, split, n, task, most, side, kinds):
             here = collections.Counter()
             for q in sample:
                 kind = q["task"]
-                if not q.get("answer") or (kinds and kind not in kinds.split()) or taken[kind] >= most or here[kind] >= A_SAMPLE:
+                if not q.get("answer") or (kinds and kind not in kinds.split()) or taken[kind] >= most or here[kind] >= (A_HARD_SAMPLE if split == "hard" else A_SAMPLE):
                     continue
                 taken[kind] += 1
                 here[kind] += 1
@@ -99,16 +104,19 @@ def choose(muse, out, set, split, n, task, most, side, kinds):
 
 
 def main():
-    if not 2 <= len(sys.argv) <= 3:
+    if len(sys.argv) < 2 or any(name not in [row[0] for row in SETS] for name in sys.argv[3:]):
         sys.exit(__doc__)
     muse = pathlib.Path(sys.argv[1]).resolve()
     out = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else pathlib.Path(__file__).resolve().parent / "nano"
     sets = collections.defaultdict(list)
-    if len(sys.argv) > 2 and out.exists():
+    only = sys.argv[3:]
+    if len(sys.argv) == 3 and out.exists():
         sys.exit(f"{out} is there already")
-    shutil.rmtree(out, ignore_errors=True)
+    for folder in [out / name for name in only] or [out]:
+        shutil.rmtree(folder, ignore_errors=True)
     for row in SETS:
-        sets[row[0]] += choose(muse, out, *row)
+        if not only or row[0] in only:
+            sets[row[0]] += choose(muse, out, *row)
     for name, lines in sets.items():
         (out / (name + ".jsonl")).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
