@@ -210,6 +210,7 @@ static void put_image(MuseTrainBatch *b, Cursor *c, const MuseTrainPart *p)
 {
     const uint32_t first = (uint32_t)b->n, end = first + (uint32_t)p->n, unit = c->r->config->image.unit;
     const size_t values = 3 * (size_t)unit * unit;
+    const bool causal = c->r->config->image_mask == MUSE_MASK_CAUSAL;
     for (uint32_t y = 0; y < p->grid_height; y++)
         for (uint32_t x = 0; x < p->grid_width; x++) {
             float *to = b->patches + b->n_patches * values;
@@ -220,7 +221,7 @@ static void put_image(MuseTrainBatch *b, Cursor *c, const MuseTrainPart *p)
                 }
             else memcpy(to, p->features + ((size_t)y * p->grid_width + x) * values, values * sizeof *to);
             b->patch_row[b->n_patches++] = (uint32_t)b->n;
-            put_row(b, -1, c->t, (int32_t)y, (int32_t)x, see(c, p->alone ? first : c->branch_lo, end));
+            put_row(b, -1, c->t, (int32_t)y, (int32_t)x, see(c, p->alone ? first : c->branch_lo, causal ? (uint32_t)b->n + 1 : end));
         }
     c->t++;
 }

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "libmuse/decoder/mask.h"
 #include "tests/grad/reference.h"
 
 static MuseError err;
@@ -30,6 +31,7 @@ static const Case cases[] = {
     { "gated silu, grouped heads, own head, soft-cap", SILU IMAGE "}," AUDIO, true, false, false, true, true, 1, 0 },
     { "three threads", RELU2 IMAGE "}," AUDIO, true, true, false, true, true, 3, 0 },
     { "portable C", RELU2 IMAGE ",\"mlp_size\":10}," AUDIO, true, true, true, true, true, 1, MUSE_CPU_C },
+    { "pictures seen causally", RELU2 IMAGE ",\"image_mask\":\"causal\"}," AUDIO, true, true, false, true, true, 1, 0 },
     { "text alone", RELU2 "\"eos_token_id\":2}", false, false, false, false, false, 1, 0 },
 };
 enum { CASES = sizeof cases / sizeof *cases };
@@ -120,6 +122,23 @@ static double pass(Fixture *f)
     memset(f->net.grad, 0, f->net.layout.n_values * sizeof(float));
     muse_net_pass(&f->net, &f->batch, &f->scale, &terms, tasks);
     return terms.text + terms.labels + terms.gaze;
+}
+
+/* What rows of the prefix see is what the decoder's mask lets them see, picture or not, under either rule. */
+static void test_mask(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < CASES; k++) {
+        Fixture f;
+        open_fixture(&f, &cases[k], false, 1);
+        const uint32_t first = 2, end = cases[k].picture ? 8 : 2;   /* two tokens, six patches */
+        for (uint32_t p = 0; p < end; p++) {
+            const MuseRange r = muse_mask_range(f.config.image_mask, 0, p, p < first ? 0 : first, p < first ? 0 : end);
+            assert_int_equal(f.batch.seen[p].lo0, r.lo);
+            assert_int_equal(f.batch.seen[p].hi0, r.hi);
+        }
+        close_fixture(&f);
+    }
 }
 
 /* Tolerance: f32 sums of some hundred terms, 1e-4 of the largest gradient of the tensor; central differences with steps of
@@ -229,6 +248,6 @@ static void test_repeats(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_gradients), cmocka_unit_test(test_bf16), cmocka_unit_test(test_packing), cmocka_unit_test(test_repeats) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_mask), cmocka_unit_test(test_gradients), cmocka_unit_test(test_bf16), cmocka_unit_test(test_packing), cmocka_unit_test(test_repeats) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -474,14 +474,23 @@ static void other_families(void **state)
     assert_int_equal(c.layers[0].rope.axes[1], 8);
     assert_int_equal(c.audio.frame, 320);
     assert_int_equal(c.image.mlp, 512);
+    assert_int_equal(c.image_mask, MUSE_MASK_B);
     muse_family_from_config(&f, &c);
     assert_int_equal(f.image.budgets[1], 144);
     assert_int_equal(f.image.budgets[2], 0);
     muse_config_clear(&c);
-    char *bad = edited(muse, "[16,8,8]", "[16,8,9]");
-    assert_int_equal(muse_config_from_json(&c, NULL, &log, bad, strlen(bad), &err), MUSE_ERR_FORMAT);
-    muse_config_clear(&c);
-    free(bad);
+    static const struct { const char *from, *to; int code; MuseImageMask mask; } edits[] = {
+        { "[16,8,8]", "[16,8,9]", MUSE_ERR_FORMAT, 0 }, { "\"mlp_size\":512", "\"image_mask\":\"prefix\"", MUSE_ERR_UNSUPPORTED, 0 },
+        { "\"mlp_size\":512", "\"image_mask\":1", MUSE_ERR_UNSUPPORTED, 0 }, { "\"mlp_size\":512", "\"image_mask\":\"causal\"", 0, MUSE_MASK_CAUSAL },
+        { "\"mlp_size\":512", "\"image_mask\":\"bidirectional\"", 0, MUSE_MASK_B },
+    };
+    for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
+        char *other = edited(muse, edits[i].from, edits[i].to);
+        assert_int_equal(muse_config_from_json(&c, NULL, &log, other, strlen(other), &err), edits[i].code);
+        if (edits[i].code == 0) assert_int_equal(c.image_mask, edits[i].mask);
+        muse_config_clear(&c);
+        free(other);
+    }
     for (MuseArch i = 0; i < MUSE_ARCH_COUNT; i++) assert_non_null(muse_family_find(muse_arch_name(i)));
 }
 
