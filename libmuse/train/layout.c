@@ -92,8 +92,8 @@ static void make_media(Maker *m, const MuseConfig *c)
         }
         l->image_proj = add(m, "model.image.proj.weight", d, in, MUSE_PARAM_MATRIX, 1 / sqrtf((float)in));
         align(m);
-        l->rows = add(m, "model.image.place_rows", c->image.positions, d, MUSE_PARAM_TABLE, 0.3f);
-        l->cols = add(m, "model.image.place_cols", c->image.positions, d, MUSE_PARAM_TABLE, 0.3f);
+        l->rows = add(m, "model.image.place_rows", c->image.positions, d, MUSE_PARAM_TABLE, MUSE_PLACES_DEVIATION);
+        l->cols = add(m, "model.image.place_cols", c->image.positions, d, MUSE_PARAM_TABLE, MUSE_PLACES_DEVIATION);
         if (c->image.mlp) l->hidden_b = add(m, "model.image.hidden.bias", 1, c->image.mlp, MUSE_PARAM_VECTOR, 0);
         l->image_proj_b = add(m, "model.image.proj.bias", 1, d, MUSE_PARAM_VECTOR, 0);
         l->image_norm = add(m, "model.image.norm.weight", 1, p, MUSE_PARAM_VECTOR, 1);
@@ -144,8 +144,8 @@ void muse_layout_clear(MuseLayout *l)
     memset(l, 0, sizeof *l);
 }
 
-/* Smooth random functions of the place: neighbours begin alike (prototype measurements, section 1). */
-static void begin_places(float *table, size_t n, size_t d, float deviation, MuseRandom *r)
+/* As measured in a prototype */
+void muse_layout_begin_places(float *table, size_t n, size_t d, float deviation, MuseRandom *r)
 {
     enum { WAVES = 8 };
     float weights[2 * WAVES];
@@ -173,7 +173,7 @@ void muse_layout_begin(const MuseLayout *l, const MuseConfig *c, uint64_t seed, 
         muse_random_next(&r);
         float *to = master + p->at;
         const bool places = c->image.live && (p->at == l->rows || p->at == l->cols) && p->kind == MUSE_PARAM_TABLE;
-        if (places) begin_places(to, p->rows, p->cols, p->begin, &r);
+        if (places) muse_layout_begin_places(to, p->rows, p->cols, p->begin, &r);
         else if (p->kind == MUSE_PARAM_VECTOR)
             for (size_t k = 0; k < p->cols; k++) to[k] = p->begin;
         else if (p->begin != 0)

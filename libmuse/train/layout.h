@@ -52,4 +52,8 @@ uint64_t muse_random_next(MuseRandom *r);
 double   muse_random_unit(MuseRandom *r);     /* 0 <= x < 1 */
 float    muse_random_normal(MuseRandom *r);
 
+/* Smooth random functions of the place, [n, d]: neighbours begin alike. How place tables begin. */
+#define MUSE_PLACES_DEVIATION 0.3f
+void muse_layout_begin_places(float *table, size_t n, size_t d, float deviation, MuseRandom *r);
+
 #endif

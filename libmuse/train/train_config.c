@@ -223,6 +223,18 @@ static void read_names(MuseTrainConfig *c, MuseReader *r)
     r->rc = in.rc;
 }
 
+static void read_shared(MuseTrainConfig *c, MuseReader *r)
+{
+    MuseReader in = object(r, "shared_places");
+    if (!in.object) return;
+    ONLY(&in, "x", "y", "count", "patches");
+    muse_read_u32(&in, "x", 0, MUSE_VOCAB_MAX, &c->shared.x);
+    muse_read_u32(&in, "y", 0, MUSE_VOCAB_MAX, &c->shared.y);
+    muse_read_u32(&in, "count", 1, MUSE_VOCAB_MAX, &c->shared.count);
+    muse_read_u32(&in, "patches", 1, MUSE_VOCAB_MAX, &c->shared.patches);
+    r->rc = in.rc;
+}
+
 static void read_data(MuseTrainConfig *c, MuseReader *r, const char *folder)
 {
     for (const MuseJsonValue *v = list(r, "data", MUSE_DATA_MAX); v && r->rc == 0; v = v->next) {
@@ -360,12 +372,13 @@ int muse_train_config_read(MuseTrainConfig *c, const MuseAllocator *a, const Mus
     if (rc < 0) return rc;
     if (!muse_json_is(c->doc.root, MUSE_JSON_OBJECT)) return muse_fail(err, MUSE_ERR_FORMAT, "the training document is not a JSON object");
     MuseReader r = { c->doc.root, "training document", err, 0 };
-    ONLY(&r, "model", "tokenizer", "out", "seed", "steps", "compute", "batch", "optimizer", "schedule", "labels", "gaze", "tasks", "groups", "places", "data", "checkpoint", "loaders", "rl");
+    ONLY(&r, "model", "tokenizer", "out", "seed", "steps", "compute", "batch", "optimizer", "schedule", "labels", "gaze", "tasks", "groups", "places", "shared_places", "data", "checkpoint", "loaders", "rl");
     read_rest(c, &r, folder);
     read_model(c, &r, log, folder);
     read_optim(c, &r);
     read_labels(c, &r);
     read_names(c, &r);
+    read_shared(c, &r);
     read_data(c, &r, folder);
     read_rl(c, &r, folder);
     if (r.rc == 0 && c->has_model) r.rc = muse_train_config_check(c, err);
@@ -380,7 +393,7 @@ int muse_train_config_check(const MuseTrainConfig *c, MuseError *err)
         return muse_fail(err, MUSE_ERR_FORMAT, "\"gaze\": layer %u, head %u; the model has no such head", c->gaze_layer, c->gaze_head);
     if (c->place_sigma > 0 && (uint64_t)c->place_first + c->place_count > m->vocab)
         return muse_fail(err, MUSE_ERR_FORMAT, "\"places\": ids from %u on, %u of them; the vocabulary has %u", c->place_first, c->place_count, m->vocab);
-    return 0;
+    return muse_share_check(&c->shared, m, err);
 }
 
 void muse_train_config_clear(MuseTrainConfig *c)

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "libmuse/train/optim.h"
+#include "libmuse/train/share.h"
 
 enum { MUSE_TASKS_MAX = 256, MUSE_DATA_MAX = 16 };
 
@@ -59,6 +60,7 @@ typedef struct MuseTrainConfig {
     uint32_t n_tasks;
     uint32_t place_first, place_count;
     double   place_sigma;
+    MuseShare shared;          /* count 0: patches have place vectors of their own */
     MuseDataConfig data[MUSE_DATA_MAX];
     uint32_t n_data;
     MuseRlConfig rl;           /* stage NONE: there is none. Its samples are of a group of their own, the last */

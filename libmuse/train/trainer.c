@@ -208,7 +208,9 @@ static int begin_weights(MuseTrainer *t, const MuseTrainerParams *p, MuseError *
             return rc;
         }
         muse_layout_begin(&t->net.layout, &t->config.model, t->config.seed, t->net.master);
+        if (!t->config.start) muse_share_begin(&t->config.shared, &t->net.layout, &t->config.model, t->config.seed, t->net.master);
         rc = t->config.start ? muse_checkpoint_read_model(t->config.start, &t->net, err) : 0;
+        muse_share_put(&t->config.shared, &t->net.layout, &t->config.model, t->net.master);
         if (rc == 0) rc = begin_csv(t, err);
     }
     if (rc == 0) muse_net_refresh(&t->net);
@@ -419,6 +421,7 @@ static int compute(MuseTrainer *t, MuseTrainReport *r, MuseError *err)
         muse_net_pass(&t->net, &t->batches[i], &scale, &terms, t->step_tasks);
         r->positions += t->batches[i].n;
     }
+    muse_share_back(&t->config.shared, &t->net.layout, &t->config.model, t->net.grad);
     r->text_loss = terms.text, r->label_loss = terms.labels, r->gaze_loss = terms.gaze;
     r->loss = terms.text + terms.labels + terms.gaze;
     r->accuracy = terms.n_targets ? (double)terms.n_hits / (double)terms.n_targets : 0;
@@ -430,6 +433,8 @@ static int compute(MuseTrainer *t, MuseTrainReport *r, MuseError *err)
                          t->state.step + 1, r->loss, r->grad_norm);
     }
     if (t->n_batches || !t->has_rl) muse_optim_step(&t->optim, &t->net, t->state.step, r->grad_norm);   /* rollouts that are all alike teach nothing */
+    muse_share_put(&t->config.shared, &t->net.layout, &t->config.model, t->net.master);
+    if (t->optim.ema) muse_share_put(&t->config.shared, &t->net.layout, &t->config.model, t->optim.ema);
     t->state.step++;
     t->state.positions += r->positions;
     for (uint32_t i = 0; i < t->config.n_tasks; i++) {

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "libmuse/decoder/mask.h"
+#include "libmuse/train/share.h"
 #include "tests/grad/reference.h"
 
 static MuseError err;
@@ -175,6 +176,44 @@ static void test_gradients(void **state)
     }
 }
 
+/* Shared place vectors: tables are means of embeddings, and an embedding's gradient counts what it does by way of them. */
+static void test_shared(void **state)
+{
+    (void)state;
+    const MuseShare share = { .x = 3, .y = 14, .count = 6, .patches = 3 };
+    Fixture f;
+    open_fixture(&f, &cases[0], false, 2);
+    const MuseLayout *l = &f.net.layout;
+    const size_t d = f.config.width;
+    assert_int_equal(muse_share_check(&share, &f.config, &err), 0);
+    muse_share_put(&share, l, &f.config, f.net.master);
+    for (size_t i = 0; i < d; i++) {
+        assert_float_equal(f.net.master[l->cols + d + i], (f.net.master[l->embed + 5 * d + i] + f.net.master[l->embed + 6 * d + i]) / 2, 1e-6);
+        assert_float_equal(f.net.master[l->rows + 2 * d + i], (f.net.master[l->embed + 18 * d + i] + f.net.master[l->embed + 19 * d + i]) / 2, 1e-6);
+    }
+    muse_net_refresh(&f.net);
+    pass(&f);
+    muse_share_back(&share, l, &f.config, f.net.grad);
+    for (size_t i = 0; i < 3 * d; i++) assert_true(f.net.grad[l->cols + i] == 0 && f.net.grad[l->rows + i] == 0);
+    double *w = ref_new(l->n_values), slope[2], largest = 0;
+    for (size_t i = 0; i < 23 * d; i++) largest = fmax(largest, fabs((double)f.net.grad[l->embed + i]));
+    for (size_t i = 0; i < 23 * d; i += 5) {   /* all tokens, places or not */
+        const uint32_t id = (uint32_t)(i / d);
+        for (int up = 0; up < 2; up++) {
+            const double step = up ? 1e-5 : -1e-5;
+            for (size_t k = 0; k < l->n_values; k++) w[k] = (double)f.net.master[k];
+            w[l->embed + i] += step;
+            if (id >= 3 && id < 9) w[l->cols + (id - 3) / 2 * d + i % d] += step / 2;
+            if (id >= 14 && id < 20) w[l->rows + (id - 14) / 2 * d + i % d] += step / 2;
+            slope[up] = ref_loss(&f.net, &f.batch, w, &f.scale);
+        }
+        const double g = (double)f.net.grad[l->embed + i], s = (slope[1] - slope[0]) / 2e-5;
+        if (fabs(g - s) > 1e-4 * largest + 1e-7) fail_msg("token %u: gradient %.9g, difference %.9g", id, g, s);
+    }
+    free(w);
+    close_fixture(&f);
+}
+
 static double cosine(const float *a, const float *b, size_t n)
 {
     double ab = 0, aa = 0, bb = 0;
@@ -248,6 +287,6 @@ static void test_repeats(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_mask), cmocka_unit_test(test_gradients), cmocka_unit_test(test_bf16), cmocka_unit_test(test_packing), cmocka_unit_test(test_repeats) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_mask), cmocka_unit_test(test_gradients), cmocka_unit_test(test_shared), cmocka_unit_test(test_bf16), cmocka_unit_test(test_packing), cmocka_unit_test(test_repeats) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

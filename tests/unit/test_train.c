@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/bytes.h"
+#include "base/dtype.h"
 #include "libmuse/train/checkpoint.h"
 #include "libmuse/train/data.h"
 #include "muse/muse.h"
@@ -156,7 +157,7 @@ static void test_curve(void **state)
 }
 
 #define SHORT(compute) "{\"model\":\"start\",\"compute\":\"" compute "\",\"steps\":12,\"batch\":{\"samples\":3,\"positions\":64},\"checkpoint\":{\"every\":4,\"keep\":2}," \
-    "\"optimizer\":{\"ema\":0.9}," REST "}"
+    "\"optimizer\":{\"ema\":0.9},\"shared_places\":{\"x\":2,\"y\":10,\"count\":6,\"patches\":3}," REST "}"
 
 static void read_all(const char *path, MuseFile *f)
 {
@@ -336,6 +337,41 @@ static void test_model_view(void **state)
     assert_int_equal(muse_trainer_model(NULL, &none, &err), MUSE_ERR_ARG);
 }
 
+static float value_of(const MuseModel *m, const char *name, int i)
+{
+    const MuseTensors *all = &m->files[0].tensors;
+    size_t k = 0;
+    while (k < all->n && strcmp(all->items[k].name, name) != 0) k++;
+    assert_true(k < all->n);
+    return all->items[k].type == MUSE_TENSOR_F32 ? ((const float *)(const void *)all->items[k].data)[i] : muse_bf16_f32(((const MuseBf16 *)(const void *)all->items[k].data)[i]);
+}
+
+/* With shared places a model's tables are means of its embeddings, within what bf16 rounds: the weights in training, and their
+ * average as it is saved. Entries behind the shared ones are their own. */
+static void test_shared_places(void **state)
+{
+    (void)state;
+    enum { D = 16 };
+    MuseModel *m[2];
+    MuseTrainer *t = open_run(SHORT("f32"), 1, in_folder("shared"), 0, 4, 0);
+    while (muse_trainer_step(t, NULL, &err) == 0) {}
+    assert_int_equal(muse_trainer_model(t, &m[0], &err), 0);
+    muse_trainer_close(&t);
+    assert_int_equal(muse_model_open(&m[1], NULL, in_folder("shared/step-00000004"), NULL, &err), 0);
+    for (int k = 0; k < 4; k++) {
+        double off = 0;
+        for (int i = 0; i < 8 * D; i++) {
+            const int first = ((k % 2 ? 10 : 2) + i / D * 2) * D + i % D;
+            const double x = (double)value_of(m[k / 2], "model.embed_tokens.weight", first), y = (double)value_of(m[k / 2], "model.embed_tokens.weight", first + D);
+            const double v = (double)value_of(m[k / 2], k % 2 ? "model.image.place_rows" : "model.image.place_cols", i);
+            if (i < 3 * D) assert_true(fabs(v - (x + y) / 2) <= 0x1p-7 * (fabs(x) + fabs(y) + fabs(v)));
+            else off += fabs(v - (x + y) / 2);
+        }
+        assert_true(off > 1);
+    }
+    for (int i = 0; i < 2; i++) muse_model_close(&m[i]);
+}
+
 /* ---- refused documents ---- */
 
 static void test_bad_documents(void **state)
@@ -356,6 +392,12 @@ static void test_bad_documents(void **state)
         { "{\"model\":\"start\",\"steps\":4,\"labels\":{\"tap\":1}}", MUSE_ERR_FORMAT, "heads" },
         { "{\"model\":\"start\",\"steps\":4,\"gaze\":{\"layer\":2}}", MUSE_ERR_FORMAT, "gaze" },
         { "{\"model\":\"start\",\"steps\":4,\"places\":{\"first\":30,\"count\":10,\"sigma\":1}}", MUSE_ERR_FORMAT, "places" },
+        { "{\"model\":\"start\",\"steps\":4,\"shared_places\":{\"x\":2,\"y\":28,\"count\":6,\"patches\":3}}", MUSE_ERR_FORMAT, "vocabulary has 32" },
+        { "{\"model\":\"start\",\"steps\":4,\"shared_places\":{\"x\":2,\"y\":7,\"count\":6,\"patches\":3}}", MUSE_ERR_FORMAT, "none may be both" },
+        { "{\"model\":\"start\",\"steps\":4,\"shared_places\":{\"x\":2,\"y\":8,\"count\":6,\"patches\":4}}", MUSE_ERR_FORMAT, "whole places" },
+        { "{\"model\":\"start\",\"steps\":4,\"shared_places\":{\"x\":2,\"y\":8,\"count\":9,\"patches\":9}}", MUSE_ERR_FORMAT, "none may be both" },
+        { "{\"model\":\"start\",\"steps\":4,\"shared_places\":{\"x\":2,\"y\":11,\"count\":9,\"patches\":9}}", MUSE_ERR_FORMAT, "9 patches a side" },
+        { "{\"model\":\"start\",\"steps\":4,\"shared_places\":{\"x\":2,\"y\":8,\"patches\":9}}", MUSE_ERR_FORMAT, "count" },
         { "{\"model\":\"start\",\"steps\":4,\"groups\":[-1]}", MUSE_ERR_FORMAT, "groups" },
         { "{\"model\":\"start\",\"steps\":4,\"data\":{}}", MUSE_ERR_FORMAT, "data" },
         { "{\"model\":\"start\",\"steps\":4,\"data\":[{\"weight\":1}]}", MUSE_ERR_FORMAT, "jsonl" },
@@ -654,7 +696,7 @@ int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_curve), IN_FOLDER(test_resume), IN_FOLDER(test_opens_as_model), IN_FOLDER(test_added_heads), IN_FOLDER(test_model_view), cmocka_unit_test(test_bad_documents), cmocka_unit_test(test_bad_samples),
+        cmocka_unit_test(test_curve), IN_FOLDER(test_resume), IN_FOLDER(test_opens_as_model), IN_FOLDER(test_added_heads), IN_FOLDER(test_model_view), IN_FOLDER(test_shared_places), cmocka_unit_test(test_bad_documents), cmocka_unit_test(test_bad_samples),
         cmocka_unit_test(test_limits), IN_FOLDER(test_not_finite), IN_FOLDER(test_no_memory), IN_FOLDER(test_bad_lines), IN_FOLDER(test_jsonl_run),
         cmocka_unit_test(test_shuffle),
     };
