@@ -5,8 +5,9 @@
 usage: run.py PROGRAMS OUT NAME ...        PROGRAMS: a folder with muse and nano_eval; OUT: where the runs are kept
        run.py --table OUT NAME ...         what was measured
 
-NAME.json beside this file is a list of changes to base.json (RFC 7396: objects merge, null removes), and "measure": lists of
-kinds of questions. Each run becomes OUT/NAME; called again, it goes on where it stopped. OUT/NAME/result.json has the answers.
+NAME.json beside this file holds changes to base.json (RFC 7396: objects merge, null removes). Keys that are not of a training
+document: "measure", kinds of questions and the sides of their pictures; "start", a run whose last weights are begun from;
+"data_seed", of the worlds. Each run becomes OUT/NAME; called again, it goes on where it stopped. OUT/NAME/result.json has the answers.
 """
 import json
 import math
@@ -38,6 +39,9 @@ def document(name, out):
     doc = base if name == "base" else merge(base, json.loads((HERE / (name + ".json")).read_text()))
     measure = doc.pop("measure")
     start = doc.pop("start", None)
+    seed = doc.pop("data_seed", None)
+    if seed is not None:
+        doc["data"][0]["worlds"]["seed"] = seed
     doc["tokenizer"] = str((HERE / doc["tokenizer"]).resolve())
     if start:                                             # the weights that another run ended with
         doc["model"] = str(max((out / start).glob("step-*[0-9]")))
