@@ -28,13 +28,14 @@ typedef struct EvalAnswer {
     int      finish;            /* MUSE_AGENT_* of the agent, of the first of several */
     double   confidence, agreement, seconds;   /* seconds: its share of the batch */
     uint64_t prompt_tokens, thought_tokens, answer_tokens;
+    uint64_t positions;         /* that its sequences hold in the end: prompt (once), writing, views */
     uint32_t looks, bad;
     int      needless;          /* 1: it looked, and is right without looking too; 0: not right without; -1: not known */
 } EvalAnswer;
 
 typedef struct EvalTally {
     const char *task;           /* NULL: all of them */
-    uint64_t n, right, thought_tokens, looks;
+    uint64_t n, right, thought_tokens, looks, positions;
 } EvalTally;
 
 typedef struct Eval {

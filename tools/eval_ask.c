@@ -89,10 +89,12 @@ static bool copy(char **to, size_t *n_to, const char *text, size_t n)
     return true;
 }
 
-/* counts of one agent, added to those of others */
+/* counts of one agent, added to those of others, with which it shares the prompt */
 static void add_agent(EvalAnswer *a, const MuseAgent *agent, const MuseAgentInfo *info)
 {
     MuseReasonStep step;
+    if (a->positions == 0) a->positions = a->prompt_tokens = info->prompt_tokens;
+    a->positions += muse_sequence_length(muse_session_sequence(muse_agent_session(agent))) - info->prompt_tokens;
     a->thought_tokens += info->thought_tokens;
     a->answer_tokens += info->answer_tokens;
     a->looks += info->looks;
@@ -106,7 +108,6 @@ static int read_agent(const EvalQuestion *q, const MuseAgent *agent, EvalAnswer 
     muse_agent_info(agent, &info);
     if (info.finish == MUSE_AGENT_RUNNING) return 0;   /* interrupted, or an error came before its end */
     a->finish = info.finish;
-    a->prompt_tokens = info.prompt_tokens;
     a->agreement = 1;
     a->confidence = info.confidence;
     add_agent(a, agent, &info);
@@ -165,7 +166,7 @@ static int read_result(const EvalQuestion *q, const MuseReasonResult *r, EvalAns
     a->confidence = r->confidence;
     for (size_t i = 0; i < r->n_agents; i++) {
         muse_agent_info(r->agents[i], &info);
-        if (i == 0) a->finish = info.finish, a->prompt_tokens = info.prompt_tokens;
+        if (i == 0) a->finish = info.finish;
         add_agent(a, r->agents[i], &info);
     }
     a->right = r->answer && eval_is_right(q, r->answer, r->n_answer);

@@ -52,6 +52,7 @@ static int print_line(const Eval *e, const EvalQuestion *q, const EvalAnswer *a)
     json_integer(g, "thought", (long long)a->thought_tokens);
     json_integer(g, "answer", (long long)a->answer_tokens);
     yajl_gen_map_close(g);
+    json_integer(g, "positions", (long long)a->positions);
     json_integer(g, "looks", a->looks);
     if (a->needless >= 0) json_bool(g, "needless", a->needless);
     json_integer(g, "bad_steps", a->bad);
@@ -85,6 +86,7 @@ static void add(EvalTally *t, const EvalAnswer *a)
     t->right += a->right;
     t->thought_tokens += a->thought_tokens;
     t->looks += a->looks;
+    t->positions += a->positions;
 }
 
 int eval_count(Eval *e, const EvalQuestion *q, const EvalAnswer *a)
@@ -119,6 +121,7 @@ static void gen_tally(yajl_gen g, const EvalTally *t)
     json_number(g, "high", high);
     json_number(g, "thought_tokens", mean(t->thought_tokens, t->n));
     json_number(g, "looks", mean(t->looks, t->n));
+    json_number(g, "positions", mean(t->positions, t->n));
     yajl_gen_map_close(g);
 }
 
@@ -139,6 +142,7 @@ static int print_json(const Eval *e)
     json_number(g, "thought_tokens", mean(e->all.thought_tokens, n));
     json_number(g, "answer_tokens", mean(e->answer_tokens, n));
     json_number(g, "looks", mean(e->all.looks, n));
+    json_number(g, "positions", mean(e->all.positions, n));
     json_number(g, "needless_looks", mean(e->needless, e->looked));
     json_integer(g, "bad_steps", (long long)e->bad);
     json_integer(g, "cut_thoughts", (long long)e->cut);

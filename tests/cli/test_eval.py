@@ -18,7 +18,7 @@ from cli_help import CANCELLED, DATA, INPUT, MUSE, OTHER, ROOT, UNSUPPORTED, USA
 TINY = DATA / "tiny/muse/hf"
 MEDIA = DATA / "tiny/muse/cases/image-audio-text"
 TEXT_ONLY = DATA / "golden/llama3/hf"
-TALLY = {"n", "correct", "accuracy", "low", "high", "thought_tokens", "looks"}
+TALLY = {"n", "correct", "accuracy", "low", "high", "thought_tokens", "looks", "positions"}
 
 
 def question(text="How many?", *media, **more):
@@ -58,7 +58,7 @@ class Reports(Sets):
             self.assertEqual(set(tally), TALLY)
             self.assertTrue(0 <= tally["low"] <= tally["accuracy"] <= tally["high"] <= 1)
         self.assertEqual([report["tasks"]["count"]["n"], report["all"]["n"]], [2, 3])
-        for key in ("thought_tokens", "looks", "seconds", "answer_tokens", "needless_looks", "bad_steps", "cut_thoughts", "unanswered", "left_out"):
+        for key in ("thought_tokens", "looks", "positions", "seconds", "answer_tokens", "needless_looks", "bad_steps", "cut_thoughts", "unanswered", "left_out"):
             self.assertIsInstance(report[key], (int, float), key)
         self.assertEqual([report["mode"], report["interrupted"]], ["thinking", False])
 
@@ -72,6 +72,8 @@ class Reports(Sets):
             self.assertLessEqual({"question", "given", "right", "confidence", "agreement", "tokens", "looks", "finish"}, set(x))
             self.assertEqual(set(x["tokens"]), {"prompt", "thought", "answer"})
             self.assertLessEqual(x["tokens"]["thought"], 6)
+            written = sum(x["tokens"].values())
+            self.assertTrue(written <= x["positions"] <= written + 8, x)   # what closes a thought is written for it
         self.assertEqual(lines[1]["question"], "What?")
         self.assertRegex(err, r"(?m)^all +2 ")
         out, _ = self.eval("--set", path, "--lines", "--json")
@@ -101,10 +103,14 @@ class Reports(Sets):
         (self.folder / "near.png").write_bytes((MEDIA / "image1.png").read_bytes())
         near = {"image": "near.png", "budget": 12}
         path = self.write(question("One?", image), question("Two?", image, near), question("Sound?", audio), question("All?", near, audio, image), question("None?"))
+        positions = []
         for mode in (["--mode", "instant"], ["--mode", "contemplating", "--agents", 3], ["--no-look"]):
             report = json.loads(muse("eval", "--model", TINY, "--threads", 1, "--quiet", "--set", path, "--json", *mode)[0])
             self.assertEqual(report["all"]["n"], 5)
+            positions.append(report["all"]["positions"])
         lines = objects(self.eval("--set", path, "--lines", "--quiet")[0])
+        prompt = sum(x["tokens"]["prompt"] for x in lines) / 5
+        self.assertTrue(prompt < positions[0] and 2 * (positions[0] - prompt) < positions[1] - prompt, [prompt, positions])   # three agents, one prompt
         self.assertGreater(lines[1]["tokens"]["prompt"], lines[0]["tokens"]["prompt"])
         self.assertGreater(lines[0]["tokens"]["prompt"], lines[4]["tokens"]["prompt"])
 
