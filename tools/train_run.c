@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tools/nano/doc.h"
 
@@ -47,6 +48,18 @@ char *train_folder(const char *path)
     return folder;
 }
 
+/* A model that is begun from says what it shows of a picture. One that can't be read is refused by the trainer. */
+static int read_model(NanoSource *s, const char *json, size_t size, const char *folder, MuseError *err)
+{
+    char path[4096], name[2048];
+    size_t n = 0;
+    if (nano_model_path(json, size, name, sizeof name) < 0 || nano_doc_path(path, sizeof path, folder, name) < 0 || access(path, R_OK) != 0) return 0;
+    char *config = train_read(path, &n);
+    const int rc = config ? nano_plan_model(&s->plan, config, n, err) : 0;
+    free(config);
+    return rc;
+}
+
 /* Data that the program makes itself. The tokenizer is the document's: the trainer reads it again. */
 static int open_worlds(NanoSource *s, MuseTextTokenizer **tok, const char *json, size_t size, const char *folder, MuseError *err)
 {
@@ -58,6 +71,7 @@ static int open_worlds(NanoSource *s, MuseTextTokenizer **tok, const char *json,
         return err->code;
     }
     rc = muse_text_open_file(tok, NULL, path, err);
+    if (rc == 0) rc = read_model(s, json, size, folder, err);
     if (rc == 0) rc = nano_source_open(s, *tok, folder, err);
     return rc < 0 ? rc : 1;
 }

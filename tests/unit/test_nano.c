@@ -454,6 +454,39 @@ static void test_plan(void **state)
     assert_int_equal(read_plan(&plan, "{"), 0);
 }
 
+/* Pictures are shown as the model's runtime shows them, and say how many values a patch has: other patches are refused. */
+static void test_budget(void **state)
+{
+    (void)state;
+    static const char small[] = "{\"image_config\":{\"default_budget\":256}}", bad[] = "{\"image_config\":{\"default_budget\":0}}";
+    static NanoPlan plan;
+    char path[64];
+    assert_int_equal(read_plan(&plan, STAGES("{\"mix\":[{\"task\":\"odd\"}]}")), 1);
+    assert_int_equal(plan.budget, 0);
+    assert_int_equal(read_plan(&plan, "{\"model\":{\"image_config\":{\"default_budget\":144}},\"data\":[{\"worlds\":{\"stages\":[{\"mix\":[{\"task\":\"odd\"}]}]}}]}"), 1);
+    assert_int_equal(plan.budget, 144);
+    assert_int_equal(nano_plan_model(&plan, small, sizeof small - 1, &err), 0);
+    assert_int_equal(plan.budget, 256);
+    assert_int_equal(nano_plan_model(&plan, bad, sizeof bad - 1, &err), MUSE_ERR_FORMAT);
+    assert_int_equal(nano_model_path("{\"model\":\"a\"}", 13, path, sizeof path), 0);
+    assert_string_equal(path, "a/config.json");
+    assert_int_equal(nano_model_path("{\"model\":{}}", 12, path, sizeof path), MUSE_ERR_NOT_FOUND);
+    for (uint32_t side = 8; side <= 12; side += 4) {
+        MuseWorldsMaker *m = open_maker(source.worlds);
+        MuseWorldsOptions o;
+        MuseTrainSample made = { 0 };
+        muse_worlds_options_init(&o);
+        o.max_side = 64;
+        source.plan.budget = side * side;
+        assert_int_equal(nano_sample_make(&source, make(m, "solid", 0, &o), NULL, &made, &err), 0);
+        source.plan.budget = 0;
+        const MuseTrainPart *p = &made.prefix[1];
+        assert_true(p->modality == MUSE_IMAGE && p->grid_width == side && p->grid_height == side && p->values == p->n * 192);
+        nano_sample_release(NULL, &made);
+        muse_worlds_maker_close(&m);
+    }
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -639,7 +672,7 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_branches), cmocka_unit_test(test_never_thinks), cmocka_unit_test(test_spoken),
-                                        cmocka_unit_test(test_source_speaks), cmocka_unit_test(test_clip), cmocka_unit_test(test_clip_keys), cmocka_unit_test(test_clips_order), cmocka_unit_test(test_clips_bad), cmocka_unit_test(test_plan), cmocka_unit_test(test_refused),
+                                        cmocka_unit_test(test_source_speaks), cmocka_unit_test(test_clip), cmocka_unit_test(test_clip_keys), cmocka_unit_test(test_clips_order), cmocka_unit_test(test_clips_bad), cmocka_unit_test(test_plan), cmocka_unit_test(test_budget), cmocka_unit_test(test_refused),
                                         cmocka_unit_test(test_same_again), cmocka_unit_test(test_too_long), cmocka_unit_test(test_prompts), cmocka_unit_test(test_no_prompts) };
     return cmocka_run_group_tests(tests, begin, end);
 }

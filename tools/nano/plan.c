@@ -160,6 +160,12 @@ static void read_tasks(Reader *r, NanoPlan *p, yajl_val tasks)
     }
 }
 
+/* What the runtime shows of a picture: the model's own default. */
+static void read_budget(Reader *r, NanoPlan *p, yajl_val model)
+{
+    p->budget = (uint32_t)whole(r, nano_doc_get(model, "image_config"), "default_budget", 1, 65536, 0);
+}
+
 static void read_rest(Reader *r, NanoPlan *p, yajl_val doc)
 {
     yajl_val groups = nano_doc_get(doc, "groups");
@@ -168,6 +174,26 @@ static void read_rest(Reader *r, NanoPlan *p, yajl_val doc)
     p->positions = whole(r, nano_doc_get(doc, "batch"), "positions", 2, UINT64_C(1) << 48, 4096);   /* libmuse's default */
     p->n_groups = YAJL_IS_ARRAY(groups) ? (uint32_t)groups->u.array.len : 1;
     read_tasks(r, p, nano_doc_get(doc, "tasks"));
+    read_budget(r, p, nano_doc_get(doc, "model"));
+}
+
+int nano_model_path(const char *json, size_t size, char *path, size_t cap)
+{
+    int code;
+    yajl_val doc = nano_doc_parse(json, size, &code), v = nano_doc_get(doc, "model");
+    const int good = YAJL_IS_STRING(v) && snprintf(path, cap, "%s/config.json", v->u.string) < (int)cap;
+    yajl_tree_free(doc);
+    return good ? 0 : MUSE_ERR_NOT_FOUND;
+}
+
+int nano_plan_model(NanoPlan *p, const char *json, size_t size, MuseError *err)
+{
+    Reader r = { err, 0 };
+    int code;
+    yajl_val doc = nano_doc_parse(json, size, &code);   /* NULL: damaged; libmuse says how */
+    read_budget(&r, p, doc);
+    yajl_tree_free(doc);
+    return r.rc;
 }
 
 int nano_tokenizer_path(const char *json, size_t size, char *path, size_t cap)

@@ -48,6 +48,7 @@ typedef struct NanoPlan {
     uint32_t  n_groups;
     int       gaze;                         /* the document has "gaze" */
     uint64_t  positions;                    /* most of one sample: "batch"."positions" */
+    uint32_t  budget;                       /* of pictures: the model's default; 0: the family's */
 } NanoPlan;
 
 /** Read a training document. @return 1: its data is worlds; 0: it is not; negative: MUSE_ERR_FORMAT with the key, MUSE_ERR_NOMEM */
@@ -71,6 +72,11 @@ MuseTrainPrompts nano_prompts(NanoPrompts *p);
 
 /** The path of the document's tokenizer: "tokenizer", or "model" if that is a folder. @return 0; MUSE_ERR_NOT_FOUND */
 int nano_tokenizer_path(const char *json, size_t size, char *path, size_t cap);
+
+/** The path of config.json of the document's model, if that is a folder. @return 0; MUSE_ERR_NOT_FOUND */
+int nano_model_path(const char *json, size_t size, char *path, size_t cap);
+/** Of a model's config.json: fills plan->budget. @return 0; MUSE_ERR_FORMAT */
+int nano_plan_model(NanoPlan *plan, const char *json, size_t size, MuseError *err);
 
 typedef struct NanoSource {
     NanoPlan plan;

@@ -7,13 +7,14 @@ usage: run.py PROGRAMS OUT NAME ...        PROGRAMS: a folder with muse and nano
 
 NAME.json beside this file holds changes to base.json (RFC 7396: objects merge, null removes). Keys that are not of a training
 document: "measure", kinds of questions and the sides of their pictures; "start", a run whose last weights are begun from;
-"data_seed", of the worlds. Each run becomes OUT/NAME; called again, it goes on where it stopped. OUT/NAME/result.json has the answers.
+"start_model", changes to that one's config.json; "data_seed", of the worlds. Each run becomes OUT/NAME; called again, it goes on where it stopped. OUT/NAME/result.json has the answers.
 """
 import json
 import math
 import os
 import pathlib
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -34,17 +35,28 @@ def merge(a, b):
     return out
 
 
+def copy_of(model, to, changes):
+    """a model's files, with changes to its config.json"""
+    to.mkdir(parents=True, exist_ok=True)
+    for name in ("model.safetensors", "tokenizer.json"):
+        shutil.copy(model / name, to / name)
+    (to / "config.json").write_text(json.dumps(merge(json.loads((model / "config.json").read_text()), changes)))
+    return str(to)
+
+
 def document(name, out):
     base = json.loads((HERE / "base.json").read_text())
     doc = base if name == "base" else merge(base, json.loads((HERE / (name + ".json")).read_text()))
     measure = doc.pop("measure")
-    start = doc.pop("start", None)
+    start, changes = doc.pop("start", None), doc.pop("start_model", None)
     seed = doc.pop("data_seed", None)
     if seed is not None:
         doc["data"][0]["worlds"]["seed"] = seed
     doc["tokenizer"] = str((HERE / doc["tokenizer"]).resolve())
     if start:                                             # the weights that another run ended with
         doc["model"] = str(max((out / start).glob("step-*[0-9]")))
+    if changes:
+        doc["model"] = copy_of(pathlib.Path(doc["model"]), out / (name + "-start"), changes)
     return doc, measure
 
 
@@ -69,7 +81,7 @@ def answers(evaluate, model, measure):
     """rows of nano_eval: kind, form, n, right, tokens"""
     rows = []
     for wanted in measure:
-        done = subprocess.run([evaluate, model, str(N), "test", str(SEED), "--max-side", str(wanted["max_side"]), *wanted["kinds"]], stdout=subprocess.PIPE, text=True, check=True)
+        done = subprocess.run([evaluate, model, str(wanted.get("n", N)), "test", str(SEED), "--max-side", str(wanted["max_side"]), *wanted["kinds"]], stdout=subprocess.PIPE, text=True, check=True)
         for line in done.stdout.splitlines()[1:]:
             kind, form, n, right, tokens, looks = line.split()[:6]
             rows.append({"kind": kind, "form": form, "n": int(n), "right": round(int(n) * float(right)), "tokens": float(tokens), "looks": float(looks)})
