@@ -58,7 +58,7 @@ class Counts:
         return 2 * 2 * self.layers * self.gk * t   # bf16
 
 
-def question_sets(muse, sets, folder):
+def question_sets(muse, model, sets, folder):
     """pictures of each line in patches, and copies of the sets that show them at full detail"""
     seen, patches, copies = {}, {}, []
     for path in sets:
@@ -71,7 +71,7 @@ def question_sets(muse, sets, folder):
                     continue
                 part["image"] = str((path.parent / part["image"]).resolve())
                 if part["image"] not in seen:
-                    seen[part["image"]] = [json.loads(out(muse, "tokens", "--quiet", "--json", "--summary", "--image", part["image"], *more))["spans"][0] for more in ([], ["--image-budget", "auto"])]
+                    seen[part["image"]] = [json.loads(out(muse, "tokens", "--tokenizer", model, "--quiet", "--json", "--summary", "--image", part["image"], *more))["spans"][0] for more in ([], ["--image-budget", "auto"])]
                 plain, full = seen[part["image"]]
                 part["budget"] = full["budget"]
                 of["overview"].append(plain["patches"])
@@ -95,7 +95,7 @@ def main(argv):
     counts = Counts(json.loads((model / "config.json").read_text()))
     print("| shown | way | n | right, % (95 %) | looks | positions | cache, KB | MFLOP | of it attention, % |\n|---|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        patches, copies = question_sets(muse, sets, pathlib.Path(folder))
+        patches, copies = question_sets(muse, model, sets, pathlib.Path(folder))
         original = dict(zip(map(str, copies), map(str, sets)))
         for shown, files in ("overview", sets), ("full", copies):
             for way, options in ("thinking, looks" if shown == "overview" else "thinking", [] if shown == "overview" else ["--no-look"]), ("instant", ["--mode", "instant"]):
