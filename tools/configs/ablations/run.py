@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trains and measures the small models of docs/ABLATIONS.md, one after the other.
 
-usage: run.py PROGRAMS OUT NAME ...        PROGRAMS: a folder with muse and nano_eval; OUT: where the runs are kept
+usage: run.py PROGRAMS OUT NAME ...        PROGRAMS: a folder with muse, nano_eval (and bench_stitch); OUT: where the runs are kept
        run.py --table OUT NAME ...         what was measured
 
 NAME.json beside this file holds changes to base.json (RFC 7396: objects merge, null removes). Keys that are not of a training
 document: "measure", kinds of questions and the sides of their pictures; "start", a run whose last weights are begun from;
-"start_model", changes to that one's config.json; "data_seed", of the worlds. Each run becomes OUT/NAME; called again, it goes on where it stopped. OUT/NAME/result.json has the answers.
+"start_model", changes to that one's config.json; "data_seed", of the worlds; "vision", a run whose model's rows are the pictures
+(bench_stitch trains then). Each run becomes OUT/NAME; called again, it goes on where it stopped. OUT/NAME/result.json has the answers.
 """
 import json
 import math
@@ -64,12 +65,13 @@ def seconds():
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime + resource.getrusage(resource.RUSAGE_CHILDREN).ru_stime
 
 
-def train(muse, doc, folder):
+def train(programs, doc, folder, vision):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").write_text(json.dumps(doc, indent=1))
     resume = ["--resume"] if list(folder.glob("step-*[0-9]")) else []
+    command = [programs / "bench_stitch", folder / "run.json", vision, folder] if vision else [programs / "muse", "train", folder / "run.json", "--threads", "1", "--out", folder]
     with open(folder / "log.txt", "a") as log:
-        subprocess.run([muse, "train", folder / "run.json", "--threads", "1", "--out", folder, *resume], stderr=log, check=True)
+        subprocess.run([*command, *resume], stderr=log, check=True)
 
 
 def parameters(muse, model):
@@ -93,8 +95,9 @@ def run(programs, out, name):
     if (folder / "result.json").exists():
         return
     doc, measure = document(name, out)
+    vision = doc.pop("vision", None)
     wall, cpu = time.time(), seconds()
-    train(programs / "muse", doc, folder)
+    train(programs, doc, folder, vision and max((out / vision).glob("step-*[0-9]")))
     wall, cpu = time.time() - wall, seconds() - cpu
     model = max(folder.glob("step-*[0-9]"))
     result = {"name": name, "seed": doc["seed"], "steps": doc["steps"], "positions": json.loads((model / "train.json").read_text())["positions"],
