@@ -52,7 +52,6 @@ static int open_vision(Vision *v, MuseRuntime *rt, const char *folder, MuseError
     v->batch.alloc = &rt->alloc;
     pthread_mutex_init(&v->lock, NULL);
     rc = muse_net_open(&v->net, rt, &v->config, &v->rules, false, ROWS, err);
-    if (rc == 0) v->net.bf16 = false;
     if (rc == 0) rc = muse_checkpoint_read_model(folder, &v->net, err);
     if (rc == 0) muse_net_refresh(&v->net);
     return rc;
@@ -90,7 +89,7 @@ static int make(void *user, uint64_t number, MuseTrainSample *out, MuseError *er
     Stitch *st = user;
     const size_t d = st->vision.config.width;
     Stitched *s = calloc(1, sizeof *s);
-    int rc = st->inner.make(st->inner.user, number, &s->from, err);
+    int rc = s ? st->inner.make(st->inner.user, number, &s->from, err) : MUSE_NOMEM(err, sizeof *s);
     if (rc != 0) {
         free(s);
         return rc;
@@ -101,6 +100,10 @@ static int make(void *user, uint64_t number, MuseTrainSample *out, MuseError *er
     for (size_t i = 0; i < out->n_prefix; i++) n += out->prefix[i].n;
     s->prefix = calloc(out->n_prefix, sizeof *s->prefix);
     s->rows = calloc(n, d * sizeof *s->rows);
+    if (!s->prefix || !s->rows) {
+        release(st, out);
+        return MUSE_NOMEM(err, n * d * sizeof *s->rows);
+    }
     pthread_mutex_lock(&st->vision.lock);
     rc = see(&st->vision, &s->from, err);
     if (rc == 0) memcpy(s->rows, st->vision.net.x, n * d * sizeof *s->rows);

@@ -12,7 +12,6 @@ document: "measure", kinds of questions and the sides of their pictures; "start"
 """
 import json
 import math
-import os
 import pathlib
 import resource
 import shutil
@@ -112,11 +111,19 @@ def wilson(right, n):
     return 100 * (middle - half), 100 * (middle + half)
 
 
+def text_loss(folder):
+    """nats a written token, mean of the last tenth of the steps: samples that were never seen before, the same ones in each run"""
+    lines = [line.split(",") for line in (max(folder.glob("step-*[0-9]")) / "log.csv").read_text().splitlines() if line[0] != "s"]
+    last = lines[-(len(lines) // 10):]
+    return sum(float(line[3]) for line in last) / len(last)
+
+
 def table(out, names):
     results = [json.loads((out / name / "result.json").read_text()) for name in names]
     print("| | " + " | ".join(names) + " |\n|---|" + "---|" * len(names))
     for what in ("seed", "steps", "positions", "parameters", "wall_s", "cpu_s"):
         print(f"| {what} | " + " | ".join(f"{r[what]:,}" for r in results) + " |")
+    print("| text loss, nats | " + " | ".join("%.3f" % text_loss(out / name) for name in names) + " |")
     for kind, form in dict.fromkeys((row["kind"], row["form"]) for r in results for row in r["rows"]):
         cells = []
         for r in results:
@@ -124,7 +131,8 @@ def table(out, names):
             cells.append("" if row is None else "%.1f (%.0f to %.0f)" % (100 * row["right"] / row["n"], *wilson(row["right"], row["n"])))
         print(f"| {kind}, {form} | " + " | ".join(cells) + " |")
     whole = [(sum(row["right"] for row in r["rows"]), sum(row["n"] for row in r["rows"])) for r in results]
-    print("| all | " + " | ".join("%.1f (%.1f to %.1f)" % (100 * a / n, *wilson(a, n)) for a, n in whole) + " |")
+    if all(n for a, n in whole):
+        print("| all | " + " | ".join("%.1f (%.1f to %.1f)" % (100 * a / n, *wilson(a, n)) for a, n in whole) + " |")
 
 
 if __name__ == "__main__":
