@@ -4,7 +4,7 @@
 
 usage: bench/look_cost.py MUSE [--model DIR] [--limit N] SET.jsonl ...
 
-Asks the sets four ways (muse eval) and prints a table: right answers, positions, cache and floating-point operations a question.
+Asks the sets four ways (muse eval) and prints a table, a row a kind: right answers, positions, cache and floating-point operations a question.
 Full detail is the smallest budget of the model that does not shrink the picture.
 
 Operations of a question with T positions, p of them patches, w written by the model (products only, a multiply-add is two):
@@ -82,6 +82,20 @@ def question_sets(muse, model, sets, folder):
     return patches, copies
 
 
+def row(counts, patches, original, shown, way, kind, lines):
+    linear = attention = cache = 0
+    for q in lines:
+        of = patches[original.get(q["set"], q["set"]), q["line"]][shown]
+        written = q["tokens"]["thought"] + q["tokens"]["answer"]
+        views = q["positions"] - q["tokens"]["prompt"] - written if q["looks"] else 0
+        a, b = counts.flops(q["positions"], of + [views / max(1, q["looks"])] * q["looks"], written)
+        linear, attention, cache = linear + a, attention + b, cache + counts.cache(q["positions"])
+    n, right = len(lines), sum(q["right"] for q in lines)
+    return "| %s | %s | %s | %d | %.1f (%.0f to %.0f) | %.2f | %.0f | %.0f | %.0f | %.0f |" % (
+        shown, way, kind or "**all**", n, 100 * right / n, *wilson(right, n), sum(q["looks"] for q in lines) / n, sum(q["positions"] for q in lines) / n,
+        cache / n / 1000, (linear + attention) / n / 1e6, 100 * attention / (linear + attention))
+
+
 def main(argv):
     muse, model, limit, sets = argv[0], pathlib.Path(__file__).resolve().parent.parent / "models/muse-nano", [], []
     rest = iter(argv[1:])
@@ -93,7 +107,7 @@ def main(argv):
         else:
             sets.append(pathlib.Path(a))
     counts = Counts(json.loads((model / "config.json").read_text()))
-    print("| shown | way | n | right, % (95 %) | looks | positions | cache, KB | MFLOP | of it attention, % |\n|---|---|---|---|---|---|---|---|---|")
+    print("| shown | way | kind | n | right, % (95 %) | looks | positions | cache, KB | MFLOP | of it attention, % |\n|---|---|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         patches, copies = question_sets(muse, model, sets, pathlib.Path(folder))
         original = dict(zip(map(str, copies), map(str, sets)))
@@ -101,17 +115,8 @@ def main(argv):
             for way, options in ("thinking, looks" if shown == "overview" else "thinking", [] if shown == "overview" else ["--no-look"]), ("instant", ["--mode", "instant"]):
                 asked = [x for f in files for x in ("--set", f)]
                 lines = [json.loads(x) for x in out(muse, "eval", "--model", model, "--threads", 1, "--lines", "--json", "--quiet", *limit, *options, *asked).splitlines()[:-1]]
-                linear = attention = cache = 0
-                for q in lines:
-                    of = patches[original.get(q["set"], q["set"]), q["line"]][shown]
-                    written = q["tokens"]["thought"] + q["tokens"]["answer"]
-                    views = q["positions"] - q["tokens"]["prompt"] - written if q["looks"] else 0
-                    a, b = counts.flops(q["positions"], of + [views / max(1, q["looks"])] * q["looks"], written)
-                    linear, attention, cache = linear + a, attention + b, cache + counts.cache(q["positions"])
-                n, right = len(lines), sum(q["right"] for q in lines)
-                print("| %s | %s | %d | %.1f (%.0f to %.0f) | %.2f | %.0f | %.0f | %.0f | %.0f |" % (
-                    shown, way, n, 100 * right / n, *wilson(right, n), sum(q["looks"] for q in lines) / n, sum(q["positions"] for q in lines) / n,
-                    cache / n / 1000, (linear + attention) / n / 1e6, 100 * attention / (linear + attention)))
+                for kind in [*dict.fromkeys(q["task"] for q in lines), None]:
+                    print(row(counts, patches, original, shown, way, kind, [q for q in lines if kind in (None, q["task"])]), flush=True)
 
 
 if __name__ == "__main__":
