@@ -6,10 +6,10 @@ import pathlib
 import sys
 
 STYLE = """text{font:14px system-ui,sans-serif;fill:#1b2230}.s{font-size:12px;fill:#566071}.m{text-anchor:middle}.b{font-weight:600}
-.box{fill:#fff;stroke:#8a94a6;stroke-width:1.5}.frame{fill:none;stroke:#8a94a6;stroke-width:1.5;stroke-dasharray:5 4}
+.page{fill:#fbfcfe}.box{fill:#fff;stroke:#8a94a6;stroke-width:1.5}.frame{fill:none;stroke:#8a94a6;stroke-width:1.5;stroke-dasharray:5 4}
 .line{fill:none;stroke:#566071;stroke-width:1.7}.head{fill:#566071}.off{fill:#e9edf3}
 .text{fill:#cfe0fb;stroke:#3b74c9}.image{fill:#c9ecd9;stroke:#2b8a60}.audio{fill:#fbe2bf;stroke:#b8731a}.think{fill:#e6d9f8;stroke:#7b52b8}.gray{fill:#e9edf3;stroke:#8a94a6}
-@media(prefers-color-scheme:dark){text{fill:#e8ebf0}.s{fill:#a9b3c1}.box{fill:#1b2129;stroke:#697586}.line{stroke:#a9b3c1}.head{fill:#a9b3c1}.off{fill:#232a34}
+@media(prefers-color-scheme:dark){.page{fill:#12171e}text{fill:#e8ebf0}.s{fill:#a9b3c1}.box{fill:#1b2129;stroke:#697586}.line{stroke:#a9b3c1}.head{fill:#a9b3c1}.off{fill:#232a34}
 .text{fill:#1f3a63;stroke:#7db0ff}.image{fill:#17442f;stroke:#5fcf9b}.audio{fill:#54390f;stroke:#f0b45c}.think{fill:#3d2a5e;stroke:#b996f0}.gray{fill:#2b333e;stroke:#697586}}"""
 
 
@@ -54,7 +54,7 @@ class Drawing:
     def save(self, path):
         w, h = self.size
         path.write_text(f'<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" viewBox="0 0 {w} {h}" role="img" aria-label="{self.about}">\n'
-                        f"<style>{STYLE}</style>\n" + "\n".join(self.parts) + "\n</svg>\n", encoding="utf-8")
+                        f'<style>{STYLE}</style>\n<rect class="page" width="{w}" height="{h}" rx="8"/>\n' + "\n".join(self.parts) + "\n</svg>\n", encoding="utf-8")
 
 
 def flow():
