@@ -147,14 +147,16 @@ static void heat_is_bilinear(void **state)
     free(rgb);
 }
 
-/* maps of several steps: the largest value at each place, once. The same map again changes nothing, zeros neither */
+/* Maps of several steps: the largest value at each place, once. The same map again changes nothing, zeros and lower values neither.
+ * All have one scale, so half the attention has another colour. */
 static void heats_do_not_pile_up(void **state)
 {
     (void)state;
     static const float left[] = { 1, 0 }, right[] = { 0, 1 }, low[] = { 0.5f, 0 }, none[] = { 0, 0 };
-    const float *const maps[][3] = { { left, right, NULL }, { left, right, left }, { right, left, none }, { low, right, NULL } };   /* low, by its own largest value, is left */
-    Drawn d[4];
-    for (int i = 0; i < 4; i++) {
+    const float *const maps[][3] = { { left, right, NULL }, { left, right, left }, { right, left, none }, { low, right, left }, { low, right, NULL } };
+    enum { SAME = 4, ALL = 5 };
+    Drawn d[ALL];
+    for (int i = 0; i < ALL; i++) {
         MuseTrace *t;
         one_picture(&t, 120, 80);
         for (int k = 0; k < 3 && maps[i][k]; k++) {
@@ -167,9 +169,10 @@ static void heats_do_not_pile_up(void **state)
         d[i] = draw(t, 200, 0, 1, 1);
         muse_trace_close(&t);
         assert_true(d[i].w == d[0].w && d[i].h == d[0].h);
-        if (memcmp(d[i].rgb, d[0].rgb, (size_t)d[0].w * d[0].h * 3) != 0) fail_msg("drawing %d differs", i);
+        const bool same = memcmp(d[i].rgb, d[0].rgb, (size_t)d[0].w * d[0].h * 3) == 0;
+        if (same != (i < SAME)) fail_msg("drawing %d %s", i, same ? "is the same" : "differs");
     }
-    for (int i = 0; i < 4; i++) muse_free(d[i].rgb);
+    for (int i = 0; i < ALL; i++) muse_free(d[i].rgb);
 }
 
 /* ---- the page ---- */
