@@ -125,7 +125,7 @@ def scenes(sets, rng):
                 break
         for o in reversed(objects):
             if [p["color"] for p in objects].count(o["color"]) == 1:
-                sets.ask("shape", image, f"What shape is the {o['color']} object?", o["shape"], [f"{w} {name_of(o)}" for w in ("the", "a")])
+                sets.ask("shape", image, f"What shape is the {o['color']} object?", o["shape"], [f"{w} {name_of(o)}" for w in ("the", "an" if o["color"] == "orange" else "a")])
                 break
         a, b = rng.sample(objects, 2)
         if abs(a["x"] - b["x"]) > size[0] / 5:
