@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the documents say holds: files they link to or name in `backticks` exist, and blocks below a line <!-- tested --> work. Such
 a block of sh runs, line by line until one fails; a block of C is saved under the name in its first comment, for a block of sh that
-compiles it. A document's blocks share a folder, which shows the source tree as far as it has been named below. Drawings are what their
-script draws. Public calls and structs have a comment.
+compiles it; blocks of python are run by python-bindings/tests/test_guides.py. A document's blocks share a folder, which shows the
+source tree as far as it has been named below. Drawings are what their script draws. Public calls and structs have a comment.
 usage: test_docs.py MUSE BUILD_ROOT SOURCE_ROOT CC"""
 import os
 import pathlib
@@ -14,7 +14,7 @@ import tempfile
 
 muse, build, root, cc = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3]), " ".join(sys.argv[4:])
 SHOWN = "docs", "examples", "models", "tests", "tools"
-BLOCK = re.compile(r"^<!-- tested -->\n+```(sh|c)\n(.*?)^```$", re.M | re.S)
+BLOCK = re.compile(r"^<!-- tested -->\n+```(sh|c|python)\n(.*?)^```$", re.M | re.S)
 passed = failed = 0
 
 
@@ -52,6 +52,8 @@ def run_blocks(path, blocks):
         env = {**os.environ, "PKG_CONFIG_PATH": folder, "LD_LIBRARY_PATH": f"{build}/libmuse", "MUSE_MODELS": str(root / "models")}
         script = ["set -euo pipefail", f"cc() {{ command {cc} -Wall -Wextra -Werror \"$@\"; }}", "muse() { build/tools/muse \"$@\"; }"]
         for language, block in blocks:
+            if language == "python":
+                continue
             if language == "c":
                 name = re.match(r"/\* (\w+\.c)", block)
                 check(name, f"{path.relative_to(root)}: a tested block of C begins with /* NAME.c")
@@ -88,7 +90,7 @@ for path in documents:
     text = path.read_text()
     check_names(path, text)
     blocks = BLOCK.findall(text)
-    check(len(re.findall(r"^<!-- tested -->$", text, re.M)) == len(blocks), f"{path.relative_to(root)}: <!-- tested --> stands above a block of sh or c")
+    check(len(re.findall(r"^<!-- tested -->$", text, re.M)) == len(blocks), f"{path.relative_to(root)}: <!-- tested --> stands above a block of sh, c or python")
     tested += len(blocks)
     if blocks:
         run_blocks(path, blocks)
