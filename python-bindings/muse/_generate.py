@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from . import _native as n
 from ._errors import MuseError, StateError, UnsupportedError
-from ._lib import Call, Handle, address, call, chars, id_array, lib, params, string, strings, utf8, view
+from ._lib import Call, Handle, address, call, chars, copied, id_array, lib, params, string, strings, utf8
 from ._model import Model
 from ._sample import Grammar, SampleParams, Sampler
 from ._session import Session
@@ -70,7 +70,7 @@ class _Stream(Handle):
         except BaseException as error:
             failed = error
         stop = string(utf8(stops[out.stop])) if out.finish == n.MUSE_FINISH_STRING else None
-        ids, logprobs = (np.array(view(out, values, kind, (out.n,))) for values, kind in ((out.ids, ctypes.c_int32), (out.logprobs, ctypes.c_float)))
+        ids, logprobs = copied(out.ids, ctypes.c_int32, out.n), copied(out.logprobs, ctypes.c_float, out.n)
         result = Generated(string(out.text, out.n_text), ids, logprobs, FINISHES[out.finish], stop, out.prompt_tokens)
         lib.muse_generate_result_clear(ctypes.byref(out))
         return result, failed

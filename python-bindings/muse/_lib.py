@@ -356,6 +356,11 @@ def view(owner: object, pointer: Any, kind: Any, shape: tuple[int, ...]) -> Arra
     return out
 
 
+def copied(pointer: Any, kind: Any, count: int) -> Array:
+    """C memory as an array of its own."""
+    return np.frombuffer(bytearray(bytes_at(pointer, count * ctypes.sizeof(kind))), kind)
+
+
 class Block:
     """Memory that a call returned, released with muse_free()."""
     __slots__ = ("pointer", "_free")
@@ -396,5 +401,5 @@ def returned_ids(function: Any, *arguments: Any) -> npt.NDArray[np.int32]:
     """What a call returns as ids and their number; a copy."""
     ids, count = ctypes.POINTER(ctypes.c_int32)(), ctypes.c_size_t()
     call(function, *arguments, ctypes.byref(ids), ctypes.byref(count))
-    block = Block(ids)
-    return np.array(view(block, ids, ctypes.c_int32, (count.value,)), np.int32)
+    block = Block(ids)   # a name, so that it lives until the copy is made
+    return copied(ids, ctypes.c_int32, count.value)

@@ -11,10 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence as L
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from . import _native as n
-from ._lib import POLL, Handle, Owner, Serial, call, callback, chars, check, lib, params, string, utf8, view
+from ._lib import POLL, Handle, Owner, Serial, call, callback, chars, check, copied, lib, params, string, utf8
 from ._media import Audio, Image, Rect, c_rect, rect_of
 from ._model import Model
 from ._runtime import choice
@@ -257,7 +255,7 @@ def agent_info(agent: Any) -> AgentInfo:
         steps.append(_step(step))
     count = lib.muse_agent_ids(agent, ctypes.byref(ids))
     return AgentInfo(a.number, FINISHES[a.finish], thought, answer, a.confidence, tuple(steps), a.prompt_tokens, a.thought_tokens, a.answer_tokens, a.forced_tokens,
-                     a.view_positions, a.looks, a.refused, a.bad, a.calls, a.seed, a.temperature, np.array(view(agent, ids, ctypes.c_int32, (count,)), np.int32))
+                     a.view_positions, a.looks, a.refused, a.bad, a.calls, a.seed, a.temperature, copied(ids, ctypes.c_int32, count))
 
 
 def _agent_params(settings: dict[str, Any]) -> tuple[Any, tuple[Any, ...], list[BaseException]]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from . import _native as n
 from ._errors import StateError
-from ._lib import Handle, Owner, Serial, address, call, callback, check, id_array, lib, params, path_bytes, string, view
+from ._lib import Handle, Owner, Serial, address, call, callback, check, copied, id_array, lib, params, path_bytes, string, view
 from ._media import Heat, Image, rect_of
 from ._model import Model
 from ._runtime import choice
@@ -238,8 +238,8 @@ class Session(Handle):
         with self._serial:
             if call(lib.muse_session_watched, own, ctypes.byref(out)) == n.MUSE_AGAIN:
                 return None
-            weights = np.array(view(own, out.weights, ctypes.c_float, (out.n_layers, out.n_heads, out.n)))
-            return Watched(out.position, out.tokens, out.first, weights, np.array(view(own, out.mean, ctypes.c_double, (out.n,))))
+            weights = copied(out.weights, ctypes.c_float, out.n_layers * out.n_heads * out.n).reshape(out.n_layers, out.n_heads, out.n)
+            return Watched(out.position, out.tokens, out.first, weights, copied(out.mean, ctypes.c_double, out.n))
 
     def heat(self, image: int = 1, picture: Image | None = None) -> Heat:
         """The mean as a heat map of one picture, which the watch must cover. picture: to show it over."""
