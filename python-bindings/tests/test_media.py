@@ -199,6 +199,7 @@ def test_a_feed_gives_the_frames_of_the_whole_sound(reasoner, rate, channels, fl
             got.append(feed.take())
             assert not feed.done and feed.ready == 0 and len(feed.take()) == 0
         feed.finish()
+        assert feed.ready == len(want) - sum(map(len, got)) > 0 and not feed.done
         got += [feed.take(1), feed.take()]
         assert feed.done and feed.width == want.shape[1] and len(got[-2]) <= 1
     np.testing.assert_array_equal(np.concatenate(got), want)

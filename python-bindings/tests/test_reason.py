@@ -152,6 +152,8 @@ def test_coordinated_agents(reasoner, cat):
     assert len(answer.agents) == 3 and answer.text == answer.agents[2].answer and answer.trace.question == "What is it?"
     again = muse.coordinate(reasoner, ["Which colour?", "Which shape?"], "What is it?", images=[cat], temperature=1, **SHORT)
     assert [a.ids.tolist() for a in again.agents] == [a.ids.tolist() for a in answer.agents]
+    other = muse.coordinate(reasoner, ["Which colour?", "Which shape?"], "What is it?", images=[cat], temperature=1, seed=7, **SHORT)
+    assert [a.ids.tolist() for a in other.agents] != [a.ids.tolist() for a in answer.agents]
     for bad, error in (({"mode": "contemplating"}, muse.ArgumentError), ({"nonsense": 1}, TypeError)):
         with pytest.raises(error):
             muse.coordinate(reasoner, ["a"], "b", images=[cat], **bad)

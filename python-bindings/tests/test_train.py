@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training: documents, data from Python, stopping, resuming, errors."""
+import ctypes
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 from conftest import DATA, HERE
 
 import muse
+from muse import _native
 
 START = DATA / "train/start"
 
@@ -157,19 +159,25 @@ def test_trial_and_reward():
 
     def prompts(number, held_out):
         asked.append((number, held_out))
-        return None if number % 5 == 4 else muse.Prompt(("one?", "two?")[number % 2], ["x"], images=[picture], task=0, views=[(1, (0, 0, 2, 2))])
+        return None if number % 5 == 4 else muse.Prompt(("one?", "two?")[number % 2], ["x", "y"], images=[picture], task=0, views=[(1, (0, 0, 2, 2))])
 
     def reward(prompt, rollout):
         seen.append(rollout)
-        assert prompt.answers == ["x"] and len(rollout.agent.ids) > 0
+        assert prompt.answers == ["x", "y"] and rollout.tokens == len(rollout.agent.ids)
         return float((rollout.agent.ids % 2 == 0).mean())
     with muse.Trainer(trials(steps=40), prompts=prompts, reward=reward, threads=1) as trainer:
         reports = list(iter(trainer.step, None))
         guard = trainer.guards["count"]
+        c, error = _native.MuseTrainPrompt(), _native.MuseError()   # what C is told of a prompt
+        assert trainer._prompts._give(None, 3, 0, ctypes.pointer(c), ctypes.pointer(error)) == 0
+        assert c.answers[:c.n_answers] == [b"x", b"y"] and c.n_parts == 2 and c.task == 0
+        assert c.n_views == 1 and c.views[0].image == 1 and c.views[0].rect.x1 == 2
+        trainer._prompts._release(None, ctypes.pointer(c))
+        assert not trainer._prompts._kept
     assert [r.rollouts for r in reports] == [24] * 40 and len(seen) == 24 * 40
     assert reports[-1].reward > reports[0].reward + 0.1
     assert reports[0].reward == pytest.approx(np.mean([(r.agent.ids % 2 == 0).mean() for r in seen[:24]]))
-    assert {held for _, held in asked} == {False, True} and guard.n == 2 and guard.step == 40 and guard.direct.tokens > 0 and guard.budget == 1
+    assert {held for _, held in asked} == {False, True} and guard.n == 2 and guard.step == 40 and 0 < guard.direct.tokens < guard.think.tokens and guard.budget == 1
     with muse.Trainer(document(), threads=1) as trainer:
         assert trainer.guards == {}
 
