@@ -17,7 +17,8 @@ void ask_shared_help(FILE *to)
           "  --answer-tokens N         tokens of the answer; 256 unless told\n"
           "  --looks N                 how often an agent may look again; 8 unless told\n"
           "  --no-look                 never\n"
-          "  --temp T                  sample at this temperature; unless told the most probable token is taken (contemplating: at 1)\n"
+          "  --temp T                  sample at this temperature; unless told the most probable token is taken (contemplating:\n"
+          "                            by the first agent of each view, docs/reason.md; the others sample at 1)\n"
           "  --compute MODE            auto, f32 (the reference path), bf16 or int8\n", to);
 }
 

@@ -30,10 +30,13 @@ static void help(FILE *to)
           "  --mmproj FILE             the projector beside a text GGUF\n"
           "  --mode MODE               instant, thinking or contemplating; thinking unless told\n"
           "  --agents N                contemplating: 1 to 256 agents a question; 8 unless told\n"
+          "  --views N                 contemplating: ways of seeing the pictures, 1 (all agents see them as they are) to 8; unless told\n"
+          "                            8 where the model has place tokens\n"
           "  --budget N                tokens a thought may have; 512 unless told\n"
           "  --no-look                 the model may not look again\n"
           "  --limit N                 the first N questions of each set\n"
-          "  --temp T                  sample at this temperature; unless told the most probable token is taken (contemplating: 1)\n"
+          "  --temp T                  sample at this temperature; unless told the most probable token is taken (contemplating:\n"
+          "                            by the first agent of each view, the others sample at 1)\n"
           "  --batch N                 questions that step together, 1 to 256; 32 unless told\n"
           "  --compute MODE            auto, f32 (the reference path), bf16 or int8\n"
           "  --lines                   one JSON object a question on stdout; the table then goes to stderr, and with --json the\n"
@@ -60,7 +63,7 @@ static int take_set(EvalOptions *o, Cli *cli, int *code)
 /* the option's value into a number of its range; EXIT_OK, or -1: not such an option */
 static int take_number(EvalOptions *o, Cli *cli, const char *option)
 {
-    const struct { const char *name; uint32_t *to, least, most; } numbers[] = { { "--agents", &o->agents, 1, MUSE_AGENTS_MAX }, { "--budget", &o->budget, 1, 1 << 20 },
+    const struct { const char *name; uint32_t *to, least, most; } numbers[] = { { "--agents", &o->agents, 1, MUSE_AGENTS_MAX }, { "--views", &o->views, 1, MUSE_VIEWS }, { "--budget", &o->budget, 1, 1 << 20 },
         { "--limit", &o->limit, 1, UINT32_MAX }, { "--batch", &o->batch, 1, EVAL_BATCH_MAX } };
     if (strcmp(option, "--temp") == 0) return cli_real(cli, option, 0, 1e6, &o->temperature);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
@@ -107,6 +110,7 @@ static int read_options(EvalOptions *o, Cli *cli)
     if (cli->n_parts) return cli_usage("eval takes no parts: its questions are in the sets");
     if (o->n_sets == 0) return cli_usage("eval: which questions? (muse eval --set FILE.jsonl)");
     if (agents && !many) return cli_usage("--agents goes with --mode contemplating");
+    if (o->views && !many) return cli_usage("--views goes with --mode contemplating");
     if (batch && many) return cli_usage("--batch: contemplating, the agents of one question step together");
     if (temp && many && o->temperature <= 0) return cli_usage("eval: with --temp 0 all agents would say the same");
     if (o->calibrate && !many) return cli_usage("--calibrate goes with --mode contemplating");

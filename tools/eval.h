@@ -14,7 +14,7 @@ typedef struct EvalOptions {
     const char  *model, *mmproj, *calibrate;
     const char **sets;          /* [n_sets]; free() it */
     size_t       n_sets;
-    uint32_t     mode, agents, budget, limit, batch, compute;
+    uint32_t     mode, agents, views, budget, limit, batch, compute;
     float        temperature;
     bool         no_look, lines, skip_broken, help;
 } EvalOptions;

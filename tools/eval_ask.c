@@ -187,6 +187,7 @@ static int ask_many(Eval *e, const EvalQuestion *q, EvalAnswer *out, MuseError *
     rp.mode = MUSE_MODE_CONTEMPLATING;
     rp.agent = &p.agent;
     rp.agents = e->o.agents;
+    rp.views = e->o.views;
     int rc = eval_parts_open(q, e->rt, parts, &n, err);
     if (rc == 0 && (rc = muse_reason(e->model, parts, n, &rp, &result, err)) < 0 && rc != MUSE_ERR_CANCELLED) eval_say_where(q, err);
     if (rc == 0) rc = read_result(q, &result, out, err);

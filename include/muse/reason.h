@@ -264,7 +264,7 @@ MUSE_API MuseRect muse_look_view(uint32_t width, uint32_t height, MuseRect rect)
 
 /** One answer in a vote. */
 typedef struct MuseVote {
-    const char *answer;     ///< n bytes; equal after trimming and ASCII lower case: one candidate
+    const char *answer;     ///< n bytes; equal after trimming and ASCII lower case, places (`<x12>`) at most 2 apart: one candidate
     size_t      n;
     double      weight;     ///< its confidence, at least 0
     const double *cross;    ///< [n_votes] its agent's log-probability of each vote's answer; NULL: not scored
@@ -302,7 +302,7 @@ MUSE_API double muse_calibrate(const MuseCalibration *table, size_t n, double ag
 
 enum { MUSE_MODE_INSTANT = 0, MUSE_MODE_THINKING = 1, MUSE_MODE_CONTEMPLATING = 2 };
 enum { MUSE_SYNTHESIS_VOTE = 0, MUSE_SYNTHESIS_GENERATE = 1 };
-enum { MUSE_AGENTS_MAX = 256 };
+enum { MUSE_AGENTS_MAX = 256, MUSE_VIEWS = 8 };
 
 /** A place that an agent looks at first. */
 typedef struct MuseFocus { uint32_t image; MuseRect rect; } MuseFocus;
@@ -314,7 +314,7 @@ typedef struct MuseReasonParams {
     const MuseAgentParams *agent;        ///< NULL = defaults. `thinking` follows from mode; the seed of its sample from seed
     uint32_t               agents;       ///< CONTEMPLATING: 1..MUSE_AGENTS_MAX; 0 = 8
     uint64_t               seed;         ///< agent i has a seed of its own that follows from this and i alone
-    float                  temperature;  ///< 0 = that of agent->sample; CONTEMPLATING without one: 1
+    float                  temperature;  ///< 0 = that of agent->sample; CONTEMPLATING without one: the first agent of each view takes the most probable tokens, the others 1
     float                  spread;       ///< CONTEMPLATING: agents i = 0, 1, 2 ... have the temperature plus 0, +1, -1, +1/2, -1/2 times this, and so on; 0 .. below temperature
     const MuseFocus       *focus;        ///< CONTEMPLATING: agent i begins with a look at focus[i - 1], as far as they reach; agent 0 is free. NULL = none
     size_t                 n_focus;
@@ -325,6 +325,8 @@ typedef struct MuseReasonParams {
     int                    synthesis;    ///< MUSE_SYNTHESIS_*
     const MuseCalibration *calibration;  ///< NULL = the calibration.json of the model's folder (docs/eval.md), without one the built-in table
     size_t                 n_calibration;
+    uint32_t               views;        ///< CONTEMPLATING with pictures, 1..MUSE_VIEWS: agent i sees them in way i mod views: 0 as they were given, the others without narrow strips at some edges, so that other patches
+                                         ///< lie over the things; agents with a focus as given. A prompt is computed for each. 0 = MUSE_VIEWS if the model has place tokens, else 1
 } MuseReasonParams;
 
 /** Fill with defaults (all 0 but struct_size). Any thread. */

@@ -36,6 +36,7 @@ typedef struct MuseAgentShared {
     uint32_t        vocab;
     float          *masked;         /* [vocab] */
     uint32_t        trace_first;    /* agent number 0 is this agent of the trace */
+    bool            view;           /* the pictures are parts of those in the trace: view.h */
 } MuseAgentShared;
 
 typedef struct MusePicture {
@@ -153,5 +154,6 @@ void muse_agent_finish(MuseAgent *a, int how);
 /* ---- vote.c ---- */
 void muse_reason_trim(const char **text, size_t *n);
 bool muse_reason_same(const char *a, size_t n_a, const char *b, size_t n_b);
+bool muse_reason_agree(const char *a, size_t n_a, const char *b, size_t n_b);   /* for a vote: places may be 2 apart */
 
 #endif

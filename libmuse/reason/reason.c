@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The modes: one agent, or several over one computed prompt with a vote; and the coordinator. Drives agents, touches no logits.
+/* The modes: one agent, or several with a vote, over one computed prompt or one for each view; and the coordinator. Drives agents, touches no logits.
  *
- *   prompt --prefill--> fork 0..N-1 --one batch, early stop--> answers --score each under the others--> vote
+ *   prompts --prefill--> fork 0..N-1 --one batch, early stop--> answers --score each under the others--> vote
  *                                                                    \--check the leading ones----------/   \--(one more agent merges) */
 #include <math.h>
 #include <stdio.h>
 
 #include "base/params.h"
 #include "libmuse/reason/record.h"
+#include "libmuse/reason/view.h"
 
 enum { AGENTS = 8 };
 
@@ -41,6 +42,7 @@ typedef struct Reason {
     size_t            n_votes;
     double            start;      /* muse_reason_now() */
     bool              several;    /* agents, and an answer of all */
+    bool              mixed;      /* no temperature was given: the first of each view are greedy */
     const MuseAgent  *winner;     /* whose answer it is; NULL */
 } Reason;
 
@@ -59,6 +61,7 @@ static uint64_t seed_of(uint64_t seed, uint32_t i)
 /* of i alone, not of how many there are: 0, +1, -1, +1/2, -1/2, +1/4 ... */
 static float temperature_of(const Reason *r, uint32_t i)
 {
+    if (r->mixed && i < r->p.views) return 0;   /* what one agent alone would say, in each view */
     const uint32_t halvings = i ? (i - 1) / 2 : 0;
     const float off = i == 0 ? 0 : ldexpf(r->p.spread, -(int)halvings);
     return r->sample.temperature + (i % 2 ? off : -off);
@@ -74,12 +77,13 @@ static int import_params(Reason *r, const MuseReasonParams *params, MuseError *e
     if (rc < 0) return rc;
     MuseReasonParams *p = &r->p;
     const bool many = p->mode == MUSE_MODE_CONTEMPLATING;
-    MUSE_REQUIRE(err, p->mode >= MUSE_MODE_INSTANT && p->mode <= MUSE_MODE_CONTEMPLATING && p->agents <= MUSE_AGENTS_MAX);
+    MUSE_REQUIRE(err, p->mode >= MUSE_MODE_INSTANT && p->mode <= MUSE_MODE_CONTEMPLATING && p->agents <= MUSE_AGENTS_MAX && p->views <= MUSE_VIEWS);
     MUSE_REQUIRE(err, (p->focus || !p->n_focus) && (p->calibration || !p->n_calibration) && p->synthesis >= 0 && p->synthesis <= MUSE_SYNTHESIS_GENERATE);
     if (!p->agents) p->agents = AGENTS;
     if (!many) p->agents = 1;
     if (p->temperature != 0) r->sample.temperature = p->temperature;
-    if (many && r->sample.temperature == 0) r->sample.temperature = 1;
+    r->mixed = many && r->sample.temperature == 0;
+    if (r->mixed) r->sample.temperature = 1;
     MUSE_REQUIRE(err, isfinite(p->spread) && p->spread >= 0 && (p->spread == 0 || p->spread < r->sample.temperature));
     if (p->seed) r->sample.seed = p->seed;
     r->sample.struct_size = sizeof r->sample;
@@ -146,7 +150,7 @@ static void tally(const Reason *r, size_t n, size_t *lead, size_t *second, size_
         size_t same = 0;
         bool first = true;
         for (size_t k = 0; k < n; k++) {
-            if (!answered(r->out->agents[k], &b) || !muse_reason_same(a.answer, a.n_answer, b.answer, b.n_answer)) continue;
+            if (!answered(r->out->agents[k], &b) || !muse_reason_agree(a.answer, a.n_answer, b.answer, b.n_answer)) continue;
             if (k < i) first = false;
             same++;
         }
@@ -323,22 +327,44 @@ static void sum_tokens(Reason *r)
 
 /* ---- stages together ---- */
 
+/* The computed prompt of a view; the first one settles how many there are */
+static int open_view(Reason *r, uint32_t number, MuseAgent **out, MuseError *err)
+{
+    MuseReasonPart *parts = NULL;
+    MuseTrace *trace = r->agent.trace;
+    int rc = number ? muse_reason_view_open(&parts, r->alloc, r->parts, r->n_parts, number, err) : 0;
+    if (number) r->agent.trace = NULL;   /* it has the pictures as they were given */
+    if (rc == 0) rc = open_agent(r, number ? parts : r->parts, r->n_parts, out, err);
+    r->agent.trace = trace;
+    muse_reason_view_close(parts, r->n_parts);
+    if (rc < 0) return rc;
+    (*out)->trace = trace;               /* its forks have it */
+    (*out)->shared->view = number > 0;
+    if (number == 0) {
+        stage(r, MUSE_STAGE_PREFILL);
+        if (!r->p.views) r->p.views = (*out)->shared->chains ? MUSE_VIEWS : 1;
+        if (!r->several || !muse_reason_has_pictures(r->parts, r->n_parts)) r->p.views = 1;
+    }
+    rc = check_cancel(r, err);
+    return rc == 0 ? muse_agent_prefill(*out, err) : rc;
+}
+
 static int fork_all(Reason *r, MuseError *err)
 {
     MuseReasonResult *out = r->out;
-    MuseAgent *base = NULL;
-    int rc = open_agent(r, r->parts, r->n_parts, &base, err);
-    if (rc == 0) stage(r, MUSE_STAGE_PREFILL);
-    if (rc == 0) rc = check_cancel(r, err);
-    if (rc == 0) rc = muse_agent_prefill(base, err);
+    MuseAgent *base[MUSE_VIEWS] = { NULL };
+    int rc = open_view(r, 0, &base[0], err);
     for (uint32_t i = 0; i < r->p.agents && rc == 0; i++) {
-        rc = grow(r, err);
-        if (rc == 0) rc = muse_agent_fork(&out->agents[out->n_agents], base, i, seed_of(r->sample.seed, i), temperature_of(r, i), err);
+        const bool looks = i > 0 && i <= r->p.n_focus;
+        const uint32_t view = looks ? 0 : i % r->p.views;   /* what is looked at first must not be cut off */
+        if (!base[view]) rc = open_view(r, view, &base[view], err);
+        if (rc == 0) rc = grow(r, err);
+        if (rc == 0) rc = muse_agent_fork(&out->agents[out->n_agents], base[view], i, seed_of(r->sample.seed, i), temperature_of(r, i), err);
         if (rc < 0) break;
         out->n_forks = ++out->n_agents;
-        if (i > 0 && i <= r->p.n_focus) rc = muse_look(out->agents[i], r->p.focus[i - 1].image, r->p.focus[i - 1].rect, err);
+        if (looks) rc = muse_look(out->agents[i], r->p.focus[i - 1].image, r->p.focus[i - 1].rect, err);
     }
-    muse_agent_close(&base);
+    for (uint32_t v = 0; v < MUSE_VIEWS; v++) muse_agent_close(&base[v]);
     return rc;
 }
 

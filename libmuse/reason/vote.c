@@ -7,6 +7,8 @@
 #include "base/status.h"
 #include "libmuse/reason/agent.h"
 
+enum { NEAR = 2 };   /* places: as far as a point may be off and still be right, docs/eval.md */
+
 static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 void muse_reason_trim(const char **text, size_t *n)
@@ -27,7 +29,34 @@ bool muse_reason_same(const char *a, size_t n_a, const char *b, size_t n_b)
     return true;
 }
 
-static bool same(const MuseVote *a, const MuseVote *b) { return muse_reason_same(a->answer, a->n, b->answer, b->n); }
+/* "<x12>" or "<y7>" at the beginning: its length, 0 if there is none */
+static size_t place(const char *text, size_t n, int *value)
+{
+    size_t i = 2;
+    if (n < 4 || text[0] != '<' || (text[1] != 'x' && text[1] != 'y')) return 0;
+    for (*value = 0; i < n && i < 6 && text[i] >= '0' && text[i] <= '9'; i++) *value = 10 * *value + (text[i] - '0');
+    return i > 2 && i < n && text[i] == '>' ? i + 1 : 0;
+}
+
+bool muse_reason_agree(const char *a, size_t n_a, const char *b, size_t n_b)
+{
+    muse_reason_trim(&a, &n_a);
+    muse_reason_trim(&b, &n_b);
+    while (n_a && n_b) {
+        int v = 0, w = 0;
+        size_t i = place(a, n_a, &v), k = place(b, n_b, &w);
+        if (i && k && a[1] == b[1] && v - w <= NEAR && w - v <= NEAR) {
+            a += i, n_a -= i;
+            b += k, n_b -= k;
+        } else if (lower(*a) == lower(*b)) {
+            a++, n_a--;
+            b++, n_b--;
+        } else return false;
+    }
+    return n_a == n_b;
+}
+
+static bool same(const MuseVote *a, const MuseVote *b) { return muse_reason_agree(a->answer, a->n, b->answer, b->n); }
 
 /* probability that one agent gives to candidate k, among all of them */
 static double share_of(const MuseVote *by, const MuseCandidate *c, size_t n, size_t k)

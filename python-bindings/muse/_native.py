@@ -1612,6 +1612,7 @@ MUSE_SYNTHESIS_VOTE = 0
 MUSE_SYNTHESIS_GENERATE = 1
 
 MUSE_AGENTS_MAX = 256
+MUSE_VIEWS = 8
 
 
 class MuseFocus(Structure):
@@ -1640,6 +1641,7 @@ class MuseReasonParams(Structure):
     synthesis: int
     calibration: Any
     n_calibration: int
+    views: int
     _fields_ = [
         ("struct_size", c_size_t),
         ("mode", c_int),
@@ -1657,6 +1659,7 @@ class MuseReasonParams(Structure):
         ("synthesis", c_int),
         ("calibration", POINTER(MuseCalibration)),
         ("n_calibration", c_size_t),
+        ("views", c_uint32),
     ]
 
 

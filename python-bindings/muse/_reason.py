@@ -318,14 +318,14 @@ def _heat_params(heat: Any) -> Any:
 
 def ask(model: Model, question: str | None = None, *, images: Iterable[Any] = (), audio: Any = None, mode: str = "thinking", agents: int = 0, seed: int = 0,
         temperature: float = 0, spread: float = 0, focus: Iterable[tuple[int, Any]] = (), agree: int = 0, stop_early: bool = True, cross: bool = True, verify: int = 0,
-        synthesis: bool = False, budget: int | str | None = None, **settings: Any) -> Answer:
+        views: int = 0, synthesis: bool = False, budget: int | str | None = None, **settings: Any) -> Answer:
     """Answer a question about pictures and sounds.
 
     images, audio: whatever Image.open() and Audio.open() take, one or several; a question may be spoken (question=None). mode: "instant", "thinking",
     "contemplating" (several agents, default 8, that vote). budget: patches of a picture, as Sequence.append_image().
 
-    Contemplating: temperature (0 = 1), spread of temperatures, focus: (picture number, rect) that agents begin with, agree: stop when so many
-    have answered alike, stop_early, cross: answers are scored under other agents, verify: check so many leading candidates, synthesis: one more agent merges.
+    Contemplating: views: ways of seeing the pictures (0 = 8 if the model has place tokens, else 1), temperature (0 = the first of each view greedy, the
+    others 1), spread of temperatures, focus: (picture number, rect) that agents begin with, agree: stop when so many have answered alike, stop_early, cross: answers are scored under other agents, verify: check so many leading candidates, synthesis: one more agent merges.
 
     Settings of each agent: system; thought_tokens (0 = 512) and answer_tokens (0 = 256); look=False: no looks; looks (0 = 8), look_positions, look_budget; calls;
     tools: Tools, or functions; sample: SampleParams, or top_k, top_p, min_p, grammar (of the answer); session: settings of a Session (compute, ...);
@@ -333,7 +333,7 @@ def ask(model: Model, question: str | None = None, *, images: Iterable[Any] = ()
     event(Event): called as it goes, a true value stops with Cancelled. MuseAgentParams in reason.h says more. Ctrl-C stops between two tokens."""
     places = [n.MuseFocus(image, c_rect(rect)) for image, rect in focus]
     return _reason(model, lib.muse_reason, (), parts_of(question, images, audio, budget), question or "", mode, settings, agents=agents, seed=seed, temperature=temperature,
-                   spread=spread, focus=(n.MuseFocus * len(places))(*places), n_focus=len(places), agree=agree, no_stop=not stop_early, no_cross=not cross, verify=verify,
+                   spread=spread, focus=(n.MuseFocus * len(places))(*places), n_focus=len(places), agree=agree, no_stop=not stop_early, no_cross=not cross, verify=verify, views=views,
                    synthesis=n.MUSE_SYNTHESIS_GENERATE if synthesis else n.MUSE_SYNTHESIS_VOTE)
 
 

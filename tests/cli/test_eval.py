@@ -170,7 +170,7 @@ class Refused(Sets):
 
     def test_usage(self):
         path = self.write(question())
-        for args in ([], ["--set"], ["--set", path, "--mode", "dreaming"], ["--set", path, "--agents", 2], ["--set", path, "--mode", "contemplating", "--agents", 0],
+        for args in ([], ["--set"], ["--set", path, "--mode", "dreaming"], ["--set", path, "--agents", 2], ["--set", path, "--mode", "contemplating", "--agents", 0], ["--set", path, "--views", 2], ["--set", path, "--mode", "contemplating", "--views", 9],
                      ["--set", path, "--mode", "contemplating", "--batch", 2], ["--set", path, "--mode", "contemplating", "--temp", 0], ["--set", path, "--batch", 257], ["--set", path, "--limit", 0], ["--set", path, "--temp", "-1"],
                      ["--set", path, "--temp", "hot"], ["--set", path, "--calibrate", "x"], ["--set", path, "--text", "a"], ["--set", path, "--nonsense"], ["--set", path, "more"],
                      ["--set", path, "--mode", "instant", "--budget", 5], ["--set", path, "--budget", 0]):

@@ -3,6 +3,7 @@
  * memory of forks, cancelling at every stage. Answers are held to a few words by a grammar, so that a random model gives some. */
 #include <math.h>
 
+#include "libmuse/reason/view.h"
 #include "tests/unit/test_reason_data.h"
 
 /* ---- votes ---- */
@@ -35,6 +36,16 @@ static void votes_by_hand(void **state)
     const MuseVote zero[] = { { "a", 1, 0, NULL }, { "b", 1, 0, NULL }, { "A", 1, 0, NULL } };
     ok(muse_vote(zero, 3, p, &n, &err));
     assert_true(p[0].vote == 0 && fabs(p[0].weight - 2 / 3.0) < 1e-12);   /* no weights: counts */
+    static const char *const points[] = { "<point><x10><y20>", " <POINT><x12><y18>", "<point><x13><y20>", "<point><y10><y20>", "<point><x10>", "<point><x1><y20>", "<point><x1000000><y20>", "<x10", "<x10>" };
+    static const char same[] = "110000000", third[] = "011000000";   /* as the first; as the third */
+    for (size_t i = 0; i < sizeof points / sizeof *points; i++) {
+        assert_int_equal(muse_reason_agree(points[0], strlen(points[0]), points[i], strlen(points[i])), same[i] == '1');
+        assert_int_equal(muse_reason_agree(points[2], strlen(points[2]), points[i], strlen(points[i])), third[i] == '1');
+        assert_int_equal(muse_reason_same(points[0], strlen(points[0]), points[i], strlen(points[i])), i == 0);
+    }
+    const MuseVote near[] = { { points[0], 17, 0.5, NULL }, { "none", 4, 0.6, NULL }, { points[1], 18, 0.3, NULL } };
+    ok(muse_vote(near, 3, p, &n, &err));
+    assert_true(n == 2 && p[0].vote == 0 && p[0].count == 2);
     const MuseVote bad = { "a", 1, -1, NULL }, nan = { "a", 1, (double)NAN, NULL };
     assert_int_equal(muse_vote(&bad, 1, p, &n, &err), MUSE_ERR_ARG);
     assert_int_equal(muse_vote(&nan, 1, p, &n, &err), MUSE_ERR_ARG);
@@ -87,6 +98,7 @@ static void set_up(Setup *s, const char *pattern)
     s->p.agent = &s->agent;
     s->p.mode = MUSE_MODE_CONTEMPLATING;
     s->p.seed = 4;   /* one with which both answers get votes */
+    s->p.temperature = 1;
     s->parts[0] = (MuseReasonPart){ .modality = MUSE_IMAGE, .image = s->picture };
     s->parts[1] = (MuseReasonPart){ .modality = MUSE_TEXT, .text = "How many?" };
 }
@@ -292,6 +304,54 @@ static void coordinator(void **state)
     tear_down(&s);
 }
 
+/* each agent sees the pictures in its own way, all in pixels of the original; the first of each way are greedy, one with a focus sees all */
+static void views(void **state)
+{
+    (void)state;
+    static const double want[][4] = { { 0, 0, 128, 96 }, { 1, 1, 128, 96 }, { 0, 0, 128, 96 }, { 0, 0, 128, 96 }, { 1, 1, 128, 96 } };
+    const MuseRect wide = muse_reason_view(2000, 300, 5), tiny = muse_reason_view(15, 300, 5);
+    assert_rect(wide, 5, 5, 1995, 295);   /* 1.5 % of 300 are 4.5 */
+    assert_rect(tiny, 0, 0, 15, 300);
+    Setup s;
+    MuseReasonResult r, alone;
+    const MuseFocus focus[] = { { 1, { 0, 0, 1, 1 } }, { 1, { 0, 0, 1, 1 } } };
+    set_up(&s, "(yes|no)");
+    s.p.temperature = 0;
+    s.p.no_stop = 1;
+    s.p.agents = 5;
+    s.p.views = 3;
+    for (int looks = 0; looks < 2; looks++) {
+        s.p.focus = looks ? focus : NULL;
+        s.p.n_focus = looks ? 2 : 0;
+        ok(muse_reason(s.m, s.parts, 2, &s.p, &r, &err));
+        for (size_t i = 0; i < 5; i++) {
+            const double *w = want[looks && i < 3 ? 0 : i];
+            MuseSpanInfo span;
+            size_t k = 0;
+            do ok(muse_sequence_span(muse_session_sequence(muse_agent_session(r.agents[i])), k++, &span)); while (span.modality != MUSE_IMAGE);
+            if (i != 2 || looks) assert_rect(span.region, w[0], w[1], w[2], w[3]);
+            else assert_rect(span.region, 0, 0, 127, 95);
+            assert_true(info_of(r.agents[i]).temperature == (i < 3 ? 0 : 1));
+        }
+        if (looks) assert_rect(step_at(r.agents[1], 0).view, 0, 0, 64, 64);
+        else {
+            s.p.mode = MUSE_MODE_THINKING;
+            ok(muse_reason(s.m, s.parts, 2, &s.p, &alone, &err));
+            same_ids(r.agents[0], alone.agents[0]);
+            muse_reason_result_clear(&alone);
+            s.p.mode = MUSE_MODE_CONTEMPLATING;
+        }
+        muse_reason_result_clear(&r);
+    }
+    s.parts[0] = s.parts[1];   /* nothing to see: one prompt, the first agent is greedy */
+    s.p.n_focus = 0;
+    s.p.views = 0;
+    ok(muse_reason(s.m, s.parts, 1, &s.p, &r, &err));
+    for (size_t i = 0; i < 5; i++) assert_true(info_of(r.agents[i]).temperature == (i ? 1 : 0));
+    muse_reason_result_clear(&r);
+    tear_down(&s);
+}
+
 /* forks own their suffixes only */
 static void memory_of_forks(void **state)
 {
@@ -299,6 +359,7 @@ static void memory_of_forks(void **state)
     Setup s;
     MuseReasonResult r;
     set_up(&s, "(yes|no)");
+    s.p.views = 1;
     s.parts[1].text = "How many are there, and how many were there before, and how many will there be? Count them all, one after the other, then answer in a word.";
     ok(muse_reason(s.m, s.parts, 2, &s.p, &r, &err));
     for (size_t i = 0; i < r.n_forks; i++) {
@@ -357,15 +418,16 @@ static void refused(void **state)
     MuseReasonResult r;
     set_up(&s, "yes");
     const MuseReasonParams good = s.p;
-    MuseReasonParams bad[6];
-    for (int i = 0; i < 6; i++) bad[i] = good;
+    MuseReasonParams bad[7];
+    for (int i = 0; i < 7; i++) bad[i] = good;
+    bad[6].views = MUSE_VIEWS + 1;
     bad[0].mode = 3;
     bad[1].agents = MUSE_AGENTS_MAX + 1;
     bad[2].spread = 1;
     bad[3].n_focus = 1;
     bad[4].synthesis = 2;
     bad[5].struct_size = 0;
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 7; i++) {
         assert_int_equal(muse_reason(s.m, s.parts, 2, &bad[i], &r, &err), MUSE_ERR_ARG);
         muse_reason_result_clear(&r);
     }
@@ -379,7 +441,7 @@ static void refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(votes_by_hand), cmocka_unit_test(calibration), cmocka_unit_test(instant_and_thinking), cmocka_unit_test(early_stop), cmocka_unit_test(seeds), cmocka_unit_test(no_room_to_score),
+        cmocka_unit_test(votes_by_hand), cmocka_unit_test(calibration), cmocka_unit_test(instant_and_thinking), cmocka_unit_test(early_stop), cmocka_unit_test(seeds), cmocka_unit_test(views), cmocka_unit_test(no_room_to_score),
         cmocka_unit_test(all_stages), cmocka_unit_test(coordinator), cmocka_unit_test(memory_of_forks), cmocka_unit_test(cancelled_anywhere), cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
