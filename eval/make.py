@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the held-out sets eval/nano from `muse worlds`: questions of the splits that training never shows (docs/worlds.md).
 
-usage: eval/make.py MUSE [FOLDER [SET ...]]   MUSE: the program, built with FreeType; FOLDER: a new one; unless told, eval/nano is made anew.
+usage: eval/make.py [--seed N] MUSE [FOLDER [SET ...]]   MUSE: the program, built with FreeType; FOLDER: a new one; unless told, eval/nano is made anew.
                                               With SETs (splits/hard ...) only these are made anew, and the others in FOLDER stay
 
 Needs Pillow (python3-pil), flac, and the fonts of docs/worlds.md. Pictures become JPEG (quality 80, colours at full
@@ -104,6 +104,10 @@ def choose(muse, out, set, split, n, task, most, side, kinds):
 
 
 def main():
+    global SEED
+    if sys.argv[1:2] == ["--seed"] and len(sys.argv) > 3:   # other questions of the same kinds
+        SEED = int(sys.argv[2])
+        del sys.argv[1:3]
     if len(sys.argv) < 2 or any(name not in [row[0] for row in SETS] for name in sys.argv[3:]):
         sys.exit(__doc__)
     muse = pathlib.Path(sys.argv[1]).resolve()
