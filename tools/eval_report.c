@@ -6,7 +6,7 @@
 
 #include "tools/eval.h"
 
-enum { ROW_LEAST = 25 };   /* answers of a row of the calibration: its interval is then at most 0.37 wide */
+enum { ROW_LEAST = 25, BLOCK = 32 };   /* answers of a row of the calibration: its interval is then at most 0.37 wide; of a block of questions */
 
 const char *const eval_modes[] = { "instant", "thinking", "contemplating", NULL };
 
@@ -191,22 +191,9 @@ int eval_print(Eval *e)
 
 /* ---- calibration ---- */
 
-int eval_write_calibration(const Eval *e)
+static void gen_rows(const Eval *e, const ScoreRow *rows, size_t n, const char *which)
 {
-    if (e->n_points == 0) {   /* a table without rows is none: the model could not be opened with it */
-        fputs("muse: not calibrated: no answers to calibrate with\n", stderr);
-        return EXIT_OTHER;
-    }
-    ScoreRow *rows = malloc((e->n_points + 1) * sizeof *rows);
-    if (!rows) return EXIT_RESOURCE;
-    const size_t n = score_fit(e->points, e->n_points, ROW_LEAST, rows);
     yajl_gen g = e->g;
-    const unsigned char *text;
-    size_t size;
-    yajl_gen_map_open(g);
-    json_integer(g, "agents", e->o.agents);
-    json_number(g, "temperature", e->o.temperature > 0 ? (double)e->o.temperature : 1);
-    json_integer(g, "questions", (long long)e->n_points);
     json_key(g, "rows");
     yajl_gen_array_open(g);
     for (size_t i = 0; i < n; i++) {
@@ -218,14 +205,62 @@ int eval_write_calibration(const Eval *e)
         json_number(g, "low", rows[i].low);
         json_number(g, "high", rows[i].high);
         yajl_gen_map_close(g);
-        if (!e->cli->quiet) fprintf(stderr, "muse: agreement from %.3f: confidence %.3f (%" PRIu64 " of %" PRIu64 " right, 95 %%: %.3f to %.3f)\n", rows[i].from, rows[i].confidence, rows[i].right, rows[i].n, rows[i].low, rows[i].high);
+        if (!e->cli->quiet) fprintf(stderr, "muse: %sagreement from %.3f: confidence %.3f (%" PRIu64 " of %" PRIu64 " right, 95 %%: %.3f to %.3f)\n", which, rows[i].from, rows[i].confidence, rows[i].right, rows[i].n, rows[i].low, rows[i].high);
     }
     yajl_gen_array_close(g);
+}
+
+/* How good such a table is: fitted to every second block, counted on the others. Before all are fitted, which puts them in order.
+ * Blocks, not single questions: neighbours may share a picture. */
+static int gen_held_out(const Eval *e, ScoreRow *rows)
+{
+    ScorePoint *half[2] = { malloc(e->n_points * sizeof *half[0]), malloc(e->n_points * sizeof *half[1]) };
+    size_t n[2] = { 0 };
+    const bool good = half[0] && half[1];
+    for (size_t i = 0; good && i < e->n_points; i++) {
+        const size_t which = i / BLOCK % 2;
+        half[which][n[which]++] = e->points[i];
+    }
+    if (good && n[1]) {
+        const size_t n_rows = score_fit(half[0], n[0], ROW_LEAST, rows);
+        const double error = score_check(half[1], n[1], rows, n_rows);
+        json_key(e->g, "held_out");
+        yajl_gen_map_open(e->g);
+        json_integer(e->g, "fitted", (long long)n[0]);
+        json_integer(e->g, "questions", (long long)n[1]);
+        json_number(e->g, "error", error);
+        gen_rows(e, rows, n_rows, "other half: ");
+        yajl_gen_map_close(e->g);
+        if (!e->cli->quiet) fprintf(stderr, "muse: fitted to %zu questions, off by %.3f on %zu others\n", n[0], error, n[1]);
+    }
+    free(half[0]);
+    free(half[1]);
+    return good ? EXIT_OK : EXIT_RESOURCE;
+}
+
+int eval_write_calibration(const Eval *e)
+{
+    if (e->n_points == 0) {   /* a table without rows is none: the model could not be opened with it */
+        fputs("muse: not calibrated: no answers to calibrate with\n", stderr);
+        return EXIT_OTHER;
+    }
+    ScoreRow *rows = malloc((e->n_points + 1) * sizeof *rows);
+    if (!rows) return EXIT_RESOURCE;
+    yajl_gen g = e->g;
+    const unsigned char *text;
+    size_t size;
+    yajl_gen_map_open(g);
+    json_integer(g, "agents", e->o.agents);
+    if (e->o.views) json_integer(g, "views", e->o.views);
+    if (e->o.temperature > 0) json_number(g, "temperature", (double)e->o.temperature);
+    json_integer(g, "questions", (long long)e->n_points);
+    int code = gen_held_out(e, rows);
+    gen_rows(e, rows, score_fit(e->points, e->n_points, ROW_LEAST, rows), "");
     yajl_gen_map_close(g);
     free(rows);
     yajl_gen_reset(g, "\n");   /* ends the line */
     yajl_gen_get_buf(g, &text, &size);
-    const int code = cli_write_file(e->o.calibrate, text, size);
+    if (code == EXIT_OK) code = cli_write_file(e->o.calibrate, text, size);
     yajl_gen_clear(g);
     return code;
 }

@@ -159,3 +159,20 @@ size_t score_fit(ScorePoint *points, size_t n, uint64_t least, ScoreRow *rows)
     }
     return n_rows;
 }
+
+double score_check(const ScorePoint *points, size_t n, ScoreRow *rows, size_t n_rows)
+{
+    double sum = 0;
+    for (size_t k = 0; k < n_rows; k++) rows[k].n = rows[k].right = 0;
+    for (size_t i = 0; i < n && n_rows; i++) {
+        size_t k = n_rows - 1;
+        while (k > 0 && points[i].agreement < rows[k].from) k--;
+        rows[k].n++;
+        rows[k].right += points[i].right;
+    }
+    for (size_t k = 0; k < n_rows; k++) {
+        score_wilson(rows[k].right, rows[k].n, &rows[k].low, &rows[k].high);
+        sum += fabs(rows[k].confidence * (double)rows[k].n - (double)rows[k].right);
+    }
+    return n && n_rows ? sum / (double)n : 0;
+}

@@ -34,4 +34,10 @@ typedef struct ScoreRow {
  */
 size_t score_fit(ScorePoint *points, size_t n, uint64_t least, ScoreRow *rows);
 
+/**
+ * The same rows counted anew on answers that they were not fitted to: `from` and `confidence` stay.
+ * @return the mean distance of confidence and share over these answers; 0 if there are none
+ */
+double score_check(const ScorePoint *points, size_t n, ScoreRow *rows, size_t n_rows);
+
 #endif

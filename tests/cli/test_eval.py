@@ -137,6 +137,13 @@ class Reports(Sets):
         self.assertEqual(table["rows"][0]["from"], 0)
         for row in table["rows"]:
             self.assertEqual(set(row), {"from", "confidence", "n", "right", "low", "high"})
+        self.assertNotIn("held_out", table)   # all in one block
+        path = self.write(*[question(f"Question {i}?") for i in range(70)])
+        _, err = self.eval("--set", path, "--mode", "contemplating", "--agents", 2, "--calibrate", out)
+        table = json.loads(out.read_text())
+        self.assertEqual((table["questions"], table["held_out"]["fitted"], table["held_out"]["questions"]), (70, 38, 32))
+        self.assertEqual(sum(row["n"] for row in table["held_out"]["rows"]), 32)
+        self.assertIn("on 32 others", err)
 
     def test_nothing_to_calibrate_with(self):
         path, out = self.write(question("What?", {"image": "gone.png"})), self.folder / "calibration.json"

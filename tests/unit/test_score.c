@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Scoring of muse eval: equal answers, intervals against values computed in another way, calibration. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -117,8 +118,29 @@ static void calibration(void **state)
     assert_float_equal(rows[0].confidence, 2.0 / 3, 1e-15);
 }
 
+/* rows of one half, counted on the other */
+static void calibration_held_out(void **state)
+{
+    ScorePoint p[200];
+    ScoreRow rows[200];
+    (void)state;
+    size_t n = fill(p, 0.25, 40, 9);
+    n += fill(p + n, 1, 40, 37);
+    assert_int_equal(score_fit(p, n, 20, rows), 2);
+    n = fill(p, 0.625, 10, 4);   /* at a row's beginning: that row's */
+    n += fill(p + n, 0.5, 20, 5);
+    n += fill(p + n, 1, 10, 8);
+    assert_float_equal(score_check(p, n, rows, 2), (fabs(20 * 10.0 / 42 - 5) + fabs(20 * 38.0 / 42 - 12)) / 40, 1e-15);
+    assert_float_equal(rows[1].from, 0.625, 0);
+    assert_float_equal(rows[1].confidence, 38.0 / 42, 1e-15);
+    assert_true(rows[0].n == 20 && rows[0].right == 5 && rows[1].n == 20 && rows[1].right == 12 && rows[1].low < 0.6 && rows[1].high > 0.6);
+    assert_float_equal(score_check(p, 0, rows, 2), 0, 0);
+    assert_true(rows[1].n == 0 && rows[1].low == 0 && rows[1].high == 1);
+    assert_float_equal(score_check(p, n, rows, 0), 0, 0);
+}
+
 int main(void)
 {
-    static const struct CMUnitTest tests[] = { cmocka_unit_test(same_answers), cmocka_unit_test(boxes), cmocka_unit_test(drawings), cmocka_unit_test(intervals), cmocka_unit_test(calibration) };
+    static const struct CMUnitTest tests[] = { cmocka_unit_test(same_answers), cmocka_unit_test(boxes), cmocka_unit_test(drawings), cmocka_unit_test(intervals), cmocka_unit_test(calibration), cmocka_unit_test(calibration_held_out) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
