@@ -291,6 +291,53 @@ static void thought_budget(void **state)
     muse_model_close(&m);
 }
 
+/* the thought's budget ends in the middle of a look: it is not shown, or shown at its last place; the answer follows, always */
+static void budget_in_a_look(void **state)
+{
+    (void)state;
+    MuseModel *m = muse_model();
+    MuseImage *picture = make_picture(128, 128);
+    for (uint32_t budget = 1; budget < 10; budget++) {
+        MuseAgentParams p;
+        muse_agent_params_init(&p);
+        p.thought_tokens = budget;
+        MuseAgent *a = open_agent(m, &picture, 1, &p);
+        script(a, "a<look><box><x1><y1><x2><y2>bcd");
+        a->script.len = budget * sizeof(int32_t);
+        script(a, " d<eos>");
+        ok(run_one(a));
+        const MuseAgentInfo info = info_of(a);
+        assert_int_equal(info.finish, MUSE_AGENT_ANSWERED);
+        assert_int_equal(info.thought_tokens, budget);
+        assert_int_equal(info.looks, budget >= 7);
+        assert_int_equal(info.bad, budget >= 2 && budget < 7);
+        assert_memory_equal(info.answer, "d", 1);
+        muse_agent_close(&a);
+    }
+    muse_image_close(&picture);
+    muse_model_close(&m);
+}
+
+/* a picture that is not there: a step that says so, and the chain goes on */
+static void places_nowhere(void **state)
+{
+    (void)state;
+    MuseModel *m = muse_model();
+    MuseImage *picture = make_picture(128, 128);
+    MuseAgent *a = open_agent(m, &picture, 1, NULL);
+    script(a, "<image 5><x1><y1><look> s<box><x1><y1><x2><y2><image 1><look> s<box><x1><y1><x2><y2></think> d<eos>");
+    ok(run_one(a));
+    const MuseAgentInfo info = info_of(a);
+    assert_int_equal(info.finish, MUSE_AGENT_ANSWERED);
+    assert_int_equal(step_at(a, 0).kind, MUSE_REASON_BAD);
+    assert_string_equal(step_at(a, 0).text, "a place in a picture that is not there");
+    assert_int_equal(info.looks, 2);
+    assert_int_equal(info.bad, 1);
+    muse_agent_close(&a);
+    muse_image_close(&picture);
+    muse_model_close(&m);
+}
+
 static void look_budgets(void **state)
 {
     (void)state;
@@ -591,7 +638,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(views), cmocka_unit_test(machine), cmocka_unit_test(look_shows_the_rectangle), cmocka_unit_test(nested),
-        cmocka_unit_test(groups), cmocka_unit_test(boxes_are_constrained), cmocka_unit_test(thought_budget), cmocka_unit_test(ended_in_thought), cmocka_unit_test(look_budgets), cmocka_unit_test(full),
+        cmocka_unit_test(groups), cmocka_unit_test(boxes_are_constrained), cmocka_unit_test(thought_budget), cmocka_unit_test(ended_in_thought), cmocka_unit_test(budget_in_a_look), cmocka_unit_test(places_nowhere), cmocka_unit_test(look_budgets), cmocka_unit_test(full),
         cmocka_unit_test(forced_look), cmocka_unit_test(forced_comparison), cmocka_unit_test(verify_pass), cmocka_unit_test(cancelled), cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -411,6 +411,57 @@ static void cancelled_anywhere(void **state)
     tear_down(&s);
 }
 
+typedef struct AtOnce { long at, tokens, after; } AtOnce;   /* cancelled from token `at` on */
+
+static int count_tokens(void *user, const MuseReasonEvent *e)
+{
+    AtOnce *c = user;
+    if (e->kind != MUSE_EVENT_TOKEN) return 0;
+    c->after += c->tokens >= c->at;
+    c->tokens++;
+    return 0;
+}
+
+static int is_cancelled(void *user) { return ((AtOnce *)user)->tokens >= ((AtOnce *)user)->at; }
+
+/* in the thoughts, the answers, the check, the merging: nothing but the step under way is finished, and the agents go on when asked to */
+static void cancelled_at_once(void **state)
+{
+    (void)state;
+    static const char *const questions[] = { "Which colour?", "Which shape?" };
+    Setup s;
+    MuseReasonResult r;
+    AtOnce c = { 0 };
+    set_up(&s, "(yes|no)");
+    s.p.agents = 3;
+    s.p.verify = 1;
+    s.p.no_stop = 1;
+    s.p.synthesis = MUSE_SYNTHESIS_GENERATE;
+    s.agent.event = count_tokens;
+    s.agent.cancel = is_cancelled;
+    s.agent.event_user = s.agent.cancel_user = &c;
+    for (int coordinate = 0; coordinate < 2; coordinate++) {
+        int rc = MUSE_ERR_CANCELLED;
+        s.p.mode = coordinate ? MUSE_MODE_THINKING : MUSE_MODE_CONTEMPLATING;
+        long n = 0;
+        for (; rc != 0 && n < 200; n++) {
+            c = (AtOnce){ .at = n };
+            rc = coordinate ? muse_coordinate(s.m, s.parts, 1, questions, 2, "What?", &s.p, &r, &err) : muse_reason(s.m, s.parts, 2, &s.p, &r, &err);
+            if (rc != 0) {
+                assert_int_equal(rc, MUSE_ERR_CANCELLED);
+                assert_true(c.tokens >= n && c.after < 3);
+                c.at = 1 << 20;
+                if (r.n_agents && n % 5 == 0) ok(muse_agent_run(r.agents, r.n_agents, &err));
+                for (size_t i = 0; i < r.n_agents && n % 5 == 0; i++) assert_int_not_equal(info_of(r.agents[i]).finish, MUSE_AGENT_RUNNING);
+            }
+            muse_reason_result_clear(&r);
+        }
+        assert_int_equal(rc, 0);
+        assert_true(n > 30);
+    }
+    tear_down(&s);
+}
+
 static void refused(void **state)
 {
     (void)state;
@@ -442,7 +493,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(votes_by_hand), cmocka_unit_test(calibration), cmocka_unit_test(instant_and_thinking), cmocka_unit_test(early_stop), cmocka_unit_test(seeds), cmocka_unit_test(views), cmocka_unit_test(no_room_to_score),
-        cmocka_unit_test(all_stages), cmocka_unit_test(coordinator), cmocka_unit_test(memory_of_forks), cmocka_unit_test(cancelled_anywhere), cmocka_unit_test(refused),
+        cmocka_unit_test(all_stages), cmocka_unit_test(coordinator), cmocka_unit_test(memory_of_forks), cmocka_unit_test(cancelled_anywhere), cmocka_unit_test(cancelled_at_once), cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
