@@ -20,7 +20,7 @@ from PIL import Image
 
 SEED = 2027
 A_SAMPLE = 3   # questions of one kind over one sample: more of them would say the same
-A_HARD_SAMPLE = 1   # of the split hard: its questions are compared mode by mode, where dependent ones would make the interval too narrow
+A_HARD_SAMPLE = 1   # of the split hard: modes are compared on it, and dependent questions make an interval too narrow
 
 # set, split, samples, task, questions a kind, largest side, kinds that are wanted (None: all)
 SETS = [
