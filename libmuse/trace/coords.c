@@ -83,7 +83,7 @@ int muse_coords_from_rect(const MuseCoords *c, MuseRect r, double *v, size_t n, 
     int rc = check(c, n, err);
     if (rc < 0) return rc;
     const size_t x = c->y_first ? 1 : 0, y = 1 - x, end = n == 4 ? 2 : 0;
-    double x0, x1, y0, y1;
+    double x0 = 0, x1 = 0, y0 = 0, y1 = 0;
     rc = axis_from_pixels(c, 'x', r.x0, r.x1, n == 2, c->frame.x0, c->frame.x1, c->units_x, &x0, &x1, err);
     if (rc == 0) rc = axis_from_pixels(c, 'y', r.y0, r.y1, n == 2, c->frame.y0, c->frame.y1, c->units_y, &y0, &y1, err);
     if (rc < 0) return rc;

@@ -293,7 +293,7 @@ static int growing(MuseTrace *t, uint32_t number, bool even_done, MuseStepKept *
 int muse_trace_text(MuseTrace *t, uint32_t number, const char *text, size_t n, MuseError *err)
 {
     MUSE_REQUIRE(err, text || n == 0);
-    MuseStepKept *k;
+    MuseStepKept *k = NULL;
     const int rc = growing(t, number, false, &k, err);
     if (rc < 0 || n == 0) return rc;
     if (muse_buf_append(&k->text, text, n) < 0) return MUSE_NOMEM(err, n);
@@ -305,7 +305,7 @@ int muse_trace_text(MuseTrace *t, uint32_t number, const char *text, size_t n, M
 int muse_trace_mark(MuseTrace *t, uint32_t number, const MuseTraceMark *mark, MuseError *err)
 {
     MUSE_REQUIRE(err, mark);
-    MuseStepKept *k;
+    MuseStepKept *k = NULL;
     int rc = growing(t, number, false, &k, err);
     if (rc == 0) rc = check_mark(t, mark, err);
     if (rc < 0) return rc;
@@ -318,7 +318,7 @@ int muse_trace_mark(MuseTrace *t, uint32_t number, const MuseTraceMark *mark, Mu
 int muse_trace_heat(MuseTrace *t, uint32_t number, const MuseTraceHeat *heat, MuseError *err)
 {
     MUSE_REQUIRE(err, heat);
-    MuseStepKept *k;
+    MuseStepKept *k = NULL;
     int rc = growing(t, number, true, &k, err);
     if (rc == 0) rc = check_heat(t, heat, err);
     if (rc < 0) return rc;
@@ -330,7 +330,7 @@ int muse_trace_heat(MuseTrace *t, uint32_t number, const MuseTraceHeat *heat, Mu
 
 int muse_trace_end(MuseTrace *t, uint32_t number, uint64_t n_tokens, double end, double confidence, MuseError *err)
 {
-    MuseStepKept *k;
+    MuseStepKept *k = NULL;
     const int rc = growing(t, number, false, &k, err);
     if (rc < 0) return rc;
     if (!(end >= k->s.start) || isinf(end) || !(confidence <= 1) || n_tokens > UINT64_MAX - k->s.first_token)
