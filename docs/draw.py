@@ -111,7 +111,7 @@ def mask():
 
 def modes():
     d = Drawing(820, 330, "Three modes: instant, thinking, contemplating")
-    for y, name, what in ((30, "instant", "answers at once"), (100, "thinking", "thinks first, looks where\nit needs to, up to a budget"), (190, "contemplating", "several agents think over\none computed prompt, and vote")):
+    for y, name, what in ((30, "instant", "answers at once"), (100, "thinking", "thinks first, looks where\nit needs to, up to a budget"), (190, "contemplating", "several agents think, here over\none computed prompt, and vote")):
         d.text(10, y + 16, name, "b")
         d.text(10, y + 34, what, "s")
     x = d.cells(230, 30, "iiiitt")

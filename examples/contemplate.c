@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parallel agents: several chains of thought over one picture, which is computed once; they step as one batch, then vote.
+/* Parallel agents: several chains of thought over one picture, each seeing it in a way of its own; they step as one batch, then vote.
  *   cc contemplate.c -o contemplate $(pkg-config --cflags --libs muse)
  *   ./contemplate [MODEL [PICTURE [QUESTION [AGENTS [MOST_TOKENS]]]]] */
 #include <muse/muse.h>
