@@ -71,7 +71,11 @@ static int train(const char *folder, const char *tokenizer, MuseRuntime *rt, Mus
 
 int main(int argc, char **argv)
 {
-    const char *folder = argc > 1 ? argv[1] : ".", *tokenizer = argc > 2 ? argv[2] : "models/muse-nano/tokenizer.json";
+    if (argc < 2) {
+        fputs("usage: train_own FOLDER [TOKENIZER.json]\n", stderr);
+        return 2;
+    }
+    const char *folder = argv[1], *tokenizer = argc > 2 ? argv[2] : "models/muse-nano/tokenizer.json";
     MuseError err = { 0 };
     MuseRuntimeParams one = { .struct_size = sizeof one, .threads = 1 };   /* waking a second thread would cost more than it does here */
     MuseRuntime *rt = NULL;
