@@ -264,7 +264,7 @@ MUSE_API MuseRect muse_look_view(uint32_t width, uint32_t height, MuseRect rect)
 
 /** One answer in a vote. */
 typedef struct MuseVote {
-    const char *answer;     ///< n bytes; equal after trimming and ASCII lower case, places (`<x12>`) at most 2 apart: one candidate
+    const char *answer;     ///< n bytes. Equal after trimming and ASCII lower case, places (`<x12>`) at most 2 apart, to the first vote of a candidate: one more for it, for the earliest of several
     size_t      n;
     double      weight;     ///< its confidence, at least 0
     const double *cross;    ///< [n_votes] its agent's log-probability of each vote's answer; NULL: not scored
@@ -336,7 +336,7 @@ MUSE_API void muse_reason_params_init(MuseReasonParams *params);
 typedef struct MuseReasonResult {
     char          *answer;        ///< n_answer bytes and one NUL; NULL: none was given
     size_t         n_answer;
-    double         agreement;     ///< share of the answers that equal the one that leads the count; 1 for one agent
+    double         agreement;     ///< share of the forks' answers that the largest candidate has, in the order in which they ended; 1 for one agent
     double         confidence;    ///< CONTEMPLATING: calibrated agreement; else MuseAgentInfo.confidence
     MuseAgent    **agents;        ///< [n_agents] with their steps, in order of number: the forks, then checks, then the one that merged
     size_t         n_agents;

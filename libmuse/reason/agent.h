@@ -155,5 +155,9 @@ void muse_agent_finish(MuseAgent *a, int how);
 void muse_reason_trim(const char **text, size_t *n);
 bool muse_reason_same(const char *a, size_t n_a, const char *b, size_t n_b);
 bool muse_reason_agree(const char *a, size_t n_a, const char *b, size_t n_b);   /* for a vote: places may be 2 apart */
+/* Each vote goes to the first candidate with whose first vote it agrees, so that later votes move nobody: a near b and b near c do not make
+ * a near c. out [n]: vote (the first), count, weight (a sum). @return the number of candidates */
+size_t muse_reason_group(const MuseVote *votes, size_t n, MuseCandidate *out);
+void muse_reason_lead(const MuseCandidate *c, size_t n, size_t *lead, size_t *second);   /* the two largest counts */
 
 #endif

@@ -36,7 +36,9 @@ typedef struct Reason {
     MuseReasonResult *out;
     size_t            cap_agents;
     MuseRun           run;
-    MuseVote         *votes;      /* [n_agents] of those that answered */
+    size_t           *ended;      /* [n_ended] indices into agents, in the order in which they ended */
+    size_t            n_ended;
+    MuseVote         *votes;      /* [n_votes] of those that answered, in that order */
     size_t           *voters;     /* index into agents */
     double           *cross;      /* [n_votes, n_votes] */
     size_t            n_votes;
@@ -140,60 +142,50 @@ static bool answered(const MuseAgent *a, MuseAgentInfo *info)
     return (info->finish == MUSE_AGENT_ANSWERED || info->finish == MUSE_AGENT_LENGTH || info->finish == MUSE_AGENT_FULL) && info->n_answer > 0 && a->answer_id != SIZE_MAX;
 }
 
-/* Counts of the agents that have answered: the first two, and all */
-static void tally(const Reason *r, size_t n, size_t *lead, size_t *second, size_t *all)
+/* for the forks and a check of each candidate */
+static int open_votes(Reason *r, MuseError *err)
 {
-    MuseAgentInfo a, b;
-    *lead = *second = *all = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (!answered(r->out->agents[i], &a)) continue;
-        size_t same = 0;
-        bool first = true;
-        for (size_t k = 0; k < n; k++) {
-            if (!answered(r->out->agents[k], &b) || !muse_reason_agree(a.answer, a.n_answer, b.answer, b.n_answer)) continue;
-            if (k < i) first = false;
-            same++;
-        }
-        ++*all;
-        if (!first) continue;
-        if (same > *lead) {
-            *second = *lead;
-            *lead = same;
-        } else if (same > *second) *second = same;
+    const size_t most = 2 * r->out->n_forks;
+    r->ended = muse_alloc_array(r->alloc, most, sizeof *r->ended);
+    r->votes = muse_alloc_array(r->alloc, most, sizeof *r->votes);
+    r->voters = muse_alloc_array(r->alloc, most, sizeof *r->voters);
+    r->out->candidates = muse_alloc_array(r->alloc, most, sizeof *r->out->candidates);
+    return r->ended && r->votes && r->voters && r->out->candidates ? 0 : MUSE_NOMEM(err, most * (sizeof *r->votes + sizeof *r->out->candidates));
+}
+
+static void collect_votes(Reason *r)
+{
+    MuseAgentInfo info;
+    r->n_votes = 0;
+    for (size_t i = 0; i < r->n_ended; i++) {
+        if (!answered(r->out->agents[r->ended[i]], &info)) continue;
+        r->voters[r->n_votes] = r->ended[i];
+        r->votes[r->n_votes++] = (MuseVote){ info.answer, info.n_answer, info.confidence, NULL };
     }
 }
 
-/* an agent ended: stop the others when their answers can't change the count, or enough agree */
+/* counts of the agents that have answered: the first two candidates */
+static void tally(Reason *r, size_t *lead, size_t *second)
+{
+    collect_votes(r);
+    muse_reason_lead(r->out->candidates, muse_reason_group(r->votes, r->n_votes, r->out->candidates), lead, second);
+}
+
+/* an agent ended: stop the others when their answers can't change the count, or enough agree. Votes come in the order of ending, so
+ * one that runs still adds at most one to a candidate and moves no answer to another */
 static void on_ended(void *user, MuseAgent *agent)
 {
     Reason *r = user;
     const size_t n = r->out->n_forks;
-    size_t lead, second, all, running = 0;
-    (void)agent;
+    size_t lead, second, running = 0;
+    r->ended[r->n_ended++] = agent->number;
     for (size_t i = 0; i < n; i++) running += r->out->agents[i]->finish == MUSE_AGENT_RUNNING;
-    if (running == 0) return;
-    tally(r, n, &lead, &second, &all);
-    const bool agree = r->p.agree > 1 && all >= r->p.agree && lead == all;
+    if (running == 0 || r->p.no_stop) return;
+    tally(r, &lead, &second);
+    const bool agree = r->p.agree > 1 && r->n_votes >= r->p.agree && lead == r->n_votes;
     if (!agree && lead <= second + running) return;
     for (size_t i = 0; i < n; i++) muse_agent_stop(r->out->agents[i]);
     r->out->stopped_early = 1;
-}
-
-static int collect_votes(Reason *r, size_t n, MuseError *err)
-{
-    MuseAgentInfo info;
-    muse_free(r->votes);
-    muse_free(r->voters);
-    r->votes = muse_zalloc_array(r->alloc, n, sizeof *r->votes);
-    r->voters = muse_zalloc_array(r->alloc, n, sizeof *r->voters);
-    r->n_votes = 0;
-    if (!r->votes || !r->voters) return MUSE_NOMEM(err, n * sizeof *r->votes);
-    for (size_t i = 0; i < n; i++) {
-        if (!answered(r->out->agents[i], &info)) continue;
-        r->voters[r->n_votes] = i;
-        r->votes[r->n_votes++] = (MuseVote){ info.answer, info.n_answer, info.confidence, NULL };
-    }
-    return 0;
 }
 
 /* every answer under every agent that answered; equal texts may be different ids, so each vote is scored. An agent that has no room
@@ -217,20 +209,17 @@ static int score_votes(Reason *r, MuseError *err)
     return 0;
 }
 
-static int vote(Reason *r, size_t n, MuseError *err)
+static int vote(Reason *r, MuseError *err)
 {
     MuseReasonResult *out = r->out;
-    int rc = collect_votes(r, n, err);
-    if (rc < 0 || r->n_votes == 0) return rc;
+    int rc = 0;
+    collect_votes(r);
+    if (r->n_votes == 0) return 0;
     if (!r->p.no_cross && r->n_votes > 1) {
         stage(r, MUSE_STAGE_SCORE);
         rc = score_votes(r, err);
     }
-    if (rc < 0) return rc;
-    muse_free(out->candidates);
-    out->candidates = muse_alloc_array(r->alloc, r->n_votes, sizeof *out->candidates);
-    if (!out->candidates) return MUSE_NOMEM(err, r->n_votes * sizeof *out->candidates);
-    rc = muse_vote(r->votes, r->n_votes, out->candidates, &out->n_candidates, err);
+    if (rc == 0) rc = muse_vote(r->votes, r->n_votes, out->candidates, &out->n_candidates, err);
     for (size_t k = 0; k < out->n_candidates && rc == 0; k++) out->candidates[k].vote = r->voters[out->candidates[k].vote];
     return rc;
 }
@@ -253,7 +242,8 @@ static int verify(Reason *r, MuseError *err)
     if (rc < 0 || out->n_agents == first) return rc;
     stage(r, MUSE_STAGE_VERIFY);
     rc = run_agents(r, first, out->n_agents - first, err);
-    return rc == 0 ? vote(r, out->n_agents, err) : rc;
+    for (size_t i = first; i < out->n_agents; i++) r->ended[r->n_ended++] = i;
+    return rc == 0 ? vote(r, err) : rc;
 }
 
 /* ---- merging by one more agent ---- */
@@ -378,17 +368,17 @@ static double confidence_of(const Reason *r, double agreement)
 static int contemplate(Reason *r, MuseError *err)
 {
     MuseReasonResult *out = r->out;
-    size_t lead, second, all;
-    if (!r->p.no_stop) {
-        r->run.ended = on_ended;
-        r->run.user = r;
-    }
-    int rc = run_agents(r, 0, out->n_forks, err);
+    size_t lead, second;
+    int rc = open_votes(r, err);
+    if (rc < 0) return rc;
+    r->run.ended = on_ended;
+    r->run.user = r;
+    rc = run_agents(r, 0, out->n_forks, err);
     r->run.ended = NULL;
-    if (rc == 0) rc = vote(r, out->n_forks, err);
-    tally(r, out->n_forks, &lead, &second, &all);
-    out->agreement = all ? (double)lead / (double)all : 0;
-    out->confidence = all ? confidence_of(r, out->agreement) : 0;
+    tally(r, &lead, &second);
+    out->agreement = r->n_votes ? (double)lead / (double)r->n_votes : 0;
+    out->confidence = r->n_votes ? confidence_of(r, out->agreement) : 0;
+    if (rc == 0) rc = vote(r, err);
     if (rc == 0 && r->p.verify) rc = verify(r, err);
     if (out->n_candidates && rc == 0) rc = set_answer(r, out->agents[out->candidates[0].vote], err);
     if (rc == 0 && r->p.synthesis == MUSE_SYNTHESIS_GENERATE && out->n_candidates > 1) {
@@ -432,6 +422,7 @@ static int end(Reason *r, int rc, MuseError *err)
     sum_tokens(r);
     r->out->seconds = muse_reason_now() - r->start;
     if (r->agent.trace) rc = end_trace(r, rc, err);
+    muse_free(r->ended);
     muse_free(r->votes);
     muse_free(r->voters);
     muse_free(r->cross);

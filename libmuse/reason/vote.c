@@ -74,21 +74,50 @@ static bool before(const MuseCandidate *a, const MuseCandidate *b)
     return a->count != b->count ? a->count > b->count : a->vote < b->vote;
 }
 
-/* candidates in the order of their first votes, counted and weighed */
-static size_t collect(const MuseVote *votes, size_t n, MuseCandidate *out)
+/* of the first n candidates the one that vote i is for, n if none. `.vote` is still their first */
+static size_t candidate_of(const MuseVote *votes, size_t i, const MuseCandidate *c, size_t n)
+{
+    size_t k = 0;
+    while (k < n && !same(&votes[c[k].vote], &votes[i])) k++;
+    return k;
+}
+
+size_t muse_reason_group(const MuseVote *votes, size_t n, MuseCandidate *out)
 {
     size_t n_out = 0;
-    double sum = 0;
     for (size_t i = 0; i < n; i++) {
-        size_t k = 0;
-        while (k < n_out && !same(&votes[out[k].vote], &votes[i])) k++;
+        const size_t k = candidate_of(votes, i, out, n_out);
         if (k == n_out) out[n_out++] = (MuseCandidate){ .vote = i };
-        else if (votes[i].weight > votes[out[k].vote].weight) out[k].vote = i;
         out[k].count++;
         out[k].weight += votes[i].weight;
-        sum += votes[i].weight;
     }
-    for (size_t k = 0; k < n_out; k++) out[k].weight = sum > 0 ? out[k].weight / sum : (double)out[k].count / (double)n;
+    return n_out;
+}
+
+void muse_reason_lead(const MuseCandidate *c, size_t n, size_t *lead, size_t *second)
+{
+    *lead = *second = 0;
+    for (size_t k = 0; k < n; k++) {
+        if (c[k].count > *lead) {
+            *second = *lead;
+            *lead = c[k].count;
+        } else if (c[k].count > *second) *second = c[k].count;
+    }
+}
+
+/* candidates in the order of their first votes, counted and weighed, each with its heaviest vote's text */
+static size_t collect(const MuseVote *votes, size_t n, MuseCandidate *out)
+{
+    const size_t n_out = muse_reason_group(votes, n, out);
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += votes[i].weight;
+    for (size_t k = n_out; k-- > 0;) {   /* the last first: whose vote one is, first votes tell */
+        size_t heaviest = out[k].vote;
+        for (size_t i = heaviest + 1; i < n; i++)
+            if (votes[i].weight > votes[heaviest].weight && candidate_of(votes, i, out, k + 1) == k) heaviest = i;
+        out[k].vote = heaviest;
+        out[k].weight = sum > 0 ? out[k].weight / sum : (double)out[k].count / (double)n;
+    }
     return n_out;
 }
 

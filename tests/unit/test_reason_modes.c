@@ -61,6 +61,37 @@ static void calibration(void **state)
     assert_true(muse_calibrate(own, 2, 0.2) == 0 && muse_calibrate(own, 2, 0.9) == 0.1 && muse_calibrate(own, 2, 1) == 0.7);
 }
 
+/* 10 ~ 12 ~ 14, but not 10 ~ 14: who comes first keeps its candidate, and none goes by without one */
+static void votes_near_each_other(void **state)
+{
+    (void)state;
+    static const char *const texts[] = { "<x10>", "<x12>", "<x14>" };
+    static const struct { uint8_t of[4], n, first, lead, second; double weight[4]; size_t vote; } cases[] = {
+        { { 0, 1, 2, 2 }, 2, 0, 2, 2, { 0.3, 0.2, 0.1, 0.1 }, 0 },   /* 10 12 | 14 14 */
+        { { 0, 1, 2, 2 }, 2, 0, 2, 2, { 0.1, 0.9, 0.1, 0.1 }, 1 },   /* the heavier text wins, and draws no 14 to it */
+        { { 2, 2, 1, 0 }, 2, 0, 3, 1, { 0.1, 0.1, 0.1, 0.1 }, 0 },   /* 14 14 12 | 10 */
+        { { 1, 2, 0, 2 }, 1, 0, 4, 0, { 0.1, 0.1, 0.1, 0.2 }, 3 },   /* 12 is near all */
+        { { 2, 0, 2, 1 }, 2, 0, 3, 1, { 0.1, 0.1, 0.1, 0.7 }, 3 },
+        { { 0, 2, 1, 2 }, 2, 0, 2, 2, { 0.1, 0.4, 0.1, 0.5 }, 3 },
+        { { 0, 1, 2, 2 }, 2, 0, 2, 2, { 0, 0, 0, 0 }, 0 },
+    };
+    for (size_t t = 0; t < sizeof cases / sizeof *cases; t++) {
+        MuseVote v[4];
+        MuseCandidate c[4];
+        size_t n, lead, second;
+        for (size_t i = 0; i < 4; i++) v[i] = (MuseVote){ texts[cases[t].of[i]], 5, cases[t].weight[i], NULL };
+        n = muse_reason_group(v, 4, c);
+        assert_int_equal(n, cases[t].n);
+        assert_int_equal(c[0].vote, cases[t].first);
+        muse_reason_lead(c, n, &lead, &second);
+        assert_true(lead == cases[t].lead && second == cases[t].second);
+        ok(muse_vote(v, 4, c, &n, &err));
+        assert_int_equal(n, cases[t].n);
+        assert_int_equal(c[0].vote, cases[t].vote);
+        assert_int_equal(n == 2 ? c[0].count + c[1].count : c[0].count, 4);
+    }
+}
+
 /* ---- modes ---- */
 
 typedef struct Setup {
@@ -148,6 +179,58 @@ static void early_stop(void **state)
         assert_true(r.agreement == 1 && r.confidence == 0.948);
         assert_int_equal(r.n_candidates, 1);
         assert_int_equal(r.candidates[0].count, answered);
+        muse_reason_result_clear(&r);
+    }
+    tear_down(&s);
+}
+
+/* What each agent is to write: agent 0 ends first */
+typedef struct Scripted { MuseReasonResult *r; const char *answers; } Scripted;   /* a digit each: 0 is <x10>, 2 is <x12> ... */
+
+static int write_scripts(void *user, const MuseReasonEvent *e)
+{
+    const Scripted *t = user;
+    char text[64];
+    if (e->kind != MUSE_EVENT_STAGE || e->stage != MUSE_STAGE_THINK) return 0;
+    for (size_t i = 0; i < t->r->n_forks; i++) {
+        snprintf(text, sizeof text, "%.*s</think><point><x1%c><y20><eos>", (int)(2 * i + 1), "aaaaaaaaaaaaaaaa", t->answers[i]);
+        script(t->r->agents[i], text);
+    }
+    return 0;
+}
+
+/* places are near each other in chains: an answer that still comes may decide, so it is waited for */
+static void near_answers_stop_nobody(void **state)
+{
+    (void)state;
+    static const struct { const char *answers; int stopped; double agreement; } cases[] = {
+        { "02444", 0, 3 / 5.0 },   /* 10 12 | 14 14, and 14 */
+        { "02448", 0, 2 / 5.0 }, { "40284", 0, 3 / 5.0 },
+        { "44288", 1, 1 },         /* three and none, two to come */
+        { "24088", 1, 1 }, { "02244", 1, 1 },
+    };
+    Setup s;
+    MuseReasonResult r;
+    Scripted t = { &r, NULL };
+    set_up(&s, "yes");
+    s.sample.grammar = NULL;
+    s.agent.thought_tokens = 40;
+    s.agent.event = write_scripts;
+    s.agent.event_user = &t;
+    s.p.agents = 5;
+    s.p.views = 1;
+    s.p.no_cross = 1;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        t.answers = cases[i].answers;
+        ok(muse_reason(s.m, s.parts, 2, &s.p, &r, &err));
+        size_t most = 0;
+        uint32_t votes = 0;
+        for (size_t k = 0; k < r.n_candidates; k++) {
+            votes += r.candidates[k].count;
+            most = r.candidates[k].count > most ? r.candidates[k].count : most;
+        }
+        if (r.stopped_early != cases[i].stopped || r.agreement != cases[i].agreement) fail_msg("%s: %d, %g", t.answers, r.stopped_early, r.agreement);
+        assert_true(r.agreement == (double)most / votes);   /* of the same candidates */
         muse_reason_result_clear(&r);
     }
     tear_down(&s);
@@ -492,7 +575,7 @@ static void refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(votes_by_hand), cmocka_unit_test(calibration), cmocka_unit_test(instant_and_thinking), cmocka_unit_test(early_stop), cmocka_unit_test(seeds), cmocka_unit_test(views), cmocka_unit_test(no_room_to_score),
+        cmocka_unit_test(votes_by_hand), cmocka_unit_test(votes_near_each_other), cmocka_unit_test(near_answers_stop_nobody), cmocka_unit_test(calibration), cmocka_unit_test(instant_and_thinking), cmocka_unit_test(early_stop), cmocka_unit_test(seeds), cmocka_unit_test(views), cmocka_unit_test(no_room_to_score),
         cmocka_unit_test(all_stages), cmocka_unit_test(coordinator), cmocka_unit_test(memory_of_forks), cmocka_unit_test(cancelled_anywhere), cmocka_unit_test(cancelled_at_once), cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
