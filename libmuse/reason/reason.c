@@ -333,7 +333,7 @@ static int open_view(Reason *r, uint32_t number, MuseAgent **out, MuseError *err
     if (number == 0) {
         stage(r, MUSE_STAGE_PREFILL);
         if (!r->p.views) r->p.views = (*out)->shared->chains ? MUSE_VIEWS : 1;
-        if (!r->several || !muse_reason_has_pictures(r->parts, r->n_parts)) r->p.views = 1;
+        if (!r->several || !muse_reason_has_views(r->parts, r->n_parts)) r->p.views = 1;
     }
     rc = check_cancel(r, err);
     return rc == 0 ? muse_agent_prefill(*out, err) : rc;

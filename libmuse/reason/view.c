@@ -21,10 +21,11 @@ MuseRect muse_reason_view(uint32_t width, uint32_t height, uint32_t number)
     return (MuseRect){ strips[number].x0 * strip, strips[number].y0 * strip, w - strips[number].x1 * strip, h - strips[number].y1 * strip };
 }
 
-bool muse_reason_has_pictures(const MuseReasonPart *parts, size_t n)
+bool muse_reason_has_views(const MuseReasonPart *parts, size_t n)
 {
+    MuseImageInfo info;
     for (size_t i = 0; i < n; i++)
-        if (parts[i].modality == MUSE_IMAGE && parts[i].image) return true;
+        if (parts[i].modality == MUSE_IMAGE && parts[i].image && muse_image_info(parts[i].image, &info) == 0 && info.width >= SIDE_MIN && info.height >= SIDE_MIN) return true;
     return false;
 }
 

@@ -426,12 +426,16 @@ static void views(void **state)
         }
         muse_reason_result_clear(&r);
     }
-    s.parts[0] = s.parts[1];   /* nothing to see: one prompt, the first agent is greedy */
+    MuseImage *small = make_picture(15, 40);
+    const MuseReasonPart nothing[] = { s.parts[1], { .modality = MUSE_IMAGE, .image = small } };
     s.p.n_focus = 0;
-    s.p.views = 0;
-    ok(muse_reason(s.m, s.parts, 1, &s.p, &r, &err));
-    for (size_t i = 0; i < 5; i++) assert_true(info_of(r.agents[i]).temperature == (i ? 1 : 0));
-    muse_reason_result_clear(&r);
+    for (size_t n = 1; n <= 2; n++) {   /* nothing to see, or too little to leave some out: one prompt, the first agent is greedy */
+        s.p.views = n == 1 ? 0 : 3;
+        ok(muse_reason(s.m, nothing, n, &s.p, &r, &err));
+        for (size_t i = 0; i < 5; i++) assert_true(info_of(r.agents[i]).temperature == (i ? 1 : 0));
+        muse_reason_result_clear(&r);
+    }
+    muse_image_close(&small);
     tear_down(&s);
 }
 
