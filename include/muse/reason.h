@@ -313,8 +313,8 @@ typedef struct MuseReasonParams {
     int                    mode;         ///< MUSE_MODE_*
     const MuseAgentParams *agent;        ///< NULL = defaults. `thinking` follows from mode; the seed of its sample from seed
     uint32_t               agents;       ///< CONTEMPLATING: 1..MUSE_AGENTS_MAX; 0 = 8
-    uint64_t               seed;         ///< agent i has a seed of its own that follows from this and i alone
-    float                  temperature;  ///< 0 = that of agent->sample; CONTEMPLATING without one: the first agent of each view takes the most probable tokens, the others 1
+    uint64_t               seed;         ///< agent i has a seed of its own that follows from this and i alone; it matters only to agents that sample
+    float                  temperature;  ///< 0 = that of agent->sample; CONTEMPLATING without one: agents 0 to views - 1 take the most probable tokens, the others sample at 1; with a spread all sample, at 1 and it
     float                  spread;       ///< CONTEMPLATING: agents i = 0, 1, 2 ... have the temperature plus 0, +1, -1, +1/2, -1/2 times this, and so on; 0 .. below temperature
     const MuseFocus       *focus;        ///< CONTEMPLATING: agent i begins with a look at focus[i - 1], as far as they reach; agent 0 is free. NULL = none
     size_t                 n_focus;

@@ -44,7 +44,7 @@ typedef struct Reason {
     size_t            n_votes;
     double            start;      /* muse_reason_now() */
     bool              several;    /* agents, and an answer of all */
-    bool              mixed;      /* no temperature was given: the first of each view are greedy */
+    bool              mixed;      /* no temperature and no spread were given: as many as there are views are greedy */
     const MuseAgent  *winner;     /* whose answer it is; NULL */
 } Reason;
 
@@ -84,8 +84,9 @@ static int import_params(Reason *r, const MuseReasonParams *params, MuseError *e
     if (!p->agents) p->agents = AGENTS;
     if (!many) p->agents = 1;
     if (p->temperature != 0) r->sample.temperature = p->temperature;
-    r->mixed = many && r->sample.temperature == 0;
-    if (r->mixed) r->sample.temperature = 1;
+    const bool none = many && r->sample.temperature == 0;
+    r->mixed = none && p->spread == 0;
+    if (none) r->sample.temperature = 1;
     MUSE_REQUIRE(err, isfinite(p->spread) && p->spread >= 0 && (p->spread == 0 || p->spread < r->sample.temperature));
     if (p->seed) r->sample.seed = p->seed;
     r->sample.struct_size = sizeof r->sample;

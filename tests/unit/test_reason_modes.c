@@ -262,6 +262,11 @@ static void seeds(void **state)
     for (size_t i = 0; i < 8; i++) same_ids(again.agents[i], many.agents[i]);
     assert_string_equal(many.answer, again.answer);
     assert_true(info_of(many.agents[1]).temperature == 1.5f && info_of(many.agents[2]).temperature == 0.5f && info_of(many.agents[3]).temperature == 1.25f);
+    muse_reason_result_clear(&again);
+    s.p.temperature = 0;                           /* a spread without a temperature: around 1 */
+    ok(muse_reason(s.m, s.parts, 2, &s.p, &again, &err));
+    for (size_t i = 0; i < 8; i++) same_ids(again.agents[i], many.agents[i]);
+    assert_true(info_of(again.agents[1]).temperature == 1.5f);
     const int32_t *x, *y;
     muse_agent_ids(many.agents[0], &x);
     muse_agent_ids(many.agents[3], &y);
@@ -561,7 +566,7 @@ static void refused(void **state)
     bad[6].views = MUSE_VIEWS + 1;
     bad[0].mode = 3;
     bad[1].agents = MUSE_AGENTS_MAX + 1;
-    bad[2].spread = 1;
+    bad[2].spread = 1;   /* as far as the temperature */
     bad[3].n_focus = 1;
     bad[4].synthesis = 2;
     bad[5].struct_size = 0;
