@@ -28,7 +28,7 @@ typedef struct EvalAnswer {
     int      finish;            /* MUSE_AGENT_* of the agent, of the first of several */
     double   confidence, agreement, seconds;   /* seconds: its share of the batch */
     uint64_t prompt_tokens, thought_tokens, answer_tokens;
-    uint64_t positions;         /* that its sequences hold in the end: prompt (once), writing, views */
+    uint64_t positions;         /* that its sequences hold in the end: prompts (one for each view of the pictures), writing, looks */
     uint32_t looks, bad;
     int      needless;          /* 1: it looked, and is right without looking too; 0: not right without; -1: not known */
 } EvalAnswer;

@@ -89,7 +89,7 @@ static bool copy(char **to, size_t *n_to, const char *text, size_t n)
     return true;
 }
 
-/* counts of one agent, added to those of others, with which it shares the prompt */
+/* counts of one agent, added to those of others; whose prompts were counted is not counted again */
 static void add_agent(EvalAnswer *a, const MuseAgent *agent, const MuseAgentInfo *info)
 {
     MuseReasonStep step;
@@ -164,6 +164,7 @@ static int read_result(const EvalQuestion *q, const MuseReasonResult *r, EvalAns
     MuseAgentInfo info;
     a->agreement = r->agreement;
     a->confidence = r->confidence;
+    a->positions = a->prompt_tokens = r->prompt_tokens;
     for (size_t i = 0; i < r->n_agents; i++) {
         muse_agent_info(r->agents[i], &info);
         if (i == 0) a->finish = info.finish;

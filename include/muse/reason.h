@@ -343,7 +343,7 @@ typedef struct MuseReasonResult {
     size_t         n_forks;       ///< of these, the first ones
     MuseCandidate *candidates;    ///< [n_candidates] the winner first; vote: index into agents
     size_t         n_candidates;
-    uint64_t       prompt_tokens, thought_tokens, answer_tokens; ///< prompt: once; the others of all agents
+    uint64_t       prompt_tokens, thought_tokens, answer_tokens; ///< prompt: of each that was computed: one for each view that an agent has, one to merge; muse_coordinate(): the first one's. The others of all agents
     double         seconds;
     int            stopped_early;
 } MuseReasonResult;

@@ -310,7 +310,7 @@ static void sum_tokens(Reason *r)
     MuseAgentInfo info;
     for (size_t i = 0; i < out->n_agents; i++) {
         muse_agent_info(out->agents[i], &info);
-        if (i == 0) out->prompt_tokens = info.prompt_tokens;
+        if (i == 0 && !out->prompt_tokens) out->prompt_tokens = info.prompt_tokens;   /* of views they are counted as they are computed */
         out->thought_tokens += info.thought_tokens;
         out->answer_tokens += info.answer_tokens;
     }
@@ -337,7 +337,9 @@ static int open_view(Reason *r, uint32_t number, MuseAgent **out, MuseError *err
         if (!r->several || !muse_reason_has_views(r->parts, r->n_parts)) r->p.views = 1;
     }
     rc = check_cancel(r, err);
-    return rc == 0 ? muse_agent_prefill(*out, err) : rc;
+    if (rc == 0) rc = muse_agent_prefill(*out, err);
+    if (rc == 0) r->out->prompt_tokens += (*out)->prompt;
+    return rc;
 }
 
 static int fork_all(Reason *r, MuseError *err)
@@ -384,6 +386,7 @@ static int contemplate(Reason *r, MuseError *err)
     if (out->n_candidates && rc == 0) rc = set_answer(r, out->agents[out->candidates[0].vote], err);
     if (rc == 0 && r->p.synthesis == MUSE_SYNTHESIS_GENERATE && out->n_candidates > 1) {
         rc = synthesise(r, err);
+        if (rc == 0) out->prompt_tokens += out->agents[out->n_agents - 1]->prompt;
         if (rc == 0) rc = set_answer(r, out->agents[out->n_agents - 1], err);
     }
     return rc;

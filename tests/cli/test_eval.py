@@ -50,6 +50,14 @@ class Sets(unittest.TestCase):
 
 
 class Reports(Sets):
+    def test_prompts_of_views(self):
+        """a prompt is computed for each way of seeing, and counted"""
+        path = self.write(question("How many?", {"image": str(ROOT / "examples/media/cat.jpg")}))
+        one, three = (objects(self.eval("--set", path, "--lines", "--mode", "contemplating", "--agents", 3, "--views", n)[0])[0] for n in (1, 3))
+        self.assertGreater(three["tokens"]["prompt"], 2 * one["tokens"]["prompt"])
+        for line in (one, three):
+            self.assertGreaterEqual(line["positions"], sum(line["tokens"].values()) - 3)   # what ends a turn is in no sequence
+
     def test_json(self):
         path = self.write(question(), question(task="other", accept=["two"]), "", question())
         report = json.loads(self.eval("--set", path, "--json")[0])
@@ -257,7 +265,7 @@ class Refused(Sets):
             self.assertIn(f"{path}:5: ", report["error"])
             self.assertIn(f"{path}:5: ", err)
             self.assertRegex(self.eval("--set", path, *mode, code=INPUT)[0], r"(?m)^all +4 [\s\S]*ended by an error")
-        path = self.write(question("What?", {"image": str(MEDIA / "image0.png")}))
+        path = self.write(question("What?", {"image": str(ROOT / "examples/media/cat.jpg")}))
         _, err = muse("eval", "--model", TEXT_ONLY, "--set", path, code=UNSUPPORTED)
         self.assertIn(f"{path}:1: ", err)
 

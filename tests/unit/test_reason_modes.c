@@ -294,7 +294,7 @@ static void no_room_to_score(void **state)
     s.p.agents = 3;
     s.p.no_stop = 1;
     ok(muse_reason(s.m, s.parts, 2, &s.p, &r, &err));
-    s.session.max_positions = r.prompt_tokens + 95;
+    s.session.max_positions = info_of(r.agents[0]).prompt_tokens + 95;
     muse_reason_result_clear(&r);
     s.p.focus = &focus;
     s.p.n_focus = 1;
@@ -409,6 +409,7 @@ static void views(void **state)
     s.p.agents = 5;
     s.p.views = 3;
     for (int looks = 0; looks < 2; looks++) {
+        uint64_t prompts = 0;
         s.p.focus = looks ? focus : NULL;
         s.p.n_focus = looks ? 2 : 0;
         ok(muse_reason(s.m, s.parts, 2, &s.p, &r, &err));
@@ -420,7 +421,9 @@ static void views(void **state)
             if (i != 2 || looks) assert_rect(span.region, w[0], w[1], w[2], w[3]);
             else assert_rect(span.region, 0, 0, 127, 95);
             assert_true(info_of(r.agents[i]).temperature == (i < 3 ? 0 : 1));
+            if (looks ? i % 4 == 0 : i < 3) prompts += info_of(r.agents[i]).prompt_tokens;   /* the first of each view; with a focus agents 0 and 4 */
         }
+        assert_true(r.prompt_tokens == prompts && prompts > info_of(r.agents[0]).prompt_tokens);
         if (looks) assert_rect(step_at(r.agents[1], 0).view, 0, 0, 64, 64);
         else {
             s.p.mode = MUSE_MODE_THINKING;
