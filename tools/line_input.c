@@ -18,6 +18,7 @@
 #include <locale.h>
 #include <poll.h>
 #include <signal.h>
+#include <termios.h>
 #include <wchar.h>
 #endif
 
@@ -70,11 +71,19 @@ static int read_key(EditLine *edit, wchar_t *key)
     return -1;
 }
 
+/* In a container or a chroot the terminal has no name there, or one of another: as the controlling one it can be opened all the same. */
+static int open_terminal(void)
+{
+    const int how = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    const char *name = ttyname(STDIN_FILENO);
+    const int keys = name ? open(name, how) : -1;
+    return keys < 0 && tcgetsid(STDIN_FILENO) == getsid(0) ? open("/dev/tty", how) : keys;
+}
+
 static void open_editor(LineInput *in)
 {
     HistEvent event;
-    const char *terminal = ttyname(STDIN_FILENO);
-    if (!terminal || (in->keys = open(terminal, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) < 0) return;
+    if ((in->keys = open_terminal()) < 0) return;
     setlocale(LC_CTYPE, "");   /* characters of several bytes are one step of the cursor */
     if (!(in->edit = el_init("muse", stdin, stderr, stderr))) return;
     el_set(in->edit, EL_CLIENTDATA, in);
