@@ -186,7 +186,10 @@ class _Prompts:
                 return n.MUSE_AGAIN
             keep: list[Any] = [prompt]
             parts, pictures, owners = parts_of(prompt.question, prompt.images, prompt.audio, prompt.budget)
-            answers = _array(ctypes.c_char_p, map(utf8, prompt.answers), keep)
+            texts = [utf8(answer) for answer in prompt.answers]
+            if any(b"\0" in text for text in texts):
+                raise ValueError("an answer can't hold a null byte")
+            answers = _array(ctypes.c_char_p, texts, keep)
             views = _array(n.MuseFocus, (n.MuseFocus(image, c_rect(rect)) for image, rect in prompt.views), keep)
             keep += [parts, pictures, owners]
             c, handle = out.contents, id(keep)

@@ -194,6 +194,8 @@ def test_trials_that_raise():
     for bad in (lambda number, held_out: 3, lambda number, held_out: muse.Prompt("a", [3])):
         with pytest.raises((TypeError, AttributeError)), muse.Trainer(trials(), prompts=bad, threads=1) as trainer:
             trainer.step()
+    with pytest.raises(ValueError, match="null byte"), muse.Trainer(trials(), prompts=lambda number, held_out: muse.Prompt("a", ["a\0b"]), threads=1) as trainer:
+        trainer.step()
     with pytest.raises(TypeError):
         muse.Trainer(trials(), reward=fail)
 
