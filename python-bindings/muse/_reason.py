@@ -342,7 +342,9 @@ def coordinate(model: Model, questions: List[str], question: str, *, images: Ite
                budget: int | str | None = None, **settings: Any) -> Answer:
     """An agent for each of these sub-questions, all over the same pictures and sounds and at once, then one more that gets what each answered and answers the question.
 
-    mode: "instant" or "thinking", of all of them. Other settings as ask(). The Answer's agents are those of the sub-questions in order, then the one that merged."""
+    mode: "instant" or "thinking", of all of them. Other settings: those of each agent, as in ask(). The Answer's agents are those of the sub-questions in order, then the one that merged."""
+    if isinstance(questions, str):
+        raise TypeError("questions are a list: of a text each letter would be one")
     data = [utf8(text) for text in (*questions, question)]
     if any(b"\0" in text for text in data):
         raise ValueError("a question can't hold a null byte")
@@ -498,7 +500,7 @@ def look_view(width: int, height: int, rect: Any) -> Rect:
 
 
 def vote(answers: List[str], weights: List[float]) -> list[Candidate]:
-    """Count answers with their weights, the winner first; equal after trimming and ASCII lower case is one candidate."""
+    """Count answers with their weights, the winner first; equal after trimming and ASCII lower case, places (`<x12>`) at most 2 apart, is one candidate."""
     if len(answers) != len(weights):
         raise ValueError(f"{len(answers)} answers and {len(weights)} weights")
     data = [utf8(answer) for answer in answers]

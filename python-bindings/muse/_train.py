@@ -186,6 +186,8 @@ class _Prompts:
                 return n.MUSE_AGAIN
             keep: list[Any] = [prompt]
             parts, pictures, owners = parts_of(prompt.question, prompt.images, prompt.audio, prompt.budget)
+            if isinstance(prompt.answers, str):
+                raise TypeError("answers are a list: of a text each letter would be one")
             texts = [utf8(answer) for answer in prompt.answers]
             if any(b"\0" in text for text in texts):
                 raise ValueError("an answer can't hold a null byte")

@@ -159,6 +159,8 @@ def test_coordinated_agents(reasoner, cat):
             muse.coordinate(reasoner, ["a"], "b", images=[cat], **bad)
     with pytest.raises(muse.ArgumentError):
         muse.coordinate(reasoner, [], "b", images=[cat])
+    with pytest.raises(TypeError, match="a list"):
+        muse.coordinate(reasoner, "ab", "b", images=[cat])
     with pytest.raises(ValueError, match="null byte"):
         muse.coordinate(reasoner, ["a\0b"], "b")
 

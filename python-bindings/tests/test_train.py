@@ -191,7 +191,7 @@ def test_trials_that_raise():
             trainer.step()
     with pytest.raises(muse.ArgumentError, match="finite"), muse.Trainer(trials(), prompts=good, reward=lambda *what: float("inf"), threads=1) as trainer:
         trainer.step()
-    for bad in (lambda number, held_out: 3, lambda number, held_out: muse.Prompt("a", [3])):
+    for bad in (lambda number, held_out: 3, lambda number, held_out: muse.Prompt("a", [3]), lambda number, held_out: muse.Prompt("a", "xy")):
         with pytest.raises((TypeError, AttributeError)), muse.Trainer(trials(), prompts=bad, threads=1) as trainer:
             trainer.step()
     with pytest.raises(ValueError, match="null byte"), muse.Trainer(trials(), prompts=lambda number, held_out: muse.Prompt("a", ["a\0b"]), threads=1) as trainer:
