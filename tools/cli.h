@@ -26,16 +26,17 @@ typedef struct Part {
     uint32_t    budget;   /* pictures */
 } Part;
 
-/* Warnings that were shown, so that the same text is said once and counted. */
+/* Lines of the log that were shown, so that the same one is said once and counted. */
 typedef struct CliWarnings {
-    char   text[8][320];
+    char   text[8][1024];   /* whole: base/log.c has no longer ones */
+    int    level[8];
     unsigned long long again[8], others;
     size_t n;
     bool   few;           /* once the table is full, others are counted, not shown */
 } CliWarnings;
 
 /* warnings.c. Any thread; the end: of one thread. It says how often each came again, and forgets. */
-bool cli_warning_is_new(CliWarnings *w, const char *text);
+bool cli_warning_is_new(CliWarnings *w, int level, const char *text);
 void cli_warnings_end(CliWarnings *w);
 
 typedef struct Cli {

@@ -14,10 +14,9 @@ static const uint64_t cache_bytes = UINT64_C(1) << 28;   /* pictures of a few ba
 static void print_some(void *user, int level, const char *text)
 {
     Eval *e = user;
-    (void)level;
-    if (!cli_warning_is_new(&e->cli->warnings, text)) return;
+    if (!cli_warning_is_new(&e->cli->warnings, level, text)) return;
     eval_erase_progress(e);
-    fprintf(stderr, "muse: warning: %s\n", text);
+    fprintf(stderr, level <= MUSE_LOG_WARN ? "muse: warning: %s\n" : "muse: %s\n", text);
 }
 
 static void help(FILE *to)

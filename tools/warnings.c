@@ -8,16 +8,17 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;   /* the log may be called from any thread */
 
-bool cli_warning_is_new(CliWarnings *w, const char *text)
+bool cli_warning_is_new(CliWarnings *w, int level, const char *text)
 {
     bool is_new = true;
     pthread_mutex_lock(&lock);
     size_t i = 0;
-    while (i < w->n && strncmp(w->text[i], text, sizeof w->text[i] - 1) != 0) i++;
+    while (i < w->n && (w->level[i] != level || strncmp(w->text[i], text, sizeof w->text[i] - 1) != 0)) i++;
     if (i < w->n) {
         w->again[i]++;
         is_new = false;
     } else if (w->n < sizeof w->text / sizeof *w->text) {
+        w->level[w->n] = level;
         snprintf(w->text[w->n++], sizeof *w->text, "%s", text);
     } else if (w->few) {
         w->others++;
@@ -30,7 +31,7 @@ bool cli_warning_is_new(CliWarnings *w, const char *text)
 void cli_warnings_end(CliWarnings *w)
 {
     for (size_t i = 0; i < w->n; i++)
-        if (w->again[i]) fprintf(stderr, "muse: warning, %llu times more: %s\n", w->again[i], w->text[i]);
+        if (w->again[i]) fprintf(stderr, "muse: %s%llu times more: %s\n", w->level[i] <= MUSE_LOG_WARN ? "warning, " : "", w->again[i], w->text[i]);
     if (w->others) fprintf(stderr, "muse: %llu other warnings are not shown\n", w->others);
     *w = (CliWarnings){ .few = w->few };
 }
