@@ -487,6 +487,43 @@ static void test_budget(void **state)
     }
 }
 
+/* A model's own budgets and patches, the default and what a look at full detail gets, as muse_family_from_config() has them. */
+static void test_budgets(void **state)
+{
+    (void)state;
+    static const char *const bad[] = { "3", "[\"a\"]", "[64,64]", "[0]", "[65537]", "[1,2,3,4,5,6,7,8,9]" };
+    static const char json[] = "{\"model\":{\"image_config\":{\"patch_size\":16,\"budgets\":[64,100],\"default_budget\":100}},\"data\":[{\"worlds\":{\"fonts\":\"builtin\",\"stages\":["
+        "{\"mix\":[{\"task\":\"print\",\"max_side\":512,\"min_side\":448}]}]}}]}";
+    static NanoSource s;
+    assert_int_equal(read_plan(&s.plan, json), 1);
+    assert_int_equal(nano_source_open(&s, tok, folder, &err), 0);
+    const MuseTrainSource from = nano_source(&s);
+    size_t shown = 0;
+    for (uint64_t i = 0; i < 4; i++) {
+        MuseTrainSample made = { 0 };
+        const int rc = from.make(from.user, i, &made, &err);
+        if (rc == MUSE_AGAIN) continue;
+        if (rc < 0) fail_msg("%s", err.text);
+        for (size_t b = 0; b <= made.n_branches; b++) {
+            const MuseTrainPart *p = b ? made.branches[b - 1].parts : made.prefix;
+            for (size_t n = b ? made.branches[b - 1].n_parts : made.n_prefix; n; n--, p++) {
+                if (p->modality != MUSE_IMAGE) continue;
+                assert_true(p->n <= 100 && p->values == p->n * 3 * 16 * 16);
+                shown++;
+            }
+        }
+        from.release(from.user, &made);
+    }
+    assert_true(shown > 0);
+    nano_source_close(&s);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char config[128];
+        const int n = snprintf(config, sizeof config, "{\"image_config\":{\"budgets\":%s}}", bad[i]);
+        assert_int_equal(nano_plan_model(&s.plan, config, (size_t)n, &err), MUSE_ERR_FORMAT);
+        assert_non_null(strstr(err.text, "\"budgets\""));
+    }
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -672,7 +709,7 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_branches), cmocka_unit_test(test_never_thinks), cmocka_unit_test(test_spoken),
-                                        cmocka_unit_test(test_source_speaks), cmocka_unit_test(test_clip), cmocka_unit_test(test_clip_keys), cmocka_unit_test(test_clips_order), cmocka_unit_test(test_clips_bad), cmocka_unit_test(test_plan), cmocka_unit_test(test_budget), cmocka_unit_test(test_refused),
+                                        cmocka_unit_test(test_source_speaks), cmocka_unit_test(test_clip), cmocka_unit_test(test_clip_keys), cmocka_unit_test(test_clips_order), cmocka_unit_test(test_clips_bad), cmocka_unit_test(test_plan), cmocka_unit_test(test_budget), cmocka_unit_test(test_budgets), cmocka_unit_test(test_refused),
                                         cmocka_unit_test(test_same_again), cmocka_unit_test(test_too_long), cmocka_unit_test(test_prompts), cmocka_unit_test(test_no_prompts) };
     return cmocka_run_group_tests(tests, begin, end);
 }

@@ -160,10 +160,20 @@ static void read_tasks(Reader *r, NanoPlan *p, yajl_val tasks)
     }
 }
 
-/* What the runtime shows of a picture: the model's own default. */
-static void read_budget(Reader *r, NanoPlan *p, yajl_val model)
+/* What the runtime shows of a picture: the model's own numbers. libmuse checks the rest of them. */
+static void read_image(Reader *r, NanoPlan *p, yajl_val model)
 {
-    p->budget = (uint32_t)whole(r, nano_doc_get(model, "image_config"), "default_budget", 1, 65536, 0);
+    yajl_val image = nano_doc_get(model, "image_config"), list = nano_doc_get(image, "budgets");
+    p->budget = (uint32_t)whole(r, image, "default_budget", 1, 65536, 0);
+    p->unit = (uint32_t)whole(r, image, "patch_size", 1, 256, 0);
+    memset(p->budgets, 0, sizeof p->budgets);
+    if (list && (!YAJL_IS_ARRAY(list) || list->u.array.len > MUSE_BUDGETS_MAX)) refuse(r, "\"budgets\" is not a list of at most %d numbers", MUSE_BUDGETS_MAX);
+    for (size_t i = 0; r->rc == 0 && list && i < list->u.array.len; i++) {
+        yajl_val v = list->u.array.values[i];
+        const long long n = YAJL_IS_INTEGER(v) ? YAJL_GET_INTEGER(v) : 0;
+        if (n < 1 || n > 65536 || (i && n <= (long long)p->budgets[i - 1])) refuse(r, "\"budgets\" does not ascend from 1 to 65536");
+        else p->budgets[i] = (uint32_t)n;
+    }
 }
 
 static void read_rest(Reader *r, NanoPlan *p, yajl_val doc)
@@ -174,7 +184,7 @@ static void read_rest(Reader *r, NanoPlan *p, yajl_val doc)
     p->positions = whole(r, nano_doc_get(doc, "batch"), "positions", 2, UINT64_C(1) << 48, 4096);   /* libmuse's default */
     p->n_groups = YAJL_IS_ARRAY(groups) ? (uint32_t)groups->u.array.len : 1;
     read_tasks(r, p, nano_doc_get(doc, "tasks"));
-    read_budget(r, p, nano_doc_get(doc, "model"));
+    read_image(r, p, nano_doc_get(doc, "model"));
 }
 
 int nano_model_path(const char *json, size_t size, char *path, size_t cap)
@@ -191,7 +201,7 @@ int nano_plan_model(NanoPlan *p, const char *json, size_t size, MuseError *err)
     Reader r = { err, 0 };
     int code;
     yajl_val doc = nano_doc_parse(json, size, &code);   /* NULL: damaged; libmuse says how */
-    read_budget(&r, p, doc);
+    read_image(&r, p, doc);
     yajl_tree_free(doc);
     return r.rc;
 }

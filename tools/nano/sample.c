@@ -169,13 +169,13 @@ static int show(Draft *d, size_t image, const MuseRect *rect)
     MuseImage *cut = NULL;
     MusePatches *patches = NULL;
     if (rc == 0 && rect) rc = muse_image_region(&cut, d->images[image], *rect, d->err);
-    if (rc == 0) rc = muse_image_patches(&patches, rect ? cut : d->images[image], &f->image, rect ? MUSE_BUDGET_AUTO : d->source->plan.budget, NULL, NULL, d->err);
+    if (rc == 0) rc = muse_image_patches(&patches, rect ? cut : d->images[image], &d->source->image, rect ? MUSE_BUDGET_AUTO : d->source->plan.budget, NULL, NULL, d->err);
     MuseImageInfo info;
     if (rc == 0) rc = muse_image_info(rect ? cut : d->images[image], &info);
     if (rc == 0) {
         const MuseImagePlan *plan = muse_patches_plan(patches);
         const MuseTrainPart p = { .modality = MUSE_IMAGE, .grid_width = plan->grid_width, .grid_height = plan->grid_height, .n = plan->n_patches, .rgb = muse_patches_rgb(patches),
-                                  .values = 3 * (size_t)f->image.unit * f->image.unit * plan->n_patches };
+                                  .values = 3 * (size_t)d->source->image.unit * d->source->image.unit * plan->n_patches };
         const uint32_t part = part_number(d);
         if (!rect) d->shown[image] = (Shown){ part, *plan };
         rc = push(d, &d->b->media, &patches, 1);

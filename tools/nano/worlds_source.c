@@ -141,6 +141,10 @@ int nano_source_open(NanoSource *s, const MuseTextTokenizer *tokenizer, const ch
     runtime.threads = 1;
     s->tokenizer = tokenizer;
     s->family = muse_family_find("muse");
+    s->image = s->family->image;
+    if (s->plan.budget) s->image.budget = s->plan.budget;
+    if (s->plan.unit) s->image.unit = s->plan.unit;
+    if (s->plan.budgets[0]) memcpy(s->image.budgets, s->plan.budgets, sizeof s->image.budgets);
     if (pthread_mutex_init(&s->lock, NULL) != 0) {
         *err = (MuseError){ MUSE_ERR_NOMEM, "no memory for a lock" };
         return MUSE_ERR_NOMEM;

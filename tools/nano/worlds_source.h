@@ -48,7 +48,9 @@ typedef struct NanoPlan {
     uint32_t  n_groups;
     int       gaze;                         /* the document has "gaze" */
     uint64_t  positions;                    /* most of one sample: "batch"."positions" */
-    uint32_t  budget;                       /* of pictures: the model's default; 0: the family's */
+    uint32_t  budget;                       /* of pictures: the model's default; 0: the family's, so with the next two */
+    uint32_t  budgets[MUSE_BUDGETS_MAX];    /* those that the model allows, ascending, then 0 */
+    uint32_t  unit;                         /* side of a patch, pixels */
 } NanoPlan;
 
 /** Read a training document. @return 1: its data is worlds; 0: it is not; negative: MUSE_ERR_FORMAT with the key, MUSE_ERR_NOMEM */
@@ -75,7 +77,7 @@ int nano_tokenizer_path(const char *json, size_t size, char *path, size_t cap);
 
 /** The path of config.json of the document's model, if that is a folder. @return 0; MUSE_ERR_NOT_FOUND */
 int nano_model_path(const char *json, size_t size, char *path, size_t cap);
-/** Of a model's config.json: fills plan->budget. @return 0; MUSE_ERR_FORMAT */
+/** Of a model's config.json: fills plan->budget, budgets and unit. @return 0; MUSE_ERR_FORMAT */
 int nano_plan_model(NanoPlan *plan, const char *json, size_t size, MuseError *err);
 
 typedef struct NanoSource {
@@ -83,6 +85,7 @@ typedef struct NanoSource {
     MuseRuntime *rt;                        /* one thread: loaders call from threads of their own */
     const MuseTextTokenizer *tokenizer;
     const MuseFamily *family;
+    MuseImageRule image;                    /* the family's, with the model's numbers */
     MuseWorlds *worlds;
     NanoClips clips;                        /* n 0: no speech */
     pthread_mutex_t lock;
