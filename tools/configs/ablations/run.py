@@ -8,7 +8,8 @@ usage: run.py PROGRAMS OUT NAME ...        PROGRAMS: a folder with muse, nano_ev
 NAME.json beside this file holds changes to base.json (RFC 7396: objects merge, null removes). Keys that are not of a training
 document: "measure", kinds of questions and the sides of their pictures; "start", a run whose last weights are begun from;
 "start_model", changes to that one's config.json; "data_seed", of the worlds; "vision", a run whose model's rows are the pictures
-(bench_stitch trains then). Each run becomes OUT/NAME; called again, it goes on where it stopped. OUT/NAME/result.json has the answers.
+(bench_stitch trains then). Each run becomes OUT/NAME; called again, it goes on where it stopped. OUT/NAME/result.json has the answers,
+times.json how long it was trained, all sittings together but for one that was killed.
 """
 import json
 import math
@@ -61,16 +62,29 @@ def document(name, out):
 
 
 def seconds():
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime + resource.getrusage(resource.RUSAGE_CHILDREN).ru_stime
+    """by the clock, and of this process's children that have ended"""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.time(), used.ru_utime + used.ru_stime
 
 
 def train(programs, doc, folder, vision):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").write_text(json.dumps(doc, indent=1))
     resume = ["--resume"] if list(folder.glob("step-*[0-9]")) else []
+    times = folder / "times.json"
+    if resume and not times.exists():
+        print(f"{folder.name}: an earlier sitting was not timed", file=sys.stderr)
+    wall, cpu = json.loads(times.read_text()) if times.exists() else (0, 0)
     command = [programs / "bench_stitch", folder / "run.json", vision, folder] if vision else [programs / "muse", "train", folder / "run.json", "--threads", "1", "--out", folder]
-    with open(folder / "log.txt", "a") as log:
-        subprocess.run([*command, *resume], stderr=log, check=True)
+    began = seconds()
+    try:
+        with open(folder / "log.txt", "a") as log:
+            subprocess.run([*command, *resume], stderr=log, check=True)
+    finally:   # interrupted, it is trained on in another sitting
+        ended = seconds()
+        wall, cpu = wall + ended[0] - began[0], cpu + ended[1] - began[1]
+        times.write_text(json.dumps([wall, cpu]) + "\n")
+    return wall, cpu
 
 
 def parameters(muse, model):
@@ -95,9 +109,7 @@ def run(programs, out, name):
         return
     doc, measure = document(name, out)
     vision = doc.pop("vision", None)
-    wall, cpu = time.time(), seconds()
-    train(programs, doc, folder, vision and max((out / vision).glob("step-*[0-9]")))
-    wall, cpu = time.time() - wall, seconds() - cpu
+    wall, cpu = train(programs, doc, folder, vision and max((out / vision).glob("step-*[0-9]")))
     model = max(folder.glob("step-*[0-9]"))
     result = {"name": name, "seed": doc["seed"], "steps": doc["steps"], "positions": json.loads((model / "train.json").read_text())["positions"],
               "parameters": parameters(programs / "muse", model), "wall_s": round(wall), "cpu_s": round(cpu), "rows": answers(programs / "nano_eval", model, measure)}
