@@ -61,9 +61,12 @@ class Counts:
 def question_sets(muse, model, sets, folder):
     """pictures of each line in patches, and copies of the sets that show them at full detail"""
     seen, patches, copies = {}, {}, []
-    for path in sets:
+    for which, path in enumerate(sets):
         lines = []
-        for number, text in enumerate(path.read_text().splitlines(), 1):
+        for number, text in enumerate(path.read_bytes().decode("utf-8").split("\n"), 1):   # as muse eval counts them
+            if not text.strip(" \t\r"):
+                lines.append("")
+                continue
             line = json.loads(text)
             of = patches[str(path), number] = {"overview": [], "full": []}
             for part in line["parts"]:
@@ -77,8 +80,8 @@ def question_sets(muse, model, sets, folder):
                 of["overview"].append(plain["patches"])
                 of["full"].append(full["patches"])
             lines.append(json.dumps(line))
-        copies.append(folder / path.name)
-        copies[-1].write_text("\n".join(lines) + "\n")
+        copies.append(folder / f"{which}-{path.name}")
+        copies[-1].write_text("\n".join(lines) + "\n", "utf-8")
     return patches, copies
 
 
@@ -114,7 +117,7 @@ def main(argv):
         for shown, files in ("overview", sets), ("full", copies):
             for way, options in ("thinking, looks" if shown == "overview" else "thinking", [] if shown == "overview" else ["--no-look"]), ("instant", ["--mode", "instant"]):
                 asked = [x for f in files for x in ("--set", f)]
-                lines = [json.loads(x) for x in out(muse, "eval", "--model", model, "--threads", 1, "--lines", "--json", "--quiet", *limit, *options, *asked).splitlines()[:-1]]
+                lines = [json.loads(x) for x in out(muse, "eval", "--model", model, "--threads", 1, "--lines", "--json", "--quiet", *limit, *options, *asked).split("\n")[:-2]]   # the last is of all
                 for kind in [*dict.fromkeys(q["task"] for q in lines), None]:
                     print(row(counts, patches, original, shown, way, kind, [q for q in lines if kind in (None, q["task"])]), flush=True)
 
