@@ -152,7 +152,7 @@ int main(int argc, char **argv)
     MuseFile doc = { 0 };
     if (argc < 4) {
         fprintf(stderr, "usage: %s DOCUMENT.json VISION-MODEL OUT [--resume]\nPaths in the document start in the working directory.\n", argv[0]);
-        return argc == 1 ? 77 : 2;   /* skipped: it is no benchmark by itself */
+        return 2;
     }
     muse_runtime_params_init(&p);
     p.threads = 1;
