@@ -97,7 +97,7 @@ int muse_data_open(MuseData **out, MuseRuntime *rt, const MuseTrainConfig *c, co
         d->round += data->weight;
         if (data->kind == MUSE_DATA_CALLER) rc = muse_fail(err, MUSE_ERR_UNSUPPORTED, "\"data\": \"worlds\" are made by the muse program, or by a source of the caller's");
         if (data->kind != MUSE_DATA_JSONL) continue;
-        const MuseJsonlRules rules = { rt, model, tokenizer, (const char *const *)c->tasks, c->n_tasks, c->seed + i, data->shuffle, data->skip_broken, NULL };
+        const MuseJsonlRules rules = { rt, model, tokenizer, (const char *const *)c->tasks, c->n_tasks, c->seed + i, data->shuffle, data->skip_broken };
         rc = tokenizer ? muse_jsonl_open(&d->files[i], data->path, &rules, err) : muse_fail(err, MUSE_ERR_FORMAT, "\"data\": text needs a \"tokenizer\"");
     }
     if (rc == 0 && c->n_data == 0) rc = muse_fail(err, MUSE_ERR_FORMAT, "training document: \"data\" is missing");

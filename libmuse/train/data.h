@@ -4,8 +4,6 @@
 #ifndef LIBMUSE_TRAIN_DATA_H
 #define LIBMUSE_TRAIN_DATA_H
 
-#include <stdatomic.h>
-
 #include "libmuse/train/train_config.h"
 #include "muse/train.h"
 #include "ops/runtime.h"
@@ -40,7 +38,6 @@ typedef struct MuseJsonlRules {
     uint32_t n_tasks;
     uint64_t seed;
     bool shuffle, skip_broken;
-    atomic_bool *reduced;        /* set when the log was told that a picture is reduced, so that it is told once; NULL: it is not */
 } MuseJsonlRules;
 
 /* 0; MUSE_ERR_IO; MUSE_ERR_FORMAT: no lines; MUSE_ERR_NOMEM. What the rules point to is borrowed until close. */
@@ -58,7 +55,7 @@ typedef struct MuseJsonlLine {
 int    muse_jsonl_line(const MuseJsonl *j, uint64_t number, MuseJsonlLine *out, MuseError *err);
 /* Sample number `number` of endless passes over the file. MUSE_AGAIN: its line is broken and such are skipped (the log says it). */
 int    muse_jsonl_make(MuseJsonl *j, uint64_t number, MuseTrainSample *out, MuseError *err);
-/* One line's text as a sample; folder: where its paths start. For fuzzing too. Release samples by muse_draft_release(). */
+/* One line's text as a sample; folder: where its paths start; that a picture is reduced is not logged. For fuzzing too. Release samples by muse_draft_release(). */
 int    muse_jsonl_sample(const MuseJsonlRules *rules, const char *folder, const char *line, size_t n, MuseTrainSample *out, MuseError *err);
 
 /* ---- the mixture ---- */

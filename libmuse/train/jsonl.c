@@ -2,6 +2,7 @@
 /* Lines of a data set to samples, in the positions that chat format muse (docs/chat.md) gives the same conversation. Text gathers
  * in a run until a control token or a medium follows, because the runtime encodes it so. Pictures and sounds go through the
  * tokenizers under the model's own rules. What the model is to write has weight 1, all else 0. */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,12 +19,13 @@ struct MuseJsonl {
     uint64_t *ends;      /* behind its last byte */
     uint64_t *numbers;   /* as an editor counts */
     size_t    n;
-    atomic_bool reduced;
+    atomic_bool reduced;     /* the log was told that a picture is: it is told once */
 };
 
 typedef struct Draft {
     const MuseJsonlRules *rules;
     const char *folder;
+    atomic_bool *reduced;         /* of the file; NULL: the log isn't told */
     MuseFamily family;
     MuseError *err;
     MuseSampleDraft s;
@@ -101,7 +103,7 @@ static int add_marker(Draft *d, const MuseMarker *m, uint32_t number)
 /* pictures of a data set are many and alike: said of the first */
 static void tell_reduced(const Draft *d, const char *name, const MuseImagePlan *plan)
 {
-    atomic_bool *told = d->rules->reduced;
+    atomic_bool *told = d->reduced;
     if ((plan->scale_x >= 1 && plan->scale_y >= 1) || !told || atomic_exchange(told, true)) return;
     muse_log(&d->rules->rt->log, MUSE_LOG_WARN, "%s: %u x %u pixels are reduced to %u x %u (scale %.3g x %.3g), as other pictures over their budget; said once a file", name,
              plan->width, plan->height, plan->used_width, plan->used_height, plan->scale_x, plan->scale_y);
@@ -331,10 +333,10 @@ static int add_line(Draft *d, const MuseJsonValue *root)
     return rc;
 }
 
-int muse_jsonl_sample(const MuseJsonlRules *rules, const char *folder, const char *line, size_t n, MuseTrainSample *out, MuseError *err)
+static int make_sample(const MuseJsonlRules *rules, const char *folder, const char *line, size_t n, atomic_bool *reduced, MuseTrainSample *out, MuseError *err)
 {
     const MuseAllocator *a = &rules->rt->alloc;
-    Draft d = { .rules = rules, .folder = folder, .err = err };
+    Draft d = { .rules = rules, .folder = folder, .reduced = reduced, .err = err };
     d.run.alloc = d.run_weights.alloc = a;
     muse_draft_begin(&d.s, a);
     MuseJson doc = { 0 };
@@ -349,6 +351,11 @@ int muse_jsonl_sample(const MuseJsonlRules *rules, const char *folder, const cha
     muse_buf_clear(&d.run);
     muse_buf_clear(&d.run_weights);
     return rc;
+}
+
+int muse_jsonl_sample(const MuseJsonlRules *rules, const char *folder, const char *line, size_t n, MuseTrainSample *out, MuseError *err)
+{
+    return make_sample(rules, folder, line, n, NULL, out, err);
 }
 
 /* ---- the file ---- */
@@ -382,7 +389,6 @@ int muse_jsonl_open(MuseJsonl **out, const char *path, const MuseJsonlRules *rul
     MuseJsonl *j = *out = muse_zalloc(a, sizeof *j);
     if (!j) return MUSE_NOMEM(err, sizeof *j);
     j->rules = *rules;
-    j->rules.reduced = &j->reduced;
     j->file.alloc = a;
     j->path = muse_train_path(a, NULL, path, strlen(path));
     int rc = j->path ? muse_file_open(&j->file, path, UINT64_MAX, err) : MUSE_NOMEM(err, strlen(path));
@@ -435,7 +441,7 @@ int muse_jsonl_make(MuseJsonl *j, uint64_t number, MuseTrainSample *out, MuseErr
     MuseError own = { 0 };
     int rc = muse_jsonl_line(j, number, &line, err);
     if (rc < 0) return rc;
-    rc = muse_jsonl_sample(&j->rules, line.folder, line.text, line.n, out, &own);
+    rc = make_sample(&j->rules, line.folder, line.text, line.n, &j->reduced, out, &own);
     muse_free(line.folder);
     if (rc == 0) return 0;
     muse_fail_prefix(&own, rc, "%s:%llu", j->path, (unsigned long long)line.number);
