@@ -86,17 +86,40 @@ static int uses_of(Text t, Use uses[USES_MAX])
     return n;
 }
 
+typedef struct Match {
+    Use  given[USES_MAX], want[USES_MAX];
+    int  n, of[USES_MAX];     /* the wanted thing that a given one stands for; -1: none yet */
+    bool tried[USES_MAX];
+} Match;
+
+static bool near_use(const Use *a, const Use *b)
+{
+    return same_word(a->kind, b->kind) && same_word(a->color, b->color) && abs(a->x - b->x) <= NEAR && abs(a->y - b->y) <= NEAR;
+}
+
+/* A given thing for wanted thing i: a free one, or one whose wanted thing finds another (an augmenting path). At most n calls deep. */
+static bool find_given(Match *m, int i)
+{
+    for (int k = 0; k < m->n; k++) {
+        if (m->tried[k] || !near_use(&m->given[k], &m->want[i])) continue;
+        m->tried[k] = true;
+        if (m->of[k] >= 0 && !find_given(m, m->of[k])) continue;
+        m->of[k] = i;
+        return true;
+    }
+    return false;
+}
+
 /* the same things in any order, none farther off than a point may be; how large they are does not count */
 static bool same_drawing(Text a, Text b)
 {
-    Use given[USES_MAX], want[USES_MAX];
-    const int n = uses_of(a, given);
-    if (n < 1 || uses_of(b, want) != n) return false;
-    for (int i = 0; i < n; i++) {
-        int k = i;
-        while (k < n && !(same_word(given[k].kind, want[i].kind) && same_word(given[k].color, want[i].color) && abs(given[k].x - want[i].x) <= NEAR && abs(given[k].y - want[i].y) <= NEAR)) k++;
-        if (k == n) return false;
-        given[k] = given[i];   /* taken */
+    Match m;
+    m.n = uses_of(a, m.given);
+    if (m.n < 1 || uses_of(b, m.want) != m.n) return false;
+    for (int k = 0; k < m.n; k++) m.of[k] = -1;
+    for (int i = 0; i < m.n; i++) {
+        memset(m.tried, 0, sizeof m.tried);
+        if (!find_given(&m, i)) return false;
     }
     return true;
 }
