@@ -8,7 +8,7 @@
 typedef struct AskOptions {
     const char *model, *mmproj, *annotate, *html;
     uint32_t    mode, compute;
-    uint32_t    agents, budget, answer_tokens, looks;   /* 0: the library's own */
+    uint32_t    agents, views, budget, answer_tokens, looks;   /* 0: the library's own */
     uint32_t    heat_layer, heat_head;
     float       temperature;
     bool        no_look, heat, heat_named, help;

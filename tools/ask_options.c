@@ -27,7 +27,9 @@ static void help(FILE *to)
     fputs("usage: muse ask [OPTION ...] [PARTS] \"question\"\n"
           "Answers a question about pictures and sounds. The answer goes to stdout, the chain of thought to stderr as it grows.\n\n"
           "  --mode MODE               instant, thinking (unless told), or contemplating: several agents, then a vote\n"
-          "  --agents N                contemplating: how many, 1 to 256; 8 unless told\n", to);
+          "  --agents N                contemplating: how many, 1 to 256; 8 unless told\n"
+          "  --views N                 contemplating: ways of seeing the pictures, 1 (all agents see them as they are) to 8; unless told\n"
+          "                            8 where the model has place tokens\n", to);
     ask_shared_help(to);
     fputs("  --annotate FILE.png       the pictures with boxes, points and the steps\n"
           "  --html FILE.html          one page that steps through the chain\n"
@@ -99,6 +101,7 @@ static int check(const AskOptions *o, const Cli *cli)
     }
     if (!asked) return cli_usage("ask: nothing is asked: give a question, --text or --audio");
     if (o->agents && o->mode != MUSE_MODE_CONTEMPLATING) return cli_usage("ask: --agents goes with --mode contemplating");
+    if (o->views && o->mode != MUSE_MODE_CONTEMPLATING) return cli_usage("ask: --views goes with --mode contemplating");
     if (o->budget && o->mode == MUSE_MODE_INSTANT) return cli_usage("ask: an instant answer has no thought that --budget could limit");
     if (o->no_look && o->looks) return cli_usage("ask: --looks or --no-look, not both");
     if (o->mode == MUSE_MODE_CONTEMPLATING && o->temp_named && o->temperature <= 0) return cli_usage("ask: with --temp 0 all agents would say the same");
@@ -126,6 +129,7 @@ int ask_read_options(AskOptions *o, Cli *cli)
         else if (strcmp(option, "--heat-at") == 0) code = take_heat_at(o, cli);
         else if (strcmp(option, "--mode") == 0) code = cli_choice(cli, option, ask_modes, &o->mode);
         else if (strcmp(option, "--agents") == 0) code = cli_whole(cli, option, 1, MUSE_AGENTS_MAX, &o->agents);
+        else if (strcmp(option, "--views") == 0) code = cli_whole(cli, option, 1, MUSE_VIEWS, &o->views);
         else if (strcmp(option, "--annotate") == 0) o->annotate = cli_value(cli, option, &code);
         else if (strcmp(option, "--html") == 0) o->html = cli_value(cli, option, &code);
         else if (ask_take_option(o, cli, option, &code)) continue;

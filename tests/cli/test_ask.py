@@ -55,6 +55,11 @@ class Form(unittest.TestCase):
                 self.assertEqual(mode == "contemplating", max(agents) > 1)
                 self.assertLessEqual(got["tokens"]["thought"], 12 * 8)
 
+    def test_views(self):
+        """a prompt is computed for each way of seeing"""
+        one, three = (in_json("--mode", "contemplating", "--agents", 3, "--views", n, "--image", CAT, "What?")["tokens"]["prompt"] for n in (1, 3))
+        self.assertGreater(three, 2 * one)
+
     def test_parts(self):
         self.check(in_json("--image", CAT, "--image", COFFEE, "--text", "Compare them.", "What changed?"), 2)
         self.assertEqual(in_json("--text", "One", "--image", CAT, "two?")["question"], "One two?")
@@ -144,7 +149,7 @@ class WhichModel(unittest.TestCase):
 
 class ExitCodes(unittest.TestCase):
     def test_usage(self):
-        for args in ([], ["--image", CAT], ["a", "b"], ["a", "--budget", 0], ["a", "--budget", 10**12], ["a", "--agents", 2], ["a", "--mode", "contemplating", "--agents", 0],
+        for args in ([], ["--image", CAT], ["a", "b"], ["a", "--budget", 0], ["a", "--budget", 10**12], ["a", "--agents", 2], ["a", "--views", 2], ["a", "--mode", "contemplating", "--views", 9], ["a", "--mode", "contemplating", "--views", 0], ["a", "--mode", "contemplating", "--agents", 0],
                      ["a", "--mode", "contemplating", "--agents", 999], ["a", "--mode", "fast"], ["a", "--mode", "instant", "--budget", 5], ["a", "--no-look", "--looks", 3], ["a", "--looks", 0],
                      ["a", "--temp", "x"], ["a", "--temp", -1], ["a", "--mode", "contemplating", "--temp", 0], ["a", "--heat"], ["a", "--html", "x.html", "--heat-at", "4"],
                      ["a", "--annotate", "x.png"], ["a", "--annotate", "x.png", "--json"], ["a", "--annotate", "x.png", "--html", "x.html"], ["a", "--what"], ["a", "--model"], [""], ["--ids", "1", "a"], ["--image-size", "5x5", "a"], ["a", "--image-budget", 64],
