@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "base/params.h"
+#include "tokenizers/image/picture.h"
 
 enum { MAX_POSITIONS = 1 << 24 };
 
@@ -194,7 +195,7 @@ static int push_image(MuseSequence *seq, MuseSpan *span, MuseError *err)
     rc = push_span(seq, span, count, (int32_t)ends + 1, err);
     if (rc < 0) return rc;
     seq->n_images++;
-    if (plan->scale_x < 1 || plan->scale_y < 1)
+    if ((plan->scale_x < 1 || plan->scale_y < 1) && !(span->image && span->image->is_view))
         muse_log(&seq->rt->log, MUSE_LOG_WARN, "picture %u: %u x %u pixels are reduced to %u x %u (scale %.3g x %.3g)", span->info.number,
                  plan->width, plan->height, plan->used_width, plan->used_height, plan->scale_x, plan->scale_y);
     return 0;

@@ -5,6 +5,8 @@
 
 #include <math.h>
 
+#include "tokenizers/image/picture.h"
+
 /* What is left out at the left, the top, the right, the bottom, in strips. */
 static const struct { uint8_t x0, y0, x1, y1; } strips[MUSE_VIEWS] = {
     { 0, 0, 0, 0 }, { 1, 1, 0, 0 }, { 0, 0, 1, 1 }, { 0, 1, 1, 0 }, { 1, 0, 0, 1 }, { 1, 1, 1, 1 }, { 1, 0, 0, 0 }, { 0, 1, 0, 0 },
@@ -48,6 +50,7 @@ int muse_reason_view_open(MuseReasonPart **out, const MuseAllocator *alloc, cons
         own[i].image = NULL;
         rc = muse_image_info(parts[i].image, &info);
         if (rc == 0) rc = muse_image_region(&own[i].image, parts[i].image, muse_reason_view(info.width, info.height, number), err);
+        if (rc == 0) own[i].image->is_view = true;
     }
     if (rc == 0) return 0;
     muse_reason_view_close(own, n);

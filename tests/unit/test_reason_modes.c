@@ -447,6 +447,38 @@ static void views(void **state)
     tear_down(&s);
 }
 
+static void count_reduced(void *user, int level, const char *text)
+{
+    *(int *)user += level == MUSE_LOG_WARN && strstr(text, "picture 1: 1280 x 960 pixels are reduced") ? 1 : 100;
+}
+
+/* of eight views of a picture one warns, with the sizes that were given; and a part of the caller's own does */
+static void reduced_is_said_once(void **state)
+{
+    (void)state;
+    Setup s;
+    MuseReasonResult r;
+    MuseRuntime *rt;
+    MuseRuntimeParams rp;
+    int said = 0;
+    set_up(&s, "yes");
+    muse_runtime_params_init(&rp);
+    rp.log = count_reduced;
+    rp.log_user = &said;
+    ok(muse_runtime_open(&rt, &rp, &err));
+    muse_model_close(&s.m);
+    s.m = open_model("reason/muse", rt);
+    muse_image_close(&s.picture);
+    s.picture = make_picture(1280, 961);
+    ok(muse_image_region(&s.parts[0].image, s.picture, (MuseRect){ 0, 0, 1280, 960 }, &err));
+    ok(muse_reason(s.m, s.parts, 2, &s.p, &r, &err));
+    assert_int_equal(said, 1);
+    muse_reason_result_clear(&r);
+    muse_image_close(&s.parts[0].image);
+    tear_down(&s);
+    muse_runtime_close(&rt);
+}
+
 /* forks own their suffixes only */
 static void memory_of_forks(void **state)
 {
@@ -587,7 +619,7 @@ static void refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(votes_by_hand), cmocka_unit_test(votes_near_each_other), cmocka_unit_test(near_answers_stop_nobody), cmocka_unit_test(calibration), cmocka_unit_test(instant_and_thinking), cmocka_unit_test(early_stop), cmocka_unit_test(seeds), cmocka_unit_test(views), cmocka_unit_test(no_room_to_score),
+        cmocka_unit_test(votes_by_hand), cmocka_unit_test(votes_near_each_other), cmocka_unit_test(near_answers_stop_nobody), cmocka_unit_test(calibration), cmocka_unit_test(instant_and_thinking), cmocka_unit_test(early_stop), cmocka_unit_test(seeds), cmocka_unit_test(views), cmocka_unit_test(reduced_is_said_once), cmocka_unit_test(no_room_to_score),
         cmocka_unit_test(all_stages), cmocka_unit_test(coordinator), cmocka_unit_test(memory_of_forks), cmocka_unit_test(cancelled_anywhere), cmocka_unit_test(cancelled_at_once), cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

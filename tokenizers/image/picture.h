@@ -13,6 +13,7 @@ struct MuseImage {
     MuseRuntime *rt;
     MuseImage   *root;         /* a region: the picture it is cut from, one reference held. Else NULL */
     MuseWindow   seen;         /* place in the root's picture, as seen */
+    bool         is_view;      /* a region that stands for the whole picture: how far that is reduced was said of it */
     /* root only */
     char        *name;         /* the path, for errors; NULL if there is none */
     const char  *format;
