@@ -447,6 +447,42 @@ static void views(void **state)
     tear_down(&s);
 }
 
+/* The trace has the picture as it was given, once, and what is named in a view in its pixels: of 64 x 64 cells the middle of (12, 20) */
+static void views_in_a_trace(void **state)
+{
+    (void)state;
+    static const double want[][2] = { { 25, 30.75 }, { 1 + 12.5 * 127 / 64, 1 + 20.5 * 95 / 64 }, { 12.5 * 127 / 64, 20.5 * 95 / 64 } };
+    Setup s;
+    MuseReasonResult r;
+    MuseTraceStep step;
+    set_up(&s, "yes");
+    Scripted t = { &r, "222" };
+    ok(muse_trace_open(&s.agent.trace, NULL, NULL, &err));
+    s.sample.grammar = NULL;
+    s.agent.thought_tokens = 40;
+    s.agent.event = write_scripts;
+    s.agent.event_user = &t;
+    s.p.agents = 3;
+    s.p.no_stop = 1;
+    ok(muse_reason(s.m, s.parts, 2, &s.p, &r, &err));
+    assert_int_equal(muse_trace_image_count(s.agent.trace), 1);
+    uint32_t answers = 0;
+    for (uint32_t i = 1; i <= muse_trace_step_count(s.agent.trace); i++) {
+        ok(muse_trace_step(s.agent.trace, i, &step));
+        if (step.kind != MUSE_STEP_ANSWER || step.agent == 0) continue;
+        assert_int_equal(step.n_marks, 1);
+        assert_int_equal(step.marks[0].image, 1);
+        const MuseRect at = step.marks[0].rect;
+        const double *w = want[step.agent - 1];
+        if (fabs((at.x0 + at.x1) / 2 - w[0]) > 1e-4 || fabs((at.y0 + at.y1) / 2 - w[1]) > 1e-4) fail_msg("agent %u: %g %g", step.agent, (at.x0 + at.x1) / 2, (at.y0 + at.y1) / 2);
+        answers++;
+    }
+    assert_int_equal(answers, 3);
+    muse_reason_result_clear(&r);
+    muse_trace_close(&s.agent.trace);
+    tear_down(&s);
+}
+
 static void count_reduced(void *user, int level, const char *text)
 {
     *(int *)user += level == MUSE_LOG_WARN && strstr(text, "picture 1: 1280 x 960 pixels are reduced") ? 1 : 100;
@@ -619,7 +655,7 @@ static void refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(votes_by_hand), cmocka_unit_test(votes_near_each_other), cmocka_unit_test(near_answers_stop_nobody), cmocka_unit_test(calibration), cmocka_unit_test(instant_and_thinking), cmocka_unit_test(early_stop), cmocka_unit_test(seeds), cmocka_unit_test(views), cmocka_unit_test(reduced_is_said_once), cmocka_unit_test(no_room_to_score),
+        cmocka_unit_test(votes_by_hand), cmocka_unit_test(votes_near_each_other), cmocka_unit_test(near_answers_stop_nobody), cmocka_unit_test(calibration), cmocka_unit_test(instant_and_thinking), cmocka_unit_test(early_stop), cmocka_unit_test(seeds), cmocka_unit_test(views), cmocka_unit_test(views_in_a_trace), cmocka_unit_test(reduced_is_said_once), cmocka_unit_test(no_room_to_score),
         cmocka_unit_test(all_stages), cmocka_unit_test(coordinator), cmocka_unit_test(memory_of_forks), cmocka_unit_test(cancelled_anywhere), cmocka_unit_test(cancelled_at_once), cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
