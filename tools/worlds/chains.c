@@ -3,6 +3,13 @@
  * picture would have told is given, not learned; all that follows from it is learned (docs/worlds.md says why). */
 #include "tools/worlds/inside.h"
 
+void muse_wd_drill_think(Maker *m)
+{
+    m->topic = rng_next(&m->ask);   /* of its own again: drills with the same words differ */
+    muse_wd_think(m);
+    m->parts[m->n_parts - 1].learn = 0;
+}
+
 /* what is given: learned from a picture, not in a drill */
 void muse_wd_spot_put(Maker *m, const Spot *s)
 {

@@ -259,9 +259,7 @@ void muse_wd_drill_tallest(Maker *m)
     }
     muse_wd_begin(m, "drill-tallest");
     muse_wd_ask(m, &t[low][kind], 1, &(Ask){ .ia = -1 });
-    m->topic = rng_next(&m->ask);
-    muse_wd_think(m);
-    m->parts[m->n_parts - 1].learn = 0;
+    muse_wd_drill_think(m);
     const int base = rng_int(&m->ask, 44, 52), tick = rng_int(&m->ask, 3, 4), first = rng_int(&m->ask, 8, 20), step = rng_int(&m->ask, 6, 8);
     char place[32], found[32] = "", label[16], answer[16] = "";
     for (int i = 0; i < c.n; i++) {

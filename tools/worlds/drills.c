@@ -31,9 +31,7 @@ static void drill_same(Maker *m)
     const char a = muse_wd_glyph(&m->ask), b = rng_chance(&m->ask, 0.5) ? a : muse_wd_glyph(&m->ask);
     muse_wd_begin(m, "drill-same");
     ASK(m, t, .ia = -1);
-    m->topic = rng_next(&m->ask);
-    muse_wd_think(m);
-    m->parts[m->n_parts - 1].learn = 0;
+    muse_wd_drill_think(m);
     muse_wd_put(m, ";");
     muse_wd_same_chain(m, a, b, true);
     muse_wd_answer(m);
@@ -56,9 +54,7 @@ static void drill_sum(Maker *m)
     snprintf(text, sizeof text, "%d%c%d", a, op, b);
     muse_wd_begin(m, "drill-sum");
     ASK(m, t, .ia = -1);
-    m->topic = rng_next(&m->ask);
-    muse_wd_think(m);
-    m->parts[m->n_parts - 1].learn = 0;
+    muse_wd_drill_think(m);
     const int y = rng_int(&m->ask, 6, 58), step = rng_int(&m->ask, 4, 10);
     int x = rng_int(&m->ask, 2, 14);
     for (const char *s = text; *s; s++, x += step) {

@@ -139,6 +139,7 @@ void muse_wd_spot_put(Maker *m, const Spot *s);
 void muse_wd_relation(Maker *m, const char *kind, const Spot *a, const Spot *b, bool across, bool yes_no, bool drill);
 void muse_wd_sum_chain(Maker *m, int a, char op, int b);   /* column by column, then nothing: the answer follows */
 void muse_wd_same_chain(Maker *m, char a, char b, bool drill);
+void muse_wd_drill_think(Maker *m);                 /* after a drill's question: a thought whose beginning is given */
 char muse_wd_glyph(Rng *r);                         /* A-Z without I and O, 2-9: no two look alike */
 
 /* ---- scenes ---- */

@@ -113,9 +113,7 @@ void muse_wd_drill_odd(Maker *m)
     } while (memcmp(&odd, &common, sizeof odd) == 0 || !muse_wd_known(m, common) || !muse_wd_known(m, odd));
     muse_wd_begin(m, "drill-odd");
     ASK(m, which, .ia = -1);
-    m->topic = rng_next(&m->ask);
-    muse_wd_think(m);
-    m->parts[m->n_parts - 1].learn = 0;
+    muse_wd_drill_think(m);
     for (int i = 0; i < n; i++) {
         snprintf(place, sizeof place, "<x%d><y%d>", rng_int(&m->ask, 2, 61), rng_int(&m->ask, 2 + 7 * i, 8 + 7 * i));
         if (i == at) strcpy(found, place);

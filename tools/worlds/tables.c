@@ -108,9 +108,7 @@ void muse_wd_drill_lookup(Maker *m)
     muse_wd_begin(m, "drill-lookup");
     put_table(m, &t);
     ASK(m, q, .ia = -1);
-    m->topic = rng_next(&m->ask);
-    muse_wd_think(m);
-    m->parts[m->n_parts - 1].learn = 0;
+    muse_wd_drill_think(m);
     for (int i = 0, n = (t.n + 1) / 2; i < n; i++) {
         Desc d;
         row = rng_int(&m->ask, 0, t.n - 1);
@@ -202,9 +200,7 @@ void muse_wd_drill_svg(Maker *m)
     const int n = rng_int(&m->ask, 1, 6);
     muse_wd_begin(m, "drill-svg");
     ASK(m, redraw, .ia = -1);
-    m->topic = rng_next(&m->ask);
-    muse_wd_think(m);
-    m->parts[m->n_parts - 1].learn = 0;
+    muse_wd_drill_think(m);
     for (int i = 0; i < n; i++) {
         do d[i] = (Desc){ rng_int(&m->ask, 1, 3), rng_int(&m->ask, 1, MUSE_WORLDS_COLORS - 1), rng_int(&m->ask, MUSE_WORLDS_CIRCLE, MUSE_WORLDS_HEART), 0 };
         while (!muse_wd_known(m, d[i]));
