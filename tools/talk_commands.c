@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lines of muse chat that begin with a slash: a table of commands. Called by talk.c. */
 #include <math.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,18 +8,7 @@
 
 enum { TOKENS_MAX = 1 << 20 };
 
-static void wrong(Talk *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void wrong(Talk *t, const char *fmt, ...)
-{
-    va_list args;
-    va_start(args, fmt);
-    fputs("muse: ", stderr);
-    vfprintf(stderr, fmt, args);
-    fputc('\n', stderr);
-    va_end(args);
-    t->code = EXIT_USAGE;
-}
+#define WRONG(t, ...) ((t)->code = cli_usage(__VA_ARGS__))
 
 static void image(Talk *t, char *rest) { talk_queue(t, PART_IMAGE, rest, 0); }
 static void audio(Talk *t, char *rest) { talk_queue(t, PART_AUDIO, rest, 0); }
@@ -29,21 +17,21 @@ static void mode(Talk *t, char *rest)
 {
     if (strcmp(rest, "instant") == 0) t->o.mode = MUSE_MODE_INSTANT;
     else if (strcmp(rest, "thinking") == 0) t->o.mode = MUSE_MODE_THINKING;
-    else wrong(t, "/mode instant or /mode thinking, not %s; several agents at once: muse ask --mode contemplating", rest);
+    else WRONG(t, "/mode instant or /mode thinking, not %s; several agents at once: muse ask --mode contemplating", rest);
 }
 
 static void budget(Talk *t, char *rest)
 {
     if (cli_number(rest, 1, TOKENS_MAX, &t->o.budget)) return;
-    if (t->o.budget) wrong(t, "/budget takes a number of tokens from 1 to %d, not %s; it stays at %u", TOKENS_MAX, rest, t->o.budget);
-    else wrong(t, "/budget takes a number of tokens from 1 to %d, not %s; it stays as it is", TOKENS_MAX, rest);
+    if (t->o.budget) WRONG(t, "/budget takes a number of tokens from 1 to %d, not %s; it stays at %u", TOKENS_MAX, rest, t->o.budget);
+    else WRONG(t, "/budget takes a number of tokens from 1 to %d, not %s; it stays as it is", TOKENS_MAX, rest);
 }
 
 static void trace(Talk *t, char *rest)
 {
     const TraceFile kind = trace_file_kind(rest);
-    if (!kind) wrong(t, "/trace takes a file that ends in .png, .html or .json, not %s", rest);
-    else if (!t->trace) wrong(t, "/trace: nothing was answered yet");
+    if (!kind) WRONG(t, "/trace takes a file that ends in .png, .html or .json, not %s", rest);
+    else if (!t->trace) WRONG(t, "/trace: nothing was answered yet");
     else {
         const int code = trace_write(t->trace, kind, rest, false, t->cli->quiet);
         if (code) t->code = code;
@@ -66,13 +54,13 @@ static void add_look(Talk *t, const double *v)
     MuseImageInfo info;
     size_t n;
     MuseImage *image = picture(t, v[0], &n);
-    if (t->o.no_look) wrong(t, "/look: looks are off (--no-look)");
-    else if (t->o.mode == MUSE_MODE_INSTANT) wrong(t, "/look is for thinking: an instant answer has no thought to look in; /mode thinking turns it on");
-    else if (n == 0) wrong(t, "/look: there is no picture yet; /image FILE gives one");
-    else if (!image) wrong(t, "/look: there is no picture %.0f, the last is %zu", v[0], n);
+    if (t->o.no_look) WRONG(t, "/look: looks are off (--no-look)");
+    else if (t->o.mode == MUSE_MODE_INSTANT) WRONG(t, "/look is for thinking: an instant answer has no thought to look in; /mode thinking turns it on");
+    else if (n == 0) WRONG(t, "/look: there is no picture yet; /image FILE gives one");
+    else if (!image) WRONG(t, "/look: there is no picture %.0f, the last is %zu", v[0], n);
     else if (muse_image_info(image, &info), !(fmax(v[1], 0) < fmin(v[3], info.width) && fmax(v[2], 0) < fmin(v[4], info.height)))
-        wrong(t, "/look: nothing of [%g, %g, %g, %g] lies in picture %.0f, which has %u x %u pixels", v[1], v[2], v[3], v[4], v[0], info.width, info.height);
-    else if (t->n_looks == TALK_LOOKS) wrong(t, "/look: %d wait already for the next message", TALK_LOOKS);
+        WRONG(t, "/look: nothing of [%g, %g, %g, %g] lies in picture %.0f, which has %u x %u pixels", v[1], v[2], v[3], v[4], v[0], info.width, info.height);
+    else if (t->n_looks == TALK_LOOKS) WRONG(t, "/look: %d wait already for the next message", TALK_LOOKS);
     else t->looks[t->n_looks++] = (MuseFocus){ (uint32_t)v[0], { v[1], v[2], v[3], v[4] } };
 }
 
@@ -86,7 +74,7 @@ static void look(Talk *t, char *rest)
         if (end == at || !isfinite(v[n])) break;
     }
     if (n == 5 && !at[strspn(at, " ")] && v[0] == floor(v[0]) && v[0] >= 1 && v[0] <= 1e6) add_look(t, v);
-    else wrong(t, "/look takes a picture's number and four pixels, K X0 Y0 X1 Y1, not %s", rest);
+    else WRONG(t, "/look takes a picture's number and four pixels, K X0 Y0 X1 Y1, not %s", rest);
 }
 
 static void reset(Talk *t, char *rest)
@@ -98,7 +86,7 @@ static void reset(Talk *t, char *rest)
 static void save(Talk *t, char *rest)
 {
     MuseError err;
-    if (!t->agent) wrong(t, "/save: nothing was said yet");
+    if (!t->agent) WRONG(t, "/save: nothing was said yet");
     else if (muse_session_save(muse_agent_session(t->agent), rest, &err) < 0) t->code = cli_fail(&err, rest);
     else if (!t->cli->quiet) fprintf(stderr, "muse: wrote %s\n", rest);
 }
@@ -146,9 +134,9 @@ void talk_command(Talk *t, char *line)
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         if (strlen(commands[i].name) != n || memcmp(line, commands[i].name, n) != 0) continue;
         if (!*commands[i].arguments == !*rest) commands[i].run(t, rest);
-        else if (*rest) wrong(t, "/%s takes nothing behind it", commands[i].name);
-        else wrong(t, "/%s lacks what belongs behind it: /%s %s: %s", commands[i].name, commands[i].name, commands[i].arguments, commands[i].help);
+        else if (*rest) WRONG(t, "/%s takes nothing behind it", commands[i].name);
+        else WRONG(t, "/%s lacks what belongs behind it: /%s %s: %s", commands[i].name, commands[i].name, commands[i].arguments, commands[i].help);
         return;
     }
-    wrong(t, "there is no command /%.*s; /help lists them", (int)n, line);
+    WRONG(t, "there is no command /%.*s; /help lists them", (int)n, line);
 }
