@@ -122,13 +122,18 @@ static void test_bytes(void **state)
     assert_null(muse_bytes_take(&b, 1));
 }
 
+static void make_file(char *path)
+{
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+}
+
 static void test_files(void **state)
 {
     (void)state;
     char path[] = "/tmp/muse-test-XXXXXX";
-    const int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    close(fd);
+    make_file(path);
     MuseError err = { 0 };
     MuseFile f = { 0 };
     assert_int_equal(muse_file_open(&f, path, 10, &err), 0);
@@ -155,9 +160,7 @@ static void test_lfs_pointer(void **state)
     (void)state;
     static char text[1100] = "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 10744696\n";
     char path[] = "/tmp/muse-test-XXXXXX";
-    const int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    close(fd);
+    make_file(path);
     MuseError err = { 0 };
     MuseFile f = { 0 };
     assert_int_equal(muse_file_write(path, text, strlen(text), &err), 0);

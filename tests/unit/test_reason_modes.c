@@ -199,6 +199,15 @@ static int write_scripts(void *user, const MuseReasonEvent *e)
     return 0;
 }
 
+/* what is thought is written for the agents */
+static void follow_scripts(Setup *s, Scripted *t)
+{
+    s->sample.grammar = NULL;
+    s->agent.thought_tokens = 40;
+    s->agent.event = write_scripts;
+    s->agent.event_user = t;
+}
+
 /* places are near each other in chains: an answer that still comes may decide, so it is waited for */
 static void near_answers_stop_nobody(void **state)
 {
@@ -213,10 +222,7 @@ static void near_answers_stop_nobody(void **state)
     MuseReasonResult r;
     Scripted t = { &r, NULL };
     set_up(&s, "yes");
-    s.sample.grammar = NULL;
-    s.agent.thought_tokens = 40;
-    s.agent.event = write_scripts;
-    s.agent.event_user = &t;
+    follow_scripts(&s, &t);
     s.p.agents = 5;
     s.p.views = 1;
     s.p.no_cross = 1;
@@ -458,10 +464,7 @@ static void views_in_a_trace(void **state)
     set_up(&s, "yes");
     Scripted t = { &r, "222" };
     ok(muse_trace_open(&s.agent.trace, NULL, NULL, &err));
-    s.sample.grammar = NULL;
-    s.agent.thought_tokens = 40;
-    s.agent.event = write_scripts;
-    s.agent.event_user = &t;
+    follow_scripts(&s, &t);
     s.p.agents = 3;
     s.p.no_stop = 1;
     ok(muse_reason(s.m, s.parts, 2, &s.p, &r, &err));
