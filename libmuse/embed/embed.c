@@ -2,7 +2,7 @@
 /* Ids, patches and frames to rows:
  *
  *   ids     -> table row * factor
- *   patches -> [bf16] [channel order] [norm1] -> [hidden, relu^2] -> dense -> [norm2] [+ places] [norm3] [rms] -> [proj] -> rows
+ *   patches -> [bf16] [channel order] [norm1] -> [hidden, levels, relu^2] -> dense -> [norm2] [+ places] [norm3] [rms] -> [proj] -> rows
  *   frames  -> [bf16] [rms] -> proj -> rows
  *
  * What stands in brackets is done where the model has the tensor (or the number) for it. Big tables are read in place, row by
@@ -11,6 +11,8 @@
 
 #include <assert.h>
 #include <string.h>
+
+#include "libmuse/model/levels.h"
 
 enum {
     PIECE = 64,           /* values that are converted on the stack at a time */
@@ -30,7 +32,7 @@ typedef struct Affine { const float *w, *b; } Affine;   /* of a LayerNorm; w NUL
 struct MuseEmbed {
     const MuseModel *model;
     MuseMatmulPlan hidden, dense, proj, frames;          /* rt NULL: the model has no such linear */
-    Table  tokens, place_x, place_y;                     /* read NULL: none */
+    Table  tokens, place_x, place_y, levels;             /* read NULL: none */
     Affine norm1, norm2, norm3;
     const float *hidden_b, *dense_b, *frames_b;
     float *small;                                        /* what those point into */
@@ -98,6 +100,7 @@ static int fill(MuseEmbed *e, MuseCompute compute, MuseError *err)
     const MuseConfig *c = &e->model->config;
     const MuseWeights *w = &e->model->weights;
     e->tokens = table_of(e, w->embed);
+    e->levels = table_of(e, w->image.levels);
     open_places(e);
     int rc = open_small(e, err);
     if (rc == 0) rc = open_plan(e, &e->hidden, w->image.hidden, compute, err);
@@ -141,7 +144,7 @@ void muse_embed_close(MuseEmbed **e)
     *e = NULL;
 }
 
-/* ---- workspace: [n, between], then a part that the products and the re-ordering of patches use in turn ---- */
+/* ---- workspace: [n, between], [n, levels], then a part that the products and the re-ordering of patches use in turn ---- */
 
 static bool bytes_of(size_t n, size_t width, size_t *bytes)
 {
@@ -155,8 +158,8 @@ static bool measure_patches(const MuseEmbed *e, size_t n, size_t *bytes)
 {
     const MuseMatmulPlan *const plans[] = { &e->hidden, &e->dense, &e->proj };
     const size_t threads = e->model->rt->team.threads;
-    size_t middle, tail = 0;
-    if (!bytes_of(n, e->between, &middle)) return false;
+    size_t middle, levels, tail = 0;
+    if (!bytes_of(n, e->between, &middle) || !bytes_of(n, e->levels.read ? MUSE_LEVELS : 0, &levels)) return false;
     if (e->model->weights.patch_chw) {
         if (!bytes_of(1, e->patch, &tail) || !muse_mul_size(tail, threads < n ? threads : n, &tail)) return false;
     }
@@ -165,7 +168,7 @@ static bool measure_patches(const MuseEmbed *e, size_t n, size_t *bytes)
         if (plans[i]->rt && !muse_matmul_workspace(plans[i], n, &need)) return false;
         if (need > tail) tail = need;
     }
-    return muse_add_size(middle, tail, bytes);
+    return muse_add_size(middle, levels, bytes) && muse_add_size(*bytes, tail, bytes);
 }
 
 bool muse_embed_workspace(const MuseEmbed *e, size_t n_patches, size_t n_frames, size_t *bytes)
@@ -188,6 +191,7 @@ struct Run {
     float *rows;             /* [n, width] */
     size_t n, width, n_slots;
     const uint32_t *x, *y;   /* [n] */
+    float *levels;           /* [n, MUSE_LEVELS] */
     float *scratch;          /* one row a slot */
     bool   split;            /* somebody looks at what lies between the third norm and the last */
 };
@@ -226,13 +230,14 @@ static void round_bf16(const MuseQuantOps *q, float *row, size_t width)
     }
 }
 
-static void add_place(const MuseEmbed *e, float *row, size_t width, const Table *t, uint32_t place)
+static void add_row(const MuseEmbed *e, float *row, size_t width, const Table *t, uint32_t which, float factor)
 {
-    const uint8_t *from = t->data + place * t->stride;
+    const uint8_t *from = t->data + which * t->stride;
     float wide[PIECE];
     for (size_t i = 0; i < width; i += PIECE) {
         const size_t n = width - i < PIECE ? width - i : PIECE;
         t->read(wide, from + i * t->item, n);
+        for (size_t k = 0; factor != 1 && k < n; k++) wide[k] *= factor;
         e->model->rt->ops.act.add_scaled(row + i, wide, n, 1);
     }
 }
@@ -252,8 +257,8 @@ static void layernorm(const MuseEmbed *e, float *row, const Affine *a, size_t wi
 static void prepare_patch(const Run *r, float *row, size_t i, float *scratch)
 {
     const MuseEmbed *e = r->e;
-    (void)i;
     if (e->patch_bf16) round_bf16(&e->model->rt->ops.quant, row, r->width);
+    if (e->levels.read) muse_patch_levels(row, r->width, r->levels + i * MUSE_LEVELS);
     if (scratch) {   /* the patch follows the weights' order: they are larger */
         to_planes(scratch, row, r->width / 3);
         memcpy(row, scratch, r->width * sizeof *row);
@@ -263,7 +268,8 @@ static void prepare_patch(const Run *r, float *row, size_t i, float *scratch)
 
 static void square_hidden(const Run *r, float *row, size_t i, float *scratch)
 {
-    (void)i, (void)scratch;
+    (void)scratch;
+    for (uint32_t k = 0; r->e->levels.read && k < MUSE_LEVELS; k++) add_row(r->e, row, r->width, &r->e->levels, k, r->levels[i * MUSE_LEVELS + k]);
     r->e->model->rt->ops.act.relu2(row, row, r->width);
 }
 
@@ -278,8 +284,8 @@ static void place_row(const Run *r, float *row, size_t i, float *scratch)
 {
     const MuseEmbed *e = r->e;
     layernorm(e, row, &e->norm2, r->width);
-    if (e->place_x.read) add_place(e, row, r->width, &e->place_x, r->x[i]);
-    if (e->place_y.read) add_place(e, row, r->width, &e->place_y, r->y[i]);
+    if (e->place_x.read) add_row(e, row, r->width, &e->place_x, r->x[i], 1);
+    if (e->place_y.read) add_row(e, row, r->width, &e->place_y, r->y[i], 1);
     layernorm(e, row, &e->norm3, r->width);
     if (!r->split) last_norm(r, row, i, scratch);
 }
@@ -346,12 +352,14 @@ int muse_embed_patches(const MuseEmbed *e, float *rows, float *patches, const ui
     if (!e->dense.rt) return muse_fail(err, MUSE_ERR_UNSUPPORTED, "%s: this model takes no pictures", e->model->path);
     const int rc = check_places(e, x, y, n, err);
     if (rc < 0 || n == 0) return rc;
-    size_t middle_bytes = 0;
-    bytes_of(n, e->between, &middle_bytes);   /* was measured for at least n */
+    size_t middle_bytes = 0, levels_bytes = 0;   /* were measured for at least n */
+    bytes_of(n, e->between, &middle_bytes);
+    bytes_of(n, e->levels.read ? MUSE_LEVELS : 0, &levels_bytes);
     float *middle = workspace, *in = patches, *out = e->proj.rt ? middle : rows;
-    void *tail = (uint8_t *)workspace + middle_bytes;
+    float *levels = (float *)((uint8_t *)workspace + middle_bytes);
+    void *tail = (uint8_t *)levels + levels_bytes;
     const size_t width = e->dense.weight.m;
-    Run r = { .e = e, .n = n, .x = x, .y = y, .scratch = e->model->weights.patch_chw ? tail : NULL, .split = stages && stages->fn };
+    Run r = { .e = e, .n = n, .x = x, .y = y, .levels = levels, .scratch = e->model->weights.patch_chw ? tail : NULL, .split = stages && stages->fn };
     tell(stages, "patches", patches, n, e->patch);
     over_rows(&r, prepare_patch, patches, e->patch);
     r.scratch = NULL;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/dtype.h"
+#include "libmuse/model/levels.h"
 
 enum { NAME_BYTES = 256 };
 
@@ -61,6 +62,7 @@ static uint64_t dim_value(const MuseConfig *c, const MuseLayerConfig *l, MuseDim
     switch (dim) {
     case DIM_1: return 1;
     case DIM_2: return 2;
+    case DIM_4: return MUSE_LEVELS;
     case DIM_D: return c->width;
     case DIM_V: return c->vocab;
     case DIM_F: return c->ffn;
@@ -112,6 +114,7 @@ static int wanted(const MuseConfig *c, const MuseLayerConfig *l, MuseWhen when, 
     case WHEN_HEAD: return MUSE_BY_TENSOR;   /* see settle_head */
     case WHEN_IMAGE: return c->image.live;
     case WHEN_IMAGE_MLP: return c->image.live && c->image.mlp > 0;
+    case WHEN_LEVELS: return c->image.live && c->image.levels;
     case WHEN_AUDIO: return c->audio.live;
     case WHEN_ROPE_FREQS: return !gguf ? MUSE_NO : c->arch == MUSE_ARCH_GEMMA4 ? MUSE_YES : c->arch == MUSE_ARCH_LLAMA ? MUSE_BY_TENSOR : MUSE_NO;
     default: return MUSE_NO;

@@ -29,6 +29,7 @@ typedef struct MuseLayerWeights {
 typedef struct MuseImageWeights {
     const MuseTensor *norm1, *norm1_b;             /* [P]; see patch_chw */
     const MuseTensor *hidden, *hidden_b;           /* muse with a patch MLP: [M, P], [M] */
+    const MuseTensor *levels;                      /* muse: [4, M], levels.h */
     const MuseTensor *dense, *dense_b;             /* [E, P] (with a patch MLP [E, M]), [E]; see patch_chw */
     const MuseTensor *norm2, *norm2_b;             /* [E] */
     const MuseTensor *place;                       /* [N, 2, E], x then y; GGUF [2, N, E]: see place_split */
@@ -74,10 +75,10 @@ int  muse_weights_plan(MuseTensors *out, const MuseConfig *c, MuseError *err);
 
 /* ---- the tables ---- */
 
-typedef enum MuseDim { DIM_END, DIM_1, DIM_2, DIM_D, DIM_V, DIM_F, DIM_K, DIM_HK, DIM_GK, DIM_H3K, DIM_E, DIM_P, DIM_A, DIM_N, DIM_M, DIM_X } MuseDim;   /* X: what enters dense */
+typedef enum MuseDim { DIM_END, DIM_1, DIM_2, DIM_4, DIM_D, DIM_V, DIM_F, DIM_K, DIM_HK, DIM_GK, DIM_H3K, DIM_E, DIM_P, DIM_A, DIM_N, DIM_M, DIM_X } MuseDim;   /* X: what enters dense */
 
 /* when a tensor must be there; when not, it must not */
-typedef enum MuseWhen { WHEN_ALWAYS, WHEN_QKV_BIAS, WHEN_BIAS, WHEN_QKNORM, WHEN_GATED, WHEN_V, WHEN_HEAD, WHEN_IMAGE, WHEN_IMAGE_MLP, WHEN_AUDIO, WHEN_ROPE_FREQS } MuseWhen;
+typedef enum MuseWhen { WHEN_ALWAYS, WHEN_QKV_BIAS, WHEN_BIAS, WHEN_QKNORM, WHEN_GATED, WHEN_V, WHEN_HEAD, WHEN_IMAGE, WHEN_IMAGE_MLP, WHEN_LEVELS, WHEN_AUDIO, WHEN_ROPE_FREQS } MuseWhen;
 
 typedef enum MuseSpace { SPACE_TEXT, SPACE_HEAD, SPACE_IMAGE, SPACE_IMAGE_PROJ, SPACE_AUDIO, SPACES } MuseSpace;   /* which prefixes */
 

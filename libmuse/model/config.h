@@ -53,6 +53,7 @@ typedef struct MuseImageConfig {
     uint32_t unit;             /* side of a patch, pixels */
     uint32_t embed;            /* width after the first linear (E) */
     uint32_t mlp;              /* muse: width of a hidden layer on patches; 0: none */
+    bool     levels;           /* muse: that layer also takes the patch's brightness and contrast (levels.h) */
     uint32_t positions;        /* entries of the position table; grid coordinates are below it */
     uint32_t budgets[MUSE_BUDGETS_MAX], budget;
     float    norm_eps;         /* of the LayerNorms */

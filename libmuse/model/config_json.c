@@ -336,6 +336,8 @@ static void read_muse_image(MuseReader *outer, MuseConfig *c, const MuseJsonValu
     muse_read_u32(&r, "places", 1, 4096, &image->positions);
     muse_read_u32(&r, "default_budget", 1, 65536, &image->budget);
     muse_read_maybe_u32(&r, "mlp_size", 0, MUSE_FFN_MAX, &image->mlp);
+    muse_read_maybe_bool(&r, "levels", &image->levels);
+    if (r.rc == 0 && image->levels && !image->mlp) muse_read_fail(&r, MUSE_ERR_FORMAT, "levels", "needs a \"mlp_size\"");
     if (muse_json_equal(muse_json_get(v, "image_mask"), "causal")) c->image_mask = MUSE_MASK_CAUSAL;
     else if (muse_read_has(&r, "image_mask") && !muse_json_equal(muse_json_get(v, "image_mask"), "bidirectional"))
         muse_read_fail(&r, MUSE_ERR_UNSUPPORTED, "image_mask", "is neither \"bidirectional\" nor \"causal\"");

@@ -63,7 +63,7 @@ static const KeyRule fuyu_rules[] = {
 static const KeyRule muse_rules[] = {
     { "muse_version", READ }, { "rope_pairs", READ }, { "qk_norm", READ }, { "final_logit_softcapping", READ }, { "image_config", READ }, { "audio_config", READ }, { "rope_scaling", OFF }, { "rope_parameters", OFF },
     /* inside image_config and audio_config */
-    { "patch_size", READ }, { "budgets", READ }, { "default_budget", READ }, { "places", READ }, { "mlp_size", READ }, { "image_mask", READ }, { "mel_bins", READ }, { "stack", READ },
+    { "patch_size", READ }, { "budgets", READ }, { "default_budget", READ }, { "places", READ }, { "mlp_size", READ }, { "levels", READ }, { "image_mask", READ }, { "mel_bins", READ }, { "stack", READ },
 };
 
 #define TABLE(t) { (t), sizeof (t) / sizeof *(t) }

@@ -3,6 +3,7 @@
  * (plan.c, kv.c), which this folder does not know; test_session.c holds sessions to them. */
 #include <string.h>
 
+#include "libmuse/model/levels.h"
 #include "libmuse/model/model.h"
 #include "ops/attend.h"
 #include "ops/matmul_plan.h"
@@ -65,7 +66,8 @@ static uint64_t media(const MuseModel *m, uint64_t rows)
     const uint64_t between = c->image.live ? larger(c->image.mlp, c->image.embed) : 0;
     const uint64_t planes = 4 * patch * m->rt->team.threads + MUSE_ALIGN * m->rt->team.threads;
     const uint64_t products = larger(matmul(m, larger(patch, between), rows), planes);
-    return 4 * rows * larger(patch, frame) + larger(4 * rows * between + products, matmul(m, frame, rows));
+    const uint64_t levels = c->image.levels ? 4 * rows * MUSE_LEVELS : 0;
+    return 4 * rows * larger(patch, frame) + larger(4 * rows * between + levels + products, matmul(m, frame, rows));
 }
 
 /* layers: attention, then the MLP, over the same memory; logits too */

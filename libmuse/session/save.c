@@ -104,6 +104,7 @@ static void hash_geometry(MuseHash *h, const MuseConfig *c)
                            c->image.mlp, c->image.positions, (double)c->image.norm_eps, (double)c->image.rms_eps, c->audio.live, c->audio.frame, c->audio.mel_bins,
                            c->audio.stack, (double)c->audio.rms_eps };
     hash_numbers(h, all, sizeof all / sizeof *all);
+    if (c->image.levels) hash_numbers(h, (double[]){ 1 }, 1);   /* files without it keep their hash */
     for (uint32_t i = 0; i < c->n_layers; i++) {
         const MuseLayerConfig *l = &c->layers[i];
         const MuseRope *r = &l->rope;

@@ -3,6 +3,7 @@
  * linear with their place vectors, frames through one linear. docs/FORMATS.md has the formulas. Pixels get no gradient. */
 #include <string.h>
 
+#include "libmuse/model/levels.h"
 #include "libmuse/train/net.h"
 
 typedef struct Media {
@@ -48,13 +49,32 @@ static void patch_in(MuseNet *net, const void *job, size_t worker, size_t begin,
                             net->master + net->layout.image_norm, net->master + net->layout.image_norm_b, end - begin, m->width, net->c->image.norm_eps);
 }
 
+enum { PIECE = 64 };   /* values on the stack at a time */
+
+static void add_levels(MuseNet *net, const float *patch, size_t n, size_t row)
+{
+    const size_t w = net->c->image.mlp;
+    const float *table = net->master + net->layout.levels;
+    float level[MUSE_LEVELS], sum[PIECE];
+    muse_patch_levels(patch, n, level);
+    for (size_t i = 0; i < w; i += PIECE) {
+        const size_t m = w - i < PIECE ? w - i : PIECE;
+        for (size_t k = 0; k < m; k++) {
+            sum[k] = 0;
+            for (size_t j = 0; j < MUSE_LEVELS; j++) sum[k] += level[j] * table[j * w + i + k];
+        }
+        net->ops->bias(muse_act_at(net, net->patch_u, row * w + i), sum, 1, m);
+    }
+}
+
 static void hidden(MuseNet *net, const void *job, size_t worker, size_t begin, size_t end)
 {
-    (void)job;
     (void)worker;
+    const Media *m = job;
     const size_t w = net->c->image.mlp;
     void *u = muse_act_at(net, net->patch_u, begin * w);
     net->ops->bias(u, net->master + net->layout.hidden_b, end - begin, w);
+    for (size_t i = begin; net->c->image.levels && i < end && i < m->n; i++) add_levels(net, m->from + i * m->width, m->width, i);
     net->ops->relu2(muse_act_at(net, net->patch_a, begin * w), u, (end - begin) * w);
 }
 
@@ -73,7 +93,7 @@ static void embed_patches(MuseNet *net, const MuseTrainBatch *b)
     muse_net_rows(net, n, p, patch_in, &m);
     if (mlp) {
         muse_linear(net, &(MuseLinear){ l->hidden, n, mlp, p }, net->patch_n, net->patch_u);
-        muse_net_rows(net, n, mlp, hidden, NULL);
+        muse_net_rows(net, n, mlp, hidden, &m);
         clear_tail(net, net->patch_a, b->n_patches, mlp);
     }
     muse_linear_f32(net, &(MuseLinear){ l->image_proj, n, d, mlp ? mlp : p }, mlp ? net->patch_a : net->patch_n, net->media, false);
@@ -161,6 +181,32 @@ static void hidden_back(MuseNet *net, const void *job, size_t worker, size_t beg
     net->ops->relu2_back(muse_act_at(net, net->dbig, begin * w), muse_act_at(net, net->dbig, begin * w), muse_act_at(net, net->patch_u, begin * w), (end - begin) * w);
 }
 
+typedef struct LevelSum { const MuseTrainBatch *b; size_t level; } LevelSum;
+
+static void level_sums(MuseNet *net, const void *job, size_t worker, size_t begin, size_t end)
+{
+    const LevelSum *s = job;
+    const size_t w = net->c->image.mlp, p = patch_values(net);
+    float *to = muse_net_partial(net, worker), level[MUSE_LEVELS], du[PIECE];
+    for (size_t i = begin; i < end && i < s->b->n_patches; i++) {
+        muse_patch_levels(s->b->patches + i * p, p, level);
+        for (size_t k = 0; k < w; k += PIECE) {
+            const size_t m = w - k < PIECE ? w - k : PIECE;
+            net->ops->load(du, muse_act_at(net, net->dbig, i * w + k), m);
+            for (size_t j = 0; j < m; j++) to[k + j] += level[s->level] * du[j];
+        }
+    }
+}
+
+static void levels_back(MuseNet *net, const MuseTrainBatch *b, size_t n)
+{
+    const size_t w = net->c->image.mlp;
+    for (size_t k = 0; net->c->image.levels && k < MUSE_LEVELS; k++) {
+        muse_net_rows(net, n, w, level_sums, &(LevelSum){ b, k });
+        muse_net_gather_partial(net, net->grad + net->layout.levels + k * w, w);
+    }
+}
+
 static void patches_back(MuseNet *net, const MuseTrainBatch *b)
 {
     const MuseLayout *l = &net->layout;
@@ -175,6 +221,7 @@ static void patches_back(MuseNet *net, const MuseTrainBatch *b)
     if (mlp) {
         muse_net_rows(net, n, mlp, hidden_back, NULL);
         bias_back(net, l->hidden_b, net->dbig, n, mlp);
+        levels_back(net, b, n);
         muse_linear_back_w(net, &first, net->dbig, net->patch_n);
         muse_linear_back_x(net, &first, net->dbig, dn);
     }

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "libmuse/model/levels.h"
+
 uint64_t muse_random_next(MuseRandom *r)
 {
     uint64_t z = r->state += UINT64_C(0x9e3779b97f4a7c15);   /* Steele, Lea and Flood 2014 */
@@ -95,6 +97,7 @@ static void make_media(Maker *m, const MuseConfig *c)
         l->rows = add(m, "model.image.place_rows", c->image.positions, d, MUSE_PARAM_TABLE, MUSE_PLACES_DEVIATION);
         l->cols = add(m, "model.image.place_cols", c->image.positions, d, MUSE_PARAM_TABLE, MUSE_PLACES_DEVIATION);
         if (c->image.mlp) l->hidden_b = add(m, "model.image.hidden.bias", 1, c->image.mlp, MUSE_PARAM_VECTOR, 0);
+        if (c->image.levels) l->levels = add(m, "model.image.levels.weight", MUSE_LEVELS, c->image.mlp, MUSE_PARAM_TABLE, 1 / sqrtf((float)p));
         l->image_proj_b = add(m, "model.image.proj.bias", 1, d, MUSE_PARAM_VECTOR, 0);
         l->image_norm = add(m, "model.image.norm.weight", 1, p, MUSE_PARAM_VECTOR, 1);
         l->image_norm_b = add(m, "model.image.norm.bias", 1, p, MUSE_PARAM_VECTOR, 0);
@@ -109,7 +112,7 @@ int muse_layout_make(MuseLayout *l, const MuseAllocator *a, const MuseConfig *c,
 {
     const size_t d = c->width;
     memset(l, 0, sizeof *l);
-    l->cap = (size_t)c->n_layers * 11 + 20;
+    l->cap = (size_t)c->n_layers * 11 + 21;
     l->items = muse_zalloc_array(a, l->cap, sizeof *l->items);
     l->layers = muse_zalloc_array(a, c->n_layers, sizeof *l->layers);
     if (!l->items || !l->layers) return MUSE_NOMEM(err, l->cap * sizeof *l->items);

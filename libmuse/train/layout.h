@@ -33,7 +33,7 @@ typedef struct MuseLayout {
     size_t     n, cap, n_values;
     MuseLayerPlaces *layers;
     size_t embed, norm, head;
-    size_t image_norm, image_norm_b, hidden, hidden_b, image_proj, image_proj_b, rows, cols;
+    size_t image_norm, image_norm_b, hidden, hidden_b, levels, image_proj, image_proj_b, rows, cols;
     size_t audio, audio_b;
     size_t labels, labels_b;
     size_t n_model;           /* values without label heads: they come last */

@@ -27,7 +27,7 @@ MUSE = {"model_type": "muse", "muse_version": 1, "vocab_size": len(SPECIALS) + 2
         "tie_word_embeddings": True, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0,
         "image_config": {"patch_size": 4, "budgets": [12, 20], "default_budget": 12, "places": 12}, "audio_config": {"mel_bins": 20, "stack": 2}}
 MUSE_B = {**MUSE, "hidden_act": "relu2", "qk_norm": False, "tie_word_embeddings": False, "final_logit_softcapping": 20, "rope_pairs": [2, 1, 3], "num_key_value_heads": 4,
-          "image_config": {**MUSE["image_config"], "mlp_size": 24}}
+          "image_config": {**MUSE["image_config"], "mlp_size": 24, "levels": True}}
 FUYU = {"model_type": "fuyu", "patch_size": 6, "num_channels": 3, "image_token_id": 3, "tie_word_embeddings": False,
         "text_config": {"model_type": "persimmon", "vocab_size": 293, "hidden_size": 48, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 3, "hidden_act": "relu2",
                         "max_position_embeddings": 512, "layer_norm_eps": 1e-5, "qk_layernorm": True, "rope_theta": 25000.0, "partial_rotary_factor": 0.5, "bos_token_id": 1, "eos_token_id": 2}}
@@ -194,6 +194,8 @@ class Muse(Model):
                 ("model.audio.proj.weight", [D, A], weight(1)), ("model.audio.proj.bias", [D], SHIFT)]
         if M:
             out += [("model.image.hidden.weight", [M, P], weight(1)), ("model.image.hidden.bias", [M], SHIFT)]
+        if im.get("levels"):
+            out.append(("model.image.levels.weight", [4, M], around(0, 0.3)))
         return out
 
     def head(self):
@@ -203,7 +205,11 @@ class Muse(Model):
         w = self.w
         a = layernorm(patches, w["model.image.norm.weight"], w["model.image.norm.bias"], 1e-5)
         if "model.image.hidden.weight" in w:
-            a = np.maximum(self.linear(a, "model.image.hidden.weight", "model.image.hidden.bias"), 0) ** 2
+            a = self.linear(a, "model.image.hidden.weight", "model.image.hidden.bias")
+            if "model.image.levels.weight" in w and self.wrong != "levels":
+                pixels = patches.reshape(len(patches), -1, 3)
+                a = a + np.concatenate([4 * (pixels.mean(1) - 0.5), 4 * patches.std(1, keepdims=True)], 1) @ w["model.image.levels.weight"]
+            a = np.maximum(a, 0) ** 2
         dense = self.linear(a, "model.image.proj.weight", "model.image.proj.bias")
         if self.wrong == "places":
             x, y = y, x
@@ -445,7 +451,7 @@ def make_model(folder, cls, config, kind, tokenizer, cases, seeds):
         coarse = run_case(model, fuyu, parts, media)[0]
         model.coarse, moved = False, {}
         assert (coarse["greedy"] == stages["greedy"]).all(), (folder, name)
-        for model.wrong in ("mask", "axes", "places"):
+        for model.wrong in ("mask", "axes", "places", "levels"):
             moved[model.wrong] = round(float(np.abs(run_case(model, fuyu, parts, media)[0]["logits"] - stages["logits"]).max()), 2)
         model.wrong = None
         case = path / "cases" / name

@@ -30,6 +30,14 @@ static void ref_linear(double *y, const double *w, const double *x, size_t m, si
 
 static double ref_relu2(double u) { return u > 0 ? u * u : 0; }
 
+/* docs/FORMATS.md: 4 (mean - 1/2) of red, green and blue, 4 standard deviations of all; w: of one value, a row of mlp apart */
+static double ref_levels(const float *patch, size_t p, double var, const double *w, size_t mlp)
+{
+    double sum = 4 * sqrt(var) * w[3 * mlp];
+    for (size_t i = 0; i < p; i++) sum += 4 * ((double)patch[i] - 0.5) * 3 / (double)p * w[i % 3 * mlp];
+    return sum;
+}
+
 /* rows of the batch, before the first block */
 static void ref_embed(const MuseNet *net, const MuseTrainBatch *b, const double *w, double *x)
 {
@@ -48,7 +56,7 @@ static void ref_embed(const MuseNet *net, const MuseTrainBatch *b, const double 
         for (size_t i = 0; i < p; i++) v[i] = ((double)from[i] - mean) / sqrt(var + (double)c->image.norm_eps) * w[l->image_norm + i] + w[l->image_norm_b + i];
         if (mlp) {
             ref_linear(u, w + l->hidden, v, mlp, p);
-            for (size_t i = 0; i < mlp; i++) u[i] = ref_relu2(u[i] + w[l->hidden_b + i]);
+            for (size_t i = 0; i < mlp; i++) u[i] = ref_relu2(u[i] + w[l->hidden_b + i] + (c->image.levels ? ref_levels(from, p, var, w + l->levels + i, mlp) : 0));
         }
         ref_linear(x + r * d, w + l->image_proj, mlp ? u : v, d, mlp ? mlp : p);
         for (size_t i = 0; i < d; i++)

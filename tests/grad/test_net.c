@@ -29,6 +29,7 @@ typedef struct Case {
 
 static const Case cases[] = {
     { "relu2, tied, patch MLP, everything", RELU2 IMAGE ",\"mlp_size\":10}," AUDIO, true, true, true, true, true, 1, 0 },
+    { "patch MLP with levels", RELU2 IMAGE ",\"mlp_size\":70,\"levels\":true}," AUDIO, true, true, true, true, true, 1, 0 },
     { "gated silu, grouped heads, own head, soft-cap", SILU IMAGE "}," AUDIO, true, false, false, true, true, 1, 0 },
     { "three threads", RELU2 IMAGE "}," AUDIO, true, true, false, true, true, 3, 0 },
     { "portable C", RELU2 IMAGE ",\"mlp_size\":10}," AUDIO, true, true, true, true, true, 1, MUSE_CPU_C },

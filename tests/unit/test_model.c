@@ -483,6 +483,8 @@ static void other_families(void **state)
         { "[16,8,8]", "[16,8,9]", MUSE_ERR_FORMAT, 0 }, { "\"mlp_size\":512", "\"image_mask\":\"prefix\"", MUSE_ERR_UNSUPPORTED, 0 },
         { "\"mlp_size\":512", "\"image_mask\":1", MUSE_ERR_UNSUPPORTED, 0 }, { "\"mlp_size\":512", "\"image_mask\":\"causal\"", 0, MUSE_MASK_CAUSAL },
         { "\"mlp_size\":512", "\"image_mask\":\"bidirectional\"", 0, MUSE_MASK_B },
+        { "\"mlp_size\":512", "\"levels\":true", MUSE_ERR_FORMAT, 0 }, { "\"mlp_size\":512", "\"mlp_size\":512,\"levels\":1", MUSE_ERR_FORMAT, 0 },
+        { "\"mlp_size\":512", "\"mlp_size\":512,\"levels\":true", 0, MUSE_MASK_B },
     };
     for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
         char *other = edited(muse, edits[i].from, edits[i].to);
