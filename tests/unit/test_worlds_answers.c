@@ -403,18 +403,71 @@ static void check_unlike(const Case *c)
     fail_msg("all are alike");
 }
 
-/* the points of bars and lines stand higher the smaller y is; slices have a number behind their label */
+/* a chain as one text: drills cut it where what is given ends */
+static void chain_of(const Case *c, char *to, size_t cap)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->b->n_parts; i++) {
+        const MuseWorldsPart *p = &c->b->parts[i];
+        if (p->role != MUSE_WORLDS_THOUGHT) continue;
+        assert_true(n + p->size < cap);
+        memcpy(to + n, p->text, p->size);
+        n += p->size;
+    }
+    to[n] = 0;
+}
+
+/* the points of bars and lines stand higher the smaller y is; slices have their twentieths behind their end on the rim */
 static void check_highest(const Case *c)
 {
-    const bool pie = strstr(c->question, "slice") != NULL, low = strstr(c->question, "lowest") || strstr(c->question, "shortest") || strstr(c->question, "smallest");
-    int best = -1000;
-    char want[16] = "";
-    for (const char *at = c->b->parts[1].text + strlen("<think>"); at; at = strchr(at, ';') ? strchr(at, ';') + 1 : NULL) {
+    const bool pie = strstr(c->question, "slice") != NULL;
+    const bool low = strstr(c->question, "lowest") || strstr(c->question, "shortest") || strstr(c->question, "smallest") || strstr(c->question, "least");
+    int best = -1000, sum = 0;
+    char want[16] = "", chain[512];
+    chain_of(c, chain, sizeof chain);
+    for (const char *at = chain + strlen("<think>"); at; at = strchr(at, ';') ? strchr(at, ';') + 1 : NULL) {
         char label[16];
-        int y, share = 0;
-        assert_int_equal(sscanf(at, "%*d<x%*d><y%d> %15[A-Za-z]%d", &y, label, &share), pie ? 3 : 2);
+        int y, share = 0, end = 0;
+        assert_int_equal(sscanf(at, "%*d<x%*d><y%d> %15[A-Za-z]<x%*d><y%*d>%d,%d", &y, label, &end, &share), pie ? 4 : 2);
+        sum += share;
+        assert_int_equal(sum, end);
         const int v = (low ? -1 : 1) * (pie ? share : -y);
         if (v > best) best = v, strcpy(want, label);
+    }
+    assert_int_equal(sum, pie ? 20 : 0);
+    expect(c, want);
+}
+
+/* the place behind "nearest" is the nearest of those listed, whose distances are right to half a place */
+static void check_least(const Case *c)
+{
+    char chain[512], want[32] = "";
+    int x0, y0, x, y, d;
+    double least = 1e9;
+    chain_of(c, chain, sizeof chain);
+    assert_int_equal(sscanf(strstr(chain, "<x"), "<x%d><y%d>", &x0, &y0), 2);
+    for (const char *at = strchr(chain, ';'); at; at = strchr(at + 1, ';')) {
+        assert_int_equal(sscanf(at, ";<x%d><y%d> %d", &x, &y, &d), 3);
+        const double far = sqrt((x - x0) * (x - x0) + (y - y0) * (y - y0));
+        assert_true(fabs(far - d) <= 0.5);
+        if (far < least) least = far, snprintf(want, sizeof want, " nearest<x%d><y%d> ", x, y);
+    }
+    const char *said = strstr(chain, want);
+    assert_non_null(said);
+    assert_int_equal(strncmp(said + strlen(want), c->b->answer, strlen(c->b->answer)), 0);
+}
+
+/* the number of the place where the path ends */
+static void check_path_end(const Case *c)
+{
+    char chain[512], end[24], want[8] = "";
+    int k, x, y, last_x, last_y;
+    chain_of(c, chain, sizeof chain);
+    for (const char *at = strstr(chain, "<image "); at; at = strstr(at + 1, "<image ")) assert_int_equal(sscanf(at, "<image %*d><x%d><y%d>", &last_x, &last_y), 2);
+    for (const char *at = strchr(chain, ';'); at; at = strchr(at + 1, ';')) {
+        assert_int_equal(sscanf(at, ";%d<x%d><y%d> %3[a-z]", &k, &x, &y, end), 4);
+        assert_int_equal(strcmp(end, "yes") == 0, x == last_x && y == last_y);
+        if (x == last_x && y == last_y) snprintf(want, sizeof want, "%d", k);
     }
     expect(c, want);
 }
@@ -423,23 +476,14 @@ static void check_drills(const Case *c)
 {
     char text[256];
     if (strcmp(c->b->task, "drill-facts") == 0) return;   /* by check_sums() */
-    if (strcmp(c->b->task, "drill-lookup") == 0) {
-        check_lookups(c);
-        return;
-    }
+    static const struct { const char *task; void (*check)(const Case *); } checks[] = { { "drill-lookup", check_lookups }, { "drill-odd", check_unlike },
+        { "drill-tallest", check_highest }, { "drill-svg", check_redrawn }, { "drill-nearest", check_least }, { "drill-which", check_path_end } };
+    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
+        if (strcmp(c->b->task, checks[i].task) == 0) {
+            checks[i].check(c);
+            return;
+        }
     assert_int_equal(c->b->parts[1].role, MUSE_WORLDS_THOUGHT);
-    if (strcmp(c->b->task, "drill-odd") == 0) {
-        check_unlike(c);
-        return;
-    }
-    if (strcmp(c->b->task, "drill-tallest") == 0) {
-        check_highest(c);
-        return;
-    }
-    if (strcmp(c->b->task, "drill-svg") == 0) {
-        check_redrawn(c);
-        return;
-    }
     assert_false(c->b->parts[1].learn);
     const char *given = c->b->parts[1].text;
     if (strcmp(c->b->task, "drill-sum") == 0) {

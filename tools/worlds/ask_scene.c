@@ -358,6 +358,20 @@ static int nearest(const Maker *m, int at)
     return second > 1.25 * first ? best : -1;
 }
 
+/* the others in reading order, each with its distance */
+static void put_distances(Maker *m, int at)
+{
+    uint8_t order[SCENE_MAX + 1];
+    const int n = muse_wd_sorted(m, 0, order);
+    const double w = m->images[0].width, h = m->images[0].height;
+    for (int i = 0; i < n; i++) {
+        if (order[i] == at) continue;
+        muse_wd_put(m, ";");
+        muse_wd_at(m, order[i]);
+        muse_wd_distance(m, m->objects[order[i]].x - m->objects[at].x, m->objects[order[i]].y - m->objects[at].y, w > h ? w : h);
+    }
+}
+
 static void ask_nearest(Maker *m)
 {
     static const char *const t[] = { "What is nearest to the %a?", "Which object is closest to the %a?", "What lies nearest to the %a?", "Name the object closest to the %a." };
@@ -372,6 +386,7 @@ static void ask_nearest(Maker *m)
             muse_wd_think(m);
             muse_wd_name(m, d, at);
             muse_wd_at(m, at);
+            put_distances(m, at);
             muse_wd_put(m, " nearest");
             muse_wd_at(m, near);
             muse_wd_name(m, muse_wd_full(o, false), near);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Chains of thought that a picture and a text-only drill share: relation, same glyph, sums column by column. In a drill what a
  * picture would have told is given, not learned; all that follows from it is learned (docs/worlds.md says why). */
+#include <math.h>
+
 #include "tools/worlds/inside.h"
 
 void muse_wd_drill_think(Maker *m)
@@ -112,4 +114,11 @@ void muse_wd_sum_chain(Maker *m, int a, char op, int b)
         muse_wd_put(m, ";");
         muse_wd_put(m, "1");
     }
+}
+
+/* " 17": in 64ths of the larger side */
+void muse_wd_distance(Maker *m, double dx, double dy, double side)
+{
+    muse_wd_put(m, " ");
+    muse_wd_int(m, (int)lround(hypot(dx, dy) * MUSE_WORLDS_PLACES / side));
 }

@@ -13,6 +13,7 @@ typedef struct Chart {
     int  kind, n, max;            /* value of tick 10 */
     int  ticks[ENTRIES_MAX];      /* in tenths of the axis, or twentieths of the pie */
     int  starts[ENTRIES_MAX];     /* pies: where the slice begins, in twentieths from the top */
+    double rim[ENTRIES_MAX][2];   /* and where on the rim it ends, pixels */
     bool lettered;                /* asked by letter, else by colour */
     bool legend;                  /* letters stand in a legend, not at the entry */
     unsigned font;
@@ -125,7 +126,7 @@ static void draw_columns(Maker *m, const Chart *c)
     }
 }
 
-static void draw_pie(Maker *m, const Chart *c)
+static void draw_pie(Maker *m, Chart *c)
 {
     const double x = (c->plot.x0 + c->plot.x1) / 2, y = (c->plot.y0 + c->plot.y1) / 2, turn = 2 * 3.14159265358979323846;
     const double r = fmin(c->plot.x1 - c->plot.x0, c->plot.y1 - c->plot.y0) / 2 * (c->lettered && !c->legend ? 0.85 : 1);
@@ -138,6 +139,8 @@ static void draw_pie(Maker *m, const Chart *c)
             xy[2 * k + 2] = (float)(x + r * sin(a));
             xy[2 * k + 3] = (float)(y - r * cos(a));
         }
+        c->rim[i][0] = x + r * sin(to);
+        c->rim[i][1] = y - r * cos(to);
         muse_wd_polygon(m, 0, xy, 66, muse_wd_color(m, o->color), &o->box);
         o->x = x + 0.62 * r * sin(middle);
         o->y = y - 0.62 * r * cos(middle);
@@ -184,12 +187,18 @@ static void put_label(Maker *m, const Chart *c, int i, bool chain)
     muse_wd_put(m, c->lettered ? m->objects[i].mark : muse_worlds_color_name(m->objects[i].color));
 }
 
+/* where the slice ends, on the rim and in twentieths: the next one begins there */
+static void put_rim(Maker *m, const Chart *c, int i, int at)
+{
+    muse_wd_point(m, 0, c->rim[i][0], c->rim[i][1]);
+    muse_wd_int(m, at);
+}
+
 static void put_tick(Maker *m, const Chart *c, int i)
 {
     if (c->kind == PIE) {
-        muse_wd_int(m, c->starts[i]);
-        muse_wd_put(m, "-");
-        muse_wd_int(m, c->starts[i] + c->ticks[i]);
+        put_rim(m, c, (i + c->n - 1) % c->n, c->starts[i]);
+        put_rim(m, c, i, c->starts[i] + c->ticks[i]);
         muse_wd_put(m, ";");
     }
     muse_wd_int(m, c->ticks[i]);
@@ -210,19 +219,19 @@ static int extreme(const Chart *c, int sign, int clear)
     return best;
 }
 
+static const char *const extremes[3][2][3] = {
+    { { "Which bar is the tallest?", "Which bar is highest?", "Name the tallest bar." }, { "Which bar is the shortest?", "Which bar is lowest?", "Name the shortest bar." } },
+    { { "Where is the line highest?", "At which label is the line highest?", "Which point is the highest?" },
+      { "Where is the line lowest?", "At which label is the line lowest?", "Which point is the lowest?" } },
+    { { "Which slice is the largest?", "Name the largest slice.", "Which slice is biggest?" }, { "Which slice is the smallest?", "Name the smallest slice.", "Which slice is the least?" } } };
+
 static void ask_extreme(Maker *m, const Chart *c)
 {
-    static const char *const bars[2][3] = { { "Which bar is the tallest?", "Which bar is highest?", "Name the tallest bar." },
-                                            { "Which bar is the shortest?", "Which bar is lowest?", "Name the shortest bar." } };
-    static const char *const line[2][3] = { { "Where is the line highest?", "At which label is the line highest?", "Which point is the highest?" },
-                                            { "Where is the line lowest?", "At which label is the line lowest?", "Which point is the lowest?" } };
-    static const char *const pie[2][3] = { { "Which slice is the largest?", "Name the largest slice.", "Which slice is biggest?" },
-                                           { "Which slice is the smallest?", "Name the smallest slice.", "Which slice is the least?" } };
     const int low = rng_int(&m->ask, 0, 1), at = extreme(c, low ? -1 : 1, c->kind == PIE ? 2 : 1);
     if (at < 0) return;
     const bool think = muse_wd_begin(m, "tallest");
     const Ask ask = { .ia = -1 };
-    muse_wd_ask(m, c->kind == BARS ? bars[low] : c->kind == LINE ? line[low] : pie[low], 3, &ask);
+    muse_wd_ask(m, extremes[c->kind][low], 3, &ask);
     if (think) {
         muse_wd_think(m);
         for (int i = 0; i < c->n; i++) {
@@ -230,7 +239,11 @@ static void ask_extreme(Maker *m, const Chart *c)
             muse_wd_int(m, i + 1);
             muse_wd_at(m, i);
             put_label(m, c, i, true);
-            if (c->kind == PIE) muse_wd_int(m, c->ticks[i]);
+            if (c->kind == PIE) {
+                put_rim(m, c, i, c->starts[i] + c->ticks[i]);
+                muse_wd_put(m, ",");
+                muse_wd_int(m, c->ticks[i]);
+            }
         }
         muse_wd_put(m, low ? " lowest" : " highest");
         muse_wd_at(m, at);
@@ -240,43 +253,55 @@ static void ask_extreme(Maker *m, const Chart *c)
     muse_wd_end(m);
 }
 
+/* where the things of a drill's chart stand, in places: along an axis, or round a middle */
+static void drill_places(Maker *m, const Chart *c, int places[ENTRIES_MAX][4])
+{
+    const int base = rng_int(&m->ask, 44, 52), tick = rng_int(&m->ask, 3, 4), first = rng_int(&m->ask, 8, 20), step = rng_int(&m->ask, 6, 8);
+    const double x = rng_int(&m->ask, 27, 36), y = rng_int(&m->ask, 27, 36), r = rng_int(&m->ask, 18, 25), turn = 2 * 3.14159265358979323846 / SHARES;
+    for (int i = 0; i < c->n; i++) {
+        int *p = places[i];
+        const double to = turn * (c->starts[i] + c->ticks[i]), middle = to - turn * c->ticks[i] / 2;
+        if (c->kind != PIE) p[0] = first + i * step, p[1] = base - tick * c->ticks[i] + rng_int(&m->ask, 0, 1);
+        else p[0] = (int)(x + 0.62 * r * sin(middle)), p[1] = (int)(y - 0.62 * r * cos(middle)), p[2] = (int)(x + r * sin(to)), p[3] = (int)(y - r * cos(to));
+    }
+}
+
 /* From the points of bars, or the shares of slices, to the largest or smallest. */
 void muse_wd_drill_tallest(Maker *m)
 {
-    static const char *const t[2][3] = { { "Which bar is the tallest?", "Which point is the highest?", "Name the largest slice." },
-                                         { "Which bar is the shortest?", "Which point is the lowest?", "Name the smallest slice." } };
-    const int low = rng_int(&m->ask, 0, 1), kind = rng_int(&m->ask, BARS, PIE);
-    const bool lettered = kind == LINE || rng_chance(&m->ask, 0.5);
-    Chart c = { .n = rng_int(&m->ask, 2, 6) };
+    const int low = rng_int(&m->ask, 0, 1);
+    Chart c = { .kind = rng_int(&m->ask, BARS, PIE) };
+    const bool lettered = c.kind == LINE || rng_chance(&m->ask, 0.5);
+    c.n = rng_int(&m->ask, 2, c.kind == PIE ? 5 : 6);
     uint8_t colors[ENTRIES_MAX], used[MUSE_WORLDS_COLORS] = { 0 };
-    int at;
-    do
-        for (int i = 0; i < c.n; i++) c.ticks[i] = rng_int(&m->ask, kind == PIE ? 2 : 1, TICKS);
-    while ((at = extreme(&c, low ? -1 : 1, kind == PIE ? 2 : 1)) < 0);
+    int at, places[ENTRIES_MAX][4];
+    do draw_ticks(m, &c); while ((at = extreme(&c, low ? -1 : 1, c.kind == PIE ? 2 : 1)) < 0);
     for (int i = 0; i < c.n; i++) {
         do colors[i] = (uint8_t)rng_int(&m->ask, 1, MUSE_WORLDS_COLORS - 1); while (used[colors[i]]);
         used[colors[i]] = 1;
     }
     muse_wd_begin(m, "drill-tallest");
-    muse_wd_ask(m, &t[low][kind], 1, &(Ask){ .ia = -1 });
+    muse_wd_ask(m, extremes[c.kind][low], 3, &(Ask){ .ia = -1 });
     muse_wd_drill_think(m);
-    const int base = rng_int(&m->ask, 44, 52), tick = rng_int(&m->ask, 3, 4), first = rng_int(&m->ask, 8, 20), step = rng_int(&m->ask, 6, 8);
-    char place[32], found[32] = "", label[16], answer[16] = "";
+    drill_places(m, &c, places);
+    char text[80], label[16], answer[16] = "";
     for (int i = 0; i < c.n; i++) {
-        if (kind == PIE) snprintf(place, sizeof place, "<x%d><y%d>", rng_int(&m->ask, 8, 55), rng_int(&m->ask, 8, 55));
-        else snprintf(place, sizeof place, "<x%d><y%d>", first + i * step, base - tick * c.ticks[i] + rng_int(&m->ask, 0, 1));
         snprintf(label, sizeof label, " %s", muse_worlds_color_name(colors[i]));
         if (lettered) snprintf(label, sizeof label, " %c", 'A' + i);
-        if (i == at) strcpy(found, place), strcpy(answer, label);
-        if (i) muse_wd_put(m, ";");
-        muse_wd_int(m, i + 1);
-        muse_wd_put(m, place);
-        muse_wd_put(m, label);
-        if (kind == PIE) muse_wd_int(m, c.ticks[i]);
+        if (i == at) strcpy(answer, label);
+        snprintf(text, sizeof text, "%s%d<x%d><y%d>%s", i ? ";" : "", i + 1, places[i][0], places[i][1], label);
+        if (i && c.kind == PIE) muse_wd_part(m, MUSE_WORLDS_THOUGHT, false);
+        muse_wd_put(m, text);
+        if (c.kind != PIE) continue;
+        snprintf(text, sizeof text, "<x%d><y%d>", places[i][2], places[i][3]);
+        muse_wd_put(m, text);
+        muse_wd_part(m, MUSE_WORLDS_THOUGHT, true);
+        snprintf(text, sizeof text, "%d,%d", c.starts[i] + c.ticks[i], c.ticks[i]);
+        muse_wd_put(m, text);
     }
-    muse_wd_put(m, low ? " lowest" : " highest");
     muse_wd_part(m, MUSE_WORLDS_THOUGHT, true);
-    muse_wd_put(m, found);
+    snprintf(text, sizeof text, " %s<x%d><y%d>", low ? "lowest" : "highest", places[at][0], places[at][1]);
+    muse_wd_put(m, text);
     muse_wd_answer(m);
     muse_wd_put(m, answer);
     muse_wd_end(m);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The world "drills": the last steps of chains as text alone. What a picture would have told is random and given; only what
  * follows from it is learned. Cheap practice that measured drills need (docs/worlds.md). */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -55,11 +56,11 @@ static void drill_sum(Maker *m)
     muse_wd_begin(m, "drill-sum");
     ASK(m, t, .ia = -1);
     muse_wd_drill_think(m);
-    const int y = rng_int(&m->ask, 6, 58), step = rng_int(&m->ask, 4, 10);
+    const int step = rng_int(&m->ask, 4, 10);
     int x = rng_int(&m->ask, 2, 14);
     for (const char *s = text; *s; s++, x += step) {
         char place[32];
-        snprintf(place, sizeof place, "<x%d><y%d>%c", x, y, *s);
+        snprintf(place, sizeof place, "<x%d>%c", x, *s);
         muse_wd_put(m, place);
     }
     muse_wd_put(m, ";");
@@ -100,13 +101,91 @@ static void drill_facts(Maker *m)
     muse_wd_end(m);
 }
 
+/* Places are given, distances and the least of them are learned; square pictures, as most are. */
+static void drill_nearest(Maker *m)
+{
+    static const char *const t[] = { "What is nearest to the %a?", "Which object is closest to the %a?", "What lies nearest to the %a?", "Name the object closest to the %a." };
+    const Desc d = random_name(m);
+    const int n = rng_int(&m->ask, 2, 7);
+    int x[8], y[8], best;
+    double first, second;
+    do {
+        best = 0;
+        first = second = 1e9;
+        for (int i = 0; i <= n; i++) x[i] = rng_int(&m->ask, 3, 60), y[i] = rng_int(&m->ask, 3, 60);
+        for (int i = 1; i <= n; i++) {
+            const double far = hypot(x[i] - x[0], y[i] - y[0]);
+            second = fmin(second, fmax(far, first));
+            if (far < first) first = far, best = i;
+        }
+    } while (first < 5 || second < 1.25 * first);
+    muse_wd_begin(m, "drill-nearest");
+    ASK(m, t, .a = d, .ia = -1);
+    muse_wd_drill_think(m);
+    muse_wd_name(m, d, -1);
+    for (int i = 0; i <= n; i++) {
+        char place[40];
+        snprintf(place, sizeof place, "%s<x%d><y%d>", i ? ";" : "", x[i], y[i]);
+        if (i > 1) muse_wd_part(m, MUSE_WORLDS_THOUGHT, false);
+        muse_wd_put(m, place);
+        if (i) muse_wd_part(m, MUSE_WORLDS_THOUGHT, true);
+        if (i) muse_wd_distance(m, x[i] - x[0], y[i] - y[0], MUSE_WORLDS_PLACES);
+    }
+    char place[40];
+    snprintf(place, sizeof place, " nearest<x%d><y%d>", x[best], y[best]);
+    muse_wd_put(m, place);
+    muse_wd_part(m, MUSE_WORLDS_THOUGHT, false);
+    const Desc found = random_name(m);
+    muse_wd_name(m, found, -1);
+    muse_wd_answer(m);
+    muse_wd_name(m, found, -1);
+    muse_wd_end(m);
+}
+
+/* The path of the thing with the dot and the places of all at its end are given: which is it? */
+static void drill_which(Maker *m)
+{
+    static const char *const t[] = { "One %a has a dot in the first picture. Counted from the left, which one is it in the last picture?",
+                                     "Which %a from the left in the last picture is the one with the dot?", "Follow the %a with the dot. Which one from the left is it at the end?" };
+    const int frames = rng_int(&m->ask, 3, 6), n = rng_int(&m->ask, 2, 4), at = rng_int(&m->ask, 0, n - 1);
+    int x[4], y[4], px, py;
+    for (int i = 0; i < n; i++) x[i] = rng_int(&m->ask, 6 + 50 * i / n, 2 + 50 * (i + 1) / n), y[i] = rng_int(&m->ask, 6, 57);
+    muse_wd_begin(m, "drill-which");
+    ASK(m, t, .a = random_name(m), .ia = -1);
+    muse_wd_drill_think(m);
+    px = x[at];
+    py = y[at];
+    for (int i = 1; i < frames; i++) px += rng_int(&m->ask, -8, 8), py += rng_int(&m->ask, -8, 8);
+    for (int i = 0; i < frames; i++) {
+        char place[48];
+        px = i + 1 == frames ? x[at] : px < 6 ? 6 : px > 57 ? 57 : px;
+        py = i + 1 == frames ? y[at] : py < 6 ? 6 : py > 57 ? 57 : py;
+        snprintf(place, sizeof place, "<image %d><x%d><y%d>", i + 1, px, py);
+        muse_wd_put(m, place);
+        px += rng_int(&m->ask, -8, 8);
+        py += rng_int(&m->ask, -8, 8);
+    }
+    for (int i = 0; i < n; i++) {
+        char place[32];
+        snprintf(place, sizeof place, ";%d<x%d><y%d>", i + 1, x[i], y[i]);
+        if (i) muse_wd_part(m, MUSE_WORLDS_THOUGHT, false);
+        muse_wd_put(m, place);
+        muse_wd_part(m, MUSE_WORLDS_THOUGHT, true);
+        muse_wd_put(m, i == at ? " yes" : " no");
+    }
+    muse_wd_answer(m);
+    muse_wd_put(m, " ");
+    muse_wd_int(m, at + 1);
+    muse_wd_end(m);
+}
+
 void muse_wd_make_drills(Maker *m)
 {
-    static const char *const kinds[] = { "drill-sum", "drill-facts", "drill-same", "drill-relation", "drill-where", "drill-lookup", "drill-svg", "drill-odd", "drill-tallest" };
-    static const int shares[] = { 8, 6, 4, 3, 3, 3, 2, 3, 3 };   /* of 35: the ending shares that kept all skills, drill-notes section 7, and four more */
+    static const char *const kinds[] = { "drill-sum", "drill-facts", "drill-same", "drill-relation", "drill-where", "drill-lookup", "drill-svg", "drill-odd", "drill-tallest", "drill-nearest", "drill-which" };
+    static const int shares[] = { 8, 6, 4, 3, 3, 3, 2, 3, 3, 4, 3 };   /* of 42: the ending shares that kept all skills, drill-notes section 7, and six more */
     m->options.form = MUSE_WORLDS_THINK;   /* a direct answer to a thing not seen can't be learned */
     for (int tries = 0; tries < 200 && m->sample.n_branches < m->options.branches; tries++) {
-        int lot = rng_int(&m->ask, 0, 34), k = 0;
+        int lot = rng_int(&m->ask, 0, 41), k = 0;
         while (lot >= shares[k]) lot -= shares[k++];
         if (!muse_wd_wants(m, kinds[k])) continue;
         if (k == 0) drill_sum(m);
@@ -116,6 +195,8 @@ void muse_wd_make_drills(Maker *m)
         else if (k == 6) muse_wd_drill_svg(m);
         else if (k == 7) muse_wd_drill_odd(m);
         else if (k == 8) muse_wd_drill_tallest(m);
+        else if (k == 9) drill_nearest(m);
+        else if (k == 10) drill_which(m);
         else drill_relation(m, k == 3);
     }
 }

@@ -119,6 +119,7 @@ void muse_wd_at(Maker *m, int object);              /* the object's point */
 void muse_wd_name(Maker *m, Desc d, int object);    /* " red star"; object < 0: no reference */
 void muse_wd_think(Maker *m);                       /* starts the thought */
 void muse_wd_view(Maker *m, size_t image, MuseRect r);   /* then goes on in a new part like the one before */
+MuseRect muse_wd_look(Maker *m, MuseRect box);          /* the box in picture 0, its view, which is returned */
 void muse_wd_answer(Maker *m);                      /* closes a thought, starts the answer */
 void muse_wd_accept(Maker *m, const char *text);    /* static text */
 void muse_wd_accept_number(Maker *m, int n);
@@ -139,6 +140,7 @@ void muse_wd_spot_put(Maker *m, const Spot *s);
 void muse_wd_relation(Maker *m, const char *kind, const Spot *a, const Spot *b, bool across, bool yes_no, bool drill);
 void muse_wd_sum_chain(Maker *m, int a, char op, int b);   /* column by column, then nothing: the answer follows */
 void muse_wd_same_chain(Maker *m, char a, char b, bool drill);
+void muse_wd_distance(Maker *m, double dx, double dy, double side);
 void muse_wd_drill_think(Maker *m);                 /* after a drill's question: a thought whose beginning is given */
 char muse_wd_glyph(Rng *r);                         /* A-Z without I and O, 2-9: no two look alike */
 

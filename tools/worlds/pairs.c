@@ -80,7 +80,8 @@ static void draw(Maker *m, size_t image, const Ground *ground, const Finish *fin
 
 /* ---- questions ---- */
 
-/* "<x3><y4> red star same", "... <x9><y9> moved", "... blue recoloured", "... removed": place, name, then what became of it */
+/* "<x3><y4> red star same", "... blue recoloured", "...<image 2><x9><y9> moved", "...<image 2> none removed": place, name, what
+ * stands there in picture 2; what has gone is looked for in all of it */
 static void put_verdict(Maker *m, const Change *c, int object)
 {
     muse_wd_at(m, object);
@@ -89,6 +90,7 @@ static void put_verdict(Maker *m, const Change *c, int object)
         muse_wd_put(m, " same");
         return;
     }
+    if (c->kind == MOVED || c->kind == REMOVED) muse_wd_put(m, c->kind == MOVED ? "<image 2>" : "<image 2> none");
     if (c->kind == MOVED) muse_wd_at(m, c->after);
     if (c->kind == RECOLOURED) {
         muse_wd_put(m, " ");
@@ -98,27 +100,37 @@ static void put_verdict(Maker *m, const Change *c, int object)
     muse_wd_put(m, verbs[c->kind]);
 }
 
+/* Things of picture 1 until one has changed; if none has, things of picture 2 until one is new. */
+static void put_lists(Maker *m, const Change *c)
+{
+    uint8_t order[SCENE_MAX + 1];
+    int n = muse_wd_sorted(m, 0, order);
+    for (int i = 0; i < n; i++) {
+        if (i) muse_wd_put(m, ";");
+        put_verdict(m, c, order[i]);
+        if (order[i] == c->before) return;
+    }
+    muse_wd_put(m, ";<image 2>");
+    n = muse_wd_sorted(m, 1, order);
+    for (int i = 0; i < n; i++) {
+        if (i) muse_wd_put(m, ";");
+        muse_wd_at(m, order[i]);
+        muse_wd_name(m, muse_wd_full(&m->objects[order[i]], false), order[i]);
+        muse_wd_put(m, order[i] == c->after ? " added" : " same");
+        if (order[i] == c->after) return;
+    }
+}
+
 static void ask_change(Maker *m, const Change *c)
 {
     static const char *const t[] = { "What changed?", "What is different in the second picture?", "What has changed between the pictures?", "Compare the two pictures: what changed?",
                                      "What is the difference?" };
-    uint8_t order[SCENE_MAX + 1];
-    const int n = muse_wd_sorted(m, 0, order);
     const bool think = muse_wd_begin(m, "change");
     ASK(m, t, .ia = -1);
     if (think) {
         muse_wd_think(m);
         muse_wd_put(m, "<compare>");
-        for (int i = 0; i < n; i++) {
-            if (i) muse_wd_put(m, ";");
-            put_verdict(m, c, order[i]);
-        }
-        if (c->kind == ADDED) {
-            muse_wd_put(m, ";");
-            muse_wd_at(m, c->after);
-            muse_wd_name(m, muse_wd_full(&m->objects[c->after], false), c->after);
-            muse_wd_put(m, " added");
-        }
+        put_lists(m, c);
     }
     muse_wd_answer(m);
     const int thing = c->before >= 0 ? c->before : c->after;

@@ -44,6 +44,15 @@ static void ask_half(Maker *m, const int colors[2], bool across)
     muse_wd_end(m);
 }
 
+/* A colour that fills a picture has nothing beside it to be told from: all that bears its name. */
+static Rgb filling(Maker *m, int color)
+{
+    static const uint8_t range[3][2] = { { 96, 160 }, { 0, 36 }, { 226, 255 } };   /* gray, black, white */
+    if (color < MUSE_WORLDS_GRAY) return muse_wd_color(m, color);
+    const uint8_t *r = range[color - MUSE_WORLDS_GRAY], v = (uint8_t)rng_int(&m->paint, r[0], r[1]);
+    return (Rgb){ v, v, v };
+}
+
 void muse_wd_make_solid(Maker *m)
 {
     int w, h;
@@ -52,8 +61,8 @@ void muse_wd_make_solid(Maker *m)
     const bool halves = rng_chance(&m->lay, 0.35), across = rng_chance(&m->lay, 0.5);
     int colors[2] = { rng_int(&m->lay, 1, MUSE_WORLDS_COLORS - 1), 0 };
     do colors[1] = rng_int(&m->lay, 1, MUSE_WORLDS_COLORS - 1); while (colors[1] == colors[0]);
-    muse_wd_rect(m, 0, (MuseRect){ 0, 0, w, h }, muse_wd_color(m, colors[0]));
-    if (halves) muse_wd_rect(m, 0, across ? (MuseRect){ w / 2.0, 0, w, h } : (MuseRect){ 0, h / 2.0, w, h }, muse_wd_color(m, colors[1]));
+    muse_wd_rect(m, 0, (MuseRect){ 0, 0, w, h }, filling(m, colors[0]));
+    if (halves) muse_wd_rect(m, 0, across ? (MuseRect){ w / 2.0, 0, w, h } : (MuseRect){ 0, h / 2.0, w, h }, filling(m, colors[1]));
     Finish f = { .gain = rng_range(&m->paint, 0.94, 1.04), .noise = rng_chance(&m->paint, 0.5) ? rng_range(&m->paint, 0, 6) : 0 };
     muse_wd_apply(m, 0, &f);
     if (!halves && muse_wd_wants(m, "solid")) ask_solid(m, colors[0]);

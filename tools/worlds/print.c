@@ -21,6 +21,14 @@ static MuseRect written(const Maker *m, MuseRect r)
                        (muse_wd_place(r.y1 - 1e-6, h) + 1) * h / n };
 }
 
+MuseRect muse_wd_look(Maker *m, MuseRect box)
+{
+    const MuseRect view = muse_worlds_view_rect(m->images[0].width, m->images[0].height, written(m, box));
+    muse_wd_box(m, 0, box);
+    muse_wd_view(m, 0, view);
+    return view;
+}
+
 /* "<look> red square<box>...", the view; then what was read is written. A wrong look is given, not learned; noticing it is. */
 static void look(Maker *m, Desc d, int object)
 {
@@ -30,16 +38,13 @@ static void look(Maker *m, Desc d, int object)
         muse_wd_part(m, MUSE_WORLDS_THOUGHT, false);
         muse_wd_put(m, "<look>");
         muse_wd_name(m, d, object);
-        muse_wd_box(m, 0, m->objects[other].box);
-        muse_wd_view(m, 0, muse_worlds_view_rect(m->images[0].width, m->images[0].height, written(m, m->objects[other].box)));
+        muse_wd_look(m, m->objects[other].box);
         muse_wd_part(m, MUSE_WORLDS_THOUGHT, true);
         muse_wd_put(m, "<verify> no");
     }
-    const MuseRect box = m->objects[object].box;
     muse_wd_put(m, "<look>");
     muse_wd_name(m, d, object);
-    muse_wd_box(m, 0, box);
-    muse_wd_view(m, 0, muse_worlds_view_rect(m->images[0].width, m->images[0].height, written(m, box)));
+    muse_wd_look(m, m->objects[object].box);
 }
 
 static void read_mark(Maker *m, int object)   /* sign by sign: each is a token of its own */

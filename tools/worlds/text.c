@@ -54,6 +54,35 @@ static void put_signs(Maker *m)
     }
 }
 
+/* A look at the whole line: an overview of 64 patches leaves a sign too few of them. Returns what is seen. */
+static MuseRect look_at_line(Maker *m)
+{
+    MuseRect all = m->objects[0].box;
+    for (size_t i = 1; i < m->sample.n_objects; i++) {
+        const MuseRect *b = &m->objects[i].box;
+        all = (MuseRect){ fmin(all.x0, b->x0), fmin(all.y0, b->y0), fmax(all.x1, b->x1), fmax(all.y1, b->y1) };
+    }
+    muse_wd_put(m, "<look> text");
+    return muse_wd_look(m, all);
+}
+
+static void put_column(Maker *m, size_t sign, MuseRect view)
+{
+    muse_wd_put(m, "<x");
+    muse_wd_int(m, muse_wd_place(m->objects[sign].x - view.x0, view.x1 - view.x0));
+    muse_wd_put(m, ">");
+}
+
+/* "<look> text<box>...", the view, "<x3>K<x9>7": each sign where the view has it */
+static void read_signs(Maker *m)
+{
+    const MuseRect view = look_at_line(m);
+    for (size_t i = 0; i < m->sample.n_objects; i++) {
+        put_column(m, i, view);
+        muse_wd_char(m, m->objects[i].mark[0]);
+    }
+}
+
 static void ask_text(Maker *m, const Line *line)
 {
     static const char *const t[] = { "What does it say?", "Read the text.", "What is written here?", "Which text do you see?", "What is printed in the picture?" };
@@ -61,7 +90,7 @@ static void ask_text(Maker *m, const Line *line)
     ASK(m, t, .ia = -1);
     if (think) {
         muse_wd_think(m);
-        put_signs(m);
+        read_signs(m);
     }
     muse_wd_answer(m);
     muse_wd_put(m, " ");
@@ -76,10 +105,11 @@ static void ask_length(Maker *m, const Line *line)
     ASK(m, t, .ia = -1);
     if (think) {
         muse_wd_think(m);
+        const MuseRect view = look_at_line(m);
         for (int i = 0; i < line->n; i++) {
             if (i) muse_wd_put(m, ";");
             muse_wd_int(m, i + 1);
-            muse_wd_at(m, i);
+            put_column(m, (size_t)i, view);
         }
     }
     muse_wd_answer(m);
@@ -96,7 +126,7 @@ static void ask_sum(Maker *m, int a, char op, int b)
     ASK(m, t, .ia = -1);
     if (think) {
         muse_wd_think(m);
-        put_signs(m);
+        read_signs(m);
         muse_wd_put(m, ";");
         muse_wd_sum_chain(m, a, op, b);
     }

@@ -156,6 +156,7 @@ static void ask_which(Maker *m, const Film *f, const MuseWorldsObject *things)
             muse_wd_put(m, ";");
             muse_wd_int(m, i + 1);
             muse_wd_at(m, object_at(m, f->frames - 1, order[i]));
+            muse_wd_put(m, order[i] == f->marked ? " yes" : " no");   /* the step that a chain without it got wrong */
         }
         if (order[i] == f->marked) rank = i + 1;
     }

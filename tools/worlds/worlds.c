@@ -27,7 +27,7 @@ static const struct World {
     { "track", "3 to 6 pictures of moving things, some hidden for a while", muse_wd_make_track, { "track", "which", "hidden" } },
     { "tables", "a table as text beside a picture", muse_wd_make_tables, { "lookup", "total" } },
     { "svg", "redraw the picture as SVG", muse_wd_make_svg, { "svg" } },
-    { "drills", "last steps of chains, text only", muse_wd_make_drills, { "drill-sum", "drill-facts", "drill-same", "drill-relation", "drill-where", "drill-lookup", "drill-svg", "drill-odd", "drill-tallest" } },
+    { "drills", "last steps of chains, text only", muse_wd_make_drills, { "drill-sum", "drill-facts", "drill-same", "drill-relation", "drill-where", "drill-lookup", "drill-svg", "drill-odd", "drill-tallest", "drill-nearest", "drill-which" } },
     { "tones", "beeps and dialled numbers", muse_wd_make_tones, { "tones", "pitch", "dial" } },
 };
 enum { N_WORLDS = sizeof worlds / sizeof *worlds };
