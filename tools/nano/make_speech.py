@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Speaks the questions of muse worlds once, for training: FOLDER/clips.bin (docs/worlds.md, "Speech").
 
-usage: make_speech.py FOLDER [--nano-clips PROGRAM] [--questions 8000] [--samples 4000] [--seed 1] [--voices train|held-out]
-The commonest questions of so many samples of each world, each by one voice and the first fifth by three more; words and names by
-several. Voices, pace and pitch are those of tools/worlds/speak.py. libespeak-ng is called as a library: a program a clip would take
+usage: make_speech.py FOLDER [--nano-clips PROGRAM] [--questions 8000] [--pairs 5000] [--samples 4000] [--seed 1] [--voices train|held-out]
+The commonest questions of so many samples of each world, each by one voice and the first fifth by three more; of those that name
+two things, which are too many to be common, so many by lot; words and names by several. Voices, pace and pitch are those of tools/worlds/speak.py. libespeak-ng is called as a library: a program a clip would take
 twice as long or more. The same library, worlds and seed give the same file."""
 import argparse
 import collections
@@ -104,11 +104,16 @@ def proper(text):
     return text[:1].upper() + text[1:] + ("" if text[-1:] in MARKS else "?")
 
 
-def names_in(questions):
-    """words, and names such as small red star, green letter K"""
+def name_pattern():
+    """names such as small red star, green letter K"""
     colors = "red green blue yellow orange purple cyan pink gray black white".split()
     kinds = "circle square triangle star cross diamond hexagon heart thing object disc bar slice".split()
-    name = re.compile(rf"\b(?:(?:small|medium|large|big|little|medium-sized) )?(?:(?:{'|'.join(colors)}) )?(?:{'|'.join(k + 's?' for k in kinds)}|(?:letter|digit) \w)(?![\w-])")
+    return re.compile(rf"\b(?:(?:small|medium|large|big|little|medium-sized) )?(?:(?:{'|'.join(colors)}) )?(?:{'|'.join(k + 's?' for k in kinds)}|(?:letter|digit) \w)(?![\w-])")
+
+
+def names_in(questions):
+    """words, and names"""
+    name = name_pattern()
     words, names = collections.Counter(), collections.Counter()
     for q, n in questions.items():
         bare = q.rstrip(MARKS)
@@ -117,18 +122,19 @@ def names_in(questions):
     return [w for w, _ in words.most_common() if w != "a"], [t for t, _ in names.most_common()]
 
 
-def clips(questions, rng, voices):
+def clips(questions, pairs, rng, voices):
     """(text, voice) of every clip"""
     order = [q for q, _ in questions.most_common()]
     words, names = names_in(questions)
     words += [str(n) for n in range(21) if str(n) not in words]
-    jobs = [(q, n) for k, q in enumerate(order) for n in range(4 if k < len(order) // 5 else 1)]
+    jobs = [(q, n) for k, q in enumerate(order) for n in range(4 if k < len(order) // 5 else 1)] + [(q, 0) for q in pairs]
     jobs += [(w, n) for w in words for n in range(6)] + [(t, n) for t in names[:1200] for n in range(2)]
     rng.shuffle(jobs)
     return [(text, rng.choice(voices)) for text, _ in jobs]
 
 
-def read_questions(program, wanted, samples, seed):
+def read_questions(program, wanted, pairs, samples, seed, rng):
+    """the commonest, counted; some of the others that name two things"""
     made = subprocess.run([program, "texts", str(samples), str(seed)], capture_output=True, text=True)
     if made.returncode:
         sys.exit(f"make_speech.py: {made.stderr.strip()}")
@@ -138,7 +144,11 @@ def read_questions(program, wanted, samples, seed):
         shown.setdefault(key(line), collections.Counter())[proper(line)] += 1
     best = sorted(heard, key=lambda k: (-heard[k], k))[:wanted]
     print(f"{len(heard)} different questions; the {len(best)} commonest are {100 * sum(heard[k] for k in best) / sum(heard.values()):.1f} % of all asked", file=sys.stderr)
-    return collections.Counter({max(sorted(shown[k]), key=shown[k].__getitem__): heard[k] for k in best})
+    text = {k: max(sorted(shown[k]), key=shown[k].__getitem__) for k in heard}
+    name = name_pattern()
+    others = [k for k in sorted(heard.keys() - set(best)) if len(name.findall(text[k])) > 1]
+    print(f"{len(others)} others name two things", file=sys.stderr)
+    return collections.Counter({text[k]: heard[k] for k in best}), [text[k] for k in rng.sample(others, min(pairs, len(others)))]
 
 
 def main():
@@ -146,6 +156,7 @@ def main():
     args.add_argument("folder", type=pathlib.Path)
     args.add_argument("--nano-clips", default="build/tools/nano/nano_clips")
     args.add_argument("--questions", type=int, default=8000)
+    args.add_argument("--pairs", type=int, default=5000)
     args.add_argument("--samples", type=int, default=4000)
     args.add_argument("--seed", type=int, default=1)
     args.add_argument("--voices", choices=["train", "held-out"], default="train")
@@ -153,7 +164,7 @@ def main():
     speak = load_speak()
     rng = random.Random(f"{o.seed}/{o.voices}")
     voices = [f"{a}+{v}" for a in speak.ACCENTS for v in speak.VARIANTS[o.voices]]
-    jobs = clips(read_questions(o.nano_clips, o.questions, o.samples, o.seed), rng, voices)
+    jobs = clips(*read_questions(o.nano_clips, o.questions, o.pairs, o.samples, o.seed, rng), rng, voices)
     o.folder.mkdir(parents=True, exist_ok=True)
     part = o.folder / "clips.bin.part"
     speaker = Speaker()
