@@ -116,9 +116,15 @@ void muse_wd_sum_chain(Maker *m, int a, char op, int b)
     }
 }
 
-/* " 17": in 64ths of the larger side */
+/* "<y12><x9><x15>": how far down, across (in this order they are no point), and how far, in 64ths of the larger side; as places, since a guess near a place is
+ * half right in training (docs/train.md, soft targets), near a number it is wrong */
 void muse_wd_distance(Maker *m, double dx, double dy, double side)
 {
-    muse_wd_put(m, " ");
-    muse_wd_int(m, (int)lround(hypot(dx, dy) * MUSE_WORLDS_PLACES / side));
+    const double n = MUSE_WORLDS_PLACES / side;
+    const long v[3] = { lround(fabs(dy) * n), lround(fabs(dx) * n), lround(hypot(dx, dy) * n) };
+    for (int i = 0; i < 3; i++) {
+        muse_wd_put(m, i == 0 ? "<y" : "<x");
+        muse_wd_int(m, (int)(v[i] < MUSE_WORLDS_PLACES ? v[i] : MUSE_WORLDS_PLACES - 1));
+        muse_wd_put(m, ">");
+    }
 }

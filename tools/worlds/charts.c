@@ -225,12 +225,22 @@ static const char *const extremes[3][2][3] = {
       { "Where is the line lowest?", "At which label is the line lowest?", "Which point is the lowest?" } },
     { { "Which slice is the largest?", "Name the largest slice.", "Which slice is biggest?" }, { "Which slice is the smallest?", "Name the smallest slice.", "Which slice is the least?" } } };
 
+/* ">2": number of the first that leads up to entry i; returns it, from 0 */
+static int put_best(Maker *m, const Chart *c, bool low, int best, int i)
+{
+    if ((low ? -1 : 1) * (c->ticks[i] - c->ticks[best]) > 0) best = i;
+    muse_wd_put(m, ">");
+    muse_wd_int(m, best + 1);
+    return best;
+}
+
 static void ask_extreme(Maker *m, const Chart *c)
 {
     const int low = rng_int(&m->ask, 0, 1), at = extreme(c, low ? -1 : 1, c->kind == PIE ? 2 : 1);
     if (at < 0) return;
     const bool think = muse_wd_begin(m, "tallest");
     const Ask ask = { .ia = -1 };
+    int best = 0;
     muse_wd_ask(m, extremes[c->kind][low], 3, &ask);
     if (think) {
         muse_wd_think(m);
@@ -244,6 +254,7 @@ static void ask_extreme(Maker *m, const Chart *c)
                 muse_wd_put(m, ",");
                 muse_wd_int(m, c->ticks[i]);
             }
+            best = put_best(m, c, low, best, i);
         }
         muse_wd_put(m, low ? " lowest" : " highest");
         muse_wd_at(m, at);
@@ -274,7 +285,7 @@ void muse_wd_drill_tallest(Maker *m)
     const bool lettered = c.kind == LINE || rng_chance(&m->ask, 0.5);
     c.n = rng_int(&m->ask, 2, c.kind == PIE ? 5 : 6);
     uint8_t colors[ENTRIES_MAX], used[MUSE_WORLDS_COLORS] = { 0 };
-    int at, places[ENTRIES_MAX][4];
+    int at, best = 0, places[ENTRIES_MAX][4];
     do draw_ticks(m, &c); while ((at = extreme(&c, low ? -1 : 1, c.kind == PIE ? 2 : 1)) < 0);
     for (int i = 0; i < c.n; i++) {
         do colors[i] = (uint8_t)rng_int(&m->ask, 1, MUSE_WORLDS_COLORS - 1); while (used[colors[i]]);
@@ -290,16 +301,15 @@ void muse_wd_drill_tallest(Maker *m)
         if (lettered) snprintf(label, sizeof label, " %c", 'A' + i);
         if (i == at) strcpy(answer, label);
         snprintf(text, sizeof text, "%s%d<x%d><y%d>%s", i ? ";" : "", i + 1, places[i][0], places[i][1], label);
-        if (i && c.kind == PIE) muse_wd_part(m, MUSE_WORLDS_THOUGHT, false);
+        if (i) muse_wd_part(m, MUSE_WORLDS_THOUGHT, false);
         muse_wd_put(m, text);
-        if (c.kind != PIE) continue;
         snprintf(text, sizeof text, "<x%d><y%d>", places[i][2], places[i][3]);
-        muse_wd_put(m, text);
+        if (c.kind == PIE) muse_wd_put(m, text);
         muse_wd_part(m, MUSE_WORLDS_THOUGHT, true);
         snprintf(text, sizeof text, "%d,%d", c.starts[i] + c.ticks[i], c.ticks[i]);
-        muse_wd_put(m, text);
+        if (c.kind == PIE) muse_wd_put(m, text);
+        best = put_best(m, &c, low, best, i);
     }
-    muse_wd_part(m, MUSE_WORLDS_THOUGHT, true);
     snprintf(text, sizeof text, " %s<x%d><y%d>", low ? "lowest" : "highest", places[at][0], places[at][1]);
     muse_wd_put(m, text);
     muse_wd_answer(m);

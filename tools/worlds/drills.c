@@ -165,7 +165,7 @@ static void drill_which(Maker *m)
         px += rng_int(&m->ask, -8, 8);
         py += rng_int(&m->ask, -8, 8);
     }
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i <= at; i++) {
         char place[32];
         snprintf(place, sizeof place, ";%d<x%d><y%d>", i + 1, x[i], y[i]);
         if (i) muse_wd_part(m, MUSE_WORLDS_THOUGHT, false);

@@ -74,6 +74,16 @@ void muse_wd_make_solid(Maker *m)
 
 static const char *const which[] = { "Which one is different?", "Which object is the odd one out?", "Name the object that is unlike the others.", "What does not belong here?" };
 
+/* ";1 same;2 same;3 odd": each of the list against what the others are, up to the one that is not; picking it at once was often wrong */
+static void hold_against(Maker *m, int odd)
+{
+    for (int i = 0; i <= odd; i++) {
+        muse_wd_put(m, ";");
+        muse_wd_int(m, i + 1);
+        muse_wd_put(m, i == odd ? " odd" : " same");
+    }
+}
+
 static void ask_odd(Maker *m, int odd, bool size, bool place)
 {
     static const char *const where[] = { "Where is the odd one out?", "Point to the object that is different.", "Where is the one unlike the others?" };
@@ -92,7 +102,9 @@ static void ask_odd(Maker *m, int odd, bool size, bool place)
         }
         muse_wd_put(m, " others");
         muse_wd_name(m, muse_wd_full(&m->objects[!odd], true), -1);
-        muse_wd_put(m, " odd");
+        int k = 0;
+        while (order[k] != odd) k++;
+        hold_against(m, k);
         muse_wd_at(m, odd);
     }
     muse_wd_answer(m);
@@ -134,7 +146,7 @@ void muse_wd_drill_odd(Maker *m)
     muse_wd_put(m, " others");
     muse_wd_part(m, MUSE_WORLDS_THOUGHT, true);
     muse_wd_name(m, common, -1);
-    muse_wd_put(m, " odd");
+    hold_against(m, at);
     muse_wd_put(m, found);
     muse_wd_answer(m);
     if (what != 2) odd.size = 0;

@@ -151,14 +151,12 @@ static void ask_which(Maker *m, const Film *f, const MuseWorldsObject *things)
         muse_wd_think(m);
         put_path(m, f, f->marked);
     }
-    for (int i = 0; i < f->n; i++) {
-        if (think) {
-            muse_wd_put(m, ";");
-            muse_wd_int(m, i + 1);
-            muse_wd_at(m, object_at(m, f->frames - 1, order[i]));
-            muse_wd_put(m, order[i] == f->marked ? " yes" : " no");   /* the step that a chain without it got wrong */
-        }
-        if (order[i] == f->marked) rank = i + 1;
+    while (order[rank++] != f->marked) { }
+    for (int i = 0; think && i < rank; i++) {   /* up to the one: where the list went on, the answer was often another's number */
+        muse_wd_put(m, ";");
+        muse_wd_int(m, i + 1);
+        muse_wd_at(m, object_at(m, f->frames - 1, order[i]));
+        muse_wd_put(m, i + 1 == rank ? " yes" : " no");
     }
     muse_wd_answer(m);
     muse_wd_put(m, " ");
