@@ -92,22 +92,24 @@ static void ask_caption(Maker *m)
     muse_wd_end(m);
 }
 
-/* "1<x3><y4> red star;2<x9><y9> red cross": an index, the place, then the name; " none" for nothing */
-static int enumerate(Maker *m, Desc d)
+/* "<x3><y4> red star 1;<x9><y9> blue cross 1": all things in reading order, behind each how many fit so far. A list of those alone
+ * that fit missed one in eight: to go on from one to the next that fits is harder than to the next. */
+static void enumerate(Maker *m, const Desc *d, int n_d)
 {
     uint8_t order[SCENE_MAX];
     const int n = muse_wd_sorted(m, 0, order);
-    int found = 0;
+    int found[2] = { 0 };
     for (int i = 0; i < n; i++) {
         const MuseWorldsObject *o = &m->objects[order[i]];
-        if (!muse_wd_matches(o, d)) continue;
-        if (found++) muse_wd_put(m, ";");
-        muse_wd_int(m, found);
+        if (i) muse_wd_put(m, ";");
         muse_wd_at(m, order[i]);
-        muse_wd_name(m, muse_wd_full(o, d.size > 0), order[i]);
+        muse_wd_name(m, muse_wd_full(o, d->size > 0), order[i]);
+        for (int k = 0; k < n_d; k++) {
+            found[k] += muse_wd_matches(o, d[k]);
+            muse_wd_put(m, k ? "," : " ");
+            muse_wd_int(m, found[k]);
+        }
     }
-    if (!found) muse_wd_put(m, " none");
-    return found;
 }
 
 /* what can be counted: all, a colour, a kind, both, a size */
@@ -138,7 +140,7 @@ static void ask_count(Maker *m)
     ASK(m, t, .a = d, .ia = -1);
     if (think) {
         muse_wd_think(m);
-        enumerate(m, d);
+        enumerate(m, &d, 1);
     }
     muse_wd_answer(m);
     muse_wd_put(m, " ");
@@ -171,10 +173,7 @@ static void ask_compare(Maker *m)
         ASK(m, t, .a = d[0], .b = d[1], .ia = -1, .ib = -1);
         if (think) {
             muse_wd_think(m);
-            muse_wd_put(m, " ");
-            enumerate(m, d[0]);
-            muse_wd_put(m, " against ");
-            enumerate(m, d[1]);
+            enumerate(m, d, 2);
             muse_wd_put(m, ";");
             muse_wd_int(m, n[0]);
             muse_wd_put(m, n[0] > n[1] ? ">" : n[0] < n[1] ? "<" : "=");
