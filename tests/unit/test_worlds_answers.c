@@ -425,7 +425,8 @@ static void check_highest(const Case *c)
     int best = -1000, leads = 0, n = 0, sum = 0;
     char want[16] = "", chain[512];
     chain_of(c, chain, sizeof chain);
-    for (const char *at = chain + strlen("<think>"); at; at = strchr(at, ';') ? strchr(at, ';') + 1 : NULL) {
+    assert_int_equal(strncmp(chain, low ? "<think> lowest;" : "<think> highest;", strlen("<think> lowest;")), 0);
+    for (const char *at = strchr(chain, ';') + 1; *at != '<'; at = strchr(at, ';') + 1) {   /* the last is a place alone */
         char label[16];
         int y, share = 0, end = 0, said = 0;
         if (pie) assert_int_equal(sscanf(at, "%*d<x%*d><y%d> %15[A-Za-z]<x%*d><y%*d>%d,%d>%d", &y, label, &end, &share, &said), 5);

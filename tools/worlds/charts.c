@@ -244,8 +244,9 @@ static void ask_extreme(Maker *m, const Chart *c)
     muse_wd_ask(m, extremes[c->kind][low], 3, &ask);
     if (think) {
         muse_wd_think(m);
+        muse_wd_put(m, low ? " lowest" : " highest");
         for (int i = 0; i < c->n; i++) {
-            if (i) muse_wd_put(m, ";");
+            muse_wd_put(m, ";");
             muse_wd_int(m, i + 1);
             muse_wd_at(m, i);
             put_label(m, c, i, true);
@@ -256,7 +257,7 @@ static void ask_extreme(Maker *m, const Chart *c)
             }
             best = put_best(m, c, low, best, i);
         }
-        muse_wd_put(m, low ? " lowest" : " highest");
+        muse_wd_put(m, ";");
         muse_wd_at(m, at);
     }
     muse_wd_answer(m);
@@ -295,12 +296,13 @@ void muse_wd_drill_tallest(Maker *m)
     muse_wd_ask(m, extremes[c.kind][low], 3, &(Ask){ .ia = -1 });
     muse_wd_drill_think(m);
     drill_places(m, &c, places);
+    muse_wd_put(m, low ? " lowest" : " highest");
     char text[80], label[16], answer[16] = "";
     for (int i = 0; i < c.n; i++) {
         snprintf(label, sizeof label, " %s", muse_worlds_color_name(colors[i]));
         if (lettered) snprintf(label, sizeof label, " %c", 'A' + i);
         if (i == at) strcpy(answer, label);
-        snprintf(text, sizeof text, "%s%d<x%d><y%d>%s", i ? ";" : "", i + 1, places[i][0], places[i][1], label);
+        snprintf(text, sizeof text, ";%d<x%d><y%d>%s", i + 1, places[i][0], places[i][1], label);
         if (i) muse_wd_part(m, MUSE_WORLDS_THOUGHT, false);
         muse_wd_put(m, text);
         snprintf(text, sizeof text, "<x%d><y%d>", places[i][2], places[i][3]);
@@ -310,7 +312,7 @@ void muse_wd_drill_tallest(Maker *m)
         if (c.kind == PIE) muse_wd_put(m, text);
         best = put_best(m, &c, low, best, i);
     }
-    snprintf(text, sizeof text, " %s<x%d><y%d>", low ? "lowest" : "highest", places[at][0], places[at][1]);
+    snprintf(text, sizeof text, ";<x%d><y%d>", places[at][0], places[at][1]);
     muse_wd_put(m, text);
     muse_wd_answer(m);
     muse_wd_put(m, answer);
