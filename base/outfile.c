@@ -82,6 +82,42 @@ int muse_outfile_write(MuseOutFile *f, const void *data, size_t n, MuseError *er
     return 0;
 }
 
+static bool make_folder(const char *path)
+{
+    struct stat st;
+    if (mkdir(path, 0777) == 0) return true;
+    const int why = errno;
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) return true;
+    errno = why == EEXIST ? ENOTDIR : why;
+    return false;
+}
+
+/* with those above it; where it fails, text ends with the one that can't be made */
+static bool make_folders(char *text)
+{
+    for (char *slash = strchr(text + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        if (!make_folder(text)) return false;
+        *slash = '/';
+    }
+    return make_folder(text);
+}
+
+int muse_folder_ready(const MuseAllocator *a, const char *path, MuseError *err)
+{
+    static const char probe[] = "/muse-probe-XXXXXX";
+    const size_t n = strlen(path);
+    char *text = muse_alloc(a, n + sizeof probe);
+    if (!text) return MUSE_NOMEM(err, n + sizeof probe);
+    memcpy(text, path, n + 1);
+    int rc = 0;
+    if (!n || !make_folders(text)) rc = muse_fail(err, MUSE_ERR_IO, "%s: can't make the folder: %s", text, strerror(n ? errno : ENOENT));
+    if (rc == 0) memcpy(text + n, probe, sizeof probe);
+    if (rc == 0 && (!mkdtemp(text) || rmdir(text) != 0)) rc = muse_fail(err, MUSE_ERR_IO, "%s: can't write in this folder: %s", path, strerror(errno));
+    muse_free(text);
+    return rc;
+}
+
 /* EINVAL, ENOTSUP: this kind of file can't be flushed */
 static bool flushed(int fd) { return fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP; }
 

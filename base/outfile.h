@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A file that is written piece by piece and appears whole or not at all. Users: muse_file_write(), writers of weights. */
+/* A file that is written piece by piece and appears whole or not at all. Folders to put them in. Users: muse_file_write(), writers of weights, training. */
 #ifndef BASE_OUTFILE_H
 #define BASE_OUTFILE_H
 
@@ -28,6 +28,9 @@ int muse_outfile_finish(MuseOutFile *f, MuseError *err);
 int muse_outfile_commit(MuseOutFile *f, MuseError *err);
 /* After a commit: the name is on the disk too. 0; MUSE_ERR_IO: the file is in place all the same. */
 int muse_outfile_sync_name(MuseOutFile *f, MuseError *err);
+/* A folder to write in: made where it is missing, its parents too, and tried, so that nobody learns after hours of work that it
+ * can't be. 0; MUSE_ERR_IO with the path and what is wrong; MUSE_ERR_NOMEM. */
+int muse_folder_ready(const MuseAllocator *a, const char *path, MuseError *err);
 /* What was written to this file, or made, renamed and removed in this folder, is on the disk. Does nothing where the file system
  * knows no such thing or the folder may not be read. */
 int muse_sync_path(const char *path, MuseError *err);

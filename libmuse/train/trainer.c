@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/bytes.h"
+#include "base/outfile.h"
 #include "base/params.h"
 #include "libmuse/io/weights.h"
 #include "libmuse/model/model.h"
@@ -262,7 +263,8 @@ static int open_all(MuseTrainer *t, const char *json, size_t size, const MuseTra
     if ((rc = begin_weights(t, p, err)) < 0) return rc;
     t->limit = p->steps && p->steps < t->config.optim.steps ? p->steps : t->config.optim.steps;
     rc = open_data(t, p, err);
-    return rc < 0 ? rc : open_rl(t, p, err);
+    if (rc == 0) rc = open_rl(t, p, err);
+    return rc == 0 && t->out ? muse_folder_ready(a, t->out, err) : rc;   /* last: a run that can't be opened leaves no folder */
 }
 
 int muse_trainer_open(MuseTrainer **out, MuseRuntime *rt, const char *json, size_t size, const MuseTrainerParams *params, MuseError *err)

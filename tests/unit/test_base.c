@@ -254,6 +254,37 @@ static void test_outfile_steps(void **state)
     assert_non_null(strstr(err.text, folder));
 }
 
+/* made with those above it, and tried; nothing is left of the try */
+static void test_folder_ready(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/muse-test-XXXXXX", path[64], file[64];
+    MuseError err = { 0 };
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/a/b//c/", folder);
+    assert_int_equal(muse_folder_ready(NULL, path, &err), 0);
+    assert_int_equal(muse_folder_ready(NULL, path, &err), 0);
+    assert_int_equal(rmdir(path), 0);   /* empty */
+    snprintf(file, sizeof file, "%s/file", folder);
+    assert_int_equal(muse_file_write(file, "x", 1, &err), 0);
+    snprintf(path, sizeof path, "%s/a/b", folder);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(symlink("nowhere", path), 0);
+    const char *const bad[][2] = { { "/file", "/file" }, { "/file/below", "/file" }, { "/a/b", "/a/b" }, { "/a/b/c", "/a/b" } };
+    for (int i = 0; i < 4; i++) {
+        char want[128];
+        snprintf(path, sizeof path, "%s%s", folder, bad[i][0]);
+        snprintf(want, sizeof want, "%s%s: can't make the folder: Not a directory", folder, bad[i][1]);
+        assert_int_equal(muse_folder_ready(NULL, path, &err), MUSE_ERR_IO);
+        assert_string_equal(err.text, want);
+    }
+    assert_int_equal(muse_folder_ready(NULL, "", &err), MUSE_ERR_IO);
+    assert_int_equal(muse_folder_ready(NULL, "/proc/self", &err), MUSE_ERR_IO);   /* there, but nothing can be written in it */
+    assert_non_null(strstr(err.text, "/proc/self: can't write in this folder"));
+    snprintf(path, sizeof path, "rm -r %s", folder);
+    assert_int_equal(system(path), 0);
+}
+
 /* over 64 MiB a file is mapped */
 static void test_mapped_file(void **state)
 {
@@ -563,7 +594,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_alloc), cmocka_unit_test(test_buf), cmocka_unit_test(test_arena), cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_files), cmocka_unit_test(test_lfs_pointer), cmocka_unit_test(test_special_files), cmocka_unit_test(test_outfile_steps), cmocka_unit_test(test_mapped_file), cmocka_unit_test(test_dtype), cmocka_unit_test(test_json), cmocka_unit_test(test_json_locale), cmocka_unit_test(test_json_nomem),
+        cmocka_unit_test(test_files), cmocka_unit_test(test_lfs_pointer), cmocka_unit_test(test_special_files), cmocka_unit_test(test_outfile_steps), cmocka_unit_test(test_folder_ready), cmocka_unit_test(test_mapped_file), cmocka_unit_test(test_dtype), cmocka_unit_test(test_json), cmocka_unit_test(test_json_locale), cmocka_unit_test(test_json_nomem),
         cmocka_unit_test(test_json_write), cmocka_unit_test(test_hash), cmocka_unit_test(test_status), cmocka_unit_test(test_params),
         cmocka_unit_test(test_threads), cmocka_unit_test(test_runtime),
     };
