@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -356,6 +357,32 @@ int cli_write_file(const char *path, const void *bytes, size_t size)
     const int why = errno;
     if (f && fclose(f) == 0 && ok) return EXIT_OK;
     return cannot_write(path, ok ? errno : why);
+}
+
+static bool make_one(const char *path)
+{
+    struct stat st;
+    if (mkdir(path, 0777) == 0) return true;
+    const int why = errno;
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) return true;
+    errno = why == EEXIST ? ENOTDIR : why;
+    return false;
+}
+
+bool cli_make_folder(const char *path)
+{
+    char *text = strdup(path);
+    bool made = text != NULL;
+    for (char *slash = made && *text ? strchr(text + 1, '/') : NULL; made && slash; slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        made = make_one(text);
+        *slash = '/';
+    }
+    if (made) made = make_one(text);
+    const int why = errno;
+    free(text);
+    errno = why;
+    return made;
 }
 
 int cli_check_writable(const char *path)

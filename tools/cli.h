@@ -74,6 +74,8 @@ int cli_append_part(MuseSequence *seq, MuseRuntime *rt, const Part *part, unsign
 int cli_write_file(const char *path, const void *bytes, size_t size);
 /* Whether that could be done, before long work; changes nothing. Exit code as above. */
 int cli_check_writable(const char *path);
+/* A folder, made with its parents where it is missing. false: errno says why not. */
+bool cli_make_folder(const char *path);
 
 /* A file that ships in models/: in the folder that MUSE_MODELS names, $MUSE_DATA/models, beside a build, or installed. Returns a path to free(), or NULL. */
 char *cli_find_shipped(const char *name);

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { HEADER = 128 };   /* a multiple of 64, as the format asks for; its longest contents have 100 */
 
@@ -20,7 +19,7 @@ static void failed(Dump *d, const char *name)
 int dump_open(Dump *d, const char *folder, MuseError *err)
 {
     *d = (Dump){ .folder = folder };
-    if (mkdir(folder, 0777) == 0 || errno == EEXIST) return 0;
+    if (cli_make_folder(folder)) return 0;
     err->code = MUSE_ERR_IO;
     snprintf(err->text, sizeof err->text, "%s: can't make the folder: %s", folder, strerror(errno));
     return err->code;

@@ -6,7 +6,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "muse/scaling.h"
 #include "tools/nano/doc.h"
@@ -274,6 +273,11 @@ static int open_rung(Ladder *l, TrainRun *run, const Rung *r, const char *out, M
     return rc;
 }
 
+static void run_folder(const Ladder *l, size_t number, char path[PATH_BYTES + 64])
+{
+    snprintf(path, PATH_BYTES + 64, "%s/size-%zu-steps-%" PRIu64, l->out, l->rungs[number].size + 1, l->rungs[number].steps);
+}
+
 /* MUSE_ERR_CANCELLED: interrupted, saved */
 static int train_rung(Ladder *l, const Cli *cli, size_t number, MuseError *err)
 {
@@ -282,7 +286,7 @@ static int train_rung(Ladder *l, const Cli *cli, size_t number, MuseError *err)
     MuseTrainReport report;
     MuseTrainerInfo info;
     char out[PATH_BYTES + 64];
-    snprintf(out, sizeof out, "%s/size-%zu-steps-%" PRIu64, l->out, r->size + 1, r->steps);
+    run_folder(l, number, out);
     int rc = open_rung(l, &run, r, out, err);
     while (rc == 0 && (rc = muse_trainer_step(run.trainer, &report, err)) == 0) {
         tell(l, cli, number, &report);
@@ -346,19 +350,32 @@ static int size_next(Ladder *l, MuseError *err)
     return rc;
 }
 
+static int make_folder(const char *path, MuseError *err)
+{
+    if (cli_make_folder(path)) return 0;
+    err->code = MUSE_ERR_IO;
+    snprintf(err->text, sizeof err->text, "%.400s: can't make the folder: %.80s", path, strerror(errno));
+    return err->code;
+}
+
 static int climb(Ladder *l, const Cli *cli, MuseError *err)
 {
     MuseScalingPoint points[RUNS_MAX];
     char path[PATH_BYTES + 64];
-    int rc = mkdir(l->out, 0777) == 0 || errno == EEXIST ? 0 : fail(l, err, MUSE_ERR_IO, "\"out\": the folder can't be made");
+    int rc = make_folder(l->out, err);
     if (rc == 0) rc = size_next(l, err);
+    for (size_t i = 0; i < l->n && rc == 0; i++) {   /* what can't be written is told before anything is trained */
+        run_folder(l, i, path);
+        rc = make_folder(path, err);
+    }
+    snprintf(path, sizeof path, "%s/scaling.png", l->out);
+    if (rc == 0 && cli_check_writable(path) != EXIT_OK) rc = fail(l, err, MUSE_ERR_IO, "\"out\": the picture of the fit can't be written");
     for (size_t i = 0; i < l->n && rc == 0; i++) {
         rc = train_rung(l, cli, i, err);
         points[i] = l->rungs[i].point;
     }
     if (rc == 0) rc = muse_scaling_fit(points, l->n, l->seed, &l->fit, err);
     for (size_t i = 0; i < l->n; i++) l->next.positions += l->rungs[i].point.positions / (double)l->rungs[i].steps / (double)l->n * (double)l->next_steps;   /* as many a step */
-    snprintf(path, sizeof path, "%s/scaling.png", l->out);
     return rc < 0 ? rc : muse_scaling_draw(l->rt, path, &l->fit, points, l->n, l->next_steps ? &l->next : NULL, err);
 }
 

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "tools/cli.h"
 #include "tools/worlds/worlds.h"
@@ -377,7 +376,7 @@ static int run(const Cli *cli, Worlds *o)
     const MuseWorldsSample *sample;   /* a wrong task is told before a file is made */
     if (rc == 0) rc = muse_worlds_make(maker, o->task, cli->seed, o->first, &o->options, &sample, &err);
     if (rc < 0) code = cli_fail(&err, NULL);
-    if (code == EXIT_OK && mkdir(o->out, 0777) != 0 && errno != EEXIST) {
+    if (code == EXIT_OK && !cli_make_folder(o->out)) {
         fprintf(stderr, "muse: %s: can't make the folder: %s\n", o->out, strerror(errno));
         code = EXIT_INPUT;
     }

@@ -386,6 +386,30 @@ class Train(unittest.TestCase):
         _, err = self.run_toy("broken", code=INPUT)
         self.assertIn("train.jsonl:1", err)
 
+    def test_folders_that_cannot_be(self):
+        (self.at / "file").write_text("in the way")
+        for out in (self.at / "file", self.at / "file/below"):
+            _, err = self.run_toy(out, "--steps", "1", code=INPUT)
+            self.assertIn(f"{self.at / 'file'}: can't make the folder: Not a directory", err)
+            self.assertNotIn("loss", err)   # before the first step
+            _, err = muse("worlds", "--task", "count", "--n", "1", "--out", out, code=INPUT)
+            self.assertIn("Not a directory", err)
+        _, err = self.run_toy("/proc/none", "--steps", "1", code=INPUT)   # of root too
+        self.assertIn("/proc/none: can't make the folder", err)
+        self.run_toy("new/below/here", "--steps", "1", "--quiet")
+        self.assertTrue((self.at / "new/below/here/step-00000001/config.json").exists())
+        muse("worlds", "--task", "count", "--n", "1", "--out", self.at / "some/where")
+        self.assertTrue((self.at / "some/where/count.jsonl").exists())
+        ladder = {"train": "toy.json", "out": "climb/here", "sizes": [{}, {"seed": 2}], "steps": [2, 4, 8]}
+        (self.at / "ladder.json").write_text(json.dumps(ladder))
+        for path in ("climb/here/size-2-steps-8", "climb/here/scaling.png"):   # the last of what is written
+            (self.at / "climb/here").mkdir(parents=True, exist_ok=True)
+            (self.at / path).mkdir() if path.endswith("png") else (self.at / path).write_text("")
+            _, err = muse("scaling", self.at / "ladder.json", "--threads", "1", code=INPUT)
+            self.assertIn(path, err)
+            self.assertNotIn("loss", err)
+            (self.at / path).rmdir() if path.endswith("png") else (self.at / path).unlink()
+
     def test_trial_and_reward(self):
         doc = json.loads((self.at / "toy.json").read_text())
         doc["steps"], doc["optimizer"] = 3, {}
