@@ -16,6 +16,7 @@ enum { RUNS_MAX = 64, LIST_MAX = 16, PATH_BYTES = 4096 };
 typedef struct Rung {
     size_t   size;               /* index of "sizes" */
     uint64_t steps;
+    char    *folder;             /* of its model, once it is finished */
     MuseScalingPoint point;
 } Rung;
 
@@ -298,6 +299,7 @@ static int train_rung(Ladder *l, const Cli *cli, size_t number, MuseError *err)
     if (rc == 0) {
         r->point.parameters = (double)info.n_parameters;
         rc = read_log(l, info.folder, r, err);
+        r->folder = strdup(info.folder);
     }
     if (rc == 0 && !cli->quiet) fprintf(stderr, "run %zu/%zu: %.0f parameters, %.0f positions: loss %.4f\n", number + 1, l->n, r->point.parameters, r->point.positions, r->point.loss);
     train_run_close(&run);
@@ -398,6 +400,16 @@ static void print_table(const Ladder *l)
     printf("next: %.0f parameters, %.0f positions: loss %.4f (%.4f .. %.4f)\n", l->next.parameters, l->next.positions, loss, low, high);
 }
 
+/* where the best model is; a folder is missing when memory was */
+static void tell_folder(const Ladder *l)
+{
+    const Rung *best = &l->rungs[0];
+    for (size_t i = 1; i < l->n; i++)
+        if (l->rungs[i].point.loss < best->point.loss) best = &l->rungs[i];
+    fprintf(stderr, "muse: the runs are in %s, drawn in %s/scaling.png\n", l->out, l->out);
+    if (best->folder) fprintf(stderr, "  ask the best: muse ask --model %s ...\n", best->folder);
+}
+
 static void gen_interval(yajl_gen g, double value, double low, double high)
 {
     json_number(g, "value", value);
@@ -418,6 +430,7 @@ static int print_json(const Ladder *l)
         json_number(g, "parameters", p->parameters);
         json_number(g, "positions", p->positions);
         json_integer(g, "steps", (long long)l->rungs[i].steps);
+        if (l->rungs[i].folder) json_text(g, "folder", l->rungs[i].folder);
         json_number(g, "loss", p->loss);
         json_number(g, "fit", muse_scaling_predict(&l->fit, p->parameters, p->positions, NULL, NULL));
         yajl_gen_map_close(g);
@@ -487,11 +500,13 @@ int cmd_scaling(Cli *cli)
         else if (rc < 0) code = cli_fail(&err, NULL);
         else if (cli->json) code = print_json(l);
         else print_table(l);
+        if (rc == 0 && !cli->quiet) tell_folder(l);
         if (rc == MUSE_ERR_CANCELLED) code = EXIT_CANCELLED;
     }
     muse_runtime_close(&l->rt);
     if (l->base && l->base != nano_doc_get(l->doc, "train")) yajl_tree_free(l->base);
     yajl_tree_free(l->doc);
+    for (size_t i = 0; i < l->n; i++) free(l->rungs[i].folder);
     free(l->folder);
     free(l->base_folder);
     free(json);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tools/nano/doc.h"
 #include "tools/train_run.h"
 
 typedef struct Train {
@@ -150,6 +151,25 @@ static int run(Train *o, const Cli *cli, MuseError *err)
     return rc == MUSE_DONE ? 0 : rc;
 }
 
+/* a run without a folder is for trying things out: said before the work, not behind it */
+static void warn_unsaved(const Train *o, const char *json, size_t size)
+{
+    int code;
+    yajl_val doc = nano_doc_parse(json, size, &code);
+    if (doc && !o->out && !nano_doc_get(doc, "out")) fprintf(stderr, "muse: warning: %s has no \"out\": nothing will be saved (--out FOLDER)\n", o->path);
+    yajl_tree_free(doc);
+}
+
+/* where the model is, and what to do with it */
+static void tell_folder(const Train *o)
+{
+    MuseTrainerInfo info;
+    if (muse_trainer_info(o->trainer, &info) < 0 || !info.folder) return;
+    fprintf(stderr, "muse: the model of step %" PRIu64 " is in %s\n  ask it:       muse ask --model %s ...\n  train it on:  muse train %s --resume", info.step, info.folder, info.folder, o->path);
+    if (o->out) fprintf(stderr, " --out %s", o->out);
+    fputs("   (as far as \"steps\" of the document)\n", stderr);
+}
+
 static void gen_guards(const Train *o, yajl_gen g)
 {
     static const char *const names[] = { "think", "free", "direct" };
@@ -268,6 +288,7 @@ int cmd_train(Cli *cli)
     MuseTrainerParams p;
     muse_trainer_params_init(&p);
     p.folder = folder, p.out = o.out, p.resume = o.resume, p.steps = o.steps;
+    if (!cli->quiet) warn_unsaved(&o, json, size);
     int rc = muse_runtime_open(&o.rt, &cli->runtime, &err);
     if (rc == 0) rc = train_run_open(&o.run, o.rt, json, size, p, &err);
     if (rc == 0) {
@@ -275,6 +296,7 @@ int cmd_train(Cli *cli)
         cli_catch_interrupts(true);
         rc = run(&o, cli, &err);
     }
+    if (rc == 0 && !o.cancelled && !cli->quiet) tell_folder(&o);
     if (rc < 0) code = cli_fail(&err, o.path);
     else if (cli->json) code = print_json(&o);
     if (rc == 0 && code == EXIT_OK && o.cancelled) code = EXIT_CANCELLED;

@@ -348,6 +348,8 @@ class Train(unittest.TestCase):
         self.assertEqual((done["step"], done["interrupted"], done["skipped"]), (24, False, 0))
         self.assertGreater(done["positions_per_s"], 0)
         self.assertIn("24/24", err)
+        self.assertIn(f"is in {done['folder']}\n  ask it:       muse ask --model {done['folder']} ...\n", err)
+        self.assertIn(f"--resume --out {self.at / 'plain'}", err)
         curve = [float(row[2]) for row in self.curve("plain")]
         self.assertEqual(len(curve), 24)
         self.assertLess(curve[-1], curve[0] / 2)
@@ -356,7 +358,13 @@ class Train(unittest.TestCase):
         self.assertEqual(sorted(p.name for p in (self.at / "plain").iterdir()), ["step-00000021", "step-00000024"])
         _, err = self.run_toy("plain", code=1)
         self.assertIn("resume", err)
-        self.run_toy("plain", "--resume")   # nothing left to do
+        self.assertIn("the model of step 24 is in", self.run_toy("plain", "--resume")[1])   # nothing left to do
+        doc = json.loads((self.at / "toy.json").read_text())
+        del doc["out"]
+        (self.at / "lost.json").write_text(json.dumps(doc))
+        _, err = muse("train", self.at / "lost.json", "--threads", "1", "--steps", "1")
+        self.assertTrue(err.startswith(f"muse: warning: {self.at / 'lost.json'} has no \"out\": nothing will be saved"), err)
+        self.assertNotIn("is in", err)
 
     def test_killed_and_interrupted(self):
         self.run_toy("whole", "--quiet")
@@ -442,6 +450,9 @@ class Train(unittest.TestCase):
         self.assertAlmostEqual(first["next"]["positions"], 2 * first["runs"][5]["positions"], delta=0.02 * first["next"]["positions"])
         self.assertLessEqual(first["next"]["low"], first["next"]["high"])
         self.assertIn("run 6/6", err)
+        best = min(first["runs"], key=lambda run: run["loss"])
+        self.assertIn(f"muse: the runs are in {first['folder']}, drawn in {first['folder']}/scaling.png\n  ask the best: muse ask --model {best['folder']} ...\n", err)
+        self.assertTrue((pathlib.Path(best["folder"]) / "config.json").exists())
         self.assertTrue((self.at / "ladder/scaling.png").exists())
         log = (self.at / "ladder/size-2-steps-8/step-00000008/log.csv").read_text().splitlines()[5:]
         self.assertAlmostEqual(first["runs"][5]["loss"], sum(float(row.split(",")[3]) for row in log) / 4, places=6)
