@@ -24,6 +24,11 @@ typedef struct Run {
     int32_t      *prompt;      /* ids of the prompt's positions */
     size_t        n_prompt;
     MuseGenerateResult result;
+    MuseChatParser *parser;    /* tells thought from answer; NULL: no chat format, or a grammar holds for the whole text */
+    FILE         *to[2];       /* answer, thought; NULL: not shown */
+    char         *said[2];     /* with --json: what they hold */
+    size_t        n_said[2];
+    bool          thinks;      /* a thought stands on the terminal's last line */
     double        prompt_s, new_s;
     bool          progress;    /* a line of progress stands on the terminal */
 } Run;
@@ -65,10 +70,42 @@ static int show_progress(void *user, uint64_t done, uint64_t total)
     return r->dump.err.code;
 }
 
+static bool put(Run *r, bool thought, const char *text, size_t n)
+{
+    FILE *to = r->to[thought];
+    if (!n || !to) return true;
+    if (!r->cli->json && thought != r->thinks) fputs(thought ? "thought: " : "\n", stderr);
+    r->thinks = thought;
+    return fwrite(text, 1, n, to) == n && fflush(to) == 0;
+}
+
+/* what the parser knows by now; a call is shown as it is, since nobody is there to carry it out */
+static bool put_items(Run *r)
+{
+    MuseChatItem i;
+    bool ok = true;
+    while (ok && muse_chat_parser_next(r->parser, &i) == 0) {
+        if (i.kind == MUSE_CHAT_CALL) ok = put(r, false, i.name, strlen(i.name)) && put(r, false, i.arguments, i.n_arguments);
+        else if (i.kind != MUSE_CHAT_END) ok = put(r, i.kind == MUSE_CHAT_THOUGHT || (i.kind == MUSE_CHAT_TOKEN && i.thought), i.text, i.n);
+    }
+    return ok;
+}
+
 static int show_token(void *user, const MuseGenerated *token)
 {
-    (void)user;
-    return fwrite(token->text, 1, token->n_text, stdout) != token->n_text || fflush(stdout) != 0;
+    Run *r = user;
+    if (!r->parser) return !put(r, false, token->text, token->n_text);
+    return (token->n_text && muse_chat_parser_feed_text(r->parser, token->text, token->n_text, NULL, NULL) < 0) || !put_items(r);
+}
+
+/* nothing follows: what the parser held back */
+static int end_text(Run *r)
+{
+    MuseError err;
+    if (r->parser && muse_chat_parser_finish(r->parser, &err) < 0) return cli_fail(&err, NULL);
+    if (r->parser && !put_items(r)) return EXIT_OTHER;
+    if (r->thinks && !r->cli->json) fputc('\n', stderr);
+    return EXIT_OK;
 }
 
 /* ---- opening ---- */
@@ -216,6 +253,7 @@ static int append_chat(Run *r)
         what = NULL;
         rc = muse_chat_append(chat, muse_session_sequence(r->s), 0, &err);
     }
+    if (rc == 0 && !r->o.schema && !r->o.regex) rc = muse_chat_parser_open(&r->parser, chat, NULL, &err);
     muse_chat_close(&chat);
     return rc < 0 ? cli_fail(&err, what) : EXIT_OK;
 }
@@ -277,11 +315,15 @@ static int generate(Run *r)
     p.stop = r->o.stop;
     p.n_stop = r->o.n_stop;
     p.cancel = stop_asked;
-    if (!r->cli->json) p.token = show_token;
+    p.token = show_token;
+    p.token_user = r;
+    for (int i = 0; i < 2; i++) r->to[i] = r->cli->json ? open_memstream(&r->said[i], &r->n_said[i]) : i == 0 ? stdout : r->cli->quiet ? NULL : stderr;
+    if (r->cli->json && (!r->to[0] || !r->to[1])) return EXIT_RESOURCE;
     const double t = cli_now();
     const int rc = muse_generate(r->s, &p, &r->result, &err);
     r->new_s = cli_now() - t;
-    return rc < 0 ? cli_fail(&err, NULL) : EXIT_OK;
+    const int code = end_text(r);
+    return rc < 0 ? cli_fail(&err, NULL) : code;
 }
 
 /* ---- results ---- */
@@ -295,6 +337,12 @@ static int print_json(const Run *r)
     json_ids(g, "ids", x->ids, x->n);
     json_key(g, "text");
     json_string(g, x->text ? x->text : "", x->n_text);
+    if (r->parser && r->o.max_tokens) {
+        json_key(g, "answer");
+        json_string(g, r->said[0], r->n_said[0]);
+        json_key(g, "thought");
+        json_string(g, r->said[1], r->n_said[1]);
+    }
     json_ids(g, "prompt_ids", r->prompt, r->n_prompt);
     json_text(g, "finish", muse_finish_name(r->o.max_tokens ? x->finish : MUSE_FINISH_LENGTH));
     if (x->finish == MUSE_FINISH_STRING) json_text(g, "stop", r->o.stop[x->stop]);
@@ -317,7 +365,7 @@ static int report(const Run *r)
 {
     const MuseGenerateResult *x = &r->result;
     if (r->cli->json) return print_json(r);
-    if (isatty(STDOUT_FILENO) && x->n_text && x->text[x->n_text - 1] != '\n') putchar('\n');
+    if (isatty(STDOUT_FILENO) && !r->thinks && x->n_text && x->text[x->n_text - 1] != '\n') putchar('\n');
     if (!r->cli->quiet) {
         fprintf(stderr, "muse: prompt of %zu positions in %.3f s (%.1f/s)", r->n_prompt, r->prompt_s, (double)r->n_prompt / r->prompt_s);
         if (r->o.max_tokens) fprintf(stderr, "; %zu tokens in %.3f s (%.1f/s); ended by %s", x->n, r->new_s, (double)x->n / r->new_s, muse_finish_name(x->finish));
@@ -354,6 +402,11 @@ int cmd_run(Cli *cli)
     MuseError ignored;
     if (r.o.dump) dump_close(&r.dump, &ignored);   /* an error before the prompt was computed has been said */
     muse_generate_result_clear(&r.result);
+    muse_chat_parser_close(&r.parser);
+    for (int i = 0; i < 2; i++) {
+        if (cli->json && r.to[i]) fclose(r.to[i]);
+        free(r.said[i]);
+    }
     free(r.prompt);
     muse_session_close(&r.s);
     muse_grammar_close(&r.grammar);

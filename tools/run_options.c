@@ -10,7 +10,8 @@ enum { MAX_TOKENS = 512 };   /* unless told; reaching it is said */
 static void help(FILE *to)
 {
     fputs("usage: muse run [--model PATH] [OPTION ...] PARTS\n"
-          "Lets a model go on from text, pictures and sounds. The text goes to stdout as it comes.\n\n"
+          "Lets a model go on from text, pictures and sounds. The text goes to stdout as it comes; in a chat format that is the\n"
+          "answer, and a thought before it goes to stderr.\n\n"
           "  --model PATH              a Hugging Face folder or a GGUF file; the shipped muse-nano unless told\n"
           "  --mmproj FILE             the projector beside a text GGUF\n"
           "  --raw                     no chat format, no BOS; added tokens in --text (such as <|turn>) count as tokens.\n"
@@ -34,7 +35,8 @@ static void help(FILE *to)
           "  --restore FILE            go on from a saved session; with --raw, and parts may be missing\n"
           "  --dump DIR                stages of the prompt's computation as .npy files: embeddings, layers.K, final_norm,\n"
           "                            logits, imageN.*, audioN.*\n"
-          "  With --json: ids (new ones), text, prompt_ids, finish, seconds.\n", to);
+          "  With --json: ids (new ones), text (all that was written), answer and thought (in a chat format, without a grammar),\n"
+          "  prompt_ids, finish, seconds.\n", to);
     cli_common_help(to);
 }
 

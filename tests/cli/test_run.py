@@ -229,6 +229,23 @@ class Chat(unittest.TestCase):
         self.assertLess(len(on), len(off))   # off: an empty thought stands in the prompt
         muse("run", "--model", LLAMA, "--text", "hi", "--think", "on", code=UNSUPPORTED)
 
+    def test_thought_is_no_answer(self):
+        nano, ask = ROOT / "models/muse-nano", ["--threads", 1, "--compute", "f32", "--image", MEDIA / "shapes.png", "--text", "Is the triangle above the white circle?"]
+        done = run(nano, *ask)
+        self.assertEqual(done["text"], done["thought"] + "</think>" + done["answer"])
+        out, err = muse("run", "--model", nano, *ask)
+        self.assertEqual(out, done["answer"])
+        self.assertIn(f"thought: {done['thought']}\n", err)
+        self.assertEqual(muse("run", "--model", nano, *ask, "--quiet"), (done["answer"], ""))
+        cut = run(nano, *ask, "--max-tokens", 2)
+        self.assertEqual((cut["answer"], cut["thought"]), ("", cut["text"]))
+        self.assertEqual(muse("run", "--model", nano, *ask, "--max-tokens", 2, "--quiet")[0], "")
+        direct = run(nano, *ask, "--think", "off")
+        self.assertEqual((direct["answer"], direct["thought"]), (direct["text"], ""))
+        digits = run(nano, *ask, "--regex", "[0-9]{3}")   # a grammar holds for all of the text
+        self.assertNotIn("answer", digits)
+        self.assertRegex(muse("run", "--model", nano, *ask, "--regex", "[0-9]{3}")[0], "^[0-9]{3}$")
+
 
 class Bench(unittest.TestCase):
     KEYS = {"prefill_tps", "decode_tps", "load_s", "peak_rss_bytes", "weights_bytes", "kv_bytes"}
