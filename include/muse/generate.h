@@ -79,7 +79,7 @@ typedef struct MuseGenerateResult {
     int32_t *ids;           ///< [n] new tokens
     float   *logprobs;      ///< [n] natural, under softmax of the model's logits
     size_t   n;
-    char    *text;          ///< n_text bytes and one NUL; special tokens but the stop id by their text. Empty without a tokenizer
+    char    *text;          ///< n_text bytes and one NUL; special tokens but the stop id by their text, so in a chat format that thinks also the thought and its end: MuseChatParser tells them apart. Empty without a tokenizer
     size_t   n_text;
     uint64_t prompt_tokens; ///< positions that the session held before
 } MuseGenerateResult;

@@ -7,7 +7,7 @@ import ctypes
 import struct
 from collections.abc import Iterator, Mapping, Sequence as List
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from ._model import Model
 from ._sample import Grammar, SampleParams, Sampler
 from ._session import Session
 from ._text import Ids
+
+if TYPE_CHECKING:
+    from ._chat import ChatParser
 
 FINISHES = {number: string(lib.muse_finish_name(number)) for number in range(n.MUSE_FINISH_CANCELLED + 1)}
 
@@ -43,6 +46,8 @@ class Generated:
     finish: str         #: "stop id", "stop string", "length", "full", "grammar", "cancelled"; "error" if the call failed in between
     stop: str | None    #: the stop string that ended it
     prompt_tokens: int  #: positions that the session held before
+    answer: str = ""    #: of muse.generate() in a chat format: without the thought; otherwise the text
+    thought: str = ""   #: of muse.generate() in a chat format
 
 
 class _Stream(Handle):
@@ -98,6 +103,7 @@ class Generation:
         self.session, self._stops = session, texts_of(stop)
         self.result: Generated | None = None
         self._stream: _Stream | None = None
+        self._parser: ChatParser | None = None   # of muse.generate(): tells thought from answer
         if sampler is not None and (sample or sampling or grammar or regex or schema or choices or suppress is not None):
             raise TypeError("a sampler is used as it stands: its settings, grammar and suppressed ids are its own")
         sample = replace(sample or SampleParams(), **sampling)
@@ -172,6 +178,12 @@ class Generation:
         if stream is not None:
             with stream:
                 self.result, failed = stream.result(self._stops)
+            self.result = replace(self.result, answer=self.result.text)
+            if self._parser is not None:
+                with self._parser as parser:
+                    parser.feed(self.result.text)
+                    reply = parser.finish()
+                self.result, self._parser = replace(self.result, answer=reply.answer, thought=reply.thought), None
             if failed is not None:
                 raise failed
 
@@ -214,7 +226,7 @@ def generate(model: Model, *parts: Any, system: str | None = None, thinking: boo
     """Let a model write behind a prompt: a Generation, to iterate over or to run().
 
     parts: str, Image, Audio, in order; one user's message in the model's chat format. system: a system text. thinking: None = as the
-    format does. raw: no chat format: parts as they are, added tokens in texts count. A model without a known format gets the parts as they
+    format does; its thought is part of what is written, `result.answer` is without it. raw: no chat format: parts as they are, added tokens in texts count. A model without a known format gets the parts as they
     are, after its beginning token. session: settings of the Session that is made (compute, kv, max_positions, ...).
 
     Settings of the generation: max_tokens (0 = as many as there is room for); stop: strings; stop_ids: None = the model's; sample: a SampleParams,
@@ -230,10 +242,14 @@ def generate(model: Model, *parts: Any, system: str | None = None, thinking: boo
             if system is not None:
                 chat.system(system)
             chat.user(*parts).append_to(out.sequence)
+            parser = None if any(settings.get(name) is not None for name in ("grammar", "regex", "schema", "choices")) else chat.parser(None)   # a grammar holds for all of the text
     else:
+        parser = None
         for part in parts:
             if isinstance(part, (str, bytes)):
                 out.sequence.append_text(part, added=raw, bos=not raw)
             else:
                 out.sequence.append(part)
-    return Generation(out, chat_format=chat_format, **settings)
+    generation = Generation(out, chat_format=chat_format, **settings)
+    generation._parser = parser
+    return generation

@@ -71,6 +71,23 @@ def fresh(model, text="Some words", **settings):
     return model.session(compute="f32", **settings).append(text)
 
 
+def test_thought_and_answer(llama):
+    shapes, question = muse.Image(DATA.parents[1] / "examples/media/shapes.png"), "Is the triangle above the white circle?"
+    with muse.load(DATA.parents[1] / "models/muse-nano") as nano:
+        written = nano.generate(shapes, question).run()
+        assert written.text == written.thought + "</think>" + written.answer and written.thought
+        written = nano.generate(shapes, question, thinking=False).run()
+        assert written.text == written.answer and not written.thought
+        written = nano.generate(shapes, question, regex="[0-9]{3}").run()
+        assert written.text == written.answer and written.answer.isdigit() and not written.thought
+        with nano.generate(shapes, question) as begun:
+            piece = next(iter(begun))
+        assert begun.result.thought == piece and begun.result.answer == ""
+        assert "</think>" not in muse.Conversation(nano).say(shapes, question).answer
+    written = fresh(llama).generate(max_tokens=3, stop_ids=[]).run()
+    assert written.answer == written.text
+
+
 def test_golden(llama):
     want = safetensors(DATA / "golden/llama3/cases/text-short/expect.safetensors")
     session = llama.session(compute="f32")
