@@ -70,7 +70,8 @@ enum {
     MUSE_STEP_TOOL_CALL   = 8,  ///< [tool_call]
     MUSE_STEP_TOOL_RESULT = 9,  ///< [tool_result]
     MUSE_STEP_ANSWER      = 10, ///< [answer] of one agent, or of all (agent 0)
-    MUSE_STEP_KINDS       = 11
+    MUSE_STEP_END         = 11, ///< [end] an agent or its thought was ended for it: text says why
+    MUSE_STEP_KINDS       = 12
 };
 
 /** The name in JSON, NULL for no kind. Static. Any thread. */

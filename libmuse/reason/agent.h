@@ -153,6 +153,7 @@ void muse_agent_finish(MuseAgent *a, int how);
 
 /* ---- vote.c ---- */
 void muse_reason_trim(const char **text, size_t *n);
+size_t muse_reason_place(const char *text, size_t n, int *value);   /* bytes of "<x12>" or "<y7>" at the beginning, 0 if there is none */
 bool muse_reason_same(const char *a, size_t n_a, const char *b, size_t n_b);
 bool muse_reason_agree(const char *a, size_t n_a, const char *b, size_t n_b);   /* for a vote: places may be 2 apart */
 /* Each vote goes to the first candidate with whose first vote it agrees, so that later votes move nobody: a near b and b near c do not make

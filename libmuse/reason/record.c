@@ -221,6 +221,7 @@ void muse_record_token(MuseAgent *a, const MuseSampled *id, bool forced)
     Record *r = a->record;
     if (!r) return;
     r->last = r->at;
+    if (!r->picture) r->picture = a->chain.image;   /* of the turn's first token */
     r->at.position = a->s->seq->length + 1;
     r->at.time = muse_record_seconds(a);
     r->skip[0] = 0;
@@ -278,13 +279,14 @@ int muse_record_step(MuseAgent *a, const MuseReasonStep *s, const char *reason, 
     case MUSE_REASON_IMAGE:
         rc = thinks ? flush(a, false, &r->last, err) : 0;
         r->turn = thinks ? s->image : 0;
+        r->picture = a->chain.image;
         return rc;
     case MUSE_REASON_CLOSED:
         rc = flush(a, false, &r->at, err);
-        return rc == 0 ? muse_record_note(a, "the thought was ended", s->n_text ? s->text : "", err) : rc;
+        return rc == 0 ? muse_record_note(a, MUSE_STEP_END, "the thought was ended", s->n_text ? s->text : "", err) : rc;
     case MUSE_REASON_BAD:
         rc = thinks ? flush(a, false, &r->last, err) : 0;   /* words of an answer are the answer's */
-        return rc == 0 ? muse_record_note(a, "not understood", s->n_text ? s->text : "", err) : rc;
+        return rc == 0 ? muse_record_note(a, MUSE_STEP_THOUGHT, "not understood", s->n_text ? s->text : "", err) : rc;
     default: return 0;
     }
 }
@@ -367,6 +369,19 @@ static int add_heats(MuseAgent *a, uint32_t step, MuseError *err)
     return rc;
 }
 
+/* one of several was stopped: what it had begun to answer has no vote */
+static int note_begun(MuseAgent *a, const MuseAgentInfo *info, MuseError *err)
+{
+    static const char head[] = "stopped, having begun to answer: ";
+    Record *r = a->record;
+    MuseBuf text = { .alloc = &a->shared->rt->alloc };
+    MuseTraceStep s = muse_record_step_of(a, MUSE_STEP_END);
+    const bool made = muse_buf_append(&text, head, sizeof head - 1) == 0 && muse_buf_append(&text, info->answer, info->n_answer) == 0;
+    const int rc = made ? muse_record_add(a, &s, (const char *)text.data, text.len, &r->from, &r->at, NULL, err) : MUSE_NOMEM(err, info->n_answer);
+    muse_buf_clear(&text);
+    return rc;
+}
+
 int muse_record_end(MuseAgent *a, MuseError *err)
 {
     static const char *const why[] = { [MUSE_AGENT_LENGTH] = "its tokens are spent", [MUSE_AGENT_FULL] = "the sequence is full", [MUSE_AGENT_CALLS] = "more calls than are allowed",
@@ -377,14 +392,15 @@ int muse_record_end(MuseAgent *a, MuseError *err)
     muse_agent_info(a, &info);
     r->ended = info.finish != MUSE_AGENT_RUNNING;   /* one that was cancelled may go on */
     const bool in_answer = info.n_answer && !muse_chat_parser_in_thought(a->parser);
-    const bool answered = info.n_answer && (info.finish == MUSE_AGENT_ANSWERED || info.finish == MUSE_AGENT_LENGTH || info.finish == MUSE_AGENT_FULL ||
-                                            (info.finish == MUSE_AGENT_STOPPED && in_answer));
+    const bool stopped = info.finish == MUSE_AGENT_STOPPED && in_answer, voteless = stopped && a->shared->trace_first;   /* one of several: what it began to say is no answer */
+    const bool answered = info.n_answer && (info.finish == MUSE_AGENT_ANSWERED || info.finish == MUSE_AGENT_LENGTH || info.finish == MUSE_AGENT_FULL || stopped) && !voteless;
     if (!r->ended && in_answer) return 0;   /* its words wait for the rest of the answer */
-    if (answered) r->words.len = 0, r->ends = false;   /* the answer has them */
+    if (answered || voteless) r->words.len = 0, r->ends = false;   /* the answer has them, or the note */
     const MuseCut from = r->from;
     int rc = flush(a, false, &r->at, err);
     if (rc == 0) rc = muse_record_end_tracks(a, err);
-    if (rc == 0 && why[info.finish]) rc = muse_record_note(a, answered ? "the answer was cut off" : "ended", why[info.finish], err);
+    if (rc == 0 && voteless) rc = note_begun(a, &info, err);
+    else if (rc == 0 && why[info.finish]) rc = muse_record_note(a, MUSE_STEP_END, answered ? "the answer was cut off" : "ended", why[info.finish], err);
     if (rc < 0 || !answered) return rc;
     MuseTraceStep s;
     muse_trace_step_init(&s);
@@ -415,8 +431,8 @@ int muse_record_result(MuseTrace *trace, const MuseReasonResult *result, const M
         muse_trace_step_init(&s);
         s.kind = MUSE_STEP_ANSWER;
         s.parent = winner->record->answer_step;
-        s.text = result->answer;
-        s.n_text = result->n_answer;
+        s.text = own.text;
+        s.n_text = own.n_text;
         s.marks = own.marks;
         s.n_marks = own.n_marks;
         s.confidence = sum.confidence;

@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "muse/attention.h"
@@ -107,11 +108,21 @@ static double confidence_of(const MuseCut *from, const MuseCut *to)
 
 int muse_record_add(MuseAgent *a, MuseTraceStep *s, const char *text, size_t n, const MuseCut *from, const MuseCut *to, uint32_t *number, MuseError *err)
 {
+    const bool answer = s->kind == MUSE_STEP_ANSWER;
+    MuseBuf spelled = { .alloc = &a->shared->rt->alloc };
     set_head(a, s, text, n, from);
     s->n_tokens = to->position - from->position;
     s->end = fmax(to->time, from->time);
     s->confidence = confidence_of(from, to);
-    return muse_trace_add(a->record->trace, s, number, err);
+    int rc = 0;
+    if (n && a->shared->chains && memchr(text, '<', n)) {
+        rc = muse_record_spell(a, text, n, s->marks, answer ? s->n_marks : 0, &spelled) < 0 ? MUSE_NOMEM(err, n) : 0;
+        s->text = (const char *)spelled.data;
+        s->n_text = spelled.len;
+    }
+    if (rc == 0) rc = muse_trace_add(a->record->trace, s, number, err);
+    muse_buf_clear(&spelled);
+    return rc;
 }
 
 MuseTraceStep muse_record_step_of(const MuseAgent *a, int kind)
@@ -163,11 +174,11 @@ int muse_record_end_stream(MuseAgent *a, const MuseCut *to, MuseError *err)
     return muse_trace_end(r->trace, live, to->position - from.position, fmax(to->time, from.time), confidence_of(&from, to), err);
 }
 
-int muse_record_note(MuseAgent *a, const char *what, const char *text, MuseError *err)
+int muse_record_note(MuseAgent *a, int kind, const char *what, const char *text, MuseError *err)
 {
     char line[320];
     const int n = snprintf(line, sizeof line, "%s: %s", what, text);
-    MuseTraceStep s = muse_record_step_of(a, MUSE_STEP_THOUGHT);
+    MuseTraceStep s = muse_record_step_of(a, kind);
     const MuseCut from = a->record->from;
     a->record->from = a->record->at;
     return muse_record_add(a, &s, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1, &from, &a->record->at, NULL, err);

@@ -29,8 +29,7 @@ bool muse_reason_same(const char *a, size_t n_a, const char *b, size_t n_b)
     return true;
 }
 
-/* "<x12>" or "<y7>" at the beginning: its length, 0 if there is none */
-static size_t place(const char *text, size_t n, int *value)
+size_t muse_reason_place(const char *text, size_t n, int *value)
 {
     size_t i = 2;
     if (n < 4 || text[0] != '<' || (text[1] != 'x' && text[1] != 'y')) return 0;
@@ -44,7 +43,7 @@ bool muse_reason_agree(const char *a, size_t n_a, const char *b, size_t n_b)
     muse_reason_trim(&b, &n_b);
     while (n_a && n_b) {
         int v = 0, w = 0;
-        size_t i = place(a, n_a, &v), k = place(b, n_b, &w);
+        size_t i = muse_reason_place(a, n_a, &v), k = muse_reason_place(b, n_b, &w);
         if (i && k && a[1] == b[1] && v - w <= NEAR && w - v <= NEAR) {
             a += i, n_a -= i;
             b += k, n_b -= k;

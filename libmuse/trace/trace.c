@@ -8,7 +8,7 @@
 
 #include "base/params.h"
 
-static const char *const names[MUSE_STEP_KINDS] = { "thought", "look", "box", "point", "claim", "compare", "track", "verify", "tool_call", "tool_result", "answer" };
+static const char *const names[MUSE_STEP_KINDS] = { "thought", "look", "box", "point", "claim", "compare", "track", "verify", "tool_call", "tool_result", "answer", "end" };
 
 const char *muse_step_name(uint32_t kind) { return kind < MUSE_STEP_KINDS ? names[kind] : NULL; }
 
@@ -386,6 +386,15 @@ int muse_trace_image(const MuseTrace *t, uint32_t number, MuseTraceImage *out)
     const MusePictureKept *k = muse_trace_picture(t, number - 1);
     *out = (MuseTraceImage){ k->name, k->rect, k->image };
     return 0;
+}
+
+const MuseTraceStep *muse_trace_answer(const MuseTrace *t)
+{
+    const size_t n = muse_trace_n_steps(t);
+    const MuseTraceStep *last = n ? muse_trace_at(t, n - 1) : NULL;
+    bool places = false;
+    for (size_t i = 1; i < t->summary.n_answer; i++) places = places || (t->answer[i - 1] == '<' && (t->answer[i] == 'x' || t->answer[i] == 'y'));
+    return places && last && last->kind == MUSE_STEP_ANSWER ? last : NULL;
 }
 
 uint32_t muse_trace_agents(const MuseTrace *t)

@@ -46,6 +46,8 @@ static inline bool muse_rect_is_point(MuseRect r) { return !(r.x1 > r.x0) && !(r
 int muse_trace_add_picture(MuseTrace *t, MuseImage *image, MuseRect rect, const char *name, size_t n_name, MuseError *err);
 /* the kind of that name; -1 if there is none */
 int muse_step_kind(const char *name, size_t n);
+/* The answer has place tokens: the step that has pixels in their place, if the driver wrote one. NULL: people read the summary's answer */
+const MuseTraceStep *muse_trace_answer(const MuseTrace *t);
 /* The highest agent number of all steps. */
 uint32_t muse_trace_agents(const MuseTrace *t);
 

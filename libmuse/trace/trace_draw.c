@@ -286,7 +286,8 @@ static void list(Page *g)
         line(g, column(g, 1), g->text, grey, "Answer");
         percent(g, s->confidence);
         g->y -= g->text * 0.27;   /* one baseline with the larger text */
-        list_text(g, g->text * 1.35, s->answer, s->n_answer);
+        const MuseTraceStep *a = muse_trace_answer(g->t);
+        list_text(g, g->text * 1.35, a ? a->text : s->answer, a ? a->n_text : s->n_answer);
         snprintf(text, sizeof text, "%llu thought tokens   %.2f s", (unsigned long long)s->thought_tokens, s->seconds);
         g->y += g->text * 0.3;
         line(g, column(g, 2), fmax(13, g->text * 0.75), grey, text);

@@ -333,8 +333,9 @@ static int put_agents(Html *h)
 static void put_summary(Html *h)
 {
     const MuseTraceSummary *s = &h->t->summary;
+    const MuseTraceStep *answer = muse_trace_answer(h->t);
     raw(h, "<section class=\"sum\"><h2>Answer</h2><p class=\"ans\" dir=\"auto\">");
-    muse_out_html(&h->o, s->answer, s->n_answer);
+    muse_out_html(&h->o, answer ? answer->text : s->answer, answer ? answer->n_text : s->n_answer);
     raw(h, "</p><p class=\"k\">");
     if (s->confidence >= 0) muse_out_put(&h->o, "confidence %.0f&#8239;%% &middot; ", 100 * s->confidence);
     muse_out_put(&h->o, "tokens: prompt %llu, thought %llu, looks %llu, answer %llu &middot; %.2f s", (unsigned long long)s->prompt_tokens, (unsigned long long)s->thought_tokens,

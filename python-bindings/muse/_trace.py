@@ -31,7 +31,7 @@ class Mark(NamedTuple):
 @dataclass(frozen=True)
 class TraceStep:
     number: int      #: from 1
-    kind: str        #: "thought", "look", "box", "point", "claim", "compare", "track", "verify", "tool_call", "tool_result", "answer"
+    kind: str        #: "thought", "look", "box", "point", "claim", "compare", "track", "verify", "tool_call", "tool_result", "answer", "end"
     text: str
     marks: tuple[Mark, ...]
     heats: tuple[Heat, ...]

@@ -72,7 +72,7 @@ static inline int build_trace(MuseTrace **out, MuseRuntime *rt, MuseImage *a, Mu
         s.end = 0.1 * k + 1.0 / 3;
         s.first_token = 10 * k;
         s.n_tokens = 10;
-        s.confidence = k % 2 ? 0.1 * k : -1;
+        s.confidence = k % 2 ? 0.08 * k : -1;
         if (k == MUSE_STEP_LOOK || k == MUSE_STEP_BOX || k == MUSE_STEP_CLAIM) s.marks = marks, s.n_marks = 1;
         if (k == MUSE_STEP_POINT) s.marks = marks + 4, s.n_marks = 1;
         if (k == MUSE_STEP_COMPARE) s.marks = marks + 1, s.n_marks = 2;
