@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tools/ask.h"
+#include "tools/ask_report.h"
 #include "tools/trace_show.h"
 
 typedef struct Ask {
@@ -131,10 +132,17 @@ static int report(Ask *a)
 {
     const MuseReasonResult *r = &a->result;
     const Cli *cli = a->cli;
+    const bool several = a->o.mode == MUSE_MODE_CONTEMPLATING;
+    size_t n;
+    const char *answer = trace_answer(a->trace, a->o.raw, &n);
     int code = EXIT_OK;
-    if (cli->json) code = trace_print_json(a->trace);
-    else if (r->answer && (!show_answer_text(r->answer, r->n_answer) || !show_answer_text("\n", 1))) code = EXIT_OTHER;
-    if (!cli->json && !cli->quiet) show_summary(a->trace);
+    if (cli->json) code = ask_print_json(a->trace, r->agents, r->n_agents, several ? r : NULL);
+    else if (r->answer && (!show_answer_text(answer, n) || !show_answer_text("\n", 1))) code = EXIT_OTHER;
+    if (!cli->json && !cli->quiet) {
+        if (a->o.raw) ask_print_written(r->agents, r->n_agents);
+        if (several) ask_print_vote(r, a->trace);
+        show_summary(a->trace);
+    }
     const int png = a->o.annotate ? trace_write(a->trace, TRACE_PNG, a->o.annotate, a->o.heat, cli->quiet) : EXIT_OK;
     const int html = a->o.html ? trace_write(a->trace, TRACE_HTML, a->o.html, a->o.heat, cli->quiet) : EXIT_OK;
     if (!r->answer) fputs("muse: the model ended without an answer\n", stderr);

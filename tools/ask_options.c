@@ -17,6 +17,7 @@ void ask_shared_help(FILE *to)
           "  --answer-tokens N         tokens of the answer; 256 unless told\n"
           "  --looks N                 how often an agent may look again; 8 unless told\n"
           "  --no-look                 never\n"
+          "  --raw                     the answer as the model wrote it, places as tokens (<x39><y26>), and behind the chain all that it wrote\n"
           "  --temp T                  sample at this temperature; unless told the most probable token is taken (contemplating:\n"
           "                            by the first agent of each view, docs/reason.md; the others sample at 1)\n"
           "  --compute MODE            auto, f32 (the reference path), bf16 or int8\n", to);
@@ -35,7 +36,8 @@ static void help(FILE *to)
           "  --html FILE.html          one page that steps through the chain\n"
           "  --heat                    with --annotate, --html or --json: where the model looked, as heat maps\n"
           "  --heat-at LAYER,HEAD      of this head; unless told 4,0 in models of the family muse that have it, else the mean of all\n"
-          "  With --json: answer, confidence, trace (steps; boxes in pixels of the original), images, tokens, seconds (docs/trace.md).\n"
+          "  With --json: answer, confidence, trace (steps; boxes in pixels of the original), images, tokens, seconds (docs/trace.md),\n"
+          "  agents (what each wrote, as it was written, and how it ended) and, with several, vote.\n"
           "  A question may be spoken: --audio FILE without any text.\n", to);
     cli_common_help(to);
 }
@@ -70,6 +72,7 @@ static bool take_number(AskOptions *o, Cli *cli, const char *option, int *code)
 bool ask_take_option(AskOptions *o, Cli *cli, const char *option, int *code)
 {
     if (strcmp(option, "--no-look") == 0) return o->no_look = true;
+    if (strcmp(option, "--raw") == 0) return o->raw = true;
     if (strcmp(option, "--compute") != 0) return take_text(o, cli, option, code) || take_number(o, cli, option, code);
     const int failed = cli_choice(cli, option, cli_computes, &o->compute);
     if (failed) *code = failed;

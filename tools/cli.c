@@ -114,6 +114,8 @@ int cli_real(Cli *cli, const char *option, double least, double most, float *out
 
 const char *const cli_computes[] = { "auto", "f32", "bf16", "int8", NULL }, *const cli_kvs[] = { "auto", "f32", "bf16", "q8", NULL };
 
+const char *const cli_finishes[] = { "running", "answered", "length", "full", "calls", "stopped" };
+
 int cli_choice(Cli *cli, const char *option, const char *const *names, uint32_t *out)
 {
     int code = EXIT_OK;

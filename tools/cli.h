@@ -62,6 +62,7 @@ int  cli_real(Cli *cli, const char *option, double least, double most, float *ou
 /* The value of the option just seen as its place in names, which NULL ends; the first stands for what is done unless told. Exit code. */
 int cli_choice(Cli *cli, const char *option, const char *const *names, uint32_t *out);
 extern const char *const cli_computes[], *const cli_kvs[];   /* in the order of MUSE_COMPUTE_ and MUSE_KV_ */
+extern const char *const cli_finishes[];                      /* in the order of MUSE_AGENT_ */
 double cli_now(void);   /* seconds, from some moment on */
 void cli_common_help(FILE *to);
 

@@ -33,7 +33,6 @@ static void gen_question(yajl_gen g, const EvalQuestion *q)
 
 static int print_line(const Eval *e, const EvalQuestion *q, const EvalAnswer *a)
 {
-    static const char *const finishes[] = { "running", "answered", "length", "full", "calls", "stopped" };
     yajl_gen g = e->g;
     yajl_gen_map_open(g);
     json_text(g, "set", q->set);
@@ -57,7 +56,7 @@ static int print_line(const Eval *e, const EvalQuestion *q, const EvalAnswer *a)
     if (a->needless >= 0) json_bool(g, "needless", a->needless);
     json_integer(g, "bad_steps", a->bad);
     json_bool(g, "cut", a->cut);
-    json_text(g, "finish", finishes[a->finish]);
+    json_text(g, "finish", cli_finishes[a->finish]);
     json_number(g, "seconds", a->seconds);
     if (a->thought) {
         json_key(g, "thought");

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tools/ask_report.h"
 #include "tools/line_input.h"
 
 static void failed(Talk *t, int code) { t->code = code; }
@@ -87,6 +88,16 @@ static int open_trace(Talk *t, const char *text, MuseTrace **out, MuseError *err
 
 /* ---- a turn ---- */
 
+/* bytes before the first place token: what comes then is shown in pixels once it is complete */
+static size_t before_places(const char *text, size_t n)
+{
+    static const char *const words[] = { "<x", "<y", "<box>", "<point>", "<image " };
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; text[i] == '<' && k < sizeof words / sizeof *words; k++)
+            if (strlen(words[k]) <= n - i && memcmp(text + i, words[k], strlen(words[k])) == 0) return i;
+    return n;
+}
+
 /* what is new of the answer, as it comes */
 static int show_answer(void *user, const MuseReasonEvent *event)
 {
@@ -94,9 +105,10 @@ static int show_answer(void *user, const MuseReasonEvent *event)
     MuseAgentInfo info;
     if (event->kind != MUSE_EVENT_TOKEN || t->cli->json || muse_agent_info(t->agent, &info) < 0) return 0;
     if (info.n_answer < t->shown) t->shown = 0;   /* behind a call of a tool it begins anew */
-    const size_t from = t->shown;
-    t->shown = info.n_answer;
-    return !show_answer_text(info.answer + from, info.n_answer - from);
+    const size_t from = t->shown, to = t->o.raw ? info.n_answer : before_places(info.answer, info.n_answer);
+    if (to <= from) return 0;
+    t->shown = to;
+    return !show_answer_text(info.answer + from, to - from);
 }
 
 static int open_agent(Talk *t, const MuseReasonPart *parts, size_t n, MuseTrace *trace, int thinking, MuseError *err)
@@ -173,10 +185,13 @@ static void report(Talk *t, int rc, const MuseError *err)
 {
     MuseAgentInfo info;
     muse_agent_info(t->agent, &info);
+    size_t n = 0;
+    const char *answer = trace_answer(t->trace, t->o.raw, &n);   /* none of a turn that was stopped within it */
+    if (!t->cli->json && n > t->shown) show_answer_text(answer + t->shown, n - t->shown);
     if (t->shown || (!t->cli->json && info.n_answer)) putchar('\n');
     fflush(stdout);   /* what is said about the answer comes behind it */
     if (t->cli->json && rc == 0) {
-        const int code = trace_print_json(t->trace);
+        const int code = ask_print_json(t->trace, &t->agent, 1, NULL);
         if (code) failed(t, code);
     }
     if (rc == MUSE_ERR_CANCELLED) fputs("muse: stopped\n", stderr);
@@ -184,6 +199,7 @@ static void report(Talk *t, int rc, const MuseError *err)
     else if (info.finish == MUSE_AGENT_LENGTH) fputs("muse: cut off: the tokens of the answer are spent (--answer-tokens)\n", stderr);
     else if (info.finish == MUSE_AGENT_FULL) fputs("muse: cut off: the conversation is full; /reset begins a new one\n", stderr);
     else if (!info.n_answer) fputs("muse: no answer\n", stderr);
+    if (!t->cli->quiet && !t->cli->json && t->o.raw) ask_print_written(&t->agent, 1);
     if (!t->cli->quiet && !t->cli->json) show_summary(t->trace);
     fflush(stdout);
 }

@@ -14,8 +14,7 @@ const char *base_name(const char *path)
 
 /* ---- lines ---- */
 
-/* on one line, control characters as spaces: the text is a model's */
-static void put_text(const char *text, size_t n)
+void show_words(const char *text, size_t n)
 {
     for (size_t i = 0; i < n; i++) fputc((unsigned char)text[i] < ' ' || text[i] == 127 ? ' ' : text[i], stderr);
 }
@@ -41,7 +40,7 @@ static void put_head(const MuseTraceStep *s, uint32_t number)
     fprintf(stderr, "%4u ", number);
     if (s->agent) fprintf(stderr, "agent %-3u ", s->agent);
     put_kind(muse_step_name(s->kind));
-    put_text(s->text, s->n_text);
+    show_words(s->text, s->n_text);
 }
 
 /* another line comes, or this one is complete */
@@ -55,9 +54,9 @@ void show_step(void *user, const MuseTrace *trace, int event, uint32_t number, c
 {
     Shown *shown = user;
     MuseTraceStep s;
-    if (muse_trace_step(trace, number, &s) < 0 || (s.kind == MUSE_STEP_ANSWER && !s.agent && !s.n_marks)) return;
+    if (muse_trace_step(trace, number, &s) < 0 || (s.kind == MUSE_STEP_ANSWER && !s.agent)) return;   /* stdout has it */
     if (number == shown->live) {
-        if (event == MUSE_TRACE_TEXT) put_text(text, n_text);
+        if (event == MUSE_TRACE_TEXT) show_words(text, n_text);
         if (event == MUSE_TRACE_DONE) end_line(shown);
     } else if (event == MUSE_TRACE_BEGUN && !s.done && s.kind == MUSE_STEP_THOUGHT && !s.agent) {
         end_line(shown);
@@ -66,7 +65,7 @@ void show_step(void *user, const MuseTrace *trace, int event, uint32_t number, c
     } else if (event == MUSE_TRACE_DONE) {
         end_line(shown);
         put_head(&s, number);
-        for (uint32_t i = 0; i < s.n_marks; i++) {
+        for (uint32_t i = 0; i < s.n_marks && s.kind != MUSE_STEP_ANSWER; i++) {   /* an answer's stand in its words */
             fputs(i ? ", " : s.n_text ? "  " : "", stderr);
             put_place(&s.marks[i]);
         }
@@ -79,6 +78,16 @@ bool show_answer_text(const char *text, size_t n)
     if (!isatty(STDOUT_FILENO)) return fwrite(text, 1, n, stdout) == n && fflush(stdout) == 0;
     for (size_t i = 0; i < n; i++) putchar(((unsigned char)text[i] < ' ' && text[i] != '\n' && text[i] != '\t') || text[i] == 127 ? '?' : text[i]);
     return fflush(stdout) == 0;
+}
+
+const char *trace_answer(const MuseTrace *trace, bool raw, size_t *n)
+{
+    MuseTraceStep s;
+    MuseTraceSummary sum;
+    muse_trace_summary(trace, &sum);
+    const bool step = !raw && muse_trace_step(trace, (uint32_t)muse_trace_step_count(trace), &s) == 0 && s.kind == MUSE_STEP_ANSWER && !s.agent;
+    *n = step ? s.n_text : sum.n_answer;
+    return step ? s.text : sum.answer;
 }
 
 void show_summary(const MuseTrace *trace)
@@ -127,7 +136,7 @@ int trace_write(const MuseTrace *trace, TraceFile kind, const char *path, bool h
     return code;
 }
 
-int trace_print_json(const MuseTrace *trace)
+int trace_print_json(const MuseTrace *trace, const char *more, size_t n_more)
 {
     MuseError err;
     char *text;
@@ -135,7 +144,8 @@ int trace_print_json(const MuseTrace *trace)
     if (muse_trace_json(trace, &text, &size, &err) < 0) return cli_fail(&err, NULL);
     for (size_t i = 0; i < size; i++)   /* line ends stand between steps only: one object, one line */
         if (text[i] == '\n') text[i] = ' ';
-    const bool ok = fwrite(text, 1, size, stdout) == size && fputc('\n', stdout) != EOF;
+    while (size && text[size - 1] != '}') size--;
+    const bool ok = size && fwrite(text, 1, size - 1, stdout) == size - 1 && fputs(", ", stdout) >= 0 && fwrite(more + 1, 1, n_more - 1, stdout) == n_more - 1 && fputc('\n', stdout) != EOF;
     muse_free(text);
     return ok ? EXIT_OK : EXIT_OTHER;
 }

@@ -60,6 +60,32 @@ class Form(unittest.TestCase):
         one, three = (in_json("--mode", "contemplating", "--agents", 3, "--views", n, "--image", CAT, "What?")["tokens"]["prompt"] for n in (1, 3))
         self.assertGreater(three, 2 * one)
 
+    def test_vote(self):
+        args = ["--mode", "contemplating", "--agents", 5, "--temp", "1.5", "--image", CAT, "What?"]
+        got = in_json(*args)
+        vote, agents = got["vote"], got["agents"]
+        self.assertEqual([a["agent"] for a in agents], [1, 2, 3, 4, 5])
+        self.assertEqual((vote["agents"], vote["answered"]), (5, sum(c["votes"] for c in vote["candidates"])))
+        self.assertAlmostEqual(sum(c["weight"] for c in vote["candidates"]), 1 if vote["candidates"] else 0, places=6)
+        for c in vote["candidates"]:
+            self.assertEqual(agents[c["agent"] - 1]["answer"], c["answer"])
+        for a in agents:   # who was stopped has neither an answer in the trace nor a thought that says so
+            mine = [s for s in got["trace"] if s.get("agent") == a["agent"]]
+            self.assertEqual("answer" in [s["kind"] for s in mine], a["finish"] in ("answered", "length", "full") and a["answer"] != "")
+            self.assertTrue(a["finish"] != "stopped" or mine[-1]["kind"] == "end")
+        _, err = ask(*SHORT, *args, code=None)
+        self.assertIn(f"muse: {vote['answered']} of 5 agents answered, agreement {100 * vote['agreement']:.0f} %", err)
+        self.assertEqual(err.count(f" of {vote['answered']} for "), len(vote["candidates"]))
+
+    def test_stopped(self):
+        """all but greedy over one prompt: five agree, which settles it"""
+        args = ["--mode", "contemplating", "--agents", 8, "--views", 1, "--temp", 0.05, "--budget", 1, "--answer-tokens", 4, "--compute", "f32", "--image", CAT, "What?"]
+        got = json.loads(ask("--json", *args)[0])
+        stopped = [a["agent"] for a in got["agents"] if a["finish"] == "stopped"]
+        self.assertEqual((got["vote"]["stopped_early"], got["vote"]["answered"], stopped), (True, 5, [6, 7, 8]))
+        self.assertIn("muse: 5 of 8 agents answered, agreement 100 %; agents 6, 7, 8: stopped, since they could not change the count any more; agents 1, 2, 3, 4, 5: the tokens of the answer are spent\n",
+                      ask(*args)[1])
+
     def test_parts(self):
         self.check(in_json("--image", CAT, "--image", COFFEE, "--text", "Compare them.", "What changed?"), 2)
         self.assertEqual(in_json("--text", "One", "--image", CAT, "two?")["question"], "One two?")
@@ -88,7 +114,13 @@ class Form(unittest.TestCase):
 
     def test_text(self):
         out, err = ask("--image", CAT, *SHORT, "What?", code=None)
-        self.assertEqual(out, in_json("--image", CAT, "What?")["answer"] + "\n" if out else "")
+        got = in_json("--image", CAT, "What?")
+        self.assertEqual(out, got["trace"][-1]["text"] + "\n" if out else "")   # places in pixels
+        self.assertNotRegex(out, "<[xy][0-9]")
+        raw, said = ask("--image", CAT, *SHORT, "--raw", "What?", code=None)
+        self.assertEqual(raw, got["answer"] + "\n" if out else "")
+        self.assertEqual([(a["answer"], "agent" in a) for a in got["agents"]], [(got["answer"], False)])
+        self.assertIn("muse: written: ", said)
         self.assertIn("tokens: prompt ", err)
         self.assertIn("   1 ", err)   # the chain
         self.assertEqual(ask("--image", CAT, *SHORT, "--quiet", "What?", code=None)[0], out)
