@@ -39,6 +39,17 @@ class Conversation(unittest.TestCase):
             self.assertGreater(after["tokens"]["prompt"], before["tokens"]["prompt"] + before["tokens"]["thought"] + before["tokens"]["look"])
         self.assertLess(got[1]["tokens"]["prompt"], in_json(f"/image {CAT}", "What is this?" * 20)[0]["tokens"]["prompt"] + 100)
 
+    def test_places(self):
+        """people get pixels, with --raw what was written; --json has both"""
+        lines = (f"/image {CAT}", "What is this?", "Where?", "And there?")
+        got = in_json(*lines, args=["--answer-tokens", 40])
+        self.assertTrue(any("<x" in g["answer"] for g in got))
+        shown, raw = (talk(*lines, args=["--answer-tokens", 40, *more])[0] for more in ([], ["--raw"]))
+        self.assertEqual(raw, "".join(g["answer"] + "\n" for g in got))
+        self.assertEqual(shown, "".join(g["trace"][-1]["text"] + "\n" for g in got))
+        self.assertNotIn("<x", shown)
+        self.assertEqual([g["agents"][0]["answer"] for g in got], [g["answer"] for g in got])
+
     def test_first_message_from_options(self):
         got = in_json("What?", "/reset", "What?", args=["--image", CAT])
         self.assertEqual([len(g["images"]) for g in got], [1, 0])
