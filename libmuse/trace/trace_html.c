@@ -65,15 +65,17 @@ static int put_image(Html *h, const MusePictureKept *k, MuseRect part, uint32_t 
     return muse_out_picture(&h->o, h->t->rt, k->image, own, side, h->err);
 }
 
+static const double GROWS = 1.8;   /* as much larger are the letters in a narrow window: trace_page.c */
+
 enum { LETTER = 15 /* CSS pixels */, LABEL = 26 /* two digits and a gap */ };
 
-/* steps before this one whose numbers would stand in the same place: they stand side by side */
+/* steps of the same agent before this one whose numbers would stand in the same place: they stand side by side */
 static size_t near_before(const MuseTrace *t, size_t step, const MuseTraceMark *m, double unit)
 {
     size_t n = 0;
     for (size_t i = step > NEAR ? step - NEAR : 0; i < step; i++) {
         const MuseTraceStep *s = muse_trace_at(t, i);
-        for (uint32_t k = 0; k < s->n_marks && k < NEAR; k++) 
+        for (uint32_t k = 0; k < s->n_marks && k < NEAR && s->agent == muse_trace_at(t, step)->agent; k++)
             n += s->marks[k].image == m->image && fabs(s->marks[k].rect.x0 - m->rect.x0) < LABEL * unit && fabs(s->marks[k].rect.y0 - m->rect.y0) < LETTER * unit;
     }
     return n;
@@ -99,9 +101,8 @@ static void put_track(Html *h, const MuseTraceStep *s, size_t step, uint32_t ima
 static void put_mark(Html *h, const MuseTraceStep *s, size_t step, const MuseTraceMark *m, double unit)
 {
     const MuseRect r = m->rect;
-    /* 1.8: as much larger are the letters in a narrow window (trace_page.c) */
     const MuseRect frame = muse_trace_picture(h->t, m->image - 1)->rect;
-    const size_t n = near_before(h->t, step, m, unit), room = (size_t)fmax(1, (frame.x1 - r.x0) / (1.8 * LABEL * unit));
+    const size_t n = near_before(h->t, step, m, unit), room = (size_t)fmax(1, (frame.x1 - r.x0) / (GROWS * LABEL * unit));
     const bool above = r.y0 - frame.y0 > 24 * unit;
     muse_out_put(&h->o, "<g class=\"m%s\" data-s=\"%zu\" style=\"--c:#%06x\">", s->kind == MUSE_STEP_LOOK ? " look" : "", step + 1, (unsigned)muse_trace_colour(m->object, step));
     for (int pass = 0; pass < 2; pass++) {
@@ -237,6 +238,7 @@ static int put_picture(Html *h, uint32_t image)
         for (uint32_t n = 0; n < s->n_marks; n++)
             if (s->marks[n].image == image) put_mark(h, s, i, &s->marks[n], unit);
     }
+    if (rc == 0) rc = muse_trace_numbers(&h->o, h->t, image, unit, LETTER, GROWS, h->err);
     muse_out_put(&h->o, "</svg><figcaption>Picture %u ", image);
     text(h, k->name);
     muse_out_put(&h->o, " &middot; %.0f &times; %.0f px", k->rect.x1 - k->rect.x0, k->rect.y1 - k->rect.y0);

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Traces: written, read back, shown; coordinates."""
 import io
+import itertools
 import json
+import re
 
 import numpy as np
 import pytest
@@ -18,6 +20,32 @@ def trace(cat):
     trace.add("claim", "an <b>eye</b>", [muse.Mark(1, muse.Rect(30, 30, 40, 40), object=2)], parent=look, heats=[heat])
     trace.summary = muse.Summary("in the head", 0.75, prompt_tokens=9, seconds=1.5)
     return trace
+
+
+def test_labels_keep_apart():
+    """Eight agents on a crowded picture: each step is in one label of the page, and no two of them meet, in wide and narrow windows."""
+    things, rng = [(20, 20), (60, 22), (100, 30), (30, 60), (75, 62), (110, 64), (8, 100), (50, 98), (92, 104), (118, 118)], np.random.default_rng(3)
+    crowd = muse.Trace("How many?")
+    crowd.add_image(muse.Image(np.zeros((128, 128, 3), np.uint8)))
+    for x, y in things:
+        for agent in range(1, 9):
+            crowd.add("claim", "a thing", [(1, (*(x, y) + rng.uniform(-1, 1, 2),) * 2)], agent=agent)
+    for agent in range(1, 9):
+        crowd.add("look", "all", [(1, (1, 1, 127, 127))], agent=agent)
+        crowd.add("box", "all", [(1, (3, 3, 125, 125))], agent=agent)
+    labels = re.findall(r'text-anchor="(\w+)" x="([^"]+)" y="([^"]+)" font-size="([^"]+)">([^<]+)</text>', crowd.html().split('<g class="all">')[1].split("</g>")[0])
+    steps = [n for *_, text in labels for run in text.split(" +")[0].replace("&#8211;", "-").split(",") for n in range(int(run.split("-")[0]), int(run.split("-")[-1]) + 1)]
+    more = sum(int(text.split(" +")[1]) for *_, text in labels if "+" in text)
+    assert len(labels) == len(things) + 2 and len(steps) == len(set(steps)) and set(steps) >= set(range(1, 81)) and len(steps) + more == 96
+    for grows in (1, 1.8):
+        boxes = []
+        for anchor, x, y, size, text in labels:
+            em, letters = float(size) * grows, len(text.replace("&#8211;", "-"))
+            left = float(x) - {"start": 0, "middle": 0.5, "end": 1}[anchor] * 0.66 * letters * em
+            boxes.append((left, float(y) - 0.75 * em, left + 0.66 * letters * em, float(y)))
+        for a, b in itertools.combinations(boxes, 2):
+            assert min(a[2], b[2]) <= max(a[0], b[0]) or min(a[3], b[3]) <= max(a[1], b[1]), (grows, a, b)
+        assert all(0 <= a[0] and 0 <= a[1] and a[2] <= 128 and a[3] <= 128 for a in boxes)
 
 
 def test_reading_back(trace, cat):
