@@ -107,6 +107,10 @@ def number(n):
     return str(n), WORDS[n - 1:n] if n else ["zero", "none"]
 
 
+def with_article(name):
+    return f"{'an' if name[0] in 'aeio' else 'a'} {name}"   # the rule of tools/worlds
+
+
 def scenes(sets, rng):
     for i in range(24):
         size = rng.choice([(64, 64), (96, 96), (128, 96), (80, 112), (128, 128)])
@@ -116,9 +120,9 @@ def scenes(sets, rng):
         color, shape = rng.choice(list(COLORS)), rng.choice(SHAPES)
         sets.ask("count", image, f"How many {color} things are there?", *number(sum(o["color"] == color for o in objects)))
         here = rng.choice(objects)
-        sets.ask("exist", image, f"Is there a {name_of(here)}?", "yes")
+        sets.ask("exist", image, f"Is there {with_article(name_of(here))}?", "yes")
         if (color, shape) not in [(o["color"], o["shape"]) for o in objects]:
-            sets.ask("exist", image, f"Is there a {color} {shape}?", "no")
+            sets.ask("exist", image, f"Is there {with_article(color + ' ' + shape)}?", "no")
         for o in objects:
             if [p["shape"] for p in objects].count(o["shape"]) == 1:
                 sets.ask("color", image, f"What colour is the {o['shape']}?", o["color"])
