@@ -4,6 +4,7 @@
  *   ./hello [MODEL [PICTURE [QUESTION]]] */
 #include <muse/muse.hpp>
 
+#include <cmath>
 #include <iostream>
 
 int main(int argc, char **argv)
@@ -16,7 +17,8 @@ try {
 
     const muse::Result result = muse::reason(model, { image, question }, params, [](const MuseReasonEvent &event) {
         if (event.kind == MUSE_EVENT_STEP && event.step->image)
-            std::cout << "at pixel " << event.step->rect.x0 << ", " << event.step->rect.y0 << " of picture " << event.step->image << '\n';
+            std::cout << "near pixel " << std::lround((event.step->rect.x0 + event.step->rect.x1) / 2) << ", " << std::lround((event.step->rect.y0 + event.step->rect.y1) / 2)
+                      << " of picture " << event.step->image << '\n';
         return true;   // false would stop the run
     });
     std::cout << (result.answered() ? result.answer() : "no answer") << '\n';
