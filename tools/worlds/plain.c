@@ -74,16 +74,8 @@ void muse_wd_make_solid(Maker *m)
 
 static const char *const which[] = { "Which one is different?", "Which object is the odd one out?", "Name the object that is unlike the others.", "What does not belong here?" };
 
-/* ";1 same;2 same;3 odd": each of the list against what the others are, up to the one that is not; picking it at once was often wrong */
-static void hold_against(Maker *m, int odd)
-{
-    for (int i = 0; i <= odd; i++) {
-        muse_wd_put(m, ";");
-        muse_wd_int(m, i + 1);
-        muse_wd_put(m, i == odd ? " odd" : " same");
-    }
-}
-
+/* " others small star;<x3><y9> small star same;<x7><y20> small cross odd": what most are, then each held against it, up to the one
+ * that is not. The list first and the verdict behind it were wrong twice as often: to find a thing in a list again is a step more. */
 static void ask_odd(Maker *m, int odd, bool size, bool place)
 {
     static const char *const where[] = { "Where is the odd one out?", "Point to the object that is different.", "Where is the one unlike the others?" };
@@ -94,18 +86,15 @@ static void ask_odd(Maker *m, int odd, bool size, bool place)
     else ASK(m, which, .ia = -1);
     if (think) {
         muse_wd_think(m);
-        for (int i = 0, k = 0; i < n; i++) {
-            if (i) muse_wd_put(m, ";");
-            muse_wd_int(m, ++k);
-            muse_wd_at(m, order[i]);
-            muse_wd_name(m, muse_wd_full(&m->objects[order[i]], true), order[i]);
-        }
         muse_wd_put(m, " others");
         muse_wd_name(m, muse_wd_full(&m->objects[!odd], true), -1);
-        int k = 0;
-        while (order[k] != odd) k++;
-        hold_against(m, k);
-        muse_wd_at(m, odd);
+        for (int i = 0, at = -1; i < n && at != odd; i++) {
+            at = order[i];
+            muse_wd_put(m, ";");
+            muse_wd_at(m, at);
+            muse_wd_name(m, muse_wd_full(&m->objects[at], true), at);
+            muse_wd_put(m, at == odd ? " odd" : " same");
+        }
     }
     muse_wd_answer(m);
     if (place) {
@@ -119,12 +108,11 @@ static void ask_odd(Maker *m, int odd, bool size, bool place)
     muse_wd_end(m);
 }
 
-/* From the list that a picture would give to the one that is unlike. */
+/* What a picture would give, thing by thing; whether it is like the others is learned. */
 void muse_wd_drill_odd(Maker *m)
 {
-    const int n = rng_int(&m->ask, 3, 8), what = rng_int(&m->ask, 0, 2), at = rng_int(&m->ask, 0, n - 1);
+    const int what = rng_int(&m->ask, 0, 2), at = rng_int(&m->ask, 0, 7);
     Desc common, odd;
-    char place[32], found[32] = "";
     do {
         common = (Desc){ rng_int(&m->ask, 1, 3), rng_int(&m->ask, 1, MUSE_WORLDS_COLORS - 1), rng_int(&m->ask, MUSE_WORLDS_CIRCLE, MUSE_WORLDS_HEART), 0 };
         odd = common;
@@ -135,19 +123,17 @@ void muse_wd_drill_odd(Maker *m)
     muse_wd_begin(m, "drill-odd");
     ASK(m, which, .ia = -1);
     muse_wd_drill_think(m);
-    for (int i = 0; i < n; i++) {
-        snprintf(place, sizeof place, "<x%d><y%d>", rng_int(&m->ask, 2, 61), rng_int(&m->ask, 2 + 7 * i, 8 + 7 * i));
-        if (i == at) strcpy(found, place);
-        if (i) muse_wd_put(m, ";");
-        muse_wd_int(m, i + 1);
+    muse_wd_put(m, " others");
+    muse_wd_name(m, common, -1);
+    for (int i = 0; i <= at; i++) {
+        char place[32];
+        snprintf(place, sizeof place, ";<x%d><y%d>", rng_int(&m->ask, 2, 61), rng_int(&m->ask, 2 + 7 * i, 8 + 7 * i));
+        if (i) muse_wd_part(m, MUSE_WORLDS_THOUGHT, false);
         muse_wd_put(m, place);
         muse_wd_name(m, i == at ? odd : common, -1);
+        muse_wd_part(m, MUSE_WORLDS_THOUGHT, true);
+        muse_wd_put(m, i == at ? " odd" : " same");
     }
-    muse_wd_put(m, " others");
-    muse_wd_part(m, MUSE_WORLDS_THOUGHT, true);
-    muse_wd_name(m, common, -1);
-    hold_against(m, at);
-    muse_wd_put(m, found);
     muse_wd_answer(m);
     if (what != 2) odd.size = 0;
     muse_wd_name(m, odd, -1);
