@@ -221,7 +221,6 @@ void muse_record_token(MuseAgent *a, const MuseSampled *id, bool forced)
     Record *r = a->record;
     if (!r) return;
     r->last = r->at;
-    if (!r->picture) r->picture = a->chain.image;   /* of the turn's first token */
     r->at.position = a->s->seq->length + 1;
     r->at.time = muse_record_seconds(a);
     r->skip[0] = 0;
@@ -279,7 +278,6 @@ int muse_record_step(MuseAgent *a, const MuseReasonStep *s, const char *reason, 
     case MUSE_REASON_IMAGE:
         rc = thinks ? flush(a, false, &r->last, err) : 0;
         r->turn = thinks ? s->image : 0;
-        r->picture = a->chain.image;
         return rc;
     case MUSE_REASON_CLOSED:
         rc = flush(a, false, &r->at, err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Place tokens in the words of a step, spelled for people: pixels of the original picture. What the model wrote stays where it is, in MuseAgentInfo.
+/* Place tokens in the words of a step, spelled for people: places in pixels of the original picture, numbers in parts of a side. What the model wrote stays where it is, in MuseAgentInfo.
  * Decides nothing of what a place means: whole places come as marks. Called by record_steps.c and record.c. */
 #include "libmuse/reason/record_steps.h"
 
@@ -33,16 +33,11 @@ static int put_mark(Spell *s)
     return put(s, text, (size_t)n);
 }
 
-/* An x or a y alone is a number of the picture that the words are about: the middle of its cells. next: another one follows */
+/* An x or a y alone is a number like any other: a column of the picture or of a view, a distance. Which, only the model knows. next: another one follows */
 static int put_number(Spell *s, char axis, int value, bool next)
 {
-    char text[32];
-    MuseImageInfo info;
-    const MuseImage *image = s->a->pictures[s->a->record->picture - 1].image;
-    muse_image_info(image, &info);
-    const double at = (value + 0.5) / s->a->shared->words.n_places;
-    const MuseRect r = muse_agent_to_original(image, (MuseRect){ .x0 = at * info.width, .y0 = at * info.height });
-    const int n = snprintf(text, sizeof text, "%c %.0f%s", axis, axis == 'x' ? r.x0 : r.y0, next ? "," : "");
+    char text[48];
+    const int n = snprintf(text, sizeof text, "%c %d/%u%s", axis, value, s->a->shared->words.n_places, next ? "," : "");
     return put(s, text, (size_t)n);
 }
 
@@ -87,8 +82,6 @@ static int put_numbers(Spell *s, const char *text, size_t n, size_t count)
 int muse_record_spell(const MuseAgent *a, const char *text, size_t n, const MuseTraceMark *marks, uint32_t n_marks, MuseBuf *out)
 {
     Spell s = { .a = a, .marks = marks, .n_marks = n_marks, .out = out };
-    const uint32_t picture = a->record->picture;
-    const bool numbers = picture >= 1 && picture <= a->n_pictures && a->shared->words.n_places > 0;
     int rc = 0, v[4];
     for (size_t i = 0; i < n && rc == 0;) {
         size_t want, bytes, skip = s.n_marks ? turn(text + i, n - i) : 0;
@@ -101,7 +94,7 @@ int muse_record_spell(const MuseAgent *a, const char *text, size_t n, const Muse
             continue;
         }
         if (k == 0 && !skip && (bytes = muse_reason_place(text + i, n - i, &v[0])) > 0) k = 1;   /* a y alone */
-        if (k > 0 && numbers) {   /* what was not finished too */
+        if (k > 0) {   /* what was not finished too */
             rc = put_numbers(&s, text + i + skip, n - i - skip, k);
             i += skip + bytes;
             continue;

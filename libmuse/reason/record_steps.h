@@ -35,7 +35,6 @@ struct MuseRecord {
     char        skip[SKIP_BYTES];  /* the text of the newest place: no words */
     MuseWaiting waits;
     MuseBuf     before;            /* words that stood before the waiting place */
-    uint32_t    picture;           /* of the sequence, which words written now are about */
     uint32_t    group;             /* step of the comparison or check that is open */
     uint32_t    turn;              /* <image k> was written last; 0 */
     uint32_t    live;              /* step whose words go into the trace as they come; 0 */
@@ -65,7 +64,7 @@ bool muse_record_has_name(const char *text, size_t n);            /* more than a
 MuseTraceStep muse_record_step_of(const MuseAgent *a, int kind);  /* in the group that is open */
 int  muse_record_add(MuseAgent *a, MuseTraceStep *s, const char *text, size_t n, const MuseCut *from, const MuseCut *to, uint32_t *number, MuseError *err);
 int  muse_record_words(MuseAgent *a, const char *text, size_t n, const MuseCut *from, const MuseCut *to, MuseError *err);   /* that belong to no place */
-/* Text with its place tokens as pixels, appended. marks: those of its whole places, in order; an x or a y alone is one of r->picture. 0; MUSE_ERR_NOMEM */
+/* Text with its place tokens as pixels, appended. marks: those of its whole places, in order; an x or a y alone is a number, x 12/64. 0; MUSE_ERR_NOMEM */
 int  muse_record_spell(const MuseAgent *a, const char *text, size_t n, const MuseTraceMark *marks, uint32_t n_marks, MuseBuf *out);
 int  muse_record_note(MuseAgent *a, int kind, const char *what, const char *text, MuseError *err);
 int  muse_record_stream(MuseAgent *a, const char *text, size_t n, MuseError *err);   /* a thought in a format without places: one step that grows as it is written */

@@ -65,13 +65,13 @@ static void places(void **state)
         { " How many?1<x0><y0> red star;2<x1><y0> blue! cross</think> 2<eos>", "thought How many?\nclaim 1 red star |1:5,2.5\nclaim 2 blue! |1:15,2.5\nthought cross\nanswer 2\n" },
         { " Find it. red star<x1><y1> 3.5</think> 3.5<eos>", "thought Find it.\nclaim red star |1:15,7.5#1\nthought 3.5\nanswer 3.5\n" },
         { " slice A<x1><y1>0-5;5*5=2,5</think> 25<eos>", "claim slice A |1:15,7.5#1\nthought 0-5;5*5=2,5\nanswer 25\n" },
-        { "<x4><y8>8<x13><y8>K; 8 K<x34><x35> different</think> no<eos>", "claim 8 |1:45,42.5\nclaim K |1:135,42.5\nthought 8 K x 345, x 355 different\nanswer no\n" },
+        { "<x4><y8>8<x13><y8>K; 8 K<x34><x35> different</think> no<eos>", "claim 8 |1:45,42.5\nclaim K |1:135,42.5\nthought 8 K x 34/64, x 35/64 different\nanswer no\n" },
         { "<x1><y1></think> a<eos>", "point  |1:15,7.5\nanswer a\n" },
         { " a thing<box><x16><y32><x17><y33></think> b<eos>", "claim a thing |1:160,160,180,170#1\nanswer b\n" },
         { " red star<x1><y1> red star<x2><y1></think> c<eos>", "claim red star |1:15,7.5#1\nclaim red star |1:25,7.5#1\nanswer c\n" },
         { "just words</think><point><x16><y32><eos>", "thought just words\nanswer picture 1 (165, 162) |1:165,162.5\n" },
         { "just words</think> at<x16><y32>not<box><x16><y32><x17><y33>or<x5>, <y7>5<eos>",
-          "thought just words\nanswer at picture 1 (165, 162) not picture 1 [160, 160, 180, 170] or x 55, y 38 5 |1:165,162.5 |1:160,160,180,170\n" },
+          "thought just words\nanswer at picture 1 (165, 162) not picture 1 [160, 160, 180, 170] or x 5/64, y 7/64 5 |1:165,162.5 |1:160,160,180,170\n" },
         { "<box><x16><y32><x17><y33> in</think> d<eos>", "claim in |1:160,160,180,170\nanswer d\n" },
     };
     (void)state;
@@ -110,7 +110,7 @@ static void groups_and_tracks(void **state)
         { "<image 1><x1><y1><image 2><x2><y2><image 3> hidden<image 4><x3><y3></think> g<eos>",
           "point  |1:3,3#1\ntrack  |1:3,3#1 |2:5,5#1 |4:7,7#1\nthought picture 3: hidden\nanswer g\n" },
         { " one<x1><image 2> two<y2><image 3><x1><y1></think> it is<image 2><point><x3><y9>;<image 1> and<image 4><box><x0><y0><x1><y1><eos>",
-          "thought one x 3\nthought picture 2: two y 5\npoint  |3:3,3#1\nanswer it is picture 2 (7, 19);<image 1> and picture 4 [0, 0, 4, 4] |2:7,19 |4:0,0,4,4\n" },
+          "thought one x 1/64\nthought picture 2: two y 2/64\npoint  |3:3,3#1\nanswer it is picture 2 (7, 19);<image 1> and picture 4 [0, 0, 4, 4] |2:7,19 |4:0,0,4,4\n" },
         { " red star<x1><y1><image 2> red star<x2><y2> gone<image 3> red star<x2><y2> red star<x3><y2></think> g<eos>",
           "claim red star |1:3,3#1\ntrack red star |1:3,3#1 |2:5,5#1 |3:5,5#1\nthought gone\nclaim red star |3:7,5#1\nanswer g\n" },
     };
@@ -126,7 +126,7 @@ static void groups_and_tracks(void **state)
 static void nothing_is_lost(void **state)
 {
     static const char chain[] = " a<box><x1><y2> no<look> red<box><x1><y1><x1><y1> 7; 8<look> blue<box><x1><y1><x1><y1> 9";
-    static const char want[] = "thought a x 3, y 5\nthought not understood: a box that is not finished\nthought no\nlook red |1:0,0,64,64#1\nclaim 7 |1:2,2,4,4#1 ^4\nthought 8\n"
+    static const char want[] = "thought a x 1/64, y 2/64\nthought not understood: a box that is not finished\nthought no\nlook red |1:0,0,64,64#1\nclaim 7 |1:2,2,4,4#1 ^4\nthought 8\n"
                                "look blue (not shown: the positions for looks are spent) |1:2,2,4,4#2\nthought 9\nend the thought was ended: the tokens of the thought are spent\n";
     (void)state;
     MuseModel *m = muse_model();
