@@ -95,7 +95,7 @@ class Conversation(unittest.TestCase):
         self.assertIn("part 0", talk(f"/image {CAT}", "What?", model=LLAMA, code=UNSUPPORTED)[1])
 
     def test_text(self):
-        out, err = talk("Hello", "//quit is a word")
+        out, err = talk("Hello", "//quit is a word", args=["--raw"])
         answers = [g["answer"] for g in in_json("Hello", "//quit is a word")]
         self.assertEqual(out, "".join(a + "\n" for a in answers if a))
         self.assertNotIn("> ", err.replace("<|", ""))   # no prompt for a script
