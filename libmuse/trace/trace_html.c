@@ -280,11 +280,12 @@ static void put_places(Html *h, const MuseTraceStep *s)
         const MuseTraceMark *m = &s->marks[i];
         muse_out_put(&h->o, "<span class=\"at\">picture %u ", m->image);
         const double v[] = { m->rect.x0, m->rect.y0, m->rect.x1, m->rect.y1 };
-        for (int k = 0; k < (muse_rect_is_point(m->rect) ? 2 : 4); k++) {
-            raw(h, k ? ", " : "[");
+        const bool point = muse_rect_is_point(m->rect);
+        for (int k = 0; k < (point ? 2 : 4); k++) {
+            raw(h, k ? ", " : point ? "(" : "[");
             muse_out_put(&h->o, "%.0f", v[k]);
         }
-        raw(h, "]");
+        raw(h, point ? ")" : "]");
         if (m->object) muse_out_put(&h->o, " &middot; object %u", m->object);
         raw(h, "</span>");
     }
