@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "tools/nano/doc.h"
+#include "tools/score.h"
 
 char *train_read(const char *path, size_t *size)
 {
@@ -76,10 +77,18 @@ static int open_worlds(NanoSource *s, MuseTextTokenizer **tok, const char *json,
     return rc < 0 ? rc : 1;
 }
 
+/* as muse eval counts: a drawing has many right answers, a box nearly as many */
+static int same_answer(void *user, const char *given, size_t n, const char *answer)
+{
+    (void)user;
+    return score_same(given, n, answer);
+}
+
 int train_run_open(TrainRun *r, MuseRuntime *rt, const char *json, size_t size, MuseTrainerParams p, MuseError *err)
 {
     r->source = nano_source(&r->worlds);
     r->prompts = nano_prompts(&r->trials);
+    r->prompts.same = same_answer;
     int rc = open_worlds(&r->worlds, &r->tokenizer, json, size, p.folder, err);
     if (rc > 0) p.source = &r->source;
     if (rc >= 0) rc = nano_prompts_read(&r->trials, json, size, err);

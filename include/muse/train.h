@@ -96,7 +96,7 @@ typedef struct MuseTrainPrompt {
     const MuseReasonPart *parts;      ///< as muse_agent_open() takes them
     size_t             n_parts;
     uint32_t           task;          ///< number of the task in the configuration's "tasks"; UINT32_MAX = none
-    const char *const *answers;       ///< [n_answers] terminated; one that equals any of them (trimmed, ASCII lower case) is right
+    const char *const *answers;       ///< [n_answers] terminated; one that equals any of them (MuseTrainPrompts.same) is right
     size_t             n_answers;
     const MuseFocus   *views;         ///< [n_views] rectangles that are worth a look, as muse_look_view() gives them; pixels. NULL = none are known
     size_t             n_views;
@@ -128,6 +128,8 @@ typedef struct MuseTrainPrompts {
     /** Instead of the document's reward. Must be finite, and the same for the same rollout. NULL: the document's. */
     double (*reward)(void *user, const MuseTrainPrompt *prompt, const MuseTrainRollout *rollout);
     void  *user;
+    /** Whether an answer is right: `n` bytes of `given`, not terminated, against one of the prompt's. NULL: if they are equal, trimmed, in ASCII lower case. */
+    int  (*same)(void *user, const char *given, size_t n, const char *answer);
 } MuseTrainPrompts;
 
 /** What the caller sets in place of the document. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/params.h"
 #include "libmuse/train/rl.h"
 
 /* ---- prompts ---- */
@@ -27,7 +28,7 @@ static int open_files(MuseRl *rl, const MuseTextTokenizer *tokenizer, MuseError 
     int rc = muse_jsonl_open(&rl->files[0], c->rl.jsonl, &rl->rules, err);
     rl->rules.shuffle = false;
     if (rc == 0 && c->rl.held_out) rc = muse_jsonl_open(&rl->files[1], c->rl.held_out, &rl->rules, err);
-    rl->prompts = (MuseTrainPrompts){ sizeof rl->prompts, make_from_file, release_from_file, NULL, rl };
+    rl->prompts = (MuseTrainPrompts){ .struct_size = sizeof rl->prompts, .make = make_from_file, .release = release_from_file, .user = rl };
     return rc;
 }
 
@@ -60,9 +61,9 @@ int muse_rl_open(MuseRl *rl, MuseRuntime *rt, const MuseTrainConfig *c, const Mu
     if (!tokenizer) return muse_fail(err, MUSE_ERR_FORMAT, "\"rl\" needs a \"tokenizer\"");
     if (muse_buf_append(&rl->csv, columns, sizeof columns - 1) < 0) return MUSE_NOMEM(err, sizeof columns);
     if (prompts) {
-        MUSE_REQUIRE(err, prompts->struct_size >= sizeof *prompts && prompts->make);
-        rl->prompts = *prompts;
-        return 0;
+        rc = MUSE_PARAMS_IMPORT(&rl->prompts, prompts, "MuseTrainPrompts", err);
+        if (rc == 0) MUSE_REQUIRE(err, rl->prompts.make);
+        return rc;
     }
     if (c->rl.jsonl && c->rl.guard_prompts && !c->rl.held_out) return muse_fail(err, MUSE_ERR_FORMAT, "\"rl\": \"held_out\" is missing (or \"guard\": {\"prompts\": 0})");
     return c->rl.jsonl ? open_files(rl, tokenizer, err) : muse_fail(err, MUSE_ERR_UNSUPPORTED, "\"rl\": prompts are of \"jsonl\", or the caller's (\"worlds\": the muse program's)");

@@ -128,21 +128,27 @@ static double mean_iou(const MuseTrainPrompt *p, const MuseAgent *a)
     return n ? sum / n : 0;
 }
 
-static void judge(const MuseTrainPrompt *p, const MuseAgent *a, MuseTrainRollout *r)
+static bool same(const MuseTrainPrompts *from, const MuseAgentInfo *info, const char *answer)
+{
+    if (from->same) return from->same(from->user, info->answer, info->n_answer, answer);
+    return muse_reason_same(info->answer, info->n_answer, answer, strlen(answer));
+}
+
+static void judge(const MuseTrainPrompts *from, const MuseTrainPrompt *p, const MuseAgent *a, MuseTrainRollout *r)
 {
     MuseAgentInfo info;
     muse_agent_info(a, &info);
     *r = (MuseTrainRollout){ .agent = a, .clean = info.finish == MUSE_AGENT_ANSWERED && !info.bad && !info.refused, .thinks = info.n_thought > 0 || info.looks > 0,
                              .tokens = (uint32_t)(info.thought_tokens + info.answer_tokens + info.forced_tokens), .looks = info.looks, .iou = mean_iou(p, a) };
     for (size_t i = 0; i < p->n_answers && info.finish == MUSE_AGENT_ANSWERED; i++)
-        r->right = r->right || muse_reason_same(info.answer, info.n_answer, p->answers[i], strlen(p->answers[i]));
+        r->right = r->right || same(from, &info, p->answers[i]);
 }
 
 int muse_trials_run(MuseTrials *t, MuseError *err)
 {
     const int rc = muse_agent_run(t->agents, t->n * t->each, err);
     for (size_t g = 0; g < t->n && rc == 0; g++)
-        for (size_t i = 0; i < t->each; i++) judge(&t->trials[g].prompt, t->agents[g * t->each + i], &t->rollouts[g * t->each + i]);
+        for (size_t i = 0; i < t->each; i++) judge(&t->rl->prompts, &t->trials[g].prompt, t->agents[g * t->each + i], &t->rollouts[g * t->each + i]);
     return rc;
 }
 

@@ -1857,12 +1857,14 @@ class MuseTrainPrompts(Structure):
     release: Any
     reward: Any
     user: Any
+    same: Any
     _fields_ = [
         ("struct_size", c_size_t),
         ("make", CFUNCTYPE(c_int, c_void_p, c_uint64, c_int, POINTER(MuseTrainPrompt), POINTER(MuseError))),
         ("release", CFUNCTYPE(None, c_void_p, POINTER(MuseTrainPrompt))),
         ("reward", CFUNCTYPE(c_double, c_void_p, POINTER(MuseTrainPrompt), POINTER(MuseTrainRollout))),
         ("user", c_void_p),
+        ("same", CFUNCTYPE(c_int, c_void_p, POINTER(c_char), c_size_t, POINTER(c_char))),
     ]
 
 

@@ -201,7 +201,7 @@ static void test_samples(void **state)
     static MuseTrainConfig c;
     static MuseRl rl;
     static char task[] = "what";
-    const MuseTrainPrompts prompts = { sizeof prompts, one_prompt, NULL, NULL, NULL };
+    const MuseTrainPrompts prompts = { .struct_size = sizeof prompts, .make = one_prompt };
     const MuseTextTokenizer *tok;
     c = (MuseTrainConfig){ .alloc = &model->rt->alloc, .n_groups = 2, .n_tasks = 1, .tasks = { task }, .positions = 400, .seed = 1,
         .rl = { .stage = MUSE_RL_GRPO, .thought_tokens = 30, .answer_tokens = 8, .looks = 2, .by_task = true, .reward = { .right = 1 } } };
@@ -256,7 +256,7 @@ static void test_closed(void **state)
     static MuseTrainConfig c;
     static MuseRl rl;
     static char task[] = "what";
-    const MuseTrainPrompts prompts = { sizeof prompts, one_prompt, NULL, NULL, NULL };
+    const MuseTrainPrompts prompts = { .struct_size = sizeof prompts, .make = one_prompt };
     const MuseTextTokenizer *tok;
     MuseTrials t;
     uint64_t number = 0;
@@ -346,7 +346,7 @@ static void test_foreign_task(void **state)
     ok(muse_model_tokenizer(model, &tok, &err));
     for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
         uint32_t foreign = tasks[i];
-        const MuseTrainPrompts prompts = { sizeof prompts, foreign_prompt, count_release, NULL, &foreign };
+        const MuseTrainPrompts prompts = { .struct_size = sizeof prompts, .make = foreign_prompt, .release = count_release, .user = &foreign };
         MuseTrials t;
         uint64_t number = 0;
         released = 0;
@@ -455,7 +455,7 @@ static void test_run(void **state)
 {
     (void)state;
     char doc[2048];
-    const MuseTrainPrompts prompts = { sizeof prompts, text_prompt, NULL, even, NULL };
+    const MuseTrainPrompts prompts = { .struct_size = sizeof prompts, .make = text_prompt, .reward = even };
     snprintf(doc, sizeof doc, "{\"model\":%s,\"tokenizer\":\"%s\",\"steps\":24,\"compute\":\"f32\",\"batch\":{\"samples\":2,\"positions\":96},\"optimizer\":{\"name\":\"adamw\",\"adam_rate\":0.01},"
              "\"data\":[{\"random\":{\"length\":20}}],\"checkpoint\":{\"every\":8},\"rl\":{\"stage\":\"grpo\",\"prompts\":4,\"samples\":8,\"thought_tokens\":6,\"answer_tokens\":4,"
              "\"supervised\":{\"weight\":0.05,\"every\":3},\"guard\":{\"prompts\":6,\"every\":10}}}", NET, tokenizer());
@@ -475,6 +475,34 @@ static void test_run(void **state)
     finish(open_run(doc, &prompts, in_folder("parts"), 1, 11, 0), &r, NULL, NULL);   /* a stop that was asked for, between measurements */
     finish(open_run(doc, &prompts, in_folder("parts"), 1, 0, 0), &r, NULL, NULL);
     same_files("whole/step-00000024", "parts/step-00000024");
+}
+
+/* what is right is the caller's to say */
+static int odd_answers(void *user, const char *given, size_t n, const char *answer)
+{
+    (void)given;
+    assert_string_equal(answer, "x");
+    *(size_t *)user += 1;
+    return n % 2;
+}
+
+static void test_same(void **state)
+{
+    (void)state;
+    char doc[2048];
+    size_t asked = 0;
+    MuseTrainReport r;
+    const MuseTrainPrompts prompts = { .struct_size = sizeof prompts, .make = text_prompt, .user = &asked, .same = odd_answers };
+    snprintf(doc, sizeof doc, "{\"model\":%s,\"tokenizer\":\"%s\",\"steps\":1,\"compute\":\"f32\",\"rl\":{\"stage\":\"grpo\",\"prompts\":2,\"samples\":32,\"thought_tokens\":2,\"answer_tokens\":40,"
+             "\"supervised\":{\"weight\":0},\"guard\":{\"prompts\":0}}}", NET, tokenizer());
+    finish(open_run(doc, &prompts, NULL, 0, 0, 0), &r, NULL, NULL);
+    assert_true(asked > 0 && asked <= 64);
+    assert_true(r.right > 0 && r.right < 1);   /* of random words some have an odd length; none is "x" */
+    MuseTrainPrompts old = prompts;            /* a caller built before there was `same` */
+    old.struct_size = offsetof(MuseTrainPrompts, same);
+    asked = 0;
+    finish(open_run(doc, &old, NULL, 0, 0, 0), &r, NULL, NULL);
+    assert_true(asked == 0 && r.right == 0);
 }
 
 /* Two kinds of question. Both are right after a thought; one is right at once too. Stage "mode" learns to think for the other only. */
@@ -562,7 +590,7 @@ static void test_group(void **state)
     (void)state;
     char doc[2048];
     write_text("ask.jsonl", "{\"parts\":[{\"text\":\"easy?\"}],\"answer\":\"yes\",\"group\":1}\n");
-    const MuseTrainPrompts prompts = { sizeof prompts, text_prompt, NULL, even, NULL };
+    const MuseTrainPrompts prompts = { .struct_size = sizeof prompts, .make = text_prompt, .reward = even };
     snprintf(doc, sizeof doc, "{\"model\":%s,\"tokenizer\":\"%s\",\"steps\":3,\"compute\":\"f32\",\"data\":[{\"jsonl\":\"ask.jsonl\"}],\"rl\":{\"stage\":\"grpo\",\"prompts\":1,\"samples\":2,\"thought_tokens\":2,"
              "\"answer_tokens\":2,\"guard\":{\"prompts\":0}}}", NET, tokenizer());
     MuseTrainer *t = open_run(doc, &prompts, NULL, 0, 0, 0);
@@ -578,7 +606,7 @@ static void test_state(void **state)
     static MuseTrainConfig c;
     static MuseRl rl, again;
     MuseBuf json = { .alloc = &model->rt->alloc };
-    const MuseTrainPrompts prompts = { sizeof prompts, text_prompt, NULL, NULL, NULL };
+    const MuseTrainPrompts prompts = { .struct_size = sizeof prompts, .make = text_prompt };
     const MuseTextTokenizer *tok;
     ok(muse_model_tokenizer(model, &tok, &err));
     ok(muse_rl_open(&rl, model->rt, &c, tok, &prompts, &err));
@@ -633,7 +661,7 @@ static void budget_free(void *user, void *ptr)
 static void test_no_memory(void **state)
 {
     (void)state;
-    const MuseTrainPrompts prompts = { sizeof prompts, text_prompt, NULL, even, NULL };
+    const MuseTrainPrompts prompts = { .struct_size = sizeof prompts, .make = text_prompt, .reward = even };
     for (int mode = 0; mode < 2; mode++) {
         char doc[2048];
         bool whole = false;
@@ -686,6 +714,6 @@ int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_rewards), cmocka_unit_test(test_advantages), cmocka_unit_test(test_budget), cmocka_unit_test(test_bandit),
-        cmocka_unit_test(test_samples), cmocka_unit_test(test_closed), cmocka_unit_test(test_prompts), cmocka_unit_test(test_foreign_task), cmocka_unit_test(test_null), IN_FOLDER(test_group), cmocka_unit_test(test_state), IN_FOLDER(test_run), IN_FOLDER(test_mode), IN_FOLDER(test_refused), IN_FOLDER(test_no_memory) };
+        cmocka_unit_test(test_samples), cmocka_unit_test(test_closed), cmocka_unit_test(test_prompts), cmocka_unit_test(test_foreign_task), cmocka_unit_test(test_null), IN_FOLDER(test_group), cmocka_unit_test(test_state), IN_FOLDER(test_run), IN_FOLDER(test_same), IN_FOLDER(test_mode), IN_FOLDER(test_refused), IN_FOLDER(test_no_memory) };
     return cmocka_run_group_tests(tests, begin, end);
 }

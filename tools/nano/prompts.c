@@ -108,7 +108,7 @@ static int make(void *user, uint64_t number, int held_out, MuseTrainPrompt *out,
     return rc;
 }
 
-MuseTrainPrompts nano_prompts(NanoPrompts *p) { return (MuseTrainPrompts){ sizeof(MuseTrainPrompts), make, release, NULL, p }; }
+MuseTrainPrompts nano_prompts(NanoPrompts *p) { return (MuseTrainPrompts){ .struct_size = sizeof(MuseTrainPrompts), .make = make, .release = release, .user = p }; }
 
 int nano_prompts_open(NanoPrompts *p, MuseRuntime *rt, MuseError *err)
 {
