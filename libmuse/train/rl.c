@@ -49,6 +49,13 @@ void muse_rl_advantages(double *values, size_t groups, size_t n, const uint32_t 
     }
 }
 
+double muse_rl_gain(const MuseTrainRollout *r, size_t n, double margin)
+{
+    double more = 0;
+    for (size_t i = 0; i < n; i++) more += (double)r[n + i].right - (double)r[i].right;
+    return more / (double)n - margin;
+}
+
 #define SHORTER 0.8          /* of the budget, each time */
 #define SHORTEST 0.1
 #define TOLERANCE 0.01       /* the shorter may be this much less often right */

@@ -20,6 +20,10 @@ void muse_rl_rewards(const MuseRewardRules *rules, const MuseTrainRollout *r, si
 #define MUSE_SCALE_LEAST 0.05
 void muse_rl_advantages(double *values, size_t groups, size_t n, const uint32_t *slots, bool by_task);
 
+/* What thinking is worth at a prompt: how much more often the second n rollouts, which thought, are right than the first n, which
+ * answered at once, less margin. */
+double muse_rl_gain(const MuseTrainRollout *r, size_t n, double margin);
+
 /* How far the thoughts of a task may be shortened */
 typedef struct MuseRlTask {
     double budget;

@@ -313,18 +313,19 @@ int muse_trials_learn(MuseTrials *t, MuseRlTake *take, void *user, MuseError *er
     return rc;
 }
 
-/* The first id behind the prompt: the end of the thought where all direct answers were right; else one drawn from what the model
- * gives the others, whose expected gradient is that of log(1 - p(end)). */
+/* The first id behind the prompt: the end of the thought unless thinking gains; else one drawn from what the model gives the others,
+ * whose expected gradient is that of log(1 - p(end)). As weighty as what is won. */
 static int learn_mode(MuseTrials *t, size_t g, uint64_t step, MuseRlTake *take, void *user, MuseError *err)
 {
     MuseRl *rl = t->rl;
     const MuseTrial *trial = &t->trials[g];
     const MuseAgentShared *sh = trial->root->shared;
+    const double gain = muse_rl_gain(&t->rollouts[g * t->each], t->each / 2, rl->c->rl.margin);
+    const float weight = (float)fabs(gain);
     MuseSampled picked = { .id = sh->close[0] };
-    bool direct = true;
     int rc = 0;
-    for (size_t i = 0; i < t->each; i++) direct = direct && t->rollouts[g * t->each + i].right;
-    if (!direct) {
+    if (weight == 0) return 0;
+    if (gain > 0) {
         MuseSampler *s = NULL;
         MuseSampleParams p;
         muse_sample_params_init(&p);
@@ -333,7 +334,6 @@ static int learn_mode(MuseTrials *t, size_t g, uint64_t step, MuseRlTake *take, 
         if (rc == 0) rc = muse_sampler_pick(s, muse_session_logits(trial->root->s), &picked, err);
         muse_sampler_close(&s);
     }
-    const float weight = direct ? 1 : (float)rl->c->rl.think_weight;
     MuseSampleDraft d;
     muse_draft_begin(&d, &rl->rt->alloc);
     if (rc == 0) rc = add_positions(&d, muse_session_sequence(trial->root->s), 0, (size_t)trial->root->prompt, SIZE_MAX, 0, err);
@@ -342,7 +342,7 @@ static int learn_mode(MuseTrials *t, size_t g, uint64_t step, MuseRlTake *take, 
     if (rc == 0) rc = hand_over(&d, take, user, err);
     muse_draft_clear(&d);
     rl->divisor += (double)weight;
-    rl->thinks += direct ? 0 : (double)t->each;
+    rl->thinks += gain > 0 ? (double)t->each : 0;
     return rc;
 }
 
@@ -352,10 +352,10 @@ int muse_rl_step(MuseRl *rl, MuseModel *model, uint64_t step, MuseRlTake *take, 
     const bool mode = c->stage == MUSE_RL_MODE;
     MuseTrials t;
     rl->reward = rl->right = rl->tokens = rl->thinks = rl->divisor = 0;
-    int rc = muse_trials_open(&t, rl, model, c->prompts, c->samples, &rl->number, false, err);
+    int rc = muse_trials_open(&t, rl, model, c->prompts, mode ? 2 * (size_t)c->samples : c->samples, &rl->number, false, err);
     if (rc < 0) return rc;
     for (size_t i = 0; i < t.n * t.each && rc == 0; i++)
-        rc = muse_trials_fork(&t, i / t.each, i % t.each, mode ? MUSE_START_DIRECT : MUSE_START_FREE, seed_of(rl, step, i / t.each, i % t.each), (float)c->temperature, err);
+        rc = muse_trials_fork(&t, i / t.each, i % t.each, !mode ? MUSE_START_FREE : i % t.each < c->samples ? MUSE_START_DIRECT : MUSE_START_THINK, seed_of(rl, step, i / t.each, i % t.each), (float)c->temperature, err);
     if (rc == 0) rc = muse_trials_run(&t, err);
     if (rc == 0 && mode) {
         count_rollouts(&t, NULL);

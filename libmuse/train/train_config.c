@@ -305,16 +305,15 @@ static void read_rl(MuseTrainConfig *c, MuseReader *r, const char *folder)
     MuseRlConfig *rl = &c->rl;
     MuseReader in = object(r, "rl");
     if (!in.object) return;
-    ONLY(&in, "stage", "jsonl", "held_out", "worlds", "prompts", "samples", "temperature", "thought_tokens", "answer_tokens", "looks", "reward", "scale", "think_weight", "supervised",
-         "guard");
+    ONLY(&in, "stage", "jsonl", "held_out", "worlds", "prompts", "samples", "temperature", "thought_tokens", "answer_tokens", "looks", "reward", "scale", "margin", "supervised", "guard");
     const MuseJsonValue *stage = member(in.object, "stage"), *scale = member(in.object, "scale");
     rl->stage = muse_json_equal(stage, "mode") ? MUSE_RL_MODE : MUSE_RL_GRPO;
     if (rl->stage == MUSE_RL_GRPO && !muse_json_equal(stage, "grpo")) muse_read_fail(&in, MUSE_ERR_FORMAT, "stage", "is neither \"grpo\" nor \"mode\"");
     rl->by_task = !muse_json_equal(scale, "none");
     if (scale && rl->by_task && !muse_json_equal(scale, "task")) muse_read_fail(&in, MUSE_ERR_FORMAT, "scale", "is neither \"task\" nor \"none\"");
     const bool mode = rl->stage == MUSE_RL_MODE;   /* docs/train.md, "Trial and reward" */
-    rl->prompts = mode ? 20 : 8, rl->samples = mode ? 4 : 8, rl->thought_tokens = 256, rl->answer_tokens = 64, rl->looks = 4;
-    rl->temperature = 1, rl->think_weight = 2, rl->supervised = 0.5, rl->every = 2, rl->guard_prompts = 64, rl->guard_every = 20;
+    rl->prompts = mode ? 20 : 8, rl->samples = mode ? 1 : 8, rl->thought_tokens = 256, rl->answer_tokens = 64, rl->looks = 4;
+    rl->temperature = mode ? 0 : 1, rl->margin = 0.02, rl->supervised = 0.5, rl->every = 2, rl->guard_prompts = 64, rl->guard_every = 20;
     maybe_text(&in, c->alloc, "jsonl", folder, true, &rl->jsonl);
     maybe_text(&in, c->alloc, "held_out", folder, true, &rl->held_out);
     if (in.rc == 0 && rl->held_out && !rl->jsonl) muse_read_fail(&in, MUSE_ERR_FORMAT, "held_out", "is there without \"jsonl\"");
@@ -324,8 +323,8 @@ static void read_rl(MuseTrainConfig *c, MuseReader *r, const char *folder)
     muse_read_maybe_u32(&in, "thought_tokens", 1, 1 << 20, &rl->thought_tokens);
     muse_read_maybe_u32(&in, "answer_tokens", 1, 1 << 20, &rl->answer_tokens);
     muse_read_maybe_u32(&in, "looks", 1, 64, &rl->looks);
-    maybe_f64(&in, "temperature", 0.01, 100, &rl->temperature);
-    maybe_f64(&in, "think_weight", 0, 1000, &rl->think_weight);
+    maybe_f64(&in, "temperature", mode ? 0 : 0.01, 100, &rl->temperature);
+    maybe_f64(&in, "margin", 0, 1, &rl->margin);
     read_reward(rl, &in);
     read_rl_parts(rl, &in);
     if (in.rc == 0 && c->n_groups == MUSE_GROUPS_MAX) muse_read_fail(&in, MUSE_ERR_FORMAT, "stage", "needs a group of its own: \"groups\" has as many as there can be");

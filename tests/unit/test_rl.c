@@ -72,6 +72,24 @@ static void test_budget(void **state)
     assert_true(t.budget == 0.1);
 }
 
+/* the first answered at once, the others thought */
+static void test_gain(void **state)
+{
+    (void)state;
+    static const struct { const char *what; size_t n; MuseTrainRollout r[4]; double margin, want; } cases[] = {
+        { "both right: at once", 1, { R(1, 1, 2, 0, 0), R(1, 1, 9, 0, 0) }, 0.02, -0.02 },
+        { "both wrong: at once", 1, { R(0, 1, 2, 0, 0), R(0, 1, 9, 0, 0) }, 0.02, -0.02 },
+        { "right with a thought", 1, { R(0, 1, 2, 0, 0), R(1, 1, 9, 0, 0) }, 0.02, 0.98 },
+        { "right without", 1, { R(1, 1, 2, 0, 0), R(0, 1, 9, 0, 0) }, 0.02, -1.02 },
+        { "one of two, and both", 2, { R(1, 1, 2, 0, 0), R(0, 1, 2, 0, 0), R(1, 1, 9, 0, 0), R(1, 1, 9, 0, 0) }, 0.1, 0.4 },
+        { "no margin, nothing gained", 2, { R(1, 1, 2, 0, 0), R(0, 1, 2, 0, 0), R(0, 1, 9, 0, 0), R(1, 1, 9, 0, 0) }, 0, 0 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const double got = muse_rl_gain(cases[i].r, cases[i].n, cases[i].margin);
+        if (fabs(got - cases[i].want) > 1e-12) fail_msg("%s: %g, want %g", cases[i].what, got, cases[i].want);
+    }
+}
+
 /* ---- the gradient ---- */
 
 #define BANDIT "{\"model_type\":\"muse\",\"muse_version\":1,\"vocab_size\":2,\"hidden_size\":8,\"intermediate_size\":8,\"num_hidden_layers\":1,\"num_attention_heads\":1," \
@@ -551,6 +569,9 @@ static void test_refused(void **state)
         { "{\"stage\":\"grpo\",\"reward\":{\"wright\":1}}", MUSE_ERR_FORMAT, "wright" },
         { "{\"stage\":\"grpo\",\"reward\":{\"cut\":2}}", MUSE_ERR_FORMAT, "cut" },
         { "{\"stage\":\"grpo\",\"guard\":{\"every\":0}}", MUSE_ERR_FORMAT, "every" },
+        { "{\"stage\":\"grpo\",\"temperature\":0}", MUSE_ERR_FORMAT, "temperature" },   /* greedy answers are all alike */
+        { "{\"stage\":\"mode\",\"margin\":1.5}", MUSE_ERR_FORMAT, "margin" },
+        { "{\"stage\":\"mode\",\"think_weight\":2}", MUSE_ERR_FORMAT, "think_weight" },
         { "{\"stage\":\"grpo\",\"temprature\":1}", MUSE_ERR_FORMAT, "temprature" },
         { "{\"stage\":\"grpo\",\"jsonl\":\"ask.jsonl\",\"guard\":{\"prompts\":0},\"supervised\":{\"weight\":0.5}}", MUSE_ERR_FORMAT, "data" },
     };
@@ -713,7 +734,7 @@ static int end(void **state)
 int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_rewards), cmocka_unit_test(test_advantages), cmocka_unit_test(test_budget), cmocka_unit_test(test_bandit),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_rewards), cmocka_unit_test(test_advantages), cmocka_unit_test(test_budget), cmocka_unit_test(test_gain), cmocka_unit_test(test_bandit),
         cmocka_unit_test(test_samples), cmocka_unit_test(test_closed), cmocka_unit_test(test_prompts), cmocka_unit_test(test_foreign_task), cmocka_unit_test(test_null), IN_FOLDER(test_group), cmocka_unit_test(test_state), IN_FOLDER(test_run), IN_FOLDER(test_same), IN_FOLDER(test_mode), IN_FOLDER(test_refused), IN_FOLDER(test_no_memory) };
     return cmocka_run_group_tests(tests, begin, end);
 }
