@@ -313,36 +313,36 @@ int muse_trials_learn(MuseTrials *t, MuseRlTake *take, void *user, MuseError *er
     return rc;
 }
 
-/* The first id behind the prompt: the end of the thought unless thinking gains; else one drawn from what the model gives the others,
- * whose expected gradient is that of log(1 - p(end)). As weighty as what is won. */
-static int learn_mode(MuseTrials *t, size_t g, uint64_t step, MuseRlTake *take, void *user, MuseError *err)
+/* Odds of the end of the thought as the first id behind the prompt: p / (1 - p) */
+static double end_odds(const MuseAgent *root)
+{
+    const float *logits = muse_session_logits(root->s);
+    const int32_t end = root->shared->close[0];
+    double sum = 0;
+    for (uint32_t i = 0; i < root->shared->vocab; i++)
+        if ((int32_t)i != end) sum += exp((double)logits[i] - (double)logits[end]);
+    return sum > 0 ? fmin(1 / sum, MUSE_ODDS_MOST) : MUSE_ODDS_MOST;
+}
+
+/* The first id behind the prompt becomes the end of the thought unless thinking gains; as weighty as what is won. */
+static int learn_mode(MuseTrials *t, size_t g, MuseRlTake *take, void *user, MuseError *err)
 {
     MuseRl *rl = t->rl;
     const MuseTrial *trial = &t->trials[g];
-    const MuseAgentShared *sh = trial->root->shared;
     const double gain = muse_rl_gain(&t->rollouts[g * t->each], t->each / 2, rl->c->rl.margin);
-    const float weight = (float)fabs(gain);
-    MuseSampled picked = { .id = sh->close[0] };
-    int rc = 0;
-    if (weight == 0) return 0;
-    if (gain > 0) {
-        MuseSampler *s = NULL;
-        MuseSampleParams p;
-        muse_sample_params_init(&p);
-        p.temperature = 1, p.seed = seed_of(rl, step, g, SIZE_MAX), p.suppress = sh->close, p.n_suppress = 1;
-        rc = muse_sampler_open(&s, rl->rt, sh->vocab, &p, err);
-        if (rc == 0) rc = muse_sampler_pick(s, muse_session_logits(trial->root->s), &picked, err);
-        muse_sampler_close(&s);
-    }
+    const int32_t end = trial->root->shared->close[0];
+    /* of log(1 - p) the gradient is that of log p times -p / (1 - p) */
+    const float weight = (float)(gain > 0 ? -gain * end_odds(trial->root) : -gain);
     MuseSampleDraft d;
+    rl->divisor += fabs(gain);
+    rl->thinks += gain > 0 ? (double)t->each : 0;
+    if (weight == 0) return 0;
     muse_draft_begin(&d, &rl->rt->alloc);
-    if (rc == 0) rc = add_positions(&d, muse_session_sequence(trial->root->s), 0, (size_t)trial->root->prompt, SIZE_MAX, 0, err);
+    int rc = add_positions(&d, muse_session_sequence(trial->root->s), 0, (size_t)trial->root->prompt, SIZE_MAX, 0, err);
     if (rc == 0) rc = muse_draft_branch(&d, trial->prompt.task, rl->c->n_groups - 1, err);
-    if (rc == 0) rc = muse_draft_ids(&d, &picked.id, &weight, 1, err);
+    if (rc == 0) rc = muse_draft_ids(&d, &end, &weight, 1, err);
     if (rc == 0) rc = hand_over(&d, take, user, err);
     muse_draft_clear(&d);
-    rl->divisor += (double)weight;
-    rl->thinks += gain > 0 ? (double)t->each : 0;
     return rc;
 }
 
@@ -360,7 +360,7 @@ int muse_rl_step(MuseRl *rl, MuseModel *model, uint64_t step, MuseRlTake *take, 
     if (rc == 0 && mode) {
         count_rollouts(&t, NULL);
         rl->thinks = 0;
-        for (size_t g = 0; g < t.n && rc == 0; g++) rc = learn_mode(&t, g, step, take, user, err);
+        for (size_t g = 0; g < t.n && rc == 0; g++) rc = learn_mode(&t, g, take, user, err);
     } else if (rc == 0) {
         rc = muse_trials_learn(&t, take, user, err);
         for (uint32_t i = 0; i < rl->n_slots && (step + 1) % MUSE_BUDGET_STEPS == 0; i++)
