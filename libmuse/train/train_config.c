@@ -330,6 +330,8 @@ static void read_rl(MuseTrainConfig *c, MuseReader *r, const char *folder)
     if (in.rc == 0 && c->n_groups == MUSE_GROUPS_MAX) muse_read_fail(&in, MUSE_ERR_FORMAT, "stage", "needs a group of its own: \"groups\" has as many as there can be");
     r->rc = in.rc;
     for (uint32_t i = 0; i < c->n_groups; i++) c->group_weight[i] *= rl->supervised;
+    for (uint32_t i = 0; i < c->n_heads; i++) c->head_weight[i] *= rl->supervised;
+    c->gaze_weight *= rl->supervised;
     if (r->rc == 0) c->group_weight[c->n_groups++] = 1;
 }
 

@@ -33,7 +33,7 @@ typedef struct MuseRlConfig {
     MuseRlStage stage;
     char    *jsonl, *held_out; /* NULL: prompts are the caller's */
     uint32_t prompts, samples, thought_tokens, answer_tokens, looks, every, guard_prompts, guard_every;
-    double   temperature, supervised, margin;   /* supervised: factor of the groups of other data */
+    double   temperature, supervised, margin;   /* supervised: factor of the weights of other data */
     bool     by_task;          /* one scale of advantages a task */
     MuseRewardRules reward;
 } MuseRlConfig;

@@ -605,6 +605,20 @@ static void test_null(void **state)
     for (int i = 0; i < 2; i++) muse_train_config_clear(&c[i]);
 }
 
+/* "supervised" weighs all that data teach: groups, labels, gazes */
+static void test_supervised(void **state)
+{
+    (void)state;
+    static const char doc[] = "{\"model\":\"start\",\"steps\":4,\"groups\":[1,0.8],\"labels\":{\"tap\":1,\"heads\":[{\"name\":\"kind\",\"classes\":3,\"weight\":0.4}]},"
+                              "\"gaze\":{\"layer\":0,\"head\":0,\"weight\":0.6},\"rl\":{\"stage\":\"grpo\",\"supervised\":{\"weight\":0.25}}}";
+    static MuseTrainConfig c;
+    ok(muse_train_config_read(&c, &model->rt->alloc, &model->rt->log, doc, strlen(doc), "folder", &err));
+    assert_int_equal(c.n_groups, 3);
+    assert_true(c.group_weight[0] == 0.25 && c.group_weight[1] == 0.2 && c.group_weight[2] == 1);
+    assert_true(c.head_weight[0] == 0.1 && c.gaze_weight == 0.15);
+    muse_train_config_clear(&c);
+}
+
 /* data can't have the group that is the rollouts' */
 static void test_group(void **state)
 {
@@ -735,6 +749,6 @@ int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_rewards), cmocka_unit_test(test_advantages), cmocka_unit_test(test_budget), cmocka_unit_test(test_gain), cmocka_unit_test(test_bandit),
-        cmocka_unit_test(test_samples), cmocka_unit_test(test_closed), cmocka_unit_test(test_prompts), cmocka_unit_test(test_foreign_task), cmocka_unit_test(test_null), IN_FOLDER(test_group), cmocka_unit_test(test_state), IN_FOLDER(test_run), IN_FOLDER(test_same), IN_FOLDER(test_mode), IN_FOLDER(test_refused), IN_FOLDER(test_no_memory) };
+        cmocka_unit_test(test_samples), cmocka_unit_test(test_closed), cmocka_unit_test(test_prompts), cmocka_unit_test(test_foreign_task), cmocka_unit_test(test_null), cmocka_unit_test(test_supervised), IN_FOLDER(test_group), cmocka_unit_test(test_state), IN_FOLDER(test_run), IN_FOLDER(test_same), IN_FOLDER(test_mode), IN_FOLDER(test_refused), IN_FOLDER(test_no_memory) };
     return cmocka_run_group_tests(tests, begin, end);
 }
