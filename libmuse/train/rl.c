@@ -49,11 +49,11 @@ void muse_rl_advantages(double *values, size_t groups, size_t n, const uint32_t 
     }
 }
 
-double muse_rl_gain(const MuseTrainRollout *r, size_t n, double margin)
+double muse_rl_gain(const MuseTrainRollout *r, size_t n)
 {
     double more = 0;
     for (size_t i = 0; i < n; i++) more += (double)r[n + i].right - (double)r[i].right;
-    return more / (double)n - margin;
+    return more / (double)n;
 }
 
 #define SHORTER 0.8          /* of the budget, each time */

@@ -21,8 +21,8 @@ void muse_rl_rewards(const MuseRewardRules *rules, const MuseTrainRollout *r, si
 void muse_rl_advantages(double *values, size_t groups, size_t n, const uint32_t *slots, bool by_task);
 
 /* What thinking is worth at a prompt: how much more often the second n rollouts, which thought, are right than the first n, which
- * answered at once, less margin. */
-double muse_rl_gain(const MuseTrainRollout *r, size_t n, double margin);
+ * answered at once. */
+double muse_rl_gain(const MuseTrainRollout *r, size_t n);
 #define MUSE_ODDS_MOST 1e4   /* of the end of a thought as its first id: beyond, floats do not tell p from 1 */
 
 /* How far the thoughts of a task may be shortened */

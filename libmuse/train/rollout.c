@@ -324,17 +324,18 @@ static double end_odds(const MuseAgent *root)
     return sum > 0 ? fmin(1 / sum, MUSE_ODDS_MOST) : MUSE_ODDS_MOST;
 }
 
-/* The first id behind the prompt becomes the end of the thought unless thinking gains; as weighty as what is won. */
+/* The first id behind the prompt becomes the end of the thought unless thinking gains, which weighs as much more as the margin is less
+ * than what it gains. So the choice turns where thinking helps in a share of questions of about the margin. */
 static int learn_mode(MuseTrials *t, size_t g, MuseRlTake *take, void *user, MuseError *err)
 {
     MuseRl *rl = t->rl;
     const MuseTrial *trial = &t->trials[g];
-    const double gain = muse_rl_gain(&t->rollouts[g * t->each], t->each / 2, rl->c->rl.margin);
+    const double gain = muse_rl_gain(&t->rollouts[g * t->each], t->each / 2);
     const int32_t end = trial->root->shared->close[0];
     /* of log(1 - p) the gradient is that of log p times -p / (1 - p) */
-    const float weight = (float)(gain > 0 ? -gain * end_odds(trial->root) : -gain);
+    const float weight = (float)(gain > 0 ? -gain / rl->c->rl.margin * end_odds(trial->root) : 1);
     MuseSampleDraft d;
-    rl->divisor += fabs(gain);
+    rl->divisor++;
     rl->thinks += gain > 0 ? (double)t->each : 0;
     if (weight == 0) return 0;
     muse_draft_begin(&d, &rl->rt->alloc);

@@ -313,7 +313,7 @@ static void read_rl(MuseTrainConfig *c, MuseReader *r, const char *folder)
     if (scale && rl->by_task && !muse_json_equal(scale, "task")) muse_read_fail(&in, MUSE_ERR_FORMAT, "scale", "is neither \"task\" nor \"none\"");
     const bool mode = rl->stage == MUSE_RL_MODE;   /* docs/train.md, "Trial and reward" */
     rl->prompts = mode ? 20 : 8, rl->samples = mode ? 1 : 8, rl->thought_tokens = 256, rl->answer_tokens = 64, rl->looks = 4;
-    rl->temperature = mode ? 0 : 1, rl->margin = 0.02, rl->supervised = 0.5, rl->every = 2, rl->guard_prompts = 64, rl->guard_every = 20;
+    rl->temperature = mode ? 0 : 1, rl->margin = 0.05, rl->supervised = 0.5, rl->every = 2, rl->guard_prompts = 64, rl->guard_every = 20;
     maybe_text(&in, c->alloc, "jsonl", folder, true, &rl->jsonl);
     maybe_text(&in, c->alloc, "held_out", folder, true, &rl->held_out);
     if (in.rc == 0 && rl->held_out && !rl->jsonl) muse_read_fail(&in, MUSE_ERR_FORMAT, "held_out", "is there without \"jsonl\"");
@@ -324,7 +324,7 @@ static void read_rl(MuseTrainConfig *c, MuseReader *r, const char *folder)
     muse_read_maybe_u32(&in, "answer_tokens", 1, 1 << 20, &rl->answer_tokens);
     muse_read_maybe_u32(&in, "looks", 1, 64, &rl->looks);
     maybe_f64(&in, "temperature", mode ? 0 : 0.01, 100, &rl->temperature);
-    maybe_f64(&in, "margin", 0, 1, &rl->margin);
+    maybe_f64(&in, "margin", 0.001, 1, &rl->margin);
     read_reward(rl, &in);
     read_rl_parts(rl, &in);
     if (in.rc == 0 && c->n_groups == MUSE_GROUPS_MAX) muse_read_fail(&in, MUSE_ERR_FORMAT, "stage", "needs a group of its own: \"groups\" has as many as there can be");

@@ -76,16 +76,15 @@ static void test_budget(void **state)
 static void test_gain(void **state)
 {
     (void)state;
-    static const struct { const char *what; size_t n; MuseTrainRollout r[4]; double margin, want; } cases[] = {
-        { "both right: at once", 1, { R(1, 1, 2, 0, 0), R(1, 1, 9, 0, 0) }, 0.02, -0.02 },
-        { "both wrong: at once", 1, { R(0, 1, 2, 0, 0), R(0, 1, 9, 0, 0) }, 0.02, -0.02 },
-        { "right with a thought", 1, { R(0, 1, 2, 0, 0), R(1, 1, 9, 0, 0) }, 0.02, 0.98 },
-        { "right without", 1, { R(1, 1, 2, 0, 0), R(0, 1, 9, 0, 0) }, 0.02, -1.02 },
-        { "one of two, and both", 2, { R(1, 1, 2, 0, 0), R(0, 1, 2, 0, 0), R(1, 1, 9, 0, 0), R(1, 1, 9, 0, 0) }, 0.1, 0.4 },
-        { "no margin, nothing gained", 2, { R(1, 1, 2, 0, 0), R(0, 1, 2, 0, 0), R(0, 1, 9, 0, 0), R(1, 1, 9, 0, 0) }, 0, 0 },
+    static const struct { const char *what; size_t n; MuseTrainRollout r[4]; double want; } cases[] = {
+        { "both right", 1, { R(1, 1, 2, 0, 0), R(1, 1, 9, 0, 0) }, 0 },
+        { "both wrong", 1, { R(0, 1, 2, 0, 0), R(0, 1, 9, 0, 0) }, 0 },
+        { "right with a thought", 1, { R(0, 1, 2, 0, 0), R(1, 1, 9, 0, 0) }, 1 },
+        { "right without", 1, { R(1, 1, 2, 0, 0), R(0, 1, 9, 0, 0) }, -1 },
+        { "one of two, and both", 2, { R(1, 1, 2, 0, 0), R(0, 1, 2, 0, 0), R(1, 1, 9, 0, 0), R(1, 1, 9, 0, 0) }, 0.5 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const double got = muse_rl_gain(cases[i].r, cases[i].n, cases[i].margin);
+        const double got = muse_rl_gain(cases[i].r, cases[i].n);
         if (fabs(got - cases[i].want) > 1e-12) fail_msg("%s: %g, want %g", cases[i].what, got, cases[i].want);
     }
 }
@@ -571,6 +570,7 @@ static void test_refused(void **state)
         { "{\"stage\":\"grpo\",\"guard\":{\"every\":0}}", MUSE_ERR_FORMAT, "every" },
         { "{\"stage\":\"grpo\",\"temperature\":0}", MUSE_ERR_FORMAT, "temperature" },   /* greedy answers are all alike */
         { "{\"stage\":\"mode\",\"margin\":1.5}", MUSE_ERR_FORMAT, "margin" },
+        { "{\"stage\":\"mode\",\"margin\":0}", MUSE_ERR_FORMAT, "margin" },
         { "{\"stage\":\"mode\",\"think_weight\":2}", MUSE_ERR_FORMAT, "think_weight" },
         { "{\"stage\":\"grpo\",\"temprature\":1}", MUSE_ERR_FORMAT, "temprature" },
         { "{\"stage\":\"grpo\",\"jsonl\":\"ask.jsonl\",\"guard\":{\"prompts\":0},\"supervised\":{\"weight\":0.5}}", MUSE_ERR_FORMAT, "data" },
