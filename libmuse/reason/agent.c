@@ -494,20 +494,32 @@ size_t muse_agent_ids(const MuseAgent *a, const int32_t **ids)
 
 MuseSession *muse_agent_session(const MuseAgent *a) { return a ? a->s : NULL; }
 
-int muse_agent_score(const MuseAgent *a, const MuseAgent *answer, double *logprob, MuseError *err)
+int muse_agent_score_all(const MuseAgent *a, const MuseAgent *const *answers, size_t n, double *logprobs, MuseError *err)
 {
-    MUSE_REQUIRE(err, a && answer && logprob);
-    if (a->answer_id == SIZE_MAX || answer->answer_id == SIZE_MAX)
-        return muse_fail(err, MUSE_ERR_STATE, "agent %u has not come to an answer", a->answer_id == SIZE_MAX ? a->number : answer->number);
-    const size_t n = muse_agent_count(answer) - answer->answer_id;
+    size_t most = 0;
+    for (size_t k = 0; k < n; k++) {
+        if (a->answer_id == SIZE_MAX || answers[k]->answer_id == SIZE_MAX)
+            return muse_fail(err, MUSE_ERR_STATE, "agent %u has not come to an answer", a->answer_id == SIZE_MAX ? a->number : answers[k]->number);
+        const size_t ids = muse_agent_count(answers[k]) - answers[k]->answer_id;
+        most = ids > most ? ids : most;
+    }
     MuseSession *fork = NULL;
-    double *each = muse_alloc_array(&a->shared->rt->alloc, n, sizeof *each);
-    int rc = each ? muse_session_fork(&fork, a->s, err) : MUSE_NOMEM(err, n * sizeof *each);
+    double *each = muse_alloc_array(&a->shared->rt->alloc, most, sizeof *each);
+    int rc = each ? muse_session_fork(&fork, a->s, err) : MUSE_NOMEM(err, most * sizeof *each);
     if (rc == 0) rc = muse_session_rewind(fork, a->answer_position, err);
-    if (rc == 0) rc = muse_session_score(fork, muse_agent_id(answer, answer->answer_id), n, each, err);
-    if (rc == 0) *logprob = 0;
-    for (size_t i = 0; i < n && rc == 0; i++) *logprob += each[i];
+    for (size_t k = 0; k < n && rc == 0; k++) {
+        const size_t ids = muse_agent_count(answers[k]) - answers[k]->answer_id;
+        rc = muse_session_score(fork, muse_agent_id(answers[k], answers[k]->answer_id), ids, each, err);
+        if (rc == 0) logprobs[k] = 0;
+        for (size_t i = 0; i < ids && rc == 0; i++) logprobs[k] += each[i];
+    }
     muse_session_close(&fork);
     muse_free(each);
     return rc;
+}
+
+int muse_agent_score(const MuseAgent *a, const MuseAgent *answer, double *logprob, MuseError *err)
+{
+    MUSE_REQUIRE(err, a && answer && logprob);
+    return muse_agent_score_all(a, &answer, 1, logprob, err);
 }

@@ -130,6 +130,8 @@ uint64_t muse_agent_room(const MuseAgent *a);
 uint64_t muse_agent_reserve(const MuseAgent *a);
 static inline size_t muse_agent_count(const MuseAgent *a) { return a->ids.len / sizeof(int32_t); }
 static inline const int32_t *muse_agent_id(const MuseAgent *a, size_t i) { return (const int32_t *)(const void *)a->ids.data + i; }
+/* muse_agent_score() of n answers, at least 1: where a's answer begins is computed once for all. logprobs [n] */
+int  muse_agent_score_all(const MuseAgent *a, const MuseAgent *const *answers, size_t n, double *logprobs, MuseError *err);
 void muse_agent_calls_clear(MuseAgent *a);
 int  muse_agent_drain(MuseAgent *a, bool *end, int *reason, MuseError *err);   /* what the parser has read */
 

@@ -189,39 +189,43 @@ static void on_ended(void *user, MuseAgent *agent)
     r->out->stopped_early = 1;
 }
 
-/* every answer under every agent that answered; equal texts may be different ids, so each vote is scored. An agent that has no room
- * left for one of them scores none */
-static int score_votes(Reason *r, MuseError *err)
+/* The answer of each candidate under every agent that answered. An agent that has no room left for one of them scores none. Of a vote's
+ * row only the candidates' entries are read; the others stay 0 */
+static int score_votes(Reason *r, const MuseCandidate *c, size_t n_c, MuseError *err)
 {
     size_t cells;
     const size_t n = r->n_votes;
+    const MuseAgent **answers = muse_alloc_array(r->alloc, n_c, sizeof *answers);
+    double *scores = muse_alloc_array(r->alloc, n_c, sizeof *scores);
     muse_free(r->cross);
-    r->cross = muse_mul_size(n, n, &cells) ? muse_alloc_array(r->alloc, cells, sizeof *r->cross) : NULL;
-    if (!r->cross) return MUSE_NOMEM(err, n * n * sizeof *r->cross);
-    for (size_t i = 0; i < n; i++) {
-        int rc = 0;
-        for (size_t k = 0; k < n && rc == 0; k++) {
-            rc = check_cancel(r, err);
-            if (rc == 0) rc = muse_agent_score(r->out->agents[r->voters[i]], r->out->agents[r->voters[k]], &r->cross[i * n + k], err);
-        }
-        if (rc < 0 && rc != MUSE_ERR_LIMIT) return rc;
+    r->cross = muse_mul_size(n, n, &cells) ? muse_zalloc_array(r->alloc, cells, sizeof *r->cross) : NULL;
+    int rc = r->cross && answers && scores ? 0 : MUSE_NOMEM(err, n * n * sizeof *r->cross);
+    for (size_t k = 0; k < n_c && rc == 0; k++) answers[k] = r->out->agents[r->voters[c[k].vote]];
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        rc = check_cancel(r, err);
+        if (rc == 0 && n_c > 1) rc = muse_agent_score_all(r->out->agents[r->voters[i]], answers, n_c, scores, err);
+        for (size_t k = 0; k < n_c && n_c > 1 && rc == 0; k++) r->cross[i * n + c[k].vote] = scores[k];
         r->votes[i].cross = rc == 0 ? r->cross + i * n : NULL;
+        if (rc == MUSE_ERR_LIMIT) rc = 0;
     }
-    return 0;
+    muse_free(answers);
+    muse_free(scores);
+    return rc;
 }
 
 static int vote(Reason *r, MuseError *err)
 {
     MuseReasonResult *out = r->out;
-    int rc = 0;
     collect_votes(r);
     if (r->n_votes == 0) return 0;
-    if (!r->p.no_cross && r->n_votes > 1) {
+    int rc = muse_vote(r->votes, r->n_votes, out->candidates, &out->n_candidates, err);
+    if (rc == 0 && !r->p.no_cross && r->n_votes > 1) {
         stage(r, MUSE_STAGE_SCORE);
-        rc = score_votes(r, err);
+        rc = score_votes(r, out->candidates, out->n_candidates, err);
+        if (rc == 0) rc = muse_vote(r->votes, r->n_votes, out->candidates, &out->n_candidates, err);
     }
-    if (rc == 0) rc = muse_vote(r->votes, r->n_votes, out->candidates, &out->n_candidates, err);
-    for (size_t k = 0; k < out->n_candidates && rc == 0; k++) out->candidates[k].vote = r->voters[out->candidates[k].vote];
+    if (rc < 0) out->n_candidates = 0;
+    for (size_t k = 0; k < out->n_candidates; k++) out->candidates[k].vote = r->voters[out->candidates[k].vote];
     return rc;
 }
 

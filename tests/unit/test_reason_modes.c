@@ -518,6 +518,37 @@ static void reduced_is_said_once(void **state)
     muse_runtime_close(&rt);
 }
 
+/* a candidate's cross score, from what muse_agent_score() says of each agent; a single answer is not scored and has it all */
+static void cross_scores(void **state)
+{
+    (void)state;
+    Setup s;
+    MuseReasonResult r;
+    set_up(&s, "yes");
+    Scripted t = { &r, "26226" };
+    follow_scripts(&s, &t);
+    s.p.agents = 5;
+    s.p.views = 1;
+    s.p.no_stop = 1;
+    ok(muse_reason(s.m, s.parts, 2, &s.p, &r, &err));
+    assert_int_equal(r.n_candidates, 2);
+    double mean[2] = { 0 };
+    for (size_t i = 0; i < r.n_forks; i++) {
+        double p[2];
+        for (size_t k = 0; k < 2; k++) ok(muse_agent_score(r.agents[i], r.agents[r.candidates[k].vote], &p[k], &err));
+        for (size_t k = 0; k < 2; k++) mean[k] += exp(p[k]) / (exp(p[0]) + exp(p[1])) / 5;
+    }
+    assert_true(mean[0] != mean[1]);
+    for (size_t k = 0; k < 2; k++) assert_true(fabs(r.candidates[k].cross - mean[k]) < 1e-9);
+    muse_reason_result_clear(&r);
+    t.answers = "22222";
+    ok(muse_reason(s.m, s.parts, 2, &s.p, &r, &err));
+    assert_int_equal(r.n_candidates, 1);
+    assert_true(r.candidates[0].cross == 1 && r.candidates[0].score == 1);
+    muse_reason_result_clear(&r);
+    tear_down(&s);
+}
+
 /* forks own their suffixes only */
 static void memory_of_forks(void **state)
 {
@@ -659,7 +690,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(votes_by_hand), cmocka_unit_test(votes_near_each_other), cmocka_unit_test(near_answers_stop_nobody), cmocka_unit_test(calibration), cmocka_unit_test(instant_and_thinking), cmocka_unit_test(early_stop), cmocka_unit_test(seeds), cmocka_unit_test(views), cmocka_unit_test(views_in_a_trace), cmocka_unit_test(reduced_is_said_once), cmocka_unit_test(no_room_to_score),
-        cmocka_unit_test(all_stages), cmocka_unit_test(coordinator), cmocka_unit_test(memory_of_forks), cmocka_unit_test(cancelled_anywhere), cmocka_unit_test(cancelled_at_once), cmocka_unit_test(refused),
+        cmocka_unit_test(all_stages), cmocka_unit_test(coordinator), cmocka_unit_test(cross_scores), cmocka_unit_test(memory_of_forks), cmocka_unit_test(cancelled_anywhere), cmocka_unit_test(cancelled_at_once), cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
