@@ -10,7 +10,7 @@
 #include "libmuse/reason/record.h"
 #include "libmuse/reason/view.h"
 
-enum { AGENTS = 8 };
+enum { AGENTS = 8, AGREE = 3 };   /* AGREE: docs/reason.md, "What it gains" */
 
 void muse_reason_params_init(MuseReasonParams *params) { MUSE_PARAMS_INIT(params); }
 
@@ -46,6 +46,7 @@ typedef struct Reason {
     bool              several;    /* agents, and an answer of all */
     bool              mixed;      /* no temperature and no spread were given: as many as there are views are greedy */
     const MuseAgent  *winner;     /* whose answer it is; NULL */
+    MuseAgent        *base[MUSE_VIEWS];   /* computed prompts of views that an agent still to come has; NULL */
 } Reason;
 
 /* ---- seeds and temperatures ---- */
@@ -146,7 +147,7 @@ static bool answered(const MuseAgent *a, MuseAgentInfo *info)
 /* for the forks and a check of each candidate */
 static int open_votes(Reason *r, MuseError *err)
 {
-    const size_t most = 2 * r->out->n_forks;
+    const size_t most = 2 * (size_t)r->p.agents;
     r->ended = muse_alloc_array(r->alloc, most, sizeof *r->ended);
     r->votes = muse_alloc_array(r->alloc, most, sizeof *r->votes);
     r->voters = muse_alloc_array(r->alloc, most, sizeof *r->voters);
@@ -178,7 +179,7 @@ static void on_ended(void *user, MuseAgent *agent)
 {
     Reason *r = user;
     const size_t n = r->out->n_forks;
-    size_t lead, second, running = 0;
+    size_t lead, second, running = r->p.agents - n;   /* those that have not begun */
     r->ended[r->n_ended++] = agent->number;
     for (size_t i = 0; i < n; i++) running += r->out->agents[i]->finish == MUSE_AGENT_RUNNING;
     if (running == 0 || r->p.no_stop) return;
@@ -339,6 +340,7 @@ static int open_view(Reason *r, uint32_t number, MuseAgent **out, MuseError *err
         stage(r, MUSE_STAGE_PREFILL);
         if (!r->p.views) r->p.views = (*out)->shared->chains ? MUSE_VIEWS : 1;
         if (!r->several || !muse_reason_has_views(r->parts, r->n_parts)) r->p.views = 1;
+        if (!r->p.agree && r->mixed && r->p.views >= AGREE) r->p.agree = AGREE;
     }
     rc = check_cancel(r, err);
     if (rc == 0) rc = muse_agent_prefill(*out, err);
@@ -346,22 +348,44 @@ static int open_view(Reason *r, uint32_t number, MuseAgent **out, MuseError *err
     return rc;
 }
 
-static int fork_all(Reason *r, MuseError *err)
+/* What is looked at first must not be cut off: with a focus the pictures are as they were given. */
+static bool has_focus(const Reason *r, uint32_t i) { return i > 0 && i <= r->p.n_focus; }
+static uint32_t view_of(const Reason *r, uint32_t i) { return has_focus(r, i) ? 0 : i % r->p.views; }
+
+/* the agents before number `to` that are not there yet; then prompts that no other has are closed */
+static int fork_agents(Reason *r, uint32_t to, MuseError *err)
 {
     MuseReasonResult *out = r->out;
-    MuseAgent *base[MUSE_VIEWS] = { NULL };
-    int rc = open_view(r, 0, &base[0], err);
-    for (uint32_t i = 0; i < r->p.agents && rc == 0; i++) {
-        const bool looks = i > 0 && i <= r->p.n_focus;
-        const uint32_t view = looks ? 0 : i % r->p.views;   /* what is looked at first must not be cut off */
-        if (!base[view]) rc = open_view(r, view, &base[view], err);
+    bool wanted[MUSE_VIEWS] = { false };
+    int rc = 0;
+    for (uint32_t i = (uint32_t)out->n_forks; i < to && rc == 0; i++) {
+        MuseAgent **base = &r->base[view_of(r, i)];
+        if (!*base) rc = open_view(r, view_of(r, i), base, err);
         if (rc == 0) rc = grow(r, err);
-        if (rc == 0) rc = muse_agent_fork(&out->agents[out->n_agents], base[view], i, seed_of(r->sample.seed, i), temperature_of(r, i), err);
+        if (rc == 0) rc = muse_agent_fork(&out->agents[out->n_agents], *base, i, seed_of(r->sample.seed, i), temperature_of(r, i), err);
         if (rc < 0) break;
         out->n_forks = ++out->n_agents;
-        if (looks) rc = muse_look(out->agents[i], r->p.focus[i - 1].image, r->p.focus[i - 1].rect, err);
+        if (has_focus(r, i)) rc = muse_look(out->agents[i], r->p.focus[i - 1].image, r->p.focus[i - 1].rect, err);
     }
-    for (uint32_t v = 0; v < MUSE_VIEWS; v++) muse_agent_close(&base[v]);
+    for (uint32_t i = to; i < r->p.agents; i++) wanted[view_of(r, i)] = true;
+    for (uint32_t v = 0; v < MUSE_VIEWS; v++)
+        if (!wanted[v]) muse_agent_close(&r->base[v]);
+    return rc;
+}
+
+/* Agents to their end. A prompt for each costs more than what it writes, so of several views the first few that could settle it by
+ * agreeing begin alone; over one prompt all step together, which costs little more than one */
+static int think(Reason *r, MuseError *err)
+{
+    int rc = open_view(r, 0, &r->base[0], err);
+    const bool few = r->p.views > 1 && r->p.agree > 1 && r->p.agree < r->p.agents && !r->p.no_stop;
+    for (uint32_t to = few ? r->p.agree : r->p.agents; rc == 0 && r->out->n_forks < to && !r->out->stopped_early; to = r->p.agents) {
+        if (r->out->n_forks) stage(r, MUSE_STAGE_PREFILL);
+        rc = fork_agents(r, to, err);
+        if (rc < 0) break;
+        stage(r, MUSE_STAGE_THINK);
+        rc = run_agents(r, 0, to, err);
+    }
     return rc;
 }
 
@@ -380,7 +404,7 @@ static int contemplate(Reason *r, MuseError *err)
     if (rc < 0) return rc;
     r->run.ended = on_ended;
     r->run.user = r;
-    rc = run_agents(r, 0, out->n_forks, err);
+    rc = think(r, err);
     r->run.ended = NULL;
     tally(r, &lead, &second);
     out->agreement = r->n_votes ? (double)lead / (double)r->n_votes : 0;
@@ -399,7 +423,7 @@ static int contemplate(Reason *r, MuseError *err)
 static int alone(Reason *r, MuseError *err)
 {
     MuseAgentInfo info;
-    const int rc = run_agents(r, 0, 1, err);
+    const int rc = think(r, err);
     if (rc < 0) return rc;
     muse_agent_info(r->out->agents[0], &info);
     r->out->agreement = 1;
@@ -430,6 +454,7 @@ static int end(Reason *r, int rc, MuseError *err)
     sum_tokens(r);
     r->out->seconds = muse_reason_now() - r->start;
     if (r->agent.trace) rc = end_trace(r, rc, err);
+    for (uint32_t v = 0; v < MUSE_VIEWS; v++) muse_agent_close(&r->base[v]);
     muse_free(r->ended);
     muse_free(r->votes);
     muse_free(r->voters);
@@ -444,11 +469,7 @@ int muse_reason(MuseModel *model, const MuseReasonPart *parts, size_t n_parts, c
     MUSE_REQUIRE(err, model && parts && n_parts > 0);
     Reason r;
     int rc = begin(&r, model, parts, n_parts, params, out, err);
-    if (rc == 0) rc = fork_all(&r, err);
-    if (rc == 0) {
-        stage(&r, MUSE_STAGE_THINK);
-        rc = r.p.mode == MUSE_MODE_CONTEMPLATING ? contemplate(&r, err) : alone(&r, err);
-    }
+    if (rc == 0) rc = r.several ? contemplate(&r, err) : alone(&r, err);
     return end(&r, rc, err);
 }
 

@@ -453,6 +453,52 @@ static void views(void **state)
     tear_down(&s);
 }
 
+/* Of several views three begin; the others, and their prompts, only if those don't agree. Nobody is another for it */
+static void views_by_need(void **state)
+{
+    (void)state;
+    static const struct { const char *answers; uint32_t views, agree; size_t forks; int stopped; double agreement; } cases[] = {
+        { "22266666", 0, 0, 3, 1, 1 },          /* three agree */
+        { "22622666", 0, 0, 8, 0, 4 / 8.0 },    /* they don't: all of them count */
+        { "26222266", 0, 0, 8, 1, 5 / 6.0 },    /* and the count settles it before the last */
+        { "26622222", 0, 2, 8, 1, 5 / 7.0 }, { "22666666", 0, 2, 2, 1, 1 },
+        { "22222666", 0, 1, 8, 1, 1 },          /* all begin: five of eight settle it */
+        { "22222222", 4, 6, 6, 1, 1 },          /* two of a view begin, two more could */
+        { "22222666", 1, 0, 8, 1, 1 },          /* one prompt: all begin */
+        { "22222666", 2, 0, 8, 1, 1 },          /* two views: of the first three one would not be greedy */
+    };
+    Setup s;
+    MuseReasonResult r, all;
+    Scripted t = { &r, NULL };
+    set_up(&s, "yes");
+    follow_scripts(&s, &t);
+    s.p.temperature = 0;
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        uint64_t prompts = 0;
+        t.answers = cases[k].answers;
+        s.p.views = cases[k].views;
+        s.p.agree = cases[k].agree;
+        ok(muse_reason(s.m, s.parts, 2, &s.p, &r, &err));
+        if (r.n_forks != cases[k].forks || r.stopped_early != cases[k].stopped || r.agreement != cases[k].agreement)
+            fail_msg("%s: %zu, %d, %g", t.answers, r.n_forks, r.stopped_early, r.agreement);
+        for (size_t i = 0; i < r.n_forks && i < (s.p.views ? s.p.views : MUSE_VIEWS); i++) prompts += info_of(r.agents[i]).prompt_tokens;
+        assert_true(r.prompt_tokens == prompts);
+        muse_reason_result_clear(&r);
+    }
+    s.agent.event = NULL;
+    s.agent.thought_tokens = 9;
+    s.p.agree = 2;
+    ok(muse_reason(s.m, s.parts, 2, &s.p, &r, &err));
+    s.p.no_stop = 1;
+    ok(muse_reason(s.m, s.parts, 2, &s.p, &all, &err));
+    assert_int_equal(all.n_forks, 8);
+    for (size_t i = 0; i < r.n_forks; i++)
+        if (info_of(r.agents[i]).finish == MUSE_AGENT_ANSWERED) same_ids(r.agents[i], all.agents[i]);
+    muse_reason_result_clear(&all);
+    muse_reason_result_clear(&r);
+    tear_down(&s);
+}
+
 /* The trace has the picture as it was given, once, and what is named in a view in its pixels: of 64 x 64 cells the middle of (12, 20) */
 static void views_in_a_trace(void **state)
 {
@@ -689,7 +735,7 @@ static void refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(votes_by_hand), cmocka_unit_test(votes_near_each_other), cmocka_unit_test(near_answers_stop_nobody), cmocka_unit_test(calibration), cmocka_unit_test(instant_and_thinking), cmocka_unit_test(early_stop), cmocka_unit_test(seeds), cmocka_unit_test(views), cmocka_unit_test(views_in_a_trace), cmocka_unit_test(reduced_is_said_once), cmocka_unit_test(no_room_to_score),
+        cmocka_unit_test(votes_by_hand), cmocka_unit_test(votes_near_each_other), cmocka_unit_test(near_answers_stop_nobody), cmocka_unit_test(calibration), cmocka_unit_test(instant_and_thinking), cmocka_unit_test(early_stop), cmocka_unit_test(seeds), cmocka_unit_test(views), cmocka_unit_test(views_by_need), cmocka_unit_test(views_in_a_trace), cmocka_unit_test(reduced_is_said_once), cmocka_unit_test(no_room_to_score),
         cmocka_unit_test(all_stages), cmocka_unit_test(coordinator), cmocka_unit_test(cross_scores), cmocka_unit_test(memory_of_forks), cmocka_unit_test(cancelled_anywhere), cmocka_unit_test(cancelled_at_once), cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
