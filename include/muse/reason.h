@@ -105,7 +105,7 @@ typedef struct MuseReasonEvent {
     const MuseReasonStep *step;    ///< STEP
     size_t          index;   ///< STEP: its number in the agent
     uint64_t        tokens;  ///< of all agents of this run, so far
-    size_t          done, agents; ///< agents that have ended, and all of this run
+    size_t          done, agents; ///< agents that have ended, and all of this run that have begun
 } MuseReasonEvent;
 
 /** Called from the running thread. Non-zero = stop: MUSE_ERR_CANCELLED. */
@@ -318,7 +318,7 @@ typedef struct MuseReasonParams {
     float                  spread;       ///< CONTEMPLATING: agents i = 0, 1, 2 ... have the temperature plus 0, +1, -1, +1/2, -1/2 times this, and so on; 0 .. below temperature
     const MuseFocus       *focus;        ///< CONTEMPLATING: agent i begins with a look at focus[i - 1], as far as they reach; agent 0 is free. NULL = none
     size_t                 n_focus;
-    uint32_t               agree;        ///< stop also when so many have answered and all are equal; 0 = only when the rest can't change the count
+    uint32_t               agree;        ///< stop also when so many have answered and all are equal; with several views no other begins before these have ended. 1 = only when the rest can't change the count; 0 = 3 with 3 views or more and without temperature and spread, else 1
     int                    no_stop;      ///< 1: all agents run to their end
     int                    no_cross;     ///< 1: answers are not scored under other agents
     uint32_t               verify;       ///< the best agent of each of so many leading candidates is checked by muse_agent_verify(), which gives a vote more; 0 = none
@@ -326,7 +326,7 @@ typedef struct MuseReasonParams {
     const MuseCalibration *calibration;  ///< NULL = the calibration.json of the model's folder (docs/eval.md), without one the built-in table
     size_t                 n_calibration;
     uint32_t               views;        ///< CONTEMPLATING with pictures, 1..MUSE_VIEWS: agent i sees them in way i mod views: 0 as they were given, the others without narrow strips at some edges, so that other patches
-                                         ///< lie over the things; agents with a focus as given. A prompt is computed for each. 0 = MUSE_VIEWS if the model has place tokens, else 1
+                                         ///< lie over the things; agents with a focus as given. A prompt is computed for each when its first agent begins (see agree). 0 = MUSE_VIEWS if the model has place tokens, else 1
 } MuseReasonParams;
 
 /** Fill with defaults (all 0 but struct_size). Any thread. */
@@ -340,7 +340,7 @@ typedef struct MuseReasonResult {
     double         confidence;    ///< CONTEMPLATING: calibrated agreement; else MuseAgentInfo.confidence
     MuseAgent    **agents;        ///< [n_agents] with their steps, in order of number: the forks, then checks, then the one that merged
     size_t         n_agents;
-    size_t         n_forks;       ///< of these, the first ones
+    size_t         n_forks;       ///< of these, the first ones; with several views fewer than were asked for if the first that began agreed
     MuseCandidate *candidates;    ///< [n_candidates] the winner first; vote: index into agents
     size_t         n_candidates;
     uint64_t       prompt_tokens, thought_tokens, answer_tokens; ///< prompt: of each that was computed: one for each view that an agent has, one to merge; muse_coordinate(): the first one's. The others of all agents

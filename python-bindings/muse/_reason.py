@@ -325,7 +325,8 @@ def ask(model: Model, question: str | None = None, *, images: Iterable[Any] = ()
     "contemplating" (several agents, default 8, that vote). budget: patches of a picture, as Sequence.append_image().
 
     Contemplating: views: ways of seeing the pictures (0 = 8 if the model has place tokens, else 1), temperature (0 = agents 0 to views - 1 are greedy, the
-    others have 1; with a spread all have 1), spread of temperatures, focus: (picture number, rect) that agents begin with, agree: stop when so many have answered alike, stop_early,
+    others have 1; with a spread all have 1), spread of temperatures, focus: (picture number, rect) that agents begin with, agree: stop when so many have answered alike, and with
+    several views begin no other before (0 = 3 with 3 views or more and without temperature and spread; 1 = only when the rest can't change the count), stop_early,
     cross: answers are scored under other agents, verify: check so many leading candidates, synthesis: one more agent merges.
 
     Settings of each agent: system; thought_tokens (0 = 512) and answer_tokens (0 = 256); look=False: no looks; looks (0 = 8), look_positions, look_budget; calls;
