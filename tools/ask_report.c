@@ -55,8 +55,9 @@ void ask_print_vote(const MuseReasonResult *r, const MuseTrace *trace)
         if (c->cross > 0) fprintf(stderr, ", the others' probability %.0f %%, score %.0f %%", 100 * c->cross, 100 * c->score);
         fputs(")\n", stderr);
     }
-    fprintf(stderr, "muse: %zu of %zu agents answered, agreement %.0f %%", n, r->n_forks, 100 * r->agreement);
-    put_ended(r, MUSE_AGENT_STOPPED, "stopped, since they could not change the count any more");
+    fprintf(stderr, "muse: %zu of %zu agents answered, agreement %.0f %%", n, r->n_forks + r->n_unbegun, 100 * r->agreement);
+    if (r->n_unbegun) fprintf(stderr, "; %zu were not begun, since these agree", r->n_unbegun);
+    put_ended(r, MUSE_AGENT_STOPPED, "stopped, since the answer was settled");
     put_ended(r, MUSE_AGENT_LENGTH, "the tokens of the answer are spent");
     put_ended(r, MUSE_AGENT_FULL, "no more positions");
     put_ended(r, MUSE_AGENT_CALLS, "more calls than are allowed");
@@ -105,7 +106,8 @@ static void gen_vote(yajl_gen g, const MuseReasonResult *r)
     MuseAgentInfo info;
     json_key(g, "vote");
     yajl_gen_map_open(g);
-    json_integer(g, "agents", (long long)r->n_forks);
+    json_integer(g, "agents", (long long)(r->n_forks + r->n_unbegun));
+    json_integer(g, "not_begun", (long long)r->n_unbegun);
     json_integer(g, "answered", (long long)voters(r));
     json_bool(g, "stopped_early", r->stopped_early);
     json_number(g, "agreement", r->agreement);

@@ -340,12 +340,13 @@ typedef struct MuseReasonResult {
     double         confidence;    ///< CONTEMPLATING: calibrated agreement; else MuseAgentInfo.confidence
     MuseAgent    **agents;        ///< [n_agents] with their steps, in order of number: the forks, then checks, then the one that merged
     size_t         n_agents;
-    size_t         n_forks;       ///< of these, the first ones; with several views fewer than were asked for if the first that began agreed
+    size_t         n_forks;       ///< of these, the first ones
     MuseCandidate *candidates;    ///< [n_candidates] the winner first; vote: index into agents
     size_t         n_candidates;
     uint64_t       prompt_tokens, thought_tokens, answer_tokens; ///< prompt: of each that was computed: one for each view that an agent has, one to merge; muse_coordinate(): the first one's. The others of all agents
     double         seconds;
     int            stopped_early;
+    size_t         n_unbegun;     ///< CONTEMPLATING: agents that did not begin, because those that had agreed: with n_forks as many as were asked for
 } MuseReasonResult;
 
 /** Release what the result holds and zero it. NULL is accepted. */

@@ -386,6 +386,7 @@ static int think(Reason *r, MuseError *err)
         stage(r, MUSE_STAGE_THINK);
         rc = run_agents(r, 0, to, err);
     }
+    if (rc == 0) r->out->n_unbegun = r->p.agents - r->out->n_forks;
     return rc;
 }
 

@@ -1679,6 +1679,7 @@ class MuseReasonResult(Structure):
     answer_tokens: int
     seconds: float
     stopped_early: int
+    n_unbegun: int
     _fields_ = [
         ("answer", POINTER(c_char)),
         ("n_answer", c_size_t),
@@ -1694,6 +1695,7 @@ class MuseReasonResult(Structure):
         ("answer_tokens", c_uint64),
         ("seconds", c_double),
         ("stopped_early", c_int),
+        ("n_unbegun", c_size_t),
     ]
 
 

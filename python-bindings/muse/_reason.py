@@ -108,6 +108,7 @@ class Answer:
     answer_tokens: int
     seconds: float
     stopped_early: bool
+    n_unbegun: int       #: agents that were not begun, because those that had agreed
     trace: Trace
 
     @property
@@ -381,7 +382,7 @@ def _answer(out: Any, trace: Trace) -> Answer:
     candidates = tuple(Candidate(agents[c.vote].answer, c.count, c.weight, c.cross, c.score) for c in (out.candidates[i] for i in range(out.n_candidates)))
     text = string(out.answer, out.n_answer) if out.answer else None
     return Answer(text, out.confidence, out.agreement, agents, out.n_forks, candidates, out.prompt_tokens, out.thought_tokens, out.answer_tokens, out.seconds,
-                  bool(out.stopped_early), trace)
+                  bool(out.stopped_early), out.n_unbegun, trace)
 
 
 class Agent(Handle):

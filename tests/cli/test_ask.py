@@ -77,13 +77,23 @@ class Form(unittest.TestCase):
         self.assertIn(f"muse: {vote['answered']} of 5 agents answered, agreement {100 * vote['agreement']:.0f} %", err)
         self.assertEqual(err.count(f" of {vote['answered']} for "), len(vote["candidates"]))
 
+    def test_not_begun(self):
+        """three of eight ways of seeing agree"""
+        args = ["--mode", "contemplating", "--budget", 1, "--answer-tokens", 1, "--compute", "f32", "--image", CAT, "What?"]
+        got = json.loads(ask("--json", *args)[0])
+        answers = [a["answer"] for a in got["agents"]]
+        if len(set(answers)) > 1 or answers[0] == "":
+            self.fail(f"these three should agree: {answers}")
+        self.assertEqual([got["vote"][k] for k in ("agents", "not_begun", "answered")], [8, 5, 3])
+        self.assertIn("muse: 3 of 8 agents answered, agreement 100 %; 5 were not begun, since these agree; agents 1, 2, 3: the tokens of the answer are spent\n", ask(*args)[1])
+
     def test_stopped(self):
         """all but greedy over one prompt: five agree, which settles it"""
         args = ["--mode", "contemplating", "--agents", 8, "--views", 1, "--temp", 0.05, "--budget", 1, "--answer-tokens", 4, "--compute", "f32", "--image", CAT, "What?"]
         got = json.loads(ask("--json", *args)[0])
         stopped = [a["agent"] for a in got["agents"] if a["finish"] == "stopped"]
         self.assertEqual((got["vote"]["stopped_early"], got["vote"]["answered"], stopped), (True, 5, [6, 7, 8]))
-        self.assertIn("muse: 5 of 8 agents answered, agreement 100 %; agents 6, 7, 8: stopped, since they could not change the count any more; agents 1, 2, 3, 4, 5: the tokens of the answer are spent\n",
+        self.assertIn("muse: 5 of 8 agents answered, agreement 100 %; agents 6, 7, 8: stopped, since the answer was settled; agents 1, 2, 3, 4, 5: the tokens of the answer are spent\n",
                       ask(*args)[1])
 
     def test_parts(self):

@@ -479,7 +479,7 @@ static void views_by_need(void **state)
         s.p.views = cases[k].views;
         s.p.agree = cases[k].agree;
         ok(muse_reason(s.m, s.parts, 2, &s.p, &r, &err));
-        if (r.n_forks != cases[k].forks || r.stopped_early != cases[k].stopped || r.agreement != cases[k].agreement)
+        if (r.n_forks != cases[k].forks || r.n_unbegun != 8 - r.n_forks || r.stopped_early != cases[k].stopped || r.agreement != cases[k].agreement)
             fail_msg("%s: %zu, %d, %g", t.answers, r.n_forks, r.stopped_early, r.agreement);
         for (size_t i = 0; i < r.n_forks && i < (s.p.views ? s.p.views : MUSE_VIEWS); i++) prompts += info_of(r.agents[i]).prompt_tokens;
         assert_true(r.prompt_tokens == prompts);
