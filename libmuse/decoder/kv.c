@@ -5,14 +5,17 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "base/slab.h"
+
 /* before a page's data; 64 bytes, so that the data stays aligned */
 typedef struct PageHead {
-    _Alignas(64) atomic_int refs;
+    _Alignas(64) MuseSlabItem item;
+    atomic_int refs;
     uint32_t class_of, counted; /* counted: muse_kv_count() */
-    struct PageHead *next;     /* while it lies in the pool */
 } PageHead;
 
-/* Pages that nobody uses are kept for later up to what is in use and this much more; above it they go back to the allocator. */
+/* Pages that nobody uses are kept for later up to what is in use and this much more; above it slabs that hold nothing else go back
+ * to the allocator. */
 static const uint64_t kept_more = UINT64_C(64) << 20;
 
 struct MuseKvPool {
@@ -20,8 +23,7 @@ struct MuseKvPool {
     atomic_int      refs;
     MuseKvLayout    layout;
     pthread_mutex_t lock;      /* of what follows */
-    PageHead       *kept[MUSE_KV_CLASSES_MAX];
-    uint64_t        used_bytes, kept_bytes;
+    MuseSlabs       slabs[MUSE_KV_CLASSES_MAX];
 };
 
 static PageHead *head_of(uint8_t *page) { return (PageHead *)(void *)(page - sizeof(PageHead)); }
@@ -68,6 +70,7 @@ int muse_kv_pool_open(MuseKvPool **out, const MuseModel *model, MuseKvType type,
     pool->layout.n_layers = model->config.n_layers;
     pool->layout.layers = muse_zalloc_array(a, model->config.n_layers, sizeof *pool->layout.layers);
     const int rc = pool->layout.layers ? lay_out(&pool->layout, &model->config, err) : MUSE_NOMEM(err, model->config.n_layers * sizeof *pool->layout.layers);
+    for (uint32_t i = 0; i < pool->layout.n_classes; i++) pool->slabs[i] = (MuseSlabs){ .alloc = &pool->rt->alloc, .item_bytes = sizeof(PageHead) + pool->layout.page_bytes[i] };
     if (rc < 0) muse_kv_pool_close(&pool);
     *out = pool;
     return rc;
@@ -84,11 +87,7 @@ void muse_kv_pool_close(MuseKvPool **pool)
     MuseKvPool *p = *pool;
     *pool = NULL;
     if (!p || atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1) return;
-    for (uint32_t i = 0; i < MUSE_KV_CLASSES_MAX; i++)
-        for (PageHead *h = p->kept[i], *next; h; h = next) {
-            next = h->next;
-            muse_free(h);
-        }
+    for (uint32_t i = 0; i < MUSE_KV_CLASSES_MAX; i++) muse_slabs_clear(&p->slabs[i]);
     pthread_mutex_destroy(&p->lock);
     muse_free(p->layout.layers);
     MuseRuntime *rt = p->rt;
@@ -98,32 +97,34 @@ void muse_kv_pool_close(MuseKvPool **pool)
 
 const MuseKvLayout *muse_kv_layout(const MuseKvPool *pool) { return &pool->layout; }
 
+/* under the lock */
+static void count_bytes(const MuseKvPool *pool, uint64_t *used, uint64_t *kept)
+{
+    *used = *kept = 0;
+    for (uint32_t c = 0; c < pool->layout.n_classes; c++) {
+        *used += (uint64_t)pool->slabs[c].used * pool->layout.page_bytes[c];
+        *kept += (uint64_t)(pool->slabs[c].items - pool->slabs[c].used) * pool->layout.page_bytes[c];
+    }
+}
+
 void muse_kv_pool_bytes(MuseKvPool *pool, uint64_t *used, uint64_t *kept)
 {
     pthread_mutex_lock(&pool->lock);
-    *used = pool->used_bytes;
-    *kept = pool->kept_bytes;
+    count_bytes(pool, used, kept);
     pthread_mutex_unlock(&pool->lock);
 }
 
 static uint8_t *take_page(MuseKvPool *pool, uint32_t class_of)
 {
-    const size_t bytes = pool->layout.page_bytes[class_of];
+    bool fresh;
     pthread_mutex_lock(&pool->lock);
-    PageHead *h = pool->kept[class_of];
-    if (h) {
-        pool->kept[class_of] = h->next;
-        pool->kept_bytes -= bytes;
-    }
+    PageHead *h = (PageHead *)(void *)muse_slab_take(&pool->slabs[class_of], &fresh);
     pthread_mutex_unlock(&pool->lock);
-    if (!h) h = muse_zalloc(&pool->rt->alloc, sizeof *h + bytes);   /* zeros: what rounds heads up is never written, but saved */
     if (!h) return NULL;
+    if (fresh) memset(h + 1, 0, pool->layout.page_bytes[class_of]);   /* what rounds heads up is never written, but saved */
     atomic_init(&h->refs, 1);
     h->class_of = class_of;
     h->counted = 0;
-    pthread_mutex_lock(&pool->lock);
-    pool->used_bytes += bytes;
-    pthread_mutex_unlock(&pool->lock);
     return (uint8_t *)(h + 1);
 }
 
@@ -132,17 +133,12 @@ static void drop_page(MuseKvPool *pool, uint8_t *page)
     if (!page) return;
     PageHead *h = head_of(page);
     if (atomic_fetch_sub_explicit(&h->refs, 1, memory_order_acq_rel) != 1) return;
-    const size_t bytes = pool->layout.page_bytes[h->class_of];
+    const uint64_t bytes = pool->layout.page_bytes[h->class_of];
+    uint64_t used, kept;
     pthread_mutex_lock(&pool->lock);
-    pool->used_bytes -= bytes;
-    const bool keep = pool->kept_bytes + bytes <= pool->used_bytes + kept_more;
-    if (keep) {
-        h->next = pool->kept[h->class_of];
-        pool->kept[h->class_of] = h;
-        pool->kept_bytes += bytes;
-    }
+    count_bytes(pool, &used, &kept);
+    muse_slab_give(&pool->slabs[h->class_of], &h->item, kept + bytes > used - bytes + kept_more);
     pthread_mutex_unlock(&pool->lock);
-    if (!keep) muse_free(h);
 }
 
 /* ---- one sequence ---- */

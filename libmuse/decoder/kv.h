@@ -36,7 +36,7 @@ int  muse_kv_pool_open(MuseKvPool **out, const MuseModel *model, MuseKvType type
 MuseKvPool *muse_kv_pool_ref(MuseKvPool *pool);
 void muse_kv_pool_close(MuseKvPool **pool);
 const MuseKvLayout *muse_kv_layout(const MuseKvPool *pool);
-/* bytes of all pages that are in use, and of those kept for later use. Any thread */
+/* bytes of all pages that are in use, and of those there is room for besides, touched or not. Any thread */
 void muse_kv_pool_bytes(MuseKvPool *pool, uint64_t *used, uint64_t *kept);
 
 /* One sequence's pages. Start with zeros; one thread. */

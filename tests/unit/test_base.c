@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "base/outfile.h"
 #include "base/params.h"
+#include "base/slab.h"
 #include "base/thread.h"
 #include "muse/muse.h"
 #include "tests/unit/meter.h"
@@ -100,6 +101,60 @@ static void test_arena(void **state)
     muse_arena_plan(&sum, SIZE_MAX / 2, 1);
     muse_arena_plan(&sum, SIZE_MAX / 2, 1);
     assert_true(sum.overflow);
+}
+
+/* items of 1 MiB: growth, contents left alone, the oldest slab first, what goes back when, memory that ends */
+static void test_slabs(void **state)
+{
+    (void)state;
+    enum { N = 150, ITEM = 1 << 20 };
+    Meter c = { 0 };
+    const MuseAllocator a = meter_allocator(&c);
+    MuseSlabs s = { .alloc = &a, .item_bytes = ITEM };
+    MuseSlabItem *item[N];
+    bool fresh;
+    for (size_t i = 0; i < N; i++) {
+        const size_t before = s.items;
+        item[i] = muse_slab_take(&s, &fresh);
+        assert_non_null(item[i]);
+        assert_true(fresh);
+        assert_int_equal((uintptr_t)item[i] % MUSE_ALIGN, 0);
+        memset(item[i] + 1, (int)i, ITEM - sizeof *item[i]);
+        assert_true(s.items - before <= 32 && s.items <= (i + 1) + (i + 1) / 2 + 1);   /* never half more than is used */
+        if (i < 3) assert_int_equal(s.items, i + 1);
+        assert_true(c.live < (s.items + 1) * ITEM);   /* and no more than that is asked for */
+    }
+    assert_true(c.calls < 20);
+    for (size_t i = 0; i < N; i++)
+        for (size_t at = sizeof *item[i]; at < ITEM; at += 4096) assert_int_equal(((uint8_t *)item[i])[at], (uint8_t)i);
+    assert_int_equal(s.used, N);
+    /* kept, given out again as it was; the oldest first */
+    muse_slab_give(&s, item[140], false);
+    muse_slab_give(&s, item[2], false);
+    assert_ptr_equal(muse_slab_take(&s, &fresh), item[2]);
+    assert_false(fresh);
+    assert_int_equal(((uint8_t *)item[2])[ITEM - 1], 2);
+    assert_ptr_equal(muse_slab_take(&s, &fresh), item[140]);
+    /* a slab goes back when it is told to and empty */
+    size_t live = c.live;
+    muse_slab_give(&s, item[0], true);
+    assert_true(c.live < live);
+    live = c.live;
+    muse_slab_give(&s, item[1], false);
+    muse_slab_give(&s, item[N - 1], true);
+    assert_int_equal(c.live, live);
+    /* not even one; then only one */
+    while (s.used < s.items) assert_non_null(muse_slab_take(&s, &fresh));
+    c.fail_from = c.calls + 1;
+    assert_null(muse_slab_take(&s, &fresh));
+    c.fail_from = 0;
+    c.fail_at = c.calls + 1;
+    const size_t items = s.items;
+    assert_non_null(muse_slab_take(&s, &fresh));
+    assert_int_equal(s.items, items + 1);
+    muse_slabs_clear(&s);
+    assert_int_equal(c.live, 0);
+    assert_int_equal(s.items, 0);
 }
 
 static void test_bytes(void **state)
@@ -593,7 +648,7 @@ static void test_runtime(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_alloc), cmocka_unit_test(test_buf), cmocka_unit_test(test_arena), cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_alloc), cmocka_unit_test(test_buf), cmocka_unit_test(test_arena), cmocka_unit_test(test_slabs), cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_files), cmocka_unit_test(test_lfs_pointer), cmocka_unit_test(test_special_files), cmocka_unit_test(test_outfile_steps), cmocka_unit_test(test_folder_ready), cmocka_unit_test(test_mapped_file), cmocka_unit_test(test_dtype), cmocka_unit_test(test_json), cmocka_unit_test(test_json_locale), cmocka_unit_test(test_json_nomem),
         cmocka_unit_test(test_json_write), cmocka_unit_test(test_hash), cmocka_unit_test(test_status), cmocka_unit_test(test_params),
         cmocka_unit_test(test_threads), cmocka_unit_test(test_runtime),

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A list of slabs, oldest first, each with its own list of free items. What an item holds is its user's business. */
+#include "base/slab.h"
+
+#include <sys/mman.h>
+
+enum {
+    SLAB_MOST = 32 << 20,   /* bytes: more gains nothing, and a slab goes back only as a whole */
+    HUGE_PAGE = 2 << 20     /* x86-64, and arm64 with pages of 4 KiB; elsewhere the request is for more or less than it could be */
+};
+
+struct MuseSlab {
+    _Alignas(MUSE_ALIGN) MuseSlab *next;
+    MuseSlab     *prev;
+    MuseSlabItem *free;
+    size_t        items, carved, used;   /* items from `carved` on were never taken */
+};
+
+/* A hint: whoever does not know it goes on with small pages. Only slabs that hold a huge page wherever they begin are worth it. */
+static void ask_huge(void *block, size_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+    if (bytes < 2 * HUGE_PAGE) return;
+    const size_t before = (HUGE_PAGE - (uintptr_t)block % HUGE_PAGE) % HUGE_PAGE;
+    (void)madvise((uint8_t *)block + before, (bytes - before) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+#else
+    (void)block, (void)bytes;
+#endif
+}
+
+static MuseSlab *add_slab(MuseSlabs *s, size_t items)
+{
+    size_t bytes;
+    if (!muse_mul_size(items, s->item_bytes, &bytes) || !muse_add_size(bytes, sizeof(MuseSlab), &bytes)) return NULL;
+    MuseSlab *slab = muse_alloc(s->alloc, bytes);
+    if (!slab) return NULL;
+    ask_huge(slab, bytes);
+    *slab = (MuseSlab){ .prev = s->last, .items = items };
+    *(s->last ? &s->last->next : &s->first) = slab;
+    s->last = slab;
+    s->items += items;
+    return slab;
+}
+
+static void drop_slab(MuseSlabs *s, MuseSlab *slab)
+{
+    *(slab->prev ? &slab->prev->next : &s->first) = slab->next;
+    *(slab->next ? &slab->next->prev : &s->last) = slab->prev;
+    s->items -= slab->items;
+    muse_free(slab);
+}
+
+MuseSlabItem *muse_slab_take(MuseSlabs *s, bool *fresh)
+{
+    MuseSlab *slab = s->used < s->items ? s->first : NULL;
+    while (slab && slab->used == slab->items) slab = slab->next;
+    if (!slab) {
+        const size_t most = SLAB_MOST / s->item_bytes, half = s->items / 2, items = half < most ? half : most;
+        if (items > 1) slab = add_slab(s, items);
+        if (!slab) slab = add_slab(s, 1);
+        if (!slab) return NULL;
+    }
+    MuseSlabItem *item = slab->free;
+    *fresh = !item;
+    if (item) slab->free = item->next;
+    else item = (MuseSlabItem *)(void *)((uint8_t *)(slab + 1) + s->item_bytes * slab->carved++);
+    item->slab = slab;
+    slab->used++;
+    s->used++;
+    return item;
+}
+
+void muse_slab_give(MuseSlabs *s, MuseSlabItem *item, bool release)
+{
+    MuseSlab *slab = item->slab;
+    item->next = slab->free;
+    slab->free = item;
+    slab->used--;
+    s->used--;
+    if (release && !slab->used) drop_slab(s, slab);
+}
+
+void muse_slabs_clear(MuseSlabs *s)
+{
+    while (s->first) drop_slab(s, s->first);
+    s->used = 0;
+}
