@@ -106,7 +106,7 @@ static double score(MuseKvType type, const MuseAttendArgs *a, const float *q, co
     return a->softcap > 0 ? (double)a->softcap * tanh(dot / (double)a->softcap) : dot;
 }
 
-/* row r against one page: slots from..to */
+/* row r against its head's part of one page: slots from..to */
 static void attend_page(MuseKvType type, const MuseAttendArgs *a, size_t r, const uint8_t *page, size_t from, size_t to)
 {
     double s[MUSE_KV_PAGE], most = (double)a->max[r], sum = 0;
@@ -136,7 +136,7 @@ static void attend(MuseKvType type, const MuseAttendArgs *a)
         for (size_t p = a->first_page; p < a->first_page + a->n_pages; p++) {
             const size_t begin = p * MUSE_KV_PAGE, end = begin + MUSE_KV_PAGE;
             const size_t from = a->lo[r] > begin ? a->lo[r] : begin, to = a->hi[r] < end ? a->hi[r] : end;
-            if (from < to) attend_page(type, a, r, a->pages[p], from - begin, to - begin);
+            if (from < to) attend_page(type, a, r, a->pages[p] + r / (a->rows / a->heads) * a->head_bytes, from - begin, to - begin);
         }
         if (a->finish) {
             const float scale = a->sum[r] > 0 || a->sum[r] != a->sum[r] ? 1 / a->sum[r] : 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Attention of query rows over the keys and values of one head, which lie in pages. Blocked with a running softmax (Milakov and
+/* Attention of query rows over the keys and values of one head, or some side by side, which lie in pages. Blocked with a running softmax (Milakov and
  * Gimelshein 2018; Dao et al. 2022), so nothing of size T x T exists. Which rows see which keys is a range for each row: causal,
  * window and picture spans all are ranges (libmuse/decoder/mask.h). Threads, pages and heads are the caller's business.
  * Numerics, layouts, measurements: docs/ops/attend.md. Users: libmuse/decoder, tests. */
@@ -39,6 +39,7 @@ void muse_kv_put(MuseKvType type, void *keys, void *values, size_t slot, const f
 
 typedef struct MuseAttendArgs {
     size_t rows;                  /* 1..MUSE_ATTEND_ROWS */
+    size_t heads;                 /* KV heads, at least 1, a divisor of rows: the first rows / heads rows look at the first one, and so on */
     size_t width;                 /* K, 1..MUSE_ATTEND_WIDTH */
     const float *const *q;        /* [rows] -> [K]: rotated, not scaled */
     float *const *o;              /* [rows] -> [K]: running sum of weights times values, then (finish) the result */
@@ -47,7 +48,8 @@ typedef struct MuseAttendArgs {
     float scale, softcap;         /* of the scores: s = scale * q.k, then softcap * tanh(s / softcap) unless 0 */
     const uint8_t *const *pages;  /* page i holds positions 32 i .. 32 i + 31. Pages that no row sees may be NULL */
     size_t first_page, n_pages;   /* what this call looks at: pages first_page .. first_page + n_pages - 1 */
-    size_t k_offset, v_offset;    /* of this head's blocks in a page, multiples of 64 */
+    size_t k_offset, v_offset;    /* of the first head's blocks in a page, multiples of 64 */
+    size_t head_bytes;            /* from a head's blocks to those of the next, a multiple of 64. Heads side by side are read page by page, ahead of time */
     bool   start, finish;         /* start: state and o are not read, but begun; finish: o is divided by the sum (zeros where the row saw nothing) */
     void  *scratch;               /* MUSE_ATTEND_SCRATCH bytes, 64-byte aligned */
 } MuseAttendArgs;
@@ -60,7 +62,7 @@ typedef void MuseAttend(const MuseAttendArgs *a);
 enum { MUSE_ATTEND_SCRATCH = MUSE_ATTEND_ROWS * (4 * MUSE_ATTEND_WIDTH + 4 * MUSE_KV_PAGE * 2 + 64) };
 
 /* w[p - first] = exp(score(p) - max) / sum for first <= p < first + n, 0 where the row does not see p: the weights of one finished row, for attention
- * maps. max, sum: what attend left; o, first_page, n_pages, start and finish are not read. A NaN score gives a NaN weight. */
+ * maps. max, sum: what attend left; k_offset: of this row's head; o, heads, head_bytes, first_page, n_pages, start and finish are not read. A NaN score gives a NaN weight. */
 typedef void MuseAttendWeights(const MuseAttendArgs *a, size_t row, size_t first, size_t n, float *w);
 
 typedef struct MuseAttendOps {

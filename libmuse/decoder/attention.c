@@ -20,6 +20,7 @@ typedef struct Attention {
     MuseAttendWeights *weights;
     const MuseRange *ranges;   /* [n_rows] of this layer's class */
     size_t group;              /* query heads of an item */
+    size_t heads;              /* KV heads of an item; more than 1: parts is 1, and all its rows are one position's */
     size_t parts;              /* items that a KV head's query heads make */
     size_t tile;               /* positions (of one slot), or slots (of one position each), of an item */
     size_t stride;             /* items of a thread are this far apart */
@@ -51,9 +52,9 @@ static void add_rows(const Attention *a, Group *g, size_t t, size_t head)
 static MuseAttendArgs args_of(const Attention *a, Group *g, size_t from, size_t to, const MuseKv *kv, size_t kv_head)
 {
     const size_t k_offset = a->at->offset + 2 * kv_head * a->at->head_bytes;
-    return (MuseAttendArgs){ .rows = to - from, .width = a->l->head_width, .q = g->q + from, .o = g->o + from, .max = g->max + from, .sum = g->sum + from,
+    return (MuseAttendArgs){ .rows = to - from, .heads = a->heads, .width = a->l->head_width, .q = g->q + from, .o = g->o + from, .max = g->max + from, .sum = g->sum + from,
         .lo = g->lo + from, .hi = g->hi + from, .scale = a->l->scale, .pages = (const uint8_t *const *)kv->pages[a->at->class_of],
-        .k_offset = k_offset, .v_offset = k_offset + a->at->head_bytes };
+        .k_offset = k_offset, .v_offset = k_offset + a->at->head_bytes, .head_bytes = 2 * a->at->head_bytes };
 }
 
 /* the same over pages first .. end - 1 */
@@ -75,9 +76,9 @@ static void watch(const Attention *a, Group *g, size_t from, const MuseSlot *slo
     const MuseWatch *w = slot->watch;
     const int32_t layer = w->layer_at[a->layer];
     if (layer < 0) return;
-    MuseAttendArgs args = args_of(a, g, from, from + a->group, slot->kv, kv_head);
-    args.scratch = scratch;
     for (size_t i = 0; i < a->group; i++) {
+        MuseAttendArgs args = args_of(a, g, from, from + a->group, slot->kv, kv_head + i / (a->group / a->heads));
+        args.scratch = scratch;
         const int32_t at = w->head_at[head + i];
         if (at >= 0) a->weights(&args, i, w->first, w->n, w->weights + ((size_t)layer * w->n_heads + (size_t)at) * w->n);
     }
@@ -158,7 +159,7 @@ static size_t tiles_of(const Attention *a, size_t slot) { return (a->batch->slot
 
 static void run_item(const Attention *a, size_t item, void *scratch)
 {
-    const size_t heads = a->l->kv_heads * a->parts, which = item % heads, kv_head = which / a->parts;
+    const size_t heads = a->l->kv_heads / a->heads * a->parts, which = item % heads, kv_head = which / a->parts * a->heads;
     const size_t head = kv_head * (a->l->heads / a->l->kv_heads) + which % a->parts * a->group;
     size_t tile = item / heads;
     if (single(a->batch)) {
@@ -199,24 +200,35 @@ static double work_of(const Attention *a)
     return 2 * keys * a->l->heads * a->l->head_width;
 }
 
+/* As many KV heads for each item as its rows allow while the threads' shares stay equal: they lie side by side, so that memory is
+ * read in longer pieces (docs/ops/attend.md). Rows of several positions share what is read; there it matters less. */
+static size_t heads_at_once(const Attention *a, size_t threads)
+{
+    size_t heads = a->l->kv_heads;
+    while (heads > 1 && (heads * a->group > MUSE_ATTEND_ROWS || a->l->kv_heads % heads || a->l->kv_heads / heads % threads)) heads--;
+    return heads;
+}
+
 void muse_decoder_attend(const MuseDecoder *d, MuseWorkspace *ws, const MuseBatch *batch, uint32_t layer)
 {
     const MuseLayerConfig *l = &d->model->config.layers[layer];
     const MuseKvLayout *layout = muse_kv_layout(batch->slots[0].kv->pool);
     const MuseKvLayer *at = &layout->layers[layer];
     Attention a = { .d = d, .ws = ws, .batch = batch, .layer = layer, .l = l, .layout = layout, .at = at, .kernel = kernel_for(d, layout->type),
-                    .weights = weights_for(&d->rt->ops.attend, layout->type), .ranges = ws->ranges + at->class_of * ws->n_rows, .group = l->heads / l->kv_heads, .parts = 1 };
+                    .weights = weights_for(&d->rt->ops.attend, layout->type), .ranges = ws->ranges + at->class_of * ws->n_rows, .group = l->heads / l->kv_heads, .heads = 1, .parts = 1 };
     const size_t threads = work_of(&a) < PARALLEL_WORK ? 1 : d->rt->team.threads;
     while (a.group > MUSE_ATTEND_ROWS || (a.group % 2 == 0 && a.group > 1 && l->kv_heads * a.parts < threads && single(batch))) {
         a.parts++;
         while (l->heads / l->kv_heads % a.parts) a.parts++;
         a.group = l->heads / l->kv_heads / a.parts;
     }
+    if (batch->n_rows == 1 && a.parts == 1) a.heads = heads_at_once(&a, threads);
+    a.group *= a.heads;
     a.tile = MUSE_ATTEND_ROWS / a.group;
     size_t tiles = 0;
     if (single(batch)) tiles = (batch->n_slots + a.tile - 1) / a.tile;
     else for (size_t i = 0; i < batch->n_slots; i++) tiles += tiles_of(&a, i);
-    a.n_items = tiles * l->kv_heads * a.parts;
+    a.n_items = tiles * (l->kv_heads / a.heads) * a.parts;
     a.stride = threads < a.n_items ? threads : a.n_items;
     muse_parallel_for(&d->rt->team, a.stride, 1, run_share, &a);
 }

@@ -17,10 +17,16 @@ typedef enum Form { F32, BF16, Q8, WORDS } Form;
 
 enum { COLS = 2, TILE = LANES / 2, PAIRS = MUSE_KV_PAGE / 2, VECS = MUSE_KV_PAGE / LANES };
 
+/* Bytes ahead of what is read that memory is asked for: of 3, 4, 6, 8, 10, 12 KiB the best or as good (docs/ops/attend.md) */
+enum { AHEAD = 8192 };
+
+/* What a call reads of a page goes on, at `edge`, in the next page: addresses below it ask for what lies `near` further, others `far` */
+typedef struct Ahead { uintptr_t edge, near, far; } Ahead;
+
 /* One page for one group of rows */
 typedef struct Block {
     const uint8_t *keys, *values;   /* of this page */
-    const uint8_t *keys_ahead, *values_ahead;   /* of the next one, asked for meanwhile; or of this one */
+    Ahead   ahead;
     size_t  width;
     const float *q;                 /* the group's queries, as pack() leaves them */
     float  *const *o;               /* [rows] */
@@ -46,7 +52,12 @@ INLINE Vec step(const Form form, Vec a, Vec b, Vec sum)
     return v_fma(a, b, sum);
 }
 
-INLINE void prefetch(const uint8_t *p) { _mm_prefetch((const char *)p, _MM_HINT_T0); }
+/* p is being read */
+INLINE void prefetch(const Block *b, const uint8_t *p)
+{
+    const uintptr_t at = (uintptr_t)p;
+    _mm_prefetch((const char *)(at + (at < b->ahead.edge ? b->ahead.near : b->ahead.far)), _MM_HINT_T0);
+}
 
 /* ---- scores: 16 positions across the lanes ---- */
 
@@ -73,7 +84,7 @@ INLINE void scores(const Form form, const int rows, const Block *b)
             VecInt word[COLS];
             UNROLL for (int c = 0; c < COLS; c++) {
                 word[c] = vi_load(key_column(b->keys, panel, at, c) + 64 * w);
-                if (!c || LANES == 16) prefetch(key_column(b->keys_ahead, panel, at, c) + 64 * w);
+                if (!c || LANES == 16) prefetch(b, key_column(b->keys, panel, at, c) + 64 * w);
             }
             UNROLL for (int u = 0; u < units_of(form); u++, q += rows) {
                 Vec key[COLS];
@@ -104,7 +115,7 @@ INLINE void scores_q8(const int rows, const Block *b)
                 VecInt even[COLS], odd[COLS];
                 UNROLL for (int c = 0; c < COLS; c++) {
                     const VecInt word = vi_load(key_column(b->keys, panel, at, c) + 64 * w);
-                    if (!c || LANES == 16) prefetch(key_column(b->keys_ahead, panel, at, c) + 64 * w);
+                    if (!c || LANES == 16) prefetch(b, key_column(b->keys, panel, at, c) + 64 * w);
                     even[c] = vi_right16(vi_left16(word, 8), 8);
                     odd[c] = vi_right16(word, 8);
                 }
@@ -187,12 +198,12 @@ INLINE Vec value_unit(const Form form, const Block *b, size_t j, int half, size_
 INLINE void prefetch_values(const Form form, const Block *b, size_t j, size_t d)
 {
     const size_t line = form == Q8 ? 2 * j * words_of(Q8, b->width) * 4 + d : form == F32 ? 4 * (2 * j * b->width + d) : 4 * (j * b->width + d);
-    const uint8_t *p = b->values_ahead + line;
-    prefetch(p);
-    if (form != Q8 && LANES == 16) prefetch(p + 64);
-    if (form == Q8) prefetch(p + words_of(Q8, b->width) * 4);
-    if (form == F32) prefetch(p + 4 * b->width);
-    if (form == F32 && LANES == 16) prefetch(p + 4 * b->width + 64);
+    const uint8_t *p = b->values + line;
+    prefetch(b, p);
+    if (form != Q8 && LANES == 16) prefetch(b, p + 64);
+    if (form == Q8) prefetch(b, p + words_of(Q8, b->width) * 4);
+    if (form == F32) prefetch(b, p + 4 * b->width);
+    if (form == F32 && LANES == 16) prefetch(b, p + 4 * b->width + 64);
 }
 
 /* o += p times values over whole pairs, dimensions d .. d + COLS * LANES - 1, of which n exist */
@@ -365,12 +376,39 @@ INLINE void pack(const Form form, float *to, const MuseAttendArgs *a, size_t row
     }
 }
 
+/* where page i of the call ends for its heads, and where they go on */
+static inline Ahead ahead_of(const MuseAttendArgs *a, size_t i)
+{
+    const size_t span = a->heads * a->head_bytes, ahead = span < AHEAD ? span : AHEAD;
+    const uint8_t *page = a->pages[i], *next = i + 1 < a->first_page + a->n_pages ? a->pages[i + 1] : NULL;
+    const uintptr_t end = (uintptr_t)page + a->k_offset + span, begin = (uintptr_t)(next ? next : page) + a->k_offset;
+    return (Ahead){ end - ahead, ahead, begin - end + ahead };
+}
+
+/* page i for the rows of head h */
+INLINE void head_page(const Form form, const MuseAttendArgs *a, size_t i, size_t h, Ahead ahead, float *q, float *s, float *p, float *sums)
+{
+    const size_t packed = packed_size(form, a->width), end = (h + 1) * (a->rows / a->heads);
+    const uint8_t *page = a->pages[i] + h * a->head_bytes;
+    for (size_t row = h * (a->rows / a->heads), rows; row < end; row += rows) {
+        Seen seen[TILE];
+        rows = group_size(end - row);
+        if (!see(a, row, rows, i, seen)) continue;
+        Block b = { page + a->k_offset, page + a->v_offset, ahead, a->width, q + row * packed, a->o + row, s, p, { 0 } };
+        if (rows == TILE) group(form, TILE, a, row, &b, seen, sums + row * LANES);
+        else if (TILE > 4 && rows == 4) group(form, 4, a, row, &b, seen, sums + row * LANES);
+        else if (rows == 2) group(form, 2, a, row, &b, seen, sums + row * LANES);
+        else group(form, 1, a, row, &b, seen, sums + row * LANES);
+        ahead = (Ahead){ 0, 0, 0 };   /* the first group has asked */
+    }
+}
+
 INLINE void attend(const Form form, const MuseAttendArgs *a)
 {
-    const size_t packed = packed_size(form, a->width);
+    const size_t packed = packed_size(form, a->width), per_head = a->rows / a->heads;
     float *q = a->scratch, *s = q + MUSE_ATTEND_ROWS * MUSE_ATTEND_WIDTH, *p = s + TILE * MUSE_KV_PAGE, *sums = p + TILE * MUSE_KV_PAGE;
     for (size_t row = 0, rows; row < a->rows; row += rows) {
-        rows = group_size(a->rows - row);
+        rows = group_size(per_head - row % per_head);
         pack(form, q + row * packed, a, row, rows);
     }
     memset(sums, 0, a->rows * LANES * sizeof *sums);
@@ -383,19 +421,9 @@ INLINE void attend(const Form form, const MuseAttendArgs *a)
         }
     }
     for (size_t i = a->first_page; i < a->first_page + a->n_pages; i++) {
-        const uint8_t *page = a->pages[i], *next = i + 1 < a->first_page + a->n_pages ? a->pages[i + 1] : NULL;
-        for (size_t row = 0, rows; row < a->rows; row += rows) {
-            Seen seen[TILE];
-            rows = group_size(a->rows - row);
-            if (!see(a, row, rows, i, seen)) continue;
-            if (!next) next = page;
-            Block b = { page + a->k_offset, page + a->v_offset, next + a->k_offset, next + a->v_offset, a->width, q + row * packed, a->o + row, s, p, { 0 } };
-            if (rows == TILE) group(form, TILE, a, row, &b, seen, sums + row * LANES);
-            else if (TILE > 4 && rows == 4) group(form, 4, a, row, &b, seen, sums + row * LANES);
-            else if (rows == 2) group(form, 2, a, row, &b, seen, sums + row * LANES);
-            else group(form, 1, a, row, &b, seen, sums + row * LANES);
-            next = page;   /* the first group has asked */
-        }
+        if (!a->pages[i]) continue;   /* no row sees it */
+        const Ahead ahead = ahead_of(a, i);
+        for (size_t h = 0; h < a->heads; h++) head_page(form, a, i, h, ahead, q, s, p, sums);
     }
     for (size_t r = 0; r < a->rows; r++) {
         a->sum[r] = v_sum(v_load(sums + r * LANES));
@@ -430,8 +458,8 @@ INLINE void weights(const Form form, const MuseAttendArgs *a, size_t row, size_t
         const uint8_t *page = a->pages[p / MUSE_KV_PAGE];
         end = begin + MUSE_KV_PAGE < hi ? begin + MUSE_KV_PAGE : hi;
         if (!page) continue;
-        const uint8_t *next = end < hi && a->pages[p / MUSE_KV_PAGE + 1] ? a->pages[p / MUSE_KV_PAGE + 1] : page;
-        const Block b = { .keys = page + a->k_offset, .keys_ahead = next + a->k_offset, .width = a->width, .q = q, .s = s };
+        const uintptr_t next = (uintptr_t)(end < hi && a->pages[p / MUSE_KV_PAGE + 1] ? a->pages[p / MUSE_KV_PAGE + 1] : page);
+        const Block b = { .keys = page + a->k_offset, .ahead = { .far = next - (uintptr_t)page }, .width = a->width, .q = q, .s = s };
         if (form == Q8) scores_q8(1, &b);
         else scores(form, 1, &b);
         weigh_again(a, row, s, w + (p - first), p - begin, end - begin);

@@ -72,7 +72,8 @@ static void fill_pages(Check *c, Case *t, float *k, float *v, bool nan)
     const size_t bytes = muse_kv_head_bytes(t->type, t->width);
     t->args.k_offset = 64;
     t->args.v_offset = 64 + bytes + 128;
-    for (size_t i = 0; i < t->pages; i++) t->page[i] = aligned(64 + bytes + 128 + bytes);
+    t->stride = 64 + bytes + 128 + bytes;
+    for (size_t i = 0; i < t->pages; i++) t->page[i] = aligned(t->stride);
     for (size_t i = 0; i < t->pages; i++) {   /* unordered */
         const size_t j = check_random(c) % t->pages;
         uint8_t *p = t->page[i];
@@ -182,7 +183,7 @@ static void check_alone(Check *c, MuseAttend *fn, const Case *t, size_t r, Mode 
 {
     float *o = check_out_f32(c, t->width), *max = check_out_f32(c, 1), *sum = check_out_f32(c, 1);
     MuseAttendArgs a = t->args;
-    a.rows = 1;
+    a.rows = a.heads = 1;
     a.q += r;
     a.o = &o;
     a.lo += r;
@@ -194,6 +195,48 @@ static void check_alone(Check *c, MuseAttend *fn, const Case *t, size_t r, Mode 
         if (isnan(o[i]) && isnan(t->o[r][i])) o[i] = t->o[r][i];   /* of NaN the bits do not count */
     check_equal(c, o, t->o[r], t->width * sizeof *o);
     if (!isnan(*sum)) check_equal(c, sum, &t->args.sum[r], sizeof *sum);
+}
+
+/* Two heads side by side, the second with the pages of the first in another order: each must give what it gives alone. */
+static void check_heads(Check *c, MuseAttend *fn, const Case *t, Mode mode)
+{
+    const size_t half = t->rows / 2;
+    uint8_t *both[PAGES_MAX];
+    const uint8_t *second[PAGES_MAX];
+    float *o[MUSE_ATTEND_ROWS], *alone = check_out_f32(c, t->rows * t->width), *side = check_out_f32(c, t->rows * t->width);
+    for (size_t i = 0; i < t->pages; i++) {
+        const uint8_t *other = t->page[t->pages - 1 - i];
+        second[i] = !t->page[i] ? NULL : other ? other : t->page[i];
+        both[i] = t->page[i] ? aligned(2 * t->stride) : NULL;
+        if (!both[i]) continue;
+        memcpy(both[i], t->page[i], t->stride);
+        memcpy(both[i] + t->stride, second[i], t->stride);
+    }
+    MuseAttendArgs a = t->args;
+    a.rows = half;
+    a.max = check_out_f32(c, t->rows);
+    a.sum = check_out_f32(c, t->rows);
+    a.o = o;
+    for (size_t h = 0; h < 2; h++) {
+        for (size_t r = 0; r < half; r++) o[r] = alone + (h * half + r) * t->width;
+        if (h) a.pages = second;
+        attend(fn, t, a, mode);
+        a.q += half;
+        a.lo += half;
+        a.hi += half;
+    }
+    a = t->args;
+    a.max = check_out_f32(c, t->rows);
+    a.sum = check_out_f32(c, t->rows);
+    a.o = o;
+    for (size_t r = 0; r < t->rows; r++) o[r] = side + r * t->width;
+    a.pages = (const uint8_t *const *)both;
+    a.heads = 2;
+    attend(fn, t, a, mode);
+    for (size_t i = 0; i < t->rows * t->width; i++)
+        if (isnan(side[i]) && isnan(alone[i])) side[i] = alone[i];
+    check_equal(c, side, alone, t->rows * t->width * sizeof *side);
+    for (size_t i = 0; i < t->pages; i++) free(both[i]);
 }
 
 static MuseAttendWeights *const weights_c[] = { [MUSE_KV_TYPE_F32] = muse_attend_weights_f32_c, [MUSE_KV_TYPE_BF16] = muse_attend_weights_bf16_c,
@@ -238,9 +281,9 @@ static void prepare(Check *c, Case *t, Mode mode)
         t->o[r] = o + r * (t->width + GAP);
     }
     t->scratch = aligned(MUSE_ATTEND_SCRATCH + 64);
-    t->args = (MuseAttendArgs){ .rows = t->rows, .width = t->width, .q = t->q, .o = t->o, .max = check_out_f32(c, t->rows),
+    t->args = (MuseAttendArgs){ .rows = t->rows, .heads = 1, .width = t->width, .q = t->q, .o = t->o, .max = check_out_f32(c, t->rows),
         .sum = check_out_f32(c, t->rows), .lo = t->lo, .hi = t->hi, .scale = 1 / sqrtf((float)t->width), .softcap = t->args.softcap,
-        .pages = (const uint8_t *const *)t->page, .k_offset = t->args.k_offset, .v_offset = t->args.v_offset, .scratch = t->scratch };
+        .pages = (const uint8_t *const *)t->page, .k_offset = t->args.k_offset, .v_offset = t->args.v_offset, .head_bytes = t->stride, .scratch = t->scratch };
 }
 
 static void release(Check *c, Case *t)
@@ -267,6 +310,7 @@ static void check_case(Check *c, MuseAttend *fn, Case *t, Mode mode)
         if (t->scratch[MUSE_ATTEND_SCRATCH + i] != 0xff) check_true(c, false, "wrote past the scratch");
     const size_t r = check_random(c) % t->rows;
     check_alone(c, fn, t, r, mode);
+    if (t->rows % 2 == 0) check_heads(c, fn, t, mode);
     if (mode != NOT_A_NUMBER && mode != INFINITE && mode != HUGE_SCORES) check_weights_sum(c, t, r);
     release(c, t);
 }
@@ -291,9 +335,9 @@ static void bench(Check *c, MuseAttend *fn, MuseKvType type)
             t.hi[r] = (uint32_t)t.n;
         }
         t.scratch = aligned(MUSE_ATTEND_SCRATCH);
-        t.args = (MuseAttendArgs){ .rows = t.rows, .width = t.width, .q = t.q, .o = t.o, .max = check_out_f32(c, t.rows), .sum = check_out_f32(c, t.rows),
+        t.args = (MuseAttendArgs){ .rows = t.rows, .heads = 1, .width = t.width, .q = t.q, .o = t.o, .max = check_out_f32(c, t.rows), .sum = check_out_f32(c, t.rows),
             .lo = t.lo, .hi = t.hi, .scale = 1 / sqrtf((float)t.width), .pages = (const uint8_t *const *)t.page, .n_pages = t.pages,
-            .k_offset = t.args.k_offset, .v_offset = t.args.v_offset, .start = true, .finish = true, .scratch = t.scratch };
+            .k_offset = t.args.k_offset, .v_offset = t.args.v_offset, .head_bytes = t.stride, .start = true, .finish = true, .scratch = t.scratch };
         check_bench(c, shapes[s].label, t.rows > 4 ? 4 * t.rows * t.width * t.n : bytes, fn(&t.args));
         release(c, &t);
     }
