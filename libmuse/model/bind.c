@@ -62,7 +62,7 @@ static uint64_t dim_value(const MuseConfig *c, const MuseLayerConfig *l, MuseDim
     switch (dim) {
     case DIM_1: return 1;
     case DIM_2: return 2;
-    case DIM_4: return MUSE_LEVELS;
+    case DIM_LEVELS: return MUSE_LEVELS;
     case DIM_D: return c->width;
     case DIM_V: return c->vocab;
     case DIM_F: return c->ffn;

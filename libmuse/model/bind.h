@@ -75,7 +75,7 @@ int  muse_weights_plan(MuseTensors *out, const MuseConfig *c, MuseError *err);
 
 /* ---- the tables ---- */
 
-typedef enum MuseDim { DIM_END, DIM_1, DIM_2, DIM_4, DIM_D, DIM_V, DIM_F, DIM_K, DIM_HK, DIM_GK, DIM_H3K, DIM_E, DIM_P, DIM_A, DIM_N, DIM_M, DIM_X } MuseDim;   /* X: what enters dense */
+typedef enum MuseDim { DIM_END, DIM_1, DIM_2, DIM_LEVELS, DIM_D, DIM_V, DIM_F, DIM_K, DIM_HK, DIM_GK, DIM_H3K, DIM_E, DIM_P, DIM_A, DIM_N, DIM_M, DIM_X } MuseDim;   /* X: what enters dense */
 
 /* when a tensor must be there; when not, it must not */
 typedef enum MuseWhen { WHEN_ALWAYS, WHEN_QKV_BIAS, WHEN_BIAS, WHEN_QKNORM, WHEN_GATED, WHEN_V, WHEN_HEAD, WHEN_IMAGE, WHEN_IMAGE_MLP, WHEN_LEVELS, WHEN_AUDIO, WHEN_ROPE_FREQS } MuseWhen;

@@ -116,7 +116,7 @@ static const MuseBind muse_global[] = {
     { "norm.bias", NULL, GLOBAL(image.norm1_b), SPACE_IMAGE, WHEN_IMAGE, true, { DIM_P } },
     { "hidden.weight", NULL, GLOBAL(image.hidden), SPACE_IMAGE, WHEN_IMAGE_MLP, false, { DIM_M, DIM_P } },
     { "hidden.bias", NULL, GLOBAL(image.hidden_b), SPACE_IMAGE, WHEN_IMAGE_MLP, true, { DIM_M } },
-    { "levels.weight", NULL, GLOBAL(image.levels), SPACE_IMAGE, WHEN_LEVELS, true, { DIM_4, DIM_M } },
+    { "levels.weight", NULL, GLOBAL(image.levels), SPACE_IMAGE, WHEN_LEVELS, true, { DIM_LEVELS, DIM_M } },
     { "proj.weight", NULL, GLOBAL(image.dense), SPACE_IMAGE, WHEN_IMAGE, false, { DIM_D, DIM_X } },
     { "proj.bias", NULL, GLOBAL(image.dense_b), SPACE_IMAGE, WHEN_IMAGE, true, { DIM_D } },
     { "place_rows", NULL, GLOBAL(image.place_rows), SPACE_IMAGE, WHEN_IMAGE, true, { DIM_N, DIM_D } },
