@@ -110,6 +110,7 @@ class Generation:
         grammars = [g for g in (sample.grammar, grammar, _grammar(session.model, chat_format, regex, schema, choices)) if g is not None]
         if len(grammars) > 1:
             raise TypeError("give one grammar")
+        self._held = bool(grammars) or (sampler is not None and sampler.has_grammar)   # to a grammar: no thought
         c_sample, keep = replace(sample, grammar=grammars[0] if grammars else None).c_params()
         pointers, sizes = strings(self._stops)
         settings = params(n.MuseGenerateParams, lib.muse_generate_params_init, max_tokens=max_tokens, chat_format=chars(chat_format), stop=pointers,
@@ -226,8 +227,9 @@ def generate(model: Model, *parts: Any, system: str | None = None, thinking: boo
     """Let a model write behind a prompt: a Generation, to iterate over or to run().
 
     parts: str, Image, Audio, in order; one user's message in the model's chat format. system: a system text. thinking: None = as the
-    format does; its thought is part of what is written, `result.answer` is without it. raw: no chat format: parts as they are, added tokens in texts count. A model without a known format gets the parts as they
-    are, after its beginning token. session: settings of the Session that is made (compute, kv, max_positions, ...).
+    format does; its thought is part of what is written, `result.answer` is without it. Under a grammar, also of sample or sampler, nothing is
+    a thought: it holds for all of the text. raw: no chat format: parts as they are, added tokens in texts count. A model without a known
+    format gets the parts as they are, after its beginning token. session: settings of the Session that is made (compute, kv, max_positions, ...).
 
     Settings of the generation: max_tokens (0 = as many as there is room for); stop: strings; stop_ids: None = the model's; sample: a SampleParams,
     or its members by name (temperature, top_p, seed, ...); sampler: one that is used as it stands; one of grammar, regex, schema (dict or
@@ -242,14 +244,13 @@ def generate(model: Model, *parts: Any, system: str | None = None, thinking: boo
             if system is not None:
                 chat.system(system)
             chat.user(*parts).append_to(out.sequence)
-            parser = None if any(settings.get(name) is not None for name in ("grammar", "regex", "schema", "choices")) else chat.parser(None)   # a grammar holds for all of the text
-    else:
-        parser = None
-        for part in parts:
-            if isinstance(part, (str, bytes)):
-                out.sequence.append_text(part, added=raw, bos=not raw)
-            else:
-                out.sequence.append(part)
-    generation = Generation(out, chat_format=chat_format, **settings)
-    generation._parser = parser
-    return generation
+            generation = Generation(out, chat_format=chat_format, **settings)
+            if not generation._held:
+                generation._parser = chat.parser(None)
+        return generation
+    for part in parts:
+        if isinstance(part, (str, bytes)):
+            out.sequence.append_text(part, added=raw, bos=not raw)
+        else:
+            out.sequence.append(part)
+    return Generation(out, chat_format=None, **settings)

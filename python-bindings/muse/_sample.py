@@ -105,10 +105,10 @@ class Sampled:
 
 
 class Sampler(Handle):
-    """Chooses tokens from logits. One thread at a time. vocab: length of a row of logits."""
+    """Chooses tokens from logits. One thread at a time. vocab: length of a row of logits. has_grammar: its settings hold the text to one."""
 
     def __init__(self, vocab: int, sample: SampleParams = SampleParams(), *, runtime: Runtime | None = None) -> None:
-        self.vocab, self._serial = vocab, Serial("Sampler")
+        self.vocab, self.has_grammar, self._serial = vocab, sample.grammar is not None, Serial("Sampler")
         settings, keep = sample.c_params()
         rt = runtime_of(runtime)._own
         self._open(n.MuseSampler, lib.muse_sampler_close, lib.muse_sampler_open, rt, vocab, ctypes.byref(settings), keep=(rt, *keep))
@@ -116,7 +116,7 @@ class Sampler(Handle):
     def copy(self, seed: int) -> Sampler:
         """A second sampler in the same state with a seed of its own."""
         out, own = Sampler.__new__(Sampler), self._own
-        out.vocab, out._serial = self.vocab, Serial("Sampler")
+        out.vocab, out.has_grammar, out._serial = self.vocab, self.has_grammar, Serial("Sampler")
         with self._serial:
             out._open(n.MuseSampler, lib.muse_sampler_close, lib.muse_sampler_copy, own, seed, keep=own.keep)
         return out

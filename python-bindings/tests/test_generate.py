@@ -80,6 +80,14 @@ def test_thought_and_answer(llama):
         assert written.text == written.answer and not written.thought
         written = nano.generate(shapes, question, regex="[0-9]{3}").run()
         assert written.text == written.answer and written.answer.isdigit() and not written.thought
+        held = muse.SampleParams(grammar=muse.Grammar.regex(nano.tokenizer, "[0-9]{3}", end_ids=nano.info.eos))
+        sampler = muse.Sampler(nano.info.vocab, held)
+        for way in ({"sample": held}, {"sampler": sampler}, {"sampler": sampler.copy(1)}):
+            written = nano.generate(shapes, question, **way).run()
+            assert written.text == written.answer and written.answer.isdigit() and not written.thought
+            sampler.reset()
+        written = nano.generate(shapes, question, sampler=muse.Sampler(nano.info.vocab)).run()
+        assert written.text == written.thought + "</think>" + written.answer and written.thought
         with nano.generate(shapes, question) as begun:
             piece = next(iter(begun))
         assert begun.result.thought == piece and begun.result.answer == ""
