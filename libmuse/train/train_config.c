@@ -300,6 +300,14 @@ static void read_rl_parts(MuseRlConfig *rl, MuseReader *r)
     r->rc = in.rc;
 }
 
+/* keys that say nothing in this stage */
+static void refuse_other_stage(MuseReader *r, bool mode)
+{
+    static const struct { const char *key; bool mode; } only[] = { { "reward", false }, { "scale", false }, { "margin", true } };
+    for (size_t i = 0; i < sizeof only / sizeof *only; i++)
+        if (only[i].mode != mode && muse_read_has(r, only[i].key)) muse_read_fail(r, MUSE_ERR_FORMAT, only[i].key, mode ? "is of stage \"grpo\" only" : "is of stage \"mode\" only");
+}
+
 static void read_rl(MuseTrainConfig *c, MuseReader *r, const char *folder)
 {
     MuseRlConfig *rl = &c->rl;
@@ -312,6 +320,7 @@ static void read_rl(MuseTrainConfig *c, MuseReader *r, const char *folder)
     rl->by_task = !muse_json_equal(scale, "none");
     if (scale && rl->by_task && !muse_json_equal(scale, "task")) muse_read_fail(&in, MUSE_ERR_FORMAT, "scale", "is neither \"task\" nor \"none\"");
     const bool mode = rl->stage == MUSE_RL_MODE;   /* docs/train.md, "Trial and reward" */
+    refuse_other_stage(&in, mode);
     rl->prompts = mode ? 20 : 8, rl->samples = mode ? 1 : 8, rl->thought_tokens = 256, rl->answer_tokens = 64, rl->looks = 4;
     rl->temperature = mode ? 0 : 1, rl->margin = 0.05, rl->supervised = 0.5, rl->every = 2, rl->guard_prompts = 64, rl->guard_every = 20;
     maybe_text(&in, c->alloc, "jsonl", folder, true, &rl->jsonl);
@@ -324,6 +333,7 @@ static void read_rl(MuseTrainConfig *c, MuseReader *r, const char *folder)
     muse_read_maybe_u32(&in, "answer_tokens", 1, 1 << 20, &rl->answer_tokens);
     muse_read_maybe_u32(&in, "looks", 1, 64, &rl->looks);
     maybe_f64(&in, "temperature", mode ? 0 : 0.01, 100, &rl->temperature);
+    if (in.rc == 0 && rl->samples > 1 && rl->temperature == 0) muse_read_fail(&in, MUSE_ERR_FORMAT, "samples", "is more than 1 without \"temperature\": greedy answers are all alike");
     maybe_f64(&in, "margin", 0.001, 1, &rl->margin);
     read_reward(rl, &in);
     read_rl_parts(rl, &in);

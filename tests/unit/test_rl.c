@@ -571,6 +571,11 @@ static void test_refused(void **state)
         { "{\"stage\":\"grpo\",\"temperature\":0}", MUSE_ERR_FORMAT, "temperature" },   /* greedy answers are all alike */
         { "{\"stage\":\"mode\",\"margin\":1.5}", MUSE_ERR_FORMAT, "margin" },
         { "{\"stage\":\"mode\",\"margin\":0}", MUSE_ERR_FORMAT, "margin" },
+        { "{\"stage\":\"mode\",\"samples\":2}", MUSE_ERR_FORMAT, "samples" },
+        { "{\"stage\":\"mode\",\"samples\":2,\"temperature\":0}", MUSE_ERR_FORMAT, "samples" },
+        { "{\"stage\":\"mode\",\"reward\":{\"right\":1}}", MUSE_ERR_FORMAT, "\"reward\" is of stage \"grpo\"" },
+        { "{\"stage\":\"mode\",\"scale\":\"none\"}", MUSE_ERR_FORMAT, "\"scale\" is of stage \"grpo\"" },
+        { "{\"stage\":\"grpo\",\"margin\":0.05}", MUSE_ERR_FORMAT, "\"margin\" is of stage \"mode\"" },
         { "{\"stage\":\"mode\",\"think_weight\":2}", MUSE_ERR_FORMAT, "think_weight" },
         { "{\"stage\":\"grpo\",\"temprature\":1}", MUSE_ERR_FORMAT, "temprature" },
         { "{\"stage\":\"grpo\",\"jsonl\":\"ask.jsonl\",\"guard\":{\"prompts\":0},\"supervised\":{\"weight\":0.5}}", MUSE_ERR_FORMAT, "data" },
@@ -700,7 +705,7 @@ static void test_no_memory(void **state)
     for (int mode = 0; mode < 2; mode++) {
         char doc[2048];
         bool whole = false;
-        snprintf(doc, sizeof doc, "{\"model\":%s,\"tokenizer\":\"%s\",\"steps\":1,\"compute\":\"f32\",\"batch\":{\"positions\":64},\"rl\":{\"stage\":\"%s\",\"prompts\":1,\"samples\":2,"
+        snprintf(doc, sizeof doc, "{\"model\":%s,\"tokenizer\":\"%s\",\"steps\":1,\"compute\":\"f32\",\"batch\":{\"positions\":64},\"rl\":{\"stage\":\"%s\",\"prompts\":1,\"samples\":2,\"temperature\":1,"
                  "\"thought_tokens\":2,\"answer_tokens\":2,\"supervised\":{\"weight\":0},\"guard\":{\"prompts\":1}}}", NET, tokenizer(), mode ? "mode" : "grpo");
         for (long n = 0; !whole; n += 1 + n / 30) {
             Budget budget = { n };
