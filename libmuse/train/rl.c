@@ -56,6 +56,16 @@ double muse_rl_gain(const MuseTrainRollout *r, size_t n)
     return more / (double)n;
 }
 
+double muse_rl_odds(const float *logits, size_t n, int32_t id)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(logits[i])) return NAN;
+        if ((int32_t)i != id) sum += exp((double)logits[i] - (double)logits[id]);   /* infinite: its odds are 0 */
+    }
+    return sum > 0 ? fmin(1 / sum, MUSE_ODDS_MOST) : MUSE_ODDS_MOST;
+}
+
 #define SHORTER 0.8          /* of the budget, each time */
 #define SHORTEST 0.1
 #define TOLERANCE 0.01       /* the shorter may be this much less often right */

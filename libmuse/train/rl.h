@@ -23,7 +23,9 @@ void muse_rl_advantages(double *values, size_t groups, size_t n, const uint32_t 
 /* What thinking is worth at a prompt: how much more often the second n rollouts, which thought, are right than the first n, which
  * answered at once. */
 double muse_rl_gain(const MuseTrainRollout *r, size_t n);
-#define MUSE_ODDS_MOST 1e4   /* of the end of a thought as its first id: beyond, floats do not tell p from 1 */
+/* Odds p / (1 - p) of an id, at most MUSE_ODDS_MOST. logits [n]. NaN: they are not finite */
+double muse_rl_odds(const float *logits, size_t n, int32_t id);
+#define MUSE_ODDS_MOST 1e3   /* times 1 - p of the trainer it is to be p: its kernels and the rollouts' differ in p's last bits, and of 1 - p these are the more the smaller it is */
 
 /* How far the thoughts of a task may be shortened */
 typedef struct MuseRlTask {

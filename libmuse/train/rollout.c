@@ -313,17 +313,6 @@ int muse_trials_learn(MuseTrials *t, MuseRlTake *take, void *user, MuseError *er
     return rc;
 }
 
-/* Odds of the end of the thought as the first id behind the prompt: p / (1 - p) */
-static double end_odds(const MuseAgent *root)
-{
-    const float *logits = muse_session_logits(root->s);
-    const int32_t end = root->shared->close[0];
-    double sum = 0;
-    for (uint32_t i = 0; i < root->shared->vocab; i++)
-        if ((int32_t)i != end) sum += exp((double)logits[i] - (double)logits[end]);
-    return sum > 0 ? fmin(1 / sum, MUSE_ODDS_MOST) : MUSE_ODDS_MOST;
-}
-
 /* The first id behind the prompt becomes the end of the thought unless thinking gains, which weighs as much more as the margin is less
  * than what it gains. So the choice turns where thinking helps in a share of questions of about the margin. */
 static int learn_mode(MuseTrials *t, size_t g, MuseRlTake *take, void *user, MuseError *err)
@@ -332,9 +321,11 @@ static int learn_mode(MuseTrials *t, size_t g, MuseRlTake *take, void *user, Mus
     const MuseTrial *trial = &t->trials[g];
     const double gain = muse_rl_gain(&t->rollouts[g * t->each], t->each / 2);
     const int32_t end = trial->root->shared->close[0];
+    const double odds = muse_rl_odds(muse_session_logits(trial->root->s), trial->root->shared->vocab, end);
     /* of log(1 - p) the gradient is that of log p times -p / (1 - p) */
-    const float weight = (float)(gain > 0 ? -gain / rl->c->rl.margin * end_odds(trial->root) : 1);
+    const float weight = (float)(gain > 0 ? -gain / rl->c->rl.margin * odds : 1);
     MuseSampleDraft d;
+    if (isnan(odds)) return muse_fail(err, MUSE_ERR_STATE, "the logits behind prompt %zu are not finite", g);
     rl->divisor++;
     rl->thinks += gain > 0 ? (double)t->each : 0;
     if (weight == 0) return 0;

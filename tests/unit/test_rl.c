@@ -89,6 +89,29 @@ static void test_gain(void **state)
     }
 }
 
+static void test_odds(void **state)
+{
+    (void)state;
+    static const struct { const char *what; float logits[3]; int32_t id; double want; } cases[] = {
+        { "1 to 2", { 0, 0, 0 }, 1, 0.5 },
+        { "e to 2", { 0, 1, 0 }, 1, 1.3591409142295225 },   /* e / 2 */
+        { "e^-2 to e^-3 + 1", { -3, 0, -2 }, 2, 0.12891688925738304 },   /* numpy, float64 */
+        { "likely", { 0, 6, 0 }, 1, 201.71439674636756 },   /* e^6 / 2 */
+        { "all but sure", { 0, 8, 0 }, 1, MUSE_ODDS_MOST },
+        { "sure", { -2000, 0, -2000 }, 1, MUSE_ODDS_MOST },
+        { "never", { 2000, 0, 0 }, 1, 0 },
+        { "not a number", { 0, 0, NAN }, 1, NAN },
+        { "itself not a number", { 0, NAN, 0 }, 1, NAN },
+        { "infinite", { INFINITY, 0, 0 }, 1, NAN },
+        { "itself infinite", { 0, INFINITY, 0 }, 1, NAN },
+        { "none left", { 0, -INFINITY, 0 }, 1, NAN },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const double got = muse_rl_odds(cases[i].logits, 3, cases[i].id), want = cases[i].want;
+        if (isnan(want) ? !isnan(got) : !(fabs(got - want) <= 1e-12 * want)) fail_msg("%s: %g, want %g", cases[i].what, got, want);
+    }
+}
+
 /* ---- the gradient ---- */
 
 #define BANDIT "{\"model_type\":\"muse\",\"muse_version\":1,\"vocab_size\":2,\"hidden_size\":8,\"intermediate_size\":8,\"num_hidden_layers\":1,\"num_attention_heads\":1," \
@@ -753,7 +776,7 @@ static int end(void **state)
 int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_rewards), cmocka_unit_test(test_advantages), cmocka_unit_test(test_budget), cmocka_unit_test(test_gain), cmocka_unit_test(test_bandit),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_rewards), cmocka_unit_test(test_advantages), cmocka_unit_test(test_budget), cmocka_unit_test(test_gain), cmocka_unit_test(test_odds), cmocka_unit_test(test_bandit),
         cmocka_unit_test(test_samples), cmocka_unit_test(test_closed), cmocka_unit_test(test_prompts), cmocka_unit_test(test_foreign_task), cmocka_unit_test(test_null), cmocka_unit_test(test_supervised), IN_FOLDER(test_group), cmocka_unit_test(test_state), IN_FOLDER(test_run), IN_FOLDER(test_same), IN_FOLDER(test_mode), IN_FOLDER(test_refused), IN_FOLDER(test_no_memory) };
     return cmocka_run_group_tests(tests, begin, end);
 }
