@@ -128,7 +128,12 @@ typedef struct MuseTrainPrompts {
     /** Instead of the document's reward. Must be finite, and the same for the same rollout. NULL: the document's. */
     double (*reward)(void *user, const MuseTrainPrompt *prompt, const MuseTrainRollout *rollout);
     void  *user;
-    /** Whether an answer is right: `n` bytes of `given`, not terminated, against one of the prompt's. NULL: if they are equal, trimmed, in ASCII lower case. */
+    /**
+     * Whether an answer is right. From the training thread, as the others; the same for the same two texts, or a resumed run differs.
+     * @param given  What the model answered: n bytes, not terminated; borrowed for the call.
+     * @param answer One of the prompt's answers, terminated.
+     * @return non-zero: it is right; 0: it is not. NULL in place of the function: right if equal, trimmed, in ASCII lower case.
+     */
     int  (*same)(void *user, const char *given, size_t n, const char *answer);
 } MuseTrainPrompts;
 
@@ -151,8 +156,8 @@ MUSE_API void muse_trainer_params_init(MuseTrainerParams *params);
  * @param out  Receives the handle, or NULL. Release with muse_trainer_close().
  * @param json Borrowed for the call.
  * @param rt   NULL = defaults. Its thread count is the run's.
- * @return 0; MUSE_ERR_ARG; MUSE_ERR_FORMAT: the document, named key, or, resuming, a checkpoint of another model; MUSE_ERR_IO;
- *         MUSE_ERR_IO also: nothing can be written in "out", which is made here, with its parents;
+ * @return 0; MUSE_ERR_ARG; MUSE_ERR_FORMAT: the document, named key, or, resuming, a checkpoint of another model; MUSE_ERR_IO, also
+ *         if nothing can be written in "out", which is made here, with its parents;
  *         MUSE_ERR_STATE: "out" holds checkpoints and resume is not set; MUSE_ERR_NOT_FOUND; MUSE_ERR_UNSUPPORTED; MUSE_ERR_NOMEM.
  *         Resuming under a changed document is allowed and said in the log. Label heads may be added behind those there were; tasks are known by their names.
  */
