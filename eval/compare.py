@@ -18,7 +18,10 @@ def read(path):
         for text in lines:
             o = json.loads(text)
             if "line" in o:
-                found[o["set"].split("/")[-1], o["line"], o["question"]] = o
+                key = o["set"].split("/")[-1], o["line"], o["question"]
+                if key in found:
+                    sys.exit(f"compare.py: {path}: question {key[2]} of line {key[1]} of {key[0]} is there twice (two sets of one file name?)")
+                found[key] = o
     return found
 
 
