@@ -56,7 +56,7 @@ void ask_print_vote(const MuseReasonResult *r, const MuseTrace *trace)
         fputs(")\n", stderr);
     }
     fprintf(stderr, "muse: %zu of %zu agents answered, agreement %.0f %%", n, r->n_forks + r->n_unbegun, 100 * r->agreement);
-    if (r->n_unbegun) fprintf(stderr, "; %zu were not begun, since these agree", r->n_unbegun);
+    if (r->n_unbegun) fprintf(stderr, "; %zu were not begun, since %s", r->n_unbegun, r->stopped_early == 1 ? "these agree" : "more answers can't change the count");
     put_ended(r, MUSE_AGENT_STOPPED, "stopped, since the answer was settled");
     put_ended(r, MUSE_AGENT_LENGTH, "the tokens of the answer are spent");
     put_ended(r, MUSE_AGENT_FULL, "no more positions");

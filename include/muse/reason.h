@@ -275,7 +275,7 @@ typedef struct MuseCandidate {
     size_t   vote;          ///< the vote with its text: of equal ones the heaviest, the first
     uint32_t count;         ///< votes for it
     double   weight;        ///< their share of all weights
-    double   cross;         ///< mean over scored agents of its probability among the candidates; 0 if nobody was scored
+    double   cross;         ///< mean over scored agents of its probability among the candidates; 0 if nobody was scored. muse_reason() scores nobody for a single candidate
     double   score;         ///< weight, or with cross scores the mean of both. Of equal ones more votes win, then the earlier
 } MuseCandidate;
 
@@ -345,8 +345,8 @@ typedef struct MuseReasonResult {
     size_t         n_candidates;
     uint64_t       prompt_tokens, thought_tokens, answer_tokens; ///< prompt: of each that was computed: one for each view that an agent has, one to merge; muse_coordinate(): the first one's. The others of all agents
     double         seconds;
-    int            stopped_early;
-    size_t         n_unbegun;     ///< CONTEMPLATING: agents that did not begin, because those that had agreed: with n_forks as many as were asked for
+    int            stopped_early; ///< CONTEMPLATING: not all agents came to their end (or began), because 1: so many as `agree` says answered alike; 2: what the others could say would not have changed the count. 0: all did
+    size_t         n_unbegun;     ///< CONTEMPLATING: agents that did not begin, because of stopped_early: with n_forks as many as were asked for
 } MuseReasonResult;
 
 /** Release what the result holds and zero it. NULL is accepted. */

@@ -187,7 +187,7 @@ static void on_ended(void *user, MuseAgent *agent)
     const bool agree = r->p.agree > 1 && r->n_votes >= r->p.agree && lead == r->n_votes;
     if (!agree && lead <= second + running) return;
     for (size_t i = 0; i < n; i++) muse_agent_stop(r->out->agents[i]);
-    r->out->stopped_early = 1;
+    r->out->stopped_early = agree ? 1 : 2;
 }
 
 /* The answer of each candidate under every agent that answered. An agent that has no room left for one of them scores none. Of a vote's
@@ -204,8 +204,8 @@ static int score_votes(Reason *r, const MuseCandidate *c, size_t n_c, MuseError 
     for (size_t k = 0; k < n_c && rc == 0; k++) answers[k] = r->out->agents[r->voters[c[k].vote]];
     for (size_t i = 0; i < n && rc == 0; i++) {
         rc = check_cancel(r, err);
-        if (rc == 0 && n_c > 1) rc = muse_agent_score_all(r->out->agents[r->voters[i]], answers, n_c, scores, err);
-        for (size_t k = 0; k < n_c && n_c > 1 && rc == 0; k++) r->cross[i * n + c[k].vote] = scores[k];
+        if (rc == 0) rc = muse_agent_score_all(r->out->agents[r->voters[i]], answers, n_c, scores, err);
+        for (size_t k = 0; k < n_c && rc == 0; k++) r->cross[i * n + c[k].vote] = scores[k];
         r->votes[i].cross = rc == 0 ? r->cross + i * n : NULL;
         if (rc == MUSE_ERR_LIMIT) rc = 0;
     }
@@ -220,7 +220,7 @@ static int vote(Reason *r, MuseError *err)
     collect_votes(r);
     if (r->n_votes == 0) return 0;
     int rc = muse_vote(r->votes, r->n_votes, out->candidates, &out->n_candidates, err);
-    if (rc == 0 && !r->p.no_cross && r->n_votes > 1) {
+    if (rc == 0 && !r->p.no_cross && out->n_candidates > 1) {
         stage(r, MUSE_STAGE_SCORE);
         rc = score_votes(r, out->candidates, out->n_candidates, err);
         if (rc == 0) rc = muse_vote(r->votes, r->n_votes, out->candidates, &out->n_candidates, err);

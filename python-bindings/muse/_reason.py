@@ -108,7 +108,7 @@ class Answer:
     answer_tokens: int
     seconds: float
     stopped_early: bool
-    n_unbegun: int       #: agents that were not begun, because those that had agreed
+    n_unbegun: int       #: agents that were not begun, because those that had settled it
     trace: Trace
 
     @property

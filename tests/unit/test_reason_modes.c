@@ -175,7 +175,7 @@ static void early_stop(void **state)
         size_t answered = 0;
         for (size_t i = 0; i < r.n_agents; i++) answered += info_of(r.agents[i]).finish == MUSE_AGENT_ANSWERED;
         assert_int_equal(answered, k == 0 ? 5 : k == 1 ? 2 : 8);
-        assert_int_equal(r.stopped_early, k < 2);
+        assert_int_equal(r.stopped_early, k == 0 ? 2 : k == 1);   /* the count, enough that agree, nothing */
         assert_true(r.agreement == 1 && r.confidence == 0.948);
         assert_int_equal(r.n_candidates, 1);
         assert_int_equal(r.candidates[0].count, answered);
@@ -185,12 +185,13 @@ static void early_stop(void **state)
 }
 
 /* What each agent is to write: agent 0 ends first */
-typedef struct Scripted { MuseReasonResult *r; const char *answers; } Scripted;   /* a digit each: 0 is <x10>, 2 is <x12> ... */
+typedef struct Scripted { MuseReasonResult *r; const char *answers; int scoring; } Scripted;   /* a digit each: 0 is <x10>, 2 is <x12> ...; how often that stage was told */
 
 static int write_scripts(void *user, const MuseReasonEvent *e)
 {
-    const Scripted *t = user;
+    Scripted *t = user;
     char text[64];
+    t->scoring += e->kind == MUSE_EVENT_STAGE && e->stage == MUSE_STAGE_SCORE;
     if (e->kind != MUSE_EVENT_STAGE || e->stage != MUSE_STAGE_THINK) return 0;
     for (size_t i = 0; i < t->r->n_forks; i++) {
         snprintf(text, sizeof text, "%.*s</think><point><x1%c><y20><eos>", (int)(2 * i + 1), "aaaaaaaaaaaaaaaa", t->answers[i]);
@@ -215,12 +216,12 @@ static void near_answers_stop_nobody(void **state)
     static const struct { const char *answers; int stopped; double agreement; } cases[] = {
         { "02444", 0, 3 / 5.0 },   /* 10 12 | 14 14, and 14 */
         { "02448", 0, 2 / 5.0 }, { "40284", 0, 3 / 5.0 },
-        { "44288", 1, 1 },         /* three and none, two to come */
-        { "24088", 1, 1 }, { "02244", 1, 1 },
+        { "44288", 2, 1 },         /* three and none, two to come */
+        { "24088", 2, 1 }, { "02244", 2, 1 },
     };
     Setup s;
     MuseReasonResult r;
-    Scripted t = { &r, NULL };
+    Scripted t = { &r, NULL, 0 };
     set_up(&s, "yes");
     follow_scripts(&s, &t);
     s.p.agents = 5;
@@ -460,16 +461,16 @@ static void views_by_need(void **state)
     static const struct { const char *answers; uint32_t views, agree; size_t forks; int stopped; double agreement; } cases[] = {
         { "22266666", 0, 0, 3, 1, 1 },          /* three agree */
         { "22622666", 0, 0, 8, 0, 4 / 8.0 },    /* they don't: all of them count */
-        { "26222266", 0, 0, 8, 1, 5 / 6.0 },    /* and the count settles it before the last */
-        { "26622222", 0, 2, 8, 1, 5 / 7.0 }, { "22666666", 0, 2, 2, 1, 1 },
-        { "22222666", 0, 1, 8, 1, 1 },          /* all begin: five of eight settle it */
-        { "22222222", 4, 6, 6, 1, 1 },          /* two of a view begin, two more could */
-        { "22222666", 1, 0, 8, 1, 1 },          /* one prompt: all begin */
-        { "22222666", 2, 0, 8, 1, 1 },          /* two views: of the first three one would not be greedy */
+        { "26222266", 0, 0, 8, 2, 5 / 6.0 },    /* and the count settles it before the last */
+        { "26622222", 0, 2, 8, 2, 5 / 7.0 }, { "22666666", 0, 2, 2, 1, 1 },
+        { "22222666", 0, 1, 8, 2, 1 },          /* all begin: five of eight settle it */
+        { "22222222", 4, 6, 6, 2, 1 },          /* two of a view begin, two more could; of five the count is settled */
+        { "22222666", 1, 0, 8, 2, 1 },          /* one prompt: all begin */
+        { "22222666", 2, 0, 8, 2, 1 },          /* two views: of the first three one would not be greedy */
     };
     Setup s;
     MuseReasonResult r, all;
-    Scripted t = { &r, NULL };
+    Scripted t = { &r, NULL, 0 };
     set_up(&s, "yes");
     follow_scripts(&s, &t);
     s.p.temperature = 0;
@@ -508,7 +509,7 @@ static void views_in_a_trace(void **state)
     MuseReasonResult r;
     MuseTraceStep step;
     set_up(&s, "yes");
-    Scripted t = { &r, "222" };
+    Scripted t = { &r, "222", 0 };
     ok(muse_trace_open(&s.agent.trace, NULL, NULL, &err));
     follow_scripts(&s, &t);
     s.p.agents = 3;
@@ -564,14 +565,14 @@ static void reduced_is_said_once(void **state)
     muse_runtime_close(&rt);
 }
 
-/* a candidate's cross score, from what muse_agent_score() says of each agent; a single answer is not scored and has it all */
+/* a candidate's cross score, from what muse_agent_score() says of each agent; a single answer is not scored, and the stage is not told */
 static void cross_scores(void **state)
 {
     (void)state;
     Setup s;
     MuseReasonResult r;
     set_up(&s, "yes");
-    Scripted t = { &r, "26226" };
+    Scripted t = { &r, "26226", 0 };
     follow_scripts(&s, &t);
     s.p.agents = 5;
     s.p.views = 1;
@@ -590,7 +591,8 @@ static void cross_scores(void **state)
     t.answers = "22222";
     ok(muse_reason(s.m, s.parts, 2, &s.p, &r, &err));
     assert_int_equal(r.n_candidates, 1);
-    assert_true(r.candidates[0].cross == 1 && r.candidates[0].score == 1);
+    assert_true(r.candidates[0].cross == 0 && r.candidates[0].score == 1);
+    assert_int_equal(t.scoring, 1);
     muse_reason_result_clear(&r);
     tear_down(&s);
 }
