@@ -318,7 +318,7 @@ typedef struct MuseReasonParams {
     float                  spread;       ///< CONTEMPLATING: agents i = 0, 1, 2 ... have the temperature plus 0, +1, -1, +1/2, -1/2 times this, and so on; 0 .. below temperature
     const MuseFocus       *focus;        ///< CONTEMPLATING: agent i begins with a look at focus[i - 1], as far as they reach; agent 0 is free. NULL = none
     size_t                 n_focus;
-    uint32_t               agree;        ///< stop also when so many have answered and all are equal; with several views no other begins before these have ended. 1 = only when the rest can't change the count; 0 = 3 with 3 views or more and without temperature and spread, else 1
+    uint32_t               agree;        ///< stop also when so many have answered and all are equal, in whatever views (agents with a focus share view 0); with several views no other begins before these have ended. 1 = only when the rest can't change the count; 0 = 3 with 3 views or more and without focus, temperature and spread, else 1
     int                    no_stop;      ///< 1: all agents run to their end
     int                    no_cross;     ///< 1: answers are not scored under other agents
     uint32_t               verify;       ///< the best agent of each of so many leading candidates is checked by muse_agent_verify(), which gives a vote more; 0 = none

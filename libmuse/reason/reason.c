@@ -340,7 +340,7 @@ static int open_view(Reason *r, uint32_t number, MuseAgent **out, MuseError *err
         stage(r, MUSE_STAGE_PREFILL);
         if (!r->p.views) r->p.views = (*out)->shared->chains ? MUSE_VIEWS : 1;
         if (!r->several || !muse_reason_has_views(r->parts, r->n_parts)) r->p.views = 1;
-        if (!r->p.agree && r->mixed && r->p.views >= AGREE) r->p.agree = AGREE;
+        if (!r->p.agree && r->mixed && r->p.views >= AGREE && !r->p.n_focus) r->p.agree = AGREE;   /* the first see in as many ways */
     }
     rc = check_cancel(r, err);
     if (rc == 0) rc = muse_agent_prefill(*out, err);
@@ -378,7 +378,7 @@ static int fork_agents(Reason *r, uint32_t to, MuseError *err)
 static int think(Reason *r, MuseError *err)
 {
     int rc = open_view(r, 0, &r->base[0], err);
-    const bool few = r->p.views > 1 && r->p.agree > 1 && r->p.agree < r->p.agents && !r->p.no_stop;
+    const bool few = r->p.views > 1 && r->p.n_focus + 1 < r->p.agents && r->p.agree > 1 && r->p.agree < r->p.agents && !r->p.no_stop;
     for (uint32_t to = few ? r->p.agree : r->p.agents; rc == 0 && r->out->n_forks < to && !r->out->stopped_early; to = r->p.agents) {
         if (r->out->n_forks) stage(r, MUSE_STAGE_PREFILL);
         rc = fork_agents(r, to, err);

@@ -454,7 +454,8 @@ static void views(void **state)
     tear_down(&s);
 }
 
-/* Of several views three begin; the others, and their prompts, only if those don't agree. Nobody is another for it */
+/* Of several views three begin; the others, and their prompts, only if those don't agree. Nobody is another for it.
+ * With a focus agents see alike, and of themselves do not settle it so */
 static void views_by_need(void **state)
 {
     (void)state;
@@ -486,6 +487,25 @@ static void views_by_need(void **state)
         assert_true(r.prompt_tokens == prompts);
         muse_reason_result_clear(&r);
     }
+    const MuseFocus focus[] = { { 1, { 0, 0, 1, 1 } }, { 1, { 0, 0, 1, 1 } } };
+    s.p.focus = focus;
+    for (s.p.n_focus = 1; s.p.n_focus <= 2; s.p.n_focus++) {   /* agents 0 and 1 see alike, so three that agree are no three ways */
+        t.answers = "22222222";
+        s.p.views = 0;
+        s.p.agents = 8;
+        s.p.agree = 0;
+        ok(muse_reason(s.m, s.parts, 2, &s.p, &r, &err));
+        assert_true(r.n_forks == 8 && r.stopped_early == 2);
+        muse_reason_result_clear(&r);
+        s.p.agents = 3;
+        s.p.agree = 2;
+        ok(muse_reason(s.m, s.parts, 2, &s.p, &r, &err));
+        assert_int_equal(r.n_forks, s.p.n_focus == 1 ? 2 : 3);   /* the third sees in another way; all see alike */
+        muse_reason_result_clear(&r);
+    }
+    s.p.focus = NULL;
+    s.p.n_focus = 0;
+    s.p.agents = 8;
     s.agent.event = NULL;
     s.agent.thought_tokens = 9;
     s.p.agree = 2;
