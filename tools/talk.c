@@ -201,7 +201,10 @@ static void report(Talk *t, int rc, const MuseError *err)
     else if (!info.n_answer) fputs("muse: no answer\n", stderr);
     if (!t->cli->quiet && !t->cli->json && t->o.raw) ask_print_written(&t->agent, 1);
     if (!t->cli->quiet && !t->cli->json) show_summary(t->trace);
-    fflush(stdout);
+    if (fflush(stdout) || ferror(stdout)) {   /* ferror: what failed before, above and as the answer came */
+        failed(t, EXIT_OTHER);
+        t->quit = true;   /* nobody gets more answers */
+    }
 }
 
 void talk_say(Talk *t, const char *text)

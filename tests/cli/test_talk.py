@@ -13,7 +13,7 @@ import tempfile
 import time
 import unittest
 
-from cli_help import CANCELLED, DATA, INPUT, MEDIA, MUSE, OK, UNSUPPORTED, USAGE, main, muse
+from cli_help import CANCELLED, DATA, INPUT, MEDIA, MUSE, OK, OTHER, UNSUPPORTED, USAGE, main, muse
 
 TINY, GEMMA, LLAMA = DATA / "reason/muse", DATA / "golden/gemma4-a/hf", DATA / "golden/llama3/hf"
 CAT, COFFEE, VOICE = MEDIA / "cat.jpg", MEDIA / "coffee.jpg", MEDIA / "speech.flac"
@@ -129,6 +129,15 @@ class Commands(unittest.TestCase):
                             ("/mode fast", "not fast"), ("/trace a.txt", "not a.txt"), ("/look 1 2", "K X0 Y0 X1 Y1, not 1 2"), ("/quit now", "takes nothing behind it")):
             with self.subTest(line):
                 self.assertIn(words, talk(line, code=USAGE)[1])
+
+    def test_standard_output_that_is_full(self):
+        """it is the end, with the first answer: the second message names a file that is not there"""
+        for args in ([], ["--answer-tokens", "40"], ["--json"]):
+            with open("/dev/full", "w") as full:
+                run = subprocess.run([MUSE, "chat", "--model", str(TINY), *map(str, SHORT), *args], input=f"/image {CAT}\nWhat is this?\n/image nothing.png\n".encode(), stdout=full, stderr=subprocess.PIPE, timeout=60)
+            self.assertEqual(run.returncode, OTHER)
+            self.assertIn(b"standard output", run.stderr)
+            self.assertNotIn(b"nothing.png", run.stderr)
 
     def test_usage(self):
         for args in (["--what"], ["--mode", "contemplating"], ["--text", "a"], ["--image", "-"], ["--ids", "1"], ["--agents", 2], ["--no-look", "--looks", 2], ["hello"], ["--budget", 0]):
