@@ -85,7 +85,9 @@ class Form(unittest.TestCase):
         if len(set(answers)) > 1 or answers[0] == "":
             self.fail(f"these three should agree: {answers}")
         self.assertEqual([got["vote"][k] for k in ("agents", "not_begun", "answered")], [8, 5, 3])
-        self.assertIn("muse: 3 of 8 agents answered, agreement 100 %; 5 were not begun, since these agree; agents 1, 2, 3: the tokens of the answer are spent\n", ask(*args)[1])
+        err = ask(*args)[1]
+        self.assertIn("muse: 3 of 8 agents answered, agreement 100 %; 5 were not begun, since these agree; agents 1, 2, 3: the tokens of the answer are spent\n", err)
+        self.assertIn("  (weight 100 %)\n", err)   # a single answer is not scored
 
     def test_stopped(self):
         """all but greedy over one prompt: five agree, which settles it"""
