@@ -39,6 +39,7 @@ static MuseSlab *add_slab(MuseSlabs *s, size_t items)
     *(s->last ? &s->last->next : &s->first) = slab;
     s->last = slab;
     s->items += items;
+    s->empty++;
     return slab;
 }
 
@@ -65,23 +66,33 @@ MuseSlabItem *muse_slab_take(MuseSlabs *s, bool *fresh)
     if (item) slab->free = item->next;
     else item = (MuseSlabItem *)(void *)((uint8_t *)(slab + 1) + s->item_bytes * slab->carved++);
     item->slab = slab;
-    slab->used++;
+    s->empty -= !slab->used++;
     s->used++;
     return item;
 }
 
-void muse_slab_give(MuseSlabs *s, MuseSlabItem *item, bool release)
+void muse_slab_give(MuseSlabs *s, MuseSlabItem *item)
 {
     MuseSlab *slab = item->slab;
     item->next = slab->free;
     slab->free = item;
-    slab->used--;
+    s->empty += !--slab->used;
     s->used--;
-    if (release && !slab->used) drop_slab(s, slab);
+}
+
+void muse_slabs_release(MuseSlabs *s, size_t items)
+{
+    for (MuseSlab *slab = s->last, *before; slab && s->empty && items; slab = before) {
+        before = slab->prev;
+        if (slab->used) continue;
+        items -= items < slab->items ? items : slab->items;
+        s->empty--;
+        drop_slab(s, slab);
+    }
 }
 
 void muse_slabs_clear(MuseSlabs *s)
 {
     while (s->first) drop_slab(s, s->first);
-    s->used = 0;
+    s->used = s->empty = 0;
 }

@@ -19,13 +19,16 @@ typedef struct MuseSlabs {
     size_t    item_bytes;        /* a multiple of MUSE_ALIGN, at least a MuseSlabItem */
     MuseSlab *first, *last;      /* oldest first */
     size_t    items, used;       /* in all slabs, free ones included; those taken */
+    size_t    empty;             /* slabs of which no item is taken */
 } MuseSlabs;
 
 /* An item, MUSE_ALIGN aligned. fresh: nobody had it before and its bytes are not set; else they are as they were given back. From the oldest slab with room, so that young ones empty; else from a new one, as
  * large as half of what there is, at least one item and at most 32 MiB: the first ones cost no more than single items. NULL: no memory. */
 MuseSlabItem *muse_slab_take(MuseSlabs *s, bool *fresh);
-/* The item goes back. release: if its slab is empty then, this goes back to the allocator; otherwise it stays for later. */
-void muse_slab_give(MuseSlabs *s, MuseSlabItem *item, bool release);
+/* The item goes back and stays for later. */
+void muse_slab_give(MuseSlabs *s, MuseSlabItem *item);
+/* Empty slabs go back to the allocator, youngest first, until that many free items are gone, or a few more, or no slab is empty. */
+void muse_slabs_release(MuseSlabs *s, size_t items);
 /* All slabs go back to the allocator, whoever has their items. */
 void muse_slabs_clear(MuseSlabs *s);
 

@@ -14,8 +14,8 @@ typedef struct PageHead {
     uint32_t class_of, counted; /* counted: muse_kv_count() */
 } PageHead;
 
-/* Pages that nobody uses are kept for later up to what is in use and this much more; above it slabs that hold nothing else go back
- * to the allocator. */
+/* Pages that nobody uses are kept for later up to what is in use and this much more; above it slabs of which no page is
+ * in use go back to the allocator. */
 static const uint64_t kept_more = UINT64_C(64) << 20;
 
 struct MuseKvPool {
@@ -128,16 +128,26 @@ static uint8_t *take_page(MuseKvPool *pool, uint32_t class_of)
     return (uint8_t *)(h + 1);
 }
 
+/* Under the lock. What lies idle beyond the allowance goes, whenever its slabs emptied: the allowance shrinks with what is in use. */
+static void release_idle(MuseKvPool *pool)
+{
+    for (uint32_t c = 0; c < pool->layout.n_classes; c++) {
+        const uint64_t bytes = pool->layout.page_bytes[c];
+        uint64_t used, kept;
+        count_bytes(pool, &used, &kept);
+        if (kept <= used + kept_more) return;
+        muse_slabs_release(&pool->slabs[c], (size_t)((kept - used - kept_more + bytes - 1) / bytes));
+    }
+}
+
 static void drop_page(MuseKvPool *pool, uint8_t *page)
 {
     if (!page) return;
     PageHead *h = head_of(page);
     if (atomic_fetch_sub_explicit(&h->refs, 1, memory_order_acq_rel) != 1) return;
-    const uint64_t bytes = pool->layout.page_bytes[h->class_of];
-    uint64_t used, kept;
     pthread_mutex_lock(&pool->lock);
-    count_bytes(pool, &used, &kept);
-    muse_slab_give(&pool->slabs[h->class_of], &h->item, kept + bytes > used - bytes + kept_more);
+    muse_slab_give(&pool->slabs[h->class_of], &h->item);
+    release_idle(pool);
     pthread_mutex_unlock(&pool->lock);
 }
 

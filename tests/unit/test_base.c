@@ -129,20 +129,28 @@ static void test_slabs(void **state)
         for (size_t at = sizeof *item[i]; at < ITEM; at += 4096) assert_int_equal(((uint8_t *)item[i])[at], (uint8_t)i);
     assert_int_equal(s.used, N);
     /* kept, given out again as it was; the oldest first */
-    muse_slab_give(&s, item[140], false);
-    muse_slab_give(&s, item[2], false);
+    muse_slab_give(&s, item[140]);
+    muse_slab_give(&s, item[2]);
     assert_ptr_equal(muse_slab_take(&s, &fresh), item[2]);
     assert_false(fresh);
     assert_int_equal(((uint8_t *)item[2])[ITEM - 1], 2);
     assert_ptr_equal(muse_slab_take(&s, &fresh), item[140]);
-    /* a slab goes back when it is told to and empty */
-    size_t live = c.live;
-    muse_slab_give(&s, item[0], true);
-    assert_true(c.live < live);
-    live = c.live;
-    muse_slab_give(&s, item[1], false);
-    muse_slab_give(&s, item[N - 1], true);
+    /* empty slabs go back when they are told to, not more than are wanted, the youngest first */
+    const size_t live = c.live, all = s.items;
+    muse_slab_give(&s, item[N - 1]);
+    muse_slabs_release(&s, 5);
     assert_int_equal(c.live, live);
+    for (size_t i = 0; i < 3; i++) muse_slab_give(&s, item[i]);
+    muse_slabs_release(&s, 0);
+    assert_int_equal(s.items, all);
+    muse_slabs_release(&s, 1);
+    assert_int_equal(s.items, all - 1);
+    assert_true(c.live < live - ITEM && c.live > live - 2 * ITEM);
+    assert_ptr_equal(muse_slab_take(&s, &fresh), item[0]);   /* so it was the one of item[2] */
+    muse_slab_give(&s, item[0]);
+    muse_slabs_release(&s, 100);
+    assert_int_equal(s.items, all - 3);
+    assert_int_equal(s.empty, 0);
     /* not even one; then only one */
     while (s.used < s.items) assert_non_null(muse_slab_take(&s, &fresh));
     c.fail_from = c.calls + 1;

@@ -24,17 +24,19 @@ typedef struct World {
     uint32_t    next, random;
 } World;
 
-static void world_open(World *w, uint32_t seed)
+static void world_open_wide(World *w, uint32_t seed, uint32_t head_width)
 {
     static const uint32_t windows[LAYERS] = { 0, 40, 5, 40, 100 };
     *w = (World){ .random = seed, .next = 1 };
     w->model.rt = open_runtime(1, &w->meter);
     w->model.config.n_layers = LAYERS;
     w->model.config.layers = w->layers;
-    for (size_t i = 0; i < LAYERS; i++) w->layers[i] = (MuseLayerConfig){ .heads = 2, .kv_heads = 1 + i % 2, .head_width = 8, .window = windows[i] };
+    for (size_t i = 0; i < LAYERS; i++) w->layers[i] = (MuseLayerConfig){ .heads = 2, .kv_heads = 1 + i % 2, .head_width = head_width, .window = windows[i] };
     assert_int_equal(muse_kv_pool_open(&w->pool, &w->model, MUSE_KV_TYPE_F32, NULL), 0);
     for (size_t i = 0; i < KVS; i++) muse_kv_open(&w->kv[i], w->pool);
 }
+
+static void world_open(World *w, uint32_t seed) { world_open_wide(w, seed, 8); }
 
 static void world_close(World *w)
 {
@@ -261,8 +263,34 @@ static void test_no_memory(void **state)
     free(w);
 }
 
+/* Whatever order pages come back in, no more than what is in use and 64 MiB stays, but for slabs of which a page is in use. Every second sequence
+ * first: slabs empty while that is allowed, and must go when the others no longer justify them. */
+static void test_idle(void **state)
+{
+    static const size_t order[KVS] = { 0, 2, 4, 5, 3, 1 };
+    enum { IDLE = 64 << 20 };
+    (void)state;
+    World *w = malloc(sizeof *w);
+    uint64_t used, kept;
+    world_open_wide(w, 1, 1024);   /* pages of 256 KiB to 1 MiB */
+    for (size_t i = 0; i < KVS; i++) assert_int_equal(muse_kv_reserve(&w->kv[i], MOST, true, NULL), 0);
+    muse_kv_pool_bytes(w->pool, &used, &kept);
+    assert_true(used > 3 * (uint64_t)IDLE);
+    for (size_t i = 0; i < KVS; i++) {
+        muse_kv_clear(&w->kv[order[i]]);
+        muse_kv_pool_bytes(w->pool, &used, &kept);
+        assert_true(kept <= used + IDLE + (i + 1 < KVS ? (uint64_t)IDLE : 0));
+    }
+    assert_int_equal(used, 0);
+    assert_true(kept > 0);
+    assert_true(w->meter.live < IDLE + (4 << 20));
+    world_close(w);
+    free(w);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_random), cmocka_unit_test(test_copy_on_write), cmocka_unit_test(test_read_page), cmocka_unit_test(test_no_memory) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_random), cmocka_unit_test(test_copy_on_write), cmocka_unit_test(test_read_page), cmocka_unit_test(test_no_memory),
+                                        cmocka_unit_test(test_idle) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
