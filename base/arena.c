@@ -1,30 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One planned block handed out in order. Under ASan each piece is followed by a poisoned red zone. */
+/* One planned block handed out in order. Under ASan a red zone follows each piece. */
 #include "base/arena.h"
 
 #include <assert.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define ARENA_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ARENA_ASAN 1
-#endif
-#endif
-#ifdef ARENA_ASAN
-#include <sanitizer/asan_interface.h>
-enum { RED_ZONE = MUSE_ALIGN };
-#else
-#define ASAN_POISON_MEMORY_REGION(at, size) ((void)(at), (void)(size))
-#define ASAN_UNPOISON_MEMORY_REGION(at, size) ((void)(at), (void)(size))
-enum { RED_ZONE = 0 };
-#endif
+#include "base/fence.h"
 
 /* the one function that sizes a piece, for planning and for taking */
 static bool piece_bytes(size_t n, size_t item_bytes, size_t *out)
 {
     size_t bytes;
-    if (!muse_mul_size(n, item_bytes, &bytes) || !muse_add_size(bytes, MUSE_ALIGN - 1 + RED_ZONE, &bytes)) return false;
+    if (!muse_mul_size(n, item_bytes, &bytes) || !muse_add_size(bytes, MUSE_ALIGN - 1 + MUSE_RED_ZONE, &bytes)) return false;
     *out = bytes & ~(size_t)(MUSE_ALIGN - 1);
     return true;
 }
@@ -43,13 +29,13 @@ int muse_arena_open(MuseArena *arena, const MuseAllocator *a, const MuseArenaPla
     arena->base = muse_alloc(a, plan->bytes);
     if (!arena->base) return MUSE_ERR_NOMEM;
     arena->cap = plan->bytes;
-    ASAN_POISON_MEMORY_REGION(arena->base, arena->cap);
+    muse_fence(arena->base, arena->cap);
     return 0;
 }
 
 void muse_arena_close(MuseArena *arena)
 {
-    if (arena->base) ASAN_UNPOISON_MEMORY_REGION(arena->base, arena->cap);
+    if (arena->base) muse_unfence(arena->base, arena->cap);
     muse_free(arena->base);
     *arena = (MuseArena){ 0 };
 }
@@ -64,13 +50,13 @@ void *muse_arena_take(MuseArena *arena, size_t n, size_t item_bytes)
     uint8_t *at = arena->base + arena->used;
     arena->used += bytes;
     if (arena->used > arena->peak) arena->peak = arena->used;
-    ASAN_UNPOISON_MEMORY_REGION(at, n * item_bytes);
+    muse_unfence(at, n * item_bytes);
     return at;
 }
 
 void muse_arena_reset(MuseArena *arena, size_t mark)
 {
     assert(mark <= arena->used);
-    if (arena->base) ASAN_POISON_MEMORY_REGION(arena->base + mark, arena->used - mark);
+    if (arena->base) muse_fence(arena->base + mark, arena->used - mark);
     arena->used = mark;
 }

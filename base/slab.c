@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A list of slabs, oldest first, each with its own list of free items. What an item holds is its user's business. */
+/* A list of slabs, oldest first, each with its own list of free items. What an item holds is its user's business. Under ASan a red zone
+ * follows each item, and what nobody has is fenced. */
 #include "base/slab.h"
 
 #include <sys/mman.h>
+
+#include "base/fence.h"
 
 enum {
     SLAB_MOST = 32 << 20,   /* bytes: more gains nothing, and a slab goes back only as a whole */
@@ -28,13 +31,17 @@ static void ask_huge(void *block, size_t bytes)
 #endif
 }
 
+/* from an item to the next */
+static size_t stride_of(const MuseSlabs *s) { return s->item_bytes + MUSE_RED_ZONE; }
+
 static MuseSlab *add_slab(MuseSlabs *s, size_t items)
 {
     size_t bytes;
-    if (!muse_mul_size(items, s->item_bytes, &bytes) || !muse_add_size(bytes, sizeof(MuseSlab), &bytes)) return NULL;
+    if (!muse_mul_size(items, stride_of(s), &bytes) || !muse_add_size(bytes, sizeof(MuseSlab), &bytes)) return NULL;
     MuseSlab *slab = muse_alloc(s->alloc, bytes);
     if (!slab) return NULL;
     ask_huge(slab, bytes);
+    muse_fence(slab + 1, bytes - sizeof *slab);
     *slab = (MuseSlab){ .prev = s->last, .items = items };
     *(s->last ? &s->last->next : &s->first) = slab;
     s->last = slab;
@@ -48,6 +55,7 @@ static void drop_slab(MuseSlabs *s, MuseSlab *slab)
     *(slab->prev ? &slab->prev->next : &s->first) = slab->next;
     *(slab->next ? &slab->next->prev : &s->last) = slab->prev;
     s->items -= slab->items;
+    muse_unfence(slab + 1, slab->items * stride_of(s));
     muse_free(slab);
 }
 
@@ -63,8 +71,9 @@ MuseSlabItem *muse_slab_take(MuseSlabs *s, bool *fresh)
     }
     MuseSlabItem *item = slab->free;
     *fresh = !item;
-    if (item) slab->free = item->next;
-    else item = (MuseSlabItem *)(void *)((uint8_t *)(slab + 1) + s->item_bytes * slab->carved++);
+    if (!item) item = (MuseSlabItem *)(void *)((uint8_t *)(slab + 1) + stride_of(s) * slab->carved++);
+    muse_unfence(item, s->item_bytes);
+    if (!*fresh) slab->free = item->next;
     item->slab = slab;
     s->empty -= !slab->used++;
     s->used++;
@@ -76,6 +85,7 @@ void muse_slab_give(MuseSlabs *s, MuseSlabItem *item)
     MuseSlab *slab = item->slab;
     item->next = slab->free;
     slab->free = item;
+    muse_fence(item, s->item_bytes);
     s->empty += !--slab->used;
     s->used--;
 }

@@ -23,9 +23,9 @@ typedef struct MuseSlabs {
 } MuseSlabs;
 
 /* An item, MUSE_ALIGN aligned. fresh: nobody had it before and its bytes are not set; else they are as they were given back. From the oldest slab with room, so that young ones empty; else from a new one, as
- * large as half of what there is, at least one item and at most 32 MiB: the first ones cost no more than single items. NULL: no memory. */
+ * large as half of what there is, at least one item and at most 32 MiB: the first ones cost no more than single items. Under ASan a red zone follows. NULL: no memory. */
 MuseSlabItem *muse_slab_take(MuseSlabs *s, bool *fresh);
-/* The item goes back and stays for later. */
+/* The item goes back and stays for later; nobody may touch it. */
 void muse_slab_give(MuseSlabs *s, MuseSlabItem *item);
 /* Empty slabs go back to the allocator, youngest first, until that many free items are gone, or a few more, or no slab is empty. */
 void muse_slabs_release(MuseSlabs *s, size_t items);

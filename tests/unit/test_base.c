@@ -19,6 +19,7 @@
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/dtype.h"
+#include "base/fence.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -163,6 +164,35 @@ static void test_slabs(void **state)
     muse_slabs_clear(&s);
     assert_int_equal(c.live, 0);
     assert_int_equal(s.items, 0);
+}
+
+/* under ASan what nobody has is fenced, and what lies behind an item; given out again it is not */
+static void test_slab_fences(void **state)
+{
+    (void)state;
+    enum { N = 20, ITEM = 192 };
+    MuseSlabs s = { .item_bytes = ITEM };
+    bool fresh;
+    uint8_t *item[N];
+    if (!MUSE_RED_ZONE) skip();
+    for (size_t i = 0; i < N; i++) {
+        item[i] = (uint8_t *)muse_slab_take(&s, &fresh);
+        for (size_t k = 0; k < ITEM; k++) assert_false(muse_fenced(item[i] + k));
+        assert_true(muse_fenced(item[i] + ITEM) && muse_fenced(item[i] + ITEM + MUSE_RED_ZONE - 1));
+    }
+    while (s.used < s.items) muse_slab_take(&s, &fresh);
+    const uint8_t *first = (uint8_t *)muse_slab_take(&s, &fresh);   /* of a new slab */
+    assert_true(s.items > s.used && muse_fenced(first + ITEM + MUSE_RED_ZONE));
+    for (size_t i = 0; i < N; i++) {
+        muse_slab_give(&s, (MuseSlabItem *)(void *)item[i]);
+        for (size_t k = 0; k < ITEM; k++) assert_true(muse_fenced(item[i] + k));
+    }
+    for (size_t i = 0; i < N; i++) {
+        uint8_t *again = (uint8_t *)muse_slab_take(&s, &fresh);
+        assert_false(fresh);
+        for (size_t k = 0; k < ITEM; k++) assert_false(muse_fenced(again + k));
+    }
+    muse_slabs_clear(&s);
 }
 
 static void test_bytes(void **state)
@@ -656,7 +686,7 @@ static void test_runtime(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_alloc), cmocka_unit_test(test_buf), cmocka_unit_test(test_arena), cmocka_unit_test(test_slabs), cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_alloc), cmocka_unit_test(test_buf), cmocka_unit_test(test_arena), cmocka_unit_test(test_slabs), cmocka_unit_test(test_slab_fences), cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_files), cmocka_unit_test(test_lfs_pointer), cmocka_unit_test(test_special_files), cmocka_unit_test(test_outfile_steps), cmocka_unit_test(test_folder_ready), cmocka_unit_test(test_mapped_file), cmocka_unit_test(test_dtype), cmocka_unit_test(test_json), cmocka_unit_test(test_json_locale), cmocka_unit_test(test_json_nomem),
         cmocka_unit_test(test_json_write), cmocka_unit_test(test_hash), cmocka_unit_test(test_status), cmocka_unit_test(test_params),
         cmocka_unit_test(test_threads), cmocka_unit_test(test_runtime),
