@@ -17,6 +17,7 @@ struct MuseSlab {
     MuseSlab     *prev;
     MuseSlabItem *free;
     size_t        items, carved, used;   /* items from `carved` on were never taken */
+    size_t        bytes;                 /* of all of it */
 };
 
 /* A hint: whoever does not know it goes on with small pages. Only slabs that hold a huge page wherever they begin are worth it. */
@@ -34,41 +35,54 @@ static void ask_huge(void *block, size_t bytes)
 /* from an item to the next */
 static size_t stride_of(const MuseSlabs *s) { return s->item_bytes + MUSE_RED_ZONE; }
 
-static MuseSlab *add_slab(MuseSlabs *s, size_t items)
+size_t muse_slabs_next(const MuseSlabs *s)
+{
+    const size_t most = SLAB_MOST / s->item_bytes, half = s->items / 2, items = half < most ? half : most;
+    return items ? items : 1;
+}
+
+MuseSlab *muse_slab_new(const MuseSlabs *s, size_t items)
 {
     size_t bytes;
     if (!muse_mul_size(items, stride_of(s), &bytes) || !muse_add_size(bytes, sizeof(MuseSlab), &bytes)) return NULL;
     MuseSlab *slab = muse_alloc(s->alloc, bytes);
-    if (!slab) return NULL;
+    if (!slab) return items > 1 ? muse_slab_new(s, 1) : NULL;
     ask_huge(slab, bytes);
     muse_fence(slab + 1, bytes - sizeof *slab);
-    *slab = (MuseSlab){ .prev = s->last, .items = items };
-    *(s->last ? &s->last->next : &s->first) = slab;
-    s->last = slab;
-    s->items += items;
-    s->empty++;
+    *slab = (MuseSlab){ .items = items, .bytes = bytes };
     return slab;
 }
 
-static void drop_slab(MuseSlabs *s, MuseSlab *slab)
+void muse_slab_free(MuseSlab *slab)
+{
+    for (MuseSlab *next; slab; slab = next) {
+        next = slab->next;
+        muse_unfence(slab + 1, slab->bytes - sizeof *slab);
+        muse_free(slab);
+    }
+}
+
+void muse_slabs_add(MuseSlabs *s, MuseSlab *slab)
+{
+    slab->prev = s->last;
+    *(s->last ? &s->last->next : &s->first) = slab;
+    s->last = slab;
+    s->items += slab->items;
+    s->empty++;
+}
+
+static void unlink_slab(MuseSlabs *s, MuseSlab *slab)
 {
     *(slab->prev ? &slab->prev->next : &s->first) = slab->next;
     *(slab->next ? &slab->next->prev : &s->last) = slab->prev;
     s->items -= slab->items;
-    muse_unfence(slab + 1, slab->items * stride_of(s));
-    muse_free(slab);
 }
 
 MuseSlabItem *muse_slab_take(MuseSlabs *s, bool *fresh)
 {
     MuseSlab *slab = s->used < s->items ? s->first : NULL;
     while (slab && slab->used == slab->items) slab = slab->next;
-    if (!slab) {
-        const size_t most = SLAB_MOST / s->item_bytes, half = s->items / 2, items = half < most ? half : most;
-        if (items > 1) slab = add_slab(s, items);
-        if (!slab) slab = add_slab(s, 1);
-        if (!slab) return NULL;
-    }
+    if (!slab) return NULL;
     MuseSlabItem *item = slab->free;
     *fresh = !item;
     if (!item) item = (MuseSlabItem *)(void *)((uint8_t *)(slab + 1) + stride_of(s) * slab->carved++);
@@ -90,19 +104,22 @@ void muse_slab_give(MuseSlabs *s, MuseSlabItem *item)
     s->used--;
 }
 
-void muse_slabs_release(MuseSlabs *s, size_t items)
+void muse_slabs_release(MuseSlabs *s, size_t items, MuseSlab **gone)
 {
     for (MuseSlab *slab = s->last, *before; slab && s->empty && items; slab = before) {
         before = slab->prev;
         if (slab->used) continue;
         items -= items < slab->items ? items : slab->items;
         s->empty--;
-        drop_slab(s, slab);
+        unlink_slab(s, slab);
+        slab->next = *gone;
+        *gone = slab;
     }
 }
 
 void muse_slabs_clear(MuseSlabs *s)
 {
-    while (s->first) drop_slab(s, s->first);
-    s->used = s->empty = 0;
+    muse_slab_free(s->first);
+    s->first = s->last = NULL;
+    s->items = s->used = s->empty = 0;
 }

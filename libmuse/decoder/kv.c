@@ -22,7 +22,7 @@ struct MuseKvPool {
     MuseRuntime    *rt;        /* one reference held */
     atomic_int      refs;
     MuseKvLayout    layout;
-    pthread_mutex_t lock;      /* of what follows */
+    pthread_mutex_t lock;      /* of what follows; never held while the allocator is asked: it may take long, or be anybody's */
     MuseSlabs       slabs[MUSE_KV_CLASSES_MAX];
 };
 
@@ -114,13 +114,33 @@ void muse_kv_pool_bytes(MuseKvPool *pool, uint64_t *used, uint64_t *kept)
     pthread_mutex_unlock(&pool->lock);
 }
 
+/* All pages were taken: one of a new slab of n, or one that another thread gave back or made room for meanwhile. */
+static MuseSlabItem *take_new(MuseKvPool *pool, MuseSlabs *s, size_t n, bool *fresh)
+{
+    MuseSlab *slab = muse_slab_new(s, n);
+    pthread_mutex_lock(&pool->lock);
+    MuseSlabItem *item = muse_slab_take(s, fresh);
+    if (!item && slab) {
+        muse_slabs_add(s, slab);
+        slab = NULL;
+        item = muse_slab_take(s, fresh);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    muse_slab_free(slab);
+    return item;
+}
+
 static uint8_t *take_page(MuseKvPool *pool, uint32_t class_of)
 {
     bool fresh;
+    MuseSlabs *s = &pool->slabs[class_of];
     pthread_mutex_lock(&pool->lock);
-    PageHead *h = (PageHead *)(void *)muse_slab_take(&pool->slabs[class_of], &fresh);
+    MuseSlabItem *item = muse_slab_take(s, &fresh);
+    const size_t n = item ? 0 : muse_slabs_next(s);
     pthread_mutex_unlock(&pool->lock);
-    if (!h) return NULL;
+    if (!item) item = take_new(pool, s, n, &fresh);
+    if (!item) return NULL;
+    PageHead *h = (PageHead *)(void *)item;
     if (fresh) memset(h + 1, 0, pool->layout.page_bytes[class_of]);   /* what rounds heads up is never written, but saved */
     atomic_init(&h->refs, 1);
     h->class_of = class_of;
@@ -128,16 +148,19 @@ static uint8_t *take_page(MuseKvPool *pool, uint32_t class_of)
     return (uint8_t *)(h + 1);
 }
 
-/* Under the lock. What lies idle beyond the allowance goes, whenever its slabs emptied: the allowance shrinks with what is in use. */
-static void release_idle(MuseKvPool *pool)
+/* Under the lock; for muse_slab_free() behind it. What lies idle beyond the allowance goes, whenever its slabs emptied: the allowance shrinks with
+ * what is in use. */
+static MuseSlab *release_idle(MuseKvPool *pool)
 {
+    MuseSlab *gone = NULL;
     for (uint32_t c = 0; c < pool->layout.n_classes; c++) {
         const uint64_t bytes = pool->layout.page_bytes[c];
         uint64_t used, kept;
         count_bytes(pool, &used, &kept);
-        if (kept <= used + kept_more) return;
-        muse_slabs_release(&pool->slabs[c], (size_t)((kept - used - kept_more + bytes - 1) / bytes));
+        if (kept <= used + kept_more) break;
+        muse_slabs_release(&pool->slabs[c], (size_t)((kept - used - kept_more + bytes - 1) / bytes), &gone);
     }
+    return gone;
 }
 
 static void drop_page(MuseKvPool *pool, uint8_t *page)
@@ -147,8 +170,9 @@ static void drop_page(MuseKvPool *pool, uint8_t *page)
     if (atomic_fetch_sub_explicit(&h->refs, 1, memory_order_acq_rel) != 1) return;
     pthread_mutex_lock(&pool->lock);
     muse_slab_give(&pool->slabs[h->class_of], &h->item);
-    release_idle(pool);
+    MuseSlab *gone = release_idle(pool);
     pthread_mutex_unlock(&pool->lock);
+    muse_slab_free(gone);
 }
 
 /* ---- one sequence ---- */

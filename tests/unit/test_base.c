@@ -104,6 +104,25 @@ static void test_arena(void **state)
     assert_true(sum.overflow);
 }
 
+/* from a slab that is there, else from a new one */
+static MuseSlabItem *slab_item(MuseSlabs *s, bool *fresh)
+{
+    MuseSlabItem *item = muse_slab_take(s, fresh);
+    if (item) return item;
+    MuseSlab *slab = muse_slab_new(s, muse_slabs_next(s));
+    if (!slab) return NULL;
+    muse_slabs_add(s, slab);
+    return muse_slab_take(s, fresh);
+}
+
+/* free items, at least n of them, to the allocator */
+static void release(MuseSlabs *s, size_t n)
+{
+    MuseSlab *gone = NULL;
+    muse_slabs_release(s, n, &gone);
+    muse_slab_free(gone);
+}
+
 /* items of 1 MiB: growth, contents left alone, the oldest slab first, what goes back when, memory that ends */
 static void test_slabs(void **state)
 {
@@ -116,7 +135,7 @@ static void test_slabs(void **state)
     bool fresh;
     for (size_t i = 0; i < N; i++) {
         const size_t before = s.items;
-        item[i] = muse_slab_take(&s, &fresh);
+        item[i] = slab_item(&s, &fresh);
         assert_non_null(item[i]);
         assert_true(fresh);
         assert_int_equal((uintptr_t)item[i] % MUSE_ALIGN, 0);
@@ -132,34 +151,34 @@ static void test_slabs(void **state)
     /* kept, given out again as it was; the oldest first */
     muse_slab_give(&s, item[140]);
     muse_slab_give(&s, item[2]);
-    assert_ptr_equal(muse_slab_take(&s, &fresh), item[2]);
+    assert_ptr_equal(slab_item(&s, &fresh), item[2]);
     assert_false(fresh);
     assert_int_equal(((uint8_t *)item[2])[ITEM - 1], 2);
-    assert_ptr_equal(muse_slab_take(&s, &fresh), item[140]);
+    assert_ptr_equal(slab_item(&s, &fresh), item[140]);
     /* empty slabs go back when they are told to, not more than are wanted, the youngest first */
     const size_t live = c.live, all = s.items;
     muse_slab_give(&s, item[N - 1]);
-    muse_slabs_release(&s, 5);
+    release(&s, 5);
     assert_int_equal(c.live, live);
     for (size_t i = 0; i < 3; i++) muse_slab_give(&s, item[i]);
-    muse_slabs_release(&s, 0);
+    release(&s, 0);
     assert_int_equal(s.items, all);
-    muse_slabs_release(&s, 1);
+    release(&s, 1);
     assert_int_equal(s.items, all - 1);
     assert_true(c.live < live - ITEM && c.live > live - 2 * ITEM);
-    assert_ptr_equal(muse_slab_take(&s, &fresh), item[0]);   /* so it was the one of item[2] */
+    assert_ptr_equal(slab_item(&s, &fresh), item[0]);   /* so it was the one of item[2] */
     muse_slab_give(&s, item[0]);
-    muse_slabs_release(&s, 100);
+    release(&s, 100);
     assert_int_equal(s.items, all - 3);
     assert_int_equal(s.empty, 0);
     /* not even one; then only one */
-    while (s.used < s.items) assert_non_null(muse_slab_take(&s, &fresh));
+    while (s.used < s.items) assert_non_null(slab_item(&s, &fresh));
     c.fail_from = c.calls + 1;
-    assert_null(muse_slab_take(&s, &fresh));
+    assert_null(slab_item(&s, &fresh));
     c.fail_from = 0;
     c.fail_at = c.calls + 1;
     const size_t items = s.items;
-    assert_non_null(muse_slab_take(&s, &fresh));
+    assert_non_null(slab_item(&s, &fresh));
     assert_int_equal(s.items, items + 1);
     muse_slabs_clear(&s);
     assert_int_equal(c.live, 0);
@@ -176,19 +195,19 @@ static void test_slab_fences(void **state)
     uint8_t *item[N];
     if (!MUSE_RED_ZONE) skip();
     for (size_t i = 0; i < N; i++) {
-        item[i] = (uint8_t *)muse_slab_take(&s, &fresh);
+        item[i] = (uint8_t *)slab_item(&s, &fresh);
         for (size_t k = 0; k < ITEM; k++) assert_false(muse_fenced(item[i] + k));
         assert_true(muse_fenced(item[i] + ITEM) && muse_fenced(item[i] + ITEM + MUSE_RED_ZONE - 1));
     }
-    while (s.used < s.items) muse_slab_take(&s, &fresh);
-    const uint8_t *first = (uint8_t *)muse_slab_take(&s, &fresh);   /* of a new slab */
+    while (s.used < s.items) slab_item(&s, &fresh);
+    const uint8_t *first = (uint8_t *)slab_item(&s, &fresh);   /* of a new slab */
     assert_true(s.items > s.used && muse_fenced(first + ITEM + MUSE_RED_ZONE));
     for (size_t i = 0; i < N; i++) {
         muse_slab_give(&s, (MuseSlabItem *)(void *)item[i]);
         for (size_t k = 0; k < ITEM; k++) assert_true(muse_fenced(item[i] + k));
     }
     for (size_t i = 0; i < N; i++) {
-        uint8_t *again = (uint8_t *)muse_slab_take(&s, &fresh);
+        uint8_t *again = (uint8_t *)slab_item(&s, &fresh);
         assert_false(fresh);
         for (size_t k = 0; k < ITEM; k++) assert_false(muse_fenced(again + k));
     }

@@ -288,9 +288,83 @@ static void test_idle(void **state)
     free(w);
 }
 
+/* Another thread's work comes between: inside the call for a new slab somebody else takes a page of the same pool. */
+typedef struct Between {
+    Meter   meter;
+    MuseKv *other;   /* takes pages within the next call, until it has so many; NULL: nobody does */
+    size_t  pages;
+} Between;
+
+static void *between_alloc(void *user, size_t size)
+{
+    Between *b = user;
+    MuseKv *other = b->other;
+    b->other = NULL;
+    if (other) assert_int_equal(muse_kv_reserve(other, b->pages * MUSE_KV_PAGE, true, NULL), 0);
+    return meter_alloc(&b->meter, size);
+}
+
+static void between_free(void *user, void *ptr) { meter_free(&((Between *)user)->meter, ptr); }
+
+/* pages for kv, of which it has *n, until nothing is kept; of all slabs there are so many then */
+static void fill(MuseKvPool *pool, MuseKv *kv, size_t *n, size_t want)
+{
+    const uint64_t page = muse_kv_layout(pool)->page_bytes[0];
+    uint64_t used, kept;
+    do {
+        assert_int_equal(muse_kv_reserve(kv, ++*n * MUSE_KV_PAGE, true, NULL), 0);
+        muse_kv_pool_bytes(pool, &used, &kept);
+    } while (used < want * page);
+    assert_int_equal(used, want * page);
+    assert_int_equal(kept, 0);
+}
+
+/* The pool's lock is not held while the allocator is asked, or this would never return; when another thread made room meanwhile, the new slab goes
+ * back, and it does no harm that there was none. */
+static void test_allocator_between(void **state)
+{
+    (void)state;
+    Between b = { .pages = 1 };
+    MuseRuntimeParams params;
+    MuseLayerConfig layer = { .heads = 1, .kv_heads = 1, .head_width = 64 };
+    MuseModel model = { .config = { .n_layers = 1, .layers = &layer } };
+    MuseKvPool *pool;
+    MuseKv kv, other;
+    uint64_t used, kept;
+    size_t n = 0;
+    muse_runtime_params_init(&params);
+    params.threads = 1;
+    params.allocator = (MuseAllocator){ between_alloc, between_free, &b };
+    assert_int_equal(muse_runtime_open(&model.rt, &params, NULL), 0);
+    assert_int_equal(muse_kv_pool_open(&pool, &model, MUSE_KV_TYPE_F32, NULL), 0);
+    const uint64_t page = muse_kv_layout(pool)->page_bytes[0];
+    muse_kv_open(&kv, pool);
+    muse_kv_open(&other, pool);
+    assert_int_equal(muse_kv_reserve(&other, MUSE_KV_PAGE, true, NULL), 0);
+    static const size_t full[] = { 13, 19 }, more[] = { 6, 9 };   /* 1 + 1 + 1 + 1 + 2 + 3 + 4, + 6, + 9 */
+    for (size_t i = 0; i < 2; i++) {
+        fill(pool, &kv, &n, full[i]);
+        const size_t live = b.meter.live;
+        b.other = &other;
+        b.pages++;
+        if (i == 1) b.meter.fail_from = b.meter.calls + 2;   /* the first is the other's */
+        assert_int_equal(muse_kv_reserve(&kv, ++n * MUSE_KV_PAGE, true, NULL), 0);
+        b.meter.fail_from = 0;
+        muse_kv_pool_bytes(pool, &used, &kept);
+        assert_int_equal(used, (full[i] + 2) * page);
+        assert_int_equal(kept, (more[i] - 2) * page);
+        assert_true(b.meter.live - live < (more[i] + 1) * page);
+    }
+    muse_kv_close(&kv);
+    muse_kv_close(&other);
+    muse_kv_pool_close(&pool);
+    muse_runtime_close(&model.rt);
+    assert_int_equal(b.meter.live, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_random), cmocka_unit_test(test_copy_on_write), cmocka_unit_test(test_read_page), cmocka_unit_test(test_no_memory),
-                                        cmocka_unit_test(test_idle) };
+                                        cmocka_unit_test(test_idle), cmocka_unit_test(test_allocator_between) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
