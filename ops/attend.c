@@ -2,6 +2,7 @@
 /* The page layouts, and attention's reference: one row, one page after another, dot products in double. */
 #include "ops/attend.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -127,6 +128,7 @@ static void attend_page(MuseKvType type, const MuseAttendArgs *a, size_t r, cons
 
 static void attend(MuseKvType type, const MuseAttendArgs *a)
 {
+    assert(a->heads > 0 && a->rows % a->heads == 0);
     for (size_t r = 0; r < a->rows; r++) {
         if (a->start) {
             a->max[r] = -INFINITY;
@@ -136,7 +138,7 @@ static void attend(MuseKvType type, const MuseAttendArgs *a)
         for (size_t p = a->first_page; p < a->first_page + a->n_pages; p++) {
             const size_t begin = p * MUSE_KV_PAGE, end = begin + MUSE_KV_PAGE;
             const size_t from = a->lo[r] > begin ? a->lo[r] : begin, to = a->hi[r] < end ? a->hi[r] : end;
-            if (from < to) attend_page(type, a, r, a->pages[p] + r / (a->rows / a->heads) * a->head_bytes, from - begin, to - begin);
+            if (from < to) attend_page(type, a, r, a->pages[p] + r / (a->rows / a->heads) * a->head_stride, from - begin, to - begin);
         }
         if (a->finish) {
             const float scale = a->sum[r] > 0 || a->sum[r] != a->sum[r] ? 1 / a->sum[r] : 0;

@@ -49,7 +49,7 @@ typedef struct MuseAttendArgs {
     const uint8_t *const *pages;  /* page i holds positions 32 i .. 32 i + 31. Pages that no row sees may be NULL */
     size_t first_page, n_pages;   /* what this call looks at: pages first_page .. first_page + n_pages - 1 */
     size_t k_offset, v_offset;    /* of the first head's blocks in a page, multiples of 64 */
-    size_t head_bytes;            /* from a head's blocks to those of the next, a multiple of 64. Heads side by side are read page by page, ahead of time */
+    size_t head_stride;           /* bytes from a head's keys (and values) to those of the next head, a multiple of 64. Heads side by side are read page by page, ahead of time */
     bool   start, finish;         /* start: state and o are not read, but begun; finish: o is divided by the sum (zeros where the row saw nothing) */
     void  *scratch;               /* MUSE_ATTEND_SCRATCH bytes, 64-byte aligned */
 } MuseAttendArgs;
@@ -62,7 +62,7 @@ typedef void MuseAttend(const MuseAttendArgs *a);
 enum { MUSE_ATTEND_SCRATCH = MUSE_ATTEND_ROWS * (4 * MUSE_ATTEND_WIDTH + 4 * MUSE_KV_PAGE * 2 + 64) };
 
 /* w[p - first] = exp(score(p) - max) / sum for first <= p < first + n, 0 where the row does not see p: the weights of one finished row, for attention
- * maps. max, sum: what attend left; k_offset: of this row's head; o, heads, head_bytes, first_page, n_pages, start and finish are not read. A NaN score gives a NaN weight. */
+ * maps. max, sum: what attend left; k_offset: of this row's head; o, heads, head_stride, first_page, n_pages, start and finish are not read. A NaN score gives a NaN weight. */
 typedef void MuseAttendWeights(const MuseAttendArgs *a, size_t row, size_t first, size_t n, float *w);
 
 typedef struct MuseAttendOps {

@@ -54,7 +54,7 @@ static MuseAttendArgs args_of(const Attention *a, Group *g, size_t from, size_t 
     const size_t k_offset = a->at->offset + 2 * kv_head * a->at->head_bytes;
     return (MuseAttendArgs){ .rows = to - from, .heads = a->heads, .width = a->l->head_width, .q = g->q + from, .o = g->o + from, .max = g->max + from, .sum = g->sum + from,
         .lo = g->lo + from, .hi = g->hi + from, .scale = a->l->scale, .pages = (const uint8_t *const *)kv->pages[a->at->class_of],
-        .k_offset = k_offset, .v_offset = k_offset + a->at->head_bytes, .head_bytes = 2 * a->at->head_bytes };
+        .k_offset = k_offset, .v_offset = k_offset + a->at->head_bytes, .head_stride = 2 * a->at->head_bytes };
 }
 
 /* the same over pages first .. end - 1 */

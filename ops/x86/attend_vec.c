@@ -5,6 +5,7 @@
  * of its loops: they may hold anything. Contract: ops/attend.h; layouts, errors, measurements: docs/ops/attend.md. */
 #include "ops/attend.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -379,7 +380,7 @@ INLINE void pack(const Form form, float *to, const MuseAttendArgs *a, size_t row
 /* where page i of the call ends for its heads, and where they go on */
 static inline Ahead ahead_of(const MuseAttendArgs *a, size_t i)
 {
-    const size_t span = a->heads * a->head_bytes, ahead = span < AHEAD ? span : AHEAD;
+    const size_t span = a->heads * a->head_stride, ahead = span < AHEAD ? span : AHEAD;
     const uint8_t *page = a->pages[i], *next = i + 1 < a->first_page + a->n_pages ? a->pages[i + 1] : NULL;
     const uintptr_t end = (uintptr_t)page + a->k_offset + span, begin = (uintptr_t)(next ? next : page) + a->k_offset;
     return (Ahead){ end - ahead, ahead, begin - end + ahead };
@@ -389,7 +390,7 @@ static inline Ahead ahead_of(const MuseAttendArgs *a, size_t i)
 INLINE void head_page(const Form form, const MuseAttendArgs *a, size_t i, size_t h, Ahead ahead, float *q, float *s, float *p, float *sums)
 {
     const size_t packed = packed_size(form, a->width), end = (h + 1) * (a->rows / a->heads);
-    const uint8_t *page = a->pages[i] + h * a->head_bytes;
+    const uint8_t *page = a->pages[i] + h * a->head_stride;
     for (size_t row = h * (a->rows / a->heads), rows; row < end; row += rows) {
         Seen seen[TILE];
         rows = group_size(end - row);
@@ -405,6 +406,7 @@ INLINE void head_page(const Form form, const MuseAttendArgs *a, size_t i, size_t
 
 INLINE void attend(const Form form, const MuseAttendArgs *a)
 {
+    assert(a->heads > 0 && a->rows % a->heads == 0);
     const size_t packed = packed_size(form, a->width), per_head = a->rows / a->heads;
     float *q = a->scratch, *s = q + MUSE_ATTEND_ROWS * MUSE_ATTEND_WIDTH, *p = s + TILE * MUSE_KV_PAGE, *sums = p + TILE * MUSE_KV_PAGE;
     for (size_t row = 0, rows; row < a->rows; row += rows) {

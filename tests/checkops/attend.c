@@ -283,7 +283,7 @@ static void prepare(Check *c, Case *t, Mode mode)
     t->scratch = aligned(MUSE_ATTEND_SCRATCH + 64);
     t->args = (MuseAttendArgs){ .rows = t->rows, .heads = 1, .width = t->width, .q = t->q, .o = t->o, .max = check_out_f32(c, t->rows),
         .sum = check_out_f32(c, t->rows), .lo = t->lo, .hi = t->hi, .scale = 1 / sqrtf((float)t->width), .softcap = t->args.softcap,
-        .pages = (const uint8_t *const *)t->page, .k_offset = t->args.k_offset, .v_offset = t->args.v_offset, .head_bytes = t->stride, .scratch = t->scratch };
+        .pages = (const uint8_t *const *)t->page, .k_offset = t->args.k_offset, .v_offset = t->args.v_offset, .head_stride = t->stride, .scratch = t->scratch };
 }
 
 static void release(Check *c, Case *t)
@@ -337,7 +337,7 @@ static void bench(Check *c, MuseAttend *fn, MuseKvType type)
         t.scratch = aligned(MUSE_ATTEND_SCRATCH);
         t.args = (MuseAttendArgs){ .rows = t.rows, .heads = 1, .width = t.width, .q = t.q, .o = t.o, .max = check_out_f32(c, t.rows), .sum = check_out_f32(c, t.rows),
             .lo = t.lo, .hi = t.hi, .scale = 1 / sqrtf((float)t.width), .pages = (const uint8_t *const *)t.page, .n_pages = t.pages,
-            .k_offset = t.args.k_offset, .v_offset = t.args.v_offset, .head_bytes = t.stride, .start = true, .finish = true, .scratch = t.scratch };
+            .k_offset = t.args.k_offset, .v_offset = t.args.v_offset, .head_stride = t.stride, .start = true, .finish = true, .scratch = t.scratch };
         check_bench(c, shapes[s].label, t.rows > 4 ? 4 * t.rows * t.width * t.n : bytes, fn(&t.args));
         release(c, &t);
     }
