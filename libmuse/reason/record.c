@@ -42,7 +42,7 @@ static int settle(MuseAgent *a, const char *head, size_t n_head, const MuseCut *
     MuseBuf b = { .alloc = &a->shared->rt->alloc };
     int rc = muse_buf_append(&b, before, n_before);
     if (rc == 0 && n_before && n_head) rc = muse_buf_append(&b, " ", 1);
-    if (rc == 0) rc = muse_buf_append(&b, head, n_head);
+    if (rc == 0) rc = muse_record_spell(a, head, n_head, NULL, 0, &b);
     rc = rc < 0 ? MUSE_NOMEM(err, n_before + n_head) : is_place ? muse_record_join_track(a, &s, (const char *)b.data, b.len, &w.from, to, &joined, err) : 0;
     if (rc == 0 && !joined) rc = muse_record_add(a, &s, (const char *)b.data, b.len, &w.from, to, &number, err);
     muse_buf_clear(&b);
@@ -74,7 +74,7 @@ static int flush(MuseAgent *a, bool place, const MuseCut *to, MuseError *err)
     rc = settle(a, words, head, &head_cut, err);
     if (rc == 0 && rest > head) rc = muse_record_words(a, words + head, rest - head, &head_cut, &rest_cut, err);
     r->before.len = 0;
-    if (rc == 0 && place && muse_buf_append(&r->before, words + rest, len - rest) < 0) rc = MUSE_NOMEM(err, len - rest);
+    if (rc == 0 && place && muse_record_spell(a, words + rest, len - rest, NULL, 0, &r->before) < 0) rc = MUSE_NOMEM(err, len - rest);
     r->words.len = 0;
     r->ends = false;
     r->from = rest_cut;

@@ -83,6 +83,7 @@ int muse_record_spell(const MuseAgent *a, const char *text, size_t n, const Muse
 {
     Spell s = { .a = a, .marks = marks, .n_marks = n_marks, .out = out };
     int rc = 0, v[4];
+    if (!a->shared->chains) return muse_buf_append(out, text, n);
     for (size_t i = 0; i < n && rc == 0;) {
         size_t want, bytes, skip = s.n_marks ? turn(text + i, n - i) : 0;
         i += skip;

@@ -196,7 +196,6 @@ uint32_t muse_record_new_object(const MuseTrace *t)
     return most + 1;
 }
 
-/* the number of what has this name, a new one for a new name */
 uint32_t muse_record_object(const MuseTrace *t, const char *name, size_t n)
 {
     MuseTraceStep s;

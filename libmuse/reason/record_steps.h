@@ -34,7 +34,7 @@ struct MuseRecord {
     MuseCut     end_cut[2];
     char        skip[SKIP_BYTES];  /* the text of the newest place: no words */
     MuseWaiting waits;
-    MuseBuf     before;            /* words that stood before the waiting place */
+    MuseBuf     before;            /* words that stood before the waiting place, spelled: names are compared with those of the trace */
     uint32_t    group;             /* step of the comparison or check that is open */
     uint32_t    turn;              /* <image k> was written last; 0 */
     uint32_t    live;              /* step whose words go into the trace as they come; 0 */
@@ -62,9 +62,11 @@ void muse_record_see_anew(MuseAgent *a);
 void muse_record_trim(const char **text, size_t *n);              /* spaces and semicolons at both ends */
 bool muse_record_has_name(const char *text, size_t n);            /* more than a number */
 MuseTraceStep muse_record_step_of(const MuseAgent *a, int kind);  /* in the group that is open */
+/* text: spelled here if it is not yet */
 int  muse_record_add(MuseAgent *a, MuseTraceStep *s, const char *text, size_t n, const MuseCut *from, const MuseCut *to, uint32_t *number, MuseError *err);
 int  muse_record_words(MuseAgent *a, const char *text, size_t n, const MuseCut *from, const MuseCut *to, MuseError *err);   /* that belong to no place */
-/* Text with its place tokens as pixels, appended. marks: those of its whole places, in order; an x or a y alone is a number, x 12/64. 0; MUSE_ERR_NOMEM */
+/* Text with its place tokens as pixels, appended. marks: those of its whole places, in order; an x or a y alone is a number, x 12/64. Of a format without places, or spelled
+ * already: as it is. 0; MUSE_ERR_NOMEM */
 int  muse_record_spell(const MuseAgent *a, const char *text, size_t n, const MuseTraceMark *marks, uint32_t n_marks, MuseBuf *out);
 int  muse_record_note(MuseAgent *a, int kind, const char *what, const char *text, MuseError *err);
 int  muse_record_stream(MuseAgent *a, const char *text, size_t n, MuseError *err);   /* a thought in a format without places: one step that grows as it is written */
@@ -72,8 +74,8 @@ int  muse_record_end_stream(MuseAgent *a, const MuseCut *to, MuseError *err);
 
 /* ---- objects and tracks ---- */
 uint32_t muse_record_new_object(const MuseTrace *t);
-uint32_t muse_record_object(const MuseTrace *t, const char *name, size_t n);         /* the number of what has this name, a new one for a new name */
-/* The place is one more of an object that was named in another picture: it goes into the track. *joined: it did */
+uint32_t muse_record_object(const MuseTrace *t, const char *name, size_t n);         /* the number of what has this name, spelled; a new one for a new name */
+/* text is spelled. The place is one more of an object that was named in another picture: it goes into the track. *joined: it did */
 int  muse_record_join_track(MuseAgent *a, MuseTraceStep *s, const char *text, size_t n, const MuseCut *from, const MuseCut *to, bool *joined, MuseError *err);
 int  muse_record_end_tracks(MuseAgent *a, MuseError *err);        /* they get no more places */
 

@@ -113,6 +113,10 @@ static void groups_and_tracks(void **state)
           "thought one x 1/64\nthought picture 2: two y 2/64\npoint  |3:3,3#1\nanswer it is picture 2 (7, 19);<image 1> and picture 4 [0, 0, 4, 4] |2:7,19 |4:0,0,4,4\n" },
         { " red star<x1><y1><image 2> red star<x2><y2> gone<image 3> red star<x2><y2> red star<x3><y2></think> g<eos>",
           "claim red star |1:3,3#1\ntrack red star |1:3,3#1 |2:5,5#1 |3:5,5#1\nthought gone\nclaim red star |3:7,5#1\nanswer g\n" },
+        { " a<x5> star<x1><y1><image 2> a<x5> star<x2><y2><image 3> a<x5> star<x2><y2></think> g<eos>",   /* a name with a place in it */
+          "claim a x 5/64 star |1:3,3#1\ntrack a x 5/64 star |1:3,3#1 |2:5,5#1 |3:5,5#1\nanswer g\n" },
+        { " a<x5> star<x1><y1><look> a<x5> star<box><x0><y0><x0><y0> 7<y9></think> g<eos>",
+          "claim a x 5/64 star |1:3,3#1\nlook a x 5/64 star |1:0,0,64,64#1\nclaim 7 y 9/64 |1:0,0,2,2#1 ^2\nanswer g\n" },
     };
     (void)state;
     MuseImage *pictures[4];
