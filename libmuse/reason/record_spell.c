@@ -57,13 +57,34 @@ static size_t opener(const char *text, size_t n, size_t *want)
     return *want == 4 ? 5 : n >= 7 && memcmp(text, "<point>", 7) == 0 ? 7 : 0;
 }
 
-/* bytes of <image 2> before a place, whose mark says which picture; 0: something else */
-static size_t turn(const char *text, size_t n)
+/* A place of which a mark can be: a point, or a box whose corners are in order. *skip, *bytes: of what opens it and of its k places, also if it is none. */
+static bool whole_at(const char *text, size_t n, size_t *skip, size_t *bytes, size_t *k)
 {
+    size_t want;
     int v[4];
-    size_t want, bytes;
-    if (n < 10 || memcmp(text, "<image ", 7) != 0 || text[8] != '>') return 0;
-    return opener(text + 9, n - 9, &want) || places_at(text + 9, n - 9, 2, v, &bytes) == 2 ? 9 : 0;
+    *skip = opener(text, n, &want);
+    *k = places_at(text + *skip, n - *skip, want, v, bytes);
+    return *k == want && (want == 2 || (v[2] >= v[0] && v[3] >= v[1]));
+}
+
+static uint32_t count_whole(const char *text, size_t n)
+{
+    uint32_t whole = 0;
+    for (size_t i = 0, skip, bytes, k; i < n; i += k ? skip + bytes : 1) whole += whole_at(text + i, n - i, &skip, &bytes, &k);
+    return whole;
+}
+
+/* bytes of <image 2> before a place, whose mark says which picture; 0: something else */
+static size_t turn(const MuseAgent *a, const char *text, size_t n)
+{
+    size_t at = 7, skip, bytes, k;
+    uint32_t number = 0;
+    if (n < at || memcmp(text, "<image ", at) != 0 || (n > at && text[at] == '0')) return 0;
+    for (; at < n && text[at] >= '0' && text[at] <= '9' && number <= MUSE_NAMED_IMAGES; at++) number = 10 * number + (uint32_t)(text[at] - '0');
+    if (at == n || text[at] != '>' || number < 1 || number > MUSE_NAMED_IMAGES) return 0;
+    if (number > a->n_pictures || a->shared->words.image[number - 1] < 0) return 0;   /* nothing was turned to */
+    at++;
+    return whole_at(text + at, n - at, &skip, &bytes, &k) ? at : 0;
 }
 
 /* n places, one by one */
@@ -81,20 +102,19 @@ static int put_numbers(Spell *s, const char *text, size_t n, size_t count)
 
 int muse_record_spell(const MuseAgent *a, const char *text, size_t n, const MuseTraceMark *marks, uint32_t n_marks, MuseBuf *out)
 {
-    Spell s = { .a = a, .marks = marks, .n_marks = n_marks, .out = out };
-    int rc = 0, v[4];
     if (!a->shared->chains) return muse_buf_append(out, text, n);
+    /* A look in an answer has no mark in it. Which place that is can't be told, and a wrong picture is worse than a number. */
+    Spell s = { .a = a, .marks = marks, .n_marks = n_marks && n_marks == count_whole(text, n) ? n_marks : 0, .out = out };
+    int rc = 0, v;
     for (size_t i = 0; i < n && rc == 0;) {
-        size_t want, bytes, skip = s.n_marks ? turn(text + i, n - i) : 0;
-        i += skip;
-        skip = opener(text + i, n - i, &want);
-        size_t k = places_at(text + i + skip, n - i - skip, want, v, &bytes);
-        if (k == want && s.n_marks && (k == 2 || (v[2] >= v[0] && v[3] >= v[1]))) {
+        size_t skip, bytes, k;
+        if (s.n_marks) i += turn(a, text + i, n - i);
+        if (whole_at(text + i, n - i, &skip, &bytes, &k) && s.n_marks) {
             rc = put_mark(&s);
             i += skip + bytes;
             continue;
         }
-        if (k == 0 && !skip && (bytes = muse_reason_place(text + i, n - i, &v[0])) > 0) k = 1;   /* a y alone */
+        if (k == 0 && !skip && (bytes = muse_reason_place(text + i, n - i, &v)) > 0) k = 1;   /* a y alone */
         if (k > 0) {   /* what was not finished too */
             rc = put_numbers(&s, text + i + skip, n - i - skip, k);
             i += skip + bytes;

@@ -65,7 +65,7 @@ MuseTraceStep muse_record_step_of(const MuseAgent *a, int kind);  /* in the grou
 /* text: spelled here if it is not yet */
 int  muse_record_add(MuseAgent *a, MuseTraceStep *s, const char *text, size_t n, const MuseCut *from, const MuseCut *to, uint32_t *number, MuseError *err);
 int  muse_record_words(MuseAgent *a, const char *text, size_t n, const MuseCut *from, const MuseCut *to, MuseError *err);   /* that belong to no place */
-/* Text with its place tokens as pixels, appended. marks: those of its whole places, in order; an x or a y alone is a number, x 12/64. Of a format without places, or spelled
+/* Text with its place tokens as pixels, appended. marks: those of its whole places, in order (if it has more or fewer, no mark is used); an x or a y alone is a number, x 12/64. Of a format without places, or spelled
  * already: as it is. 0; MUSE_ERR_NOMEM */
 int  muse_record_spell(const MuseAgent *a, const char *text, size_t n, const MuseTraceMark *marks, uint32_t n_marks, MuseBuf *out);
 int  muse_record_note(MuseAgent *a, int kind, const char *what, const char *text, MuseError *err);

@@ -3,7 +3,7 @@
  * docs/reason.md. Seconds, confidences and token positions are looked at by themselves. */
 #include <math.h>
 
-#include "libmuse/reason/record.h"
+#include "libmuse/reason/record_steps.h"
 #include "tests/unit/test_reason_data.h"
 
 static MuseTrace *open_trace(void)
@@ -80,6 +80,40 @@ static void places(void **state)
     muse_image_close(&picture);
 }
 
+/* what a text becomes beside marks in pictures 1, 2, ... */
+static void spelled(void **state)
+{
+    static const struct { const char *text; uint32_t n_marks; const char *want; } cases[] = {
+        { "<image 2><x1><y1>", 1, "picture 1 (1, 2)" },
+        { "at <image 12><x1><y1>, <image 32><box><x1><y1><x2><y2>", 2, "at picture 1 (1, 2), picture 2 (1, 2)" },
+        { "<image 33><x1><y1>", 1, "<image 33> picture 1 (1, 2)" },   /* no token, so it turned nothing */
+        { "<image 4294967298><x1><y1>", 1, "<image 4294967298> picture 1 (1, 2)" },
+        { "<image 02><x1><y1><image 0><image ><image 5", 1, "<image 02> picture 1 (1, 2)<image 0><image ><image 5" },
+        { "<image 9><x1><y1>", 1, "<image 9> picture 1 (1, 2)" },     /* nor has this tokenizer a 9 */
+        { "<image 12> and<x1><y1>", 1, "<image 12> and picture 1 (1, 2)" },
+        { "<x1><y1>,<x2><y2>", 1, "x 1/64, y 1/64, x 2/64, y 2/64" },
+        { "<image 2><x1><y1>", 2, "<image 2> x 1/64, y 1/64" },
+        { "<box><x2><y2><x1><y1>,<x3><y3>", 1, "x 2/64, y 2/64, x 1/64, y 1/64, picture 1 (1, 2)" },
+        { "no < place", 0, "no < place" },
+    };
+    (void)state;
+    MuseTraceMark marks[2];
+    MuseAgentShared shared = { .chains = true, .words = { .n_places = 64 } };
+    const MuseAgent a = { .shared = &shared, .n_pictures = 32 };
+    shared.words.image[8] = -1;
+    for (uint32_t i = 0; i < 2; i++) marks[i] = (MuseTraceMark){ .image = i + 1, .rect = { 1, 2, 1, 2 } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        MuseBuf b = { 0 };
+        char *exact = malloc(strlen(cases[i].text));   /* a byte too far is reported */
+        memcpy(exact, cases[i].text, strlen(cases[i].text));
+        assert_int_equal(muse_record_spell(&a, exact, strlen(cases[i].text), marks, cases[i].n_marks, &b), 0);
+        free(exact);
+        assert_int_equal(muse_buf_append(&b, "", 1), 0);
+        assert_string_equal((char *)b.data, cases[i].want);
+        muse_buf_clear(&b);
+    }
+}
+
 static void looks(void **state)
 {
     static const Case cases[] = {
@@ -117,6 +151,10 @@ static void groups_and_tracks(void **state)
           "claim a x 5/64 star |1:3,3#1\ntrack a x 5/64 star |1:3,3#1 |2:5,5#1 |3:5,5#1\nanswer g\n" },
         { " a<x5> star<x1><y1><look> a<x5> star<box><x0><y0><x0><y0> 7<y9></think> g<eos>",
           "claim a x 5/64 star |1:3,3#1\nlook a x 5/64 star |1:0,0,64,64#1\nclaim 7 y 9/64 |1:0,0,2,2#1 ^2\nanswer g\n" },
+        { "w</think> it is<image 2><x3><y9>;<image 7><x1><y1><eos>",   /* there is no seventh: still the second, and that it was named stays */
+          "thought w\nthought not understood: a place in a picture that is not there\nanswer it is picture 2 (7, 19);<image 7> picture 2 (3, 3) |2:7,19 |2:3,3\n" },
+        { "w</think> it<look><box><x0><y0><x1><y1> is<image 2><x3><y9><eos>",   /* a place without a mark: numbers, nothing is said to be elsewhere */
+          "thought w\nthought it\nlook  |1:0,0,64,64\nbox  |1:0,0,4,4 ^3\nanswer it<look> x 0/64, y 0/64, x 1/64, y 1/64 is<image 2> x 3/64, y 9/64 |2:7,19\n" },
     };
     (void)state;
     MuseImage *pictures[4];
@@ -512,7 +550,7 @@ static void calls(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(places), cmocka_unit_test(looks), cmocka_unit_test(groups_and_tracks), cmocka_unit_test(nothing_is_lost), cmocka_unit_test(as_json), cmocka_unit_test(of_a_run),
+        cmocka_unit_test(places), cmocka_unit_test(spelled), cmocka_unit_test(looks), cmocka_unit_test(groups_and_tracks), cmocka_unit_test(nothing_is_lost), cmocka_unit_test(as_json), cmocka_unit_test(of_a_run),
         cmocka_unit_test(stopped), cmocka_unit_test(heat), cmocka_unit_test(heat_of_pairs), cmocka_unit_test(calls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
