@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -237,18 +236,12 @@ static int write_files(const MuseCheckpoint *c, const char *folder, MuseError *e
     return rc < 0 ? rc : sync_files(c, folder, err);
 }
 
-static int make_folder(const char *path, MuseError *err)
-{
-    if (mkdir(path, 0777) == 0 || errno == EEXIST) return 0;
-    return muse_fail(err, MUSE_ERR_IO, "%s: can't make the folder: %s", path, strerror(errno));
-}
-
 int muse_checkpoint_write(const MuseCheckpoint *c, char **folder, MuseError *err)
 {
     char *making = step_folder(c->alloc, c->out, c->state.step, ".part"), *done = step_folder(c->alloc, c->out, c->state.step, "");
-    int rc = making && done ? make_folder(c->out, err) : MUSE_NOMEM(err, strlen(c->out));
+    int rc = making && done ? 0 : MUSE_NOMEM(err, strlen(c->out));
     if (rc == 0) remove_part(c->alloc, making);         /* of a run that was stopped while writing */
-    if (rc == 0) rc = make_folder(making, err);
+    if (rc == 0) rc = muse_folder_ready(c->alloc, making, err);
     if (rc == 0) rc = write_files(c, making, err);
     if (rc == 0) remove_checkpoint(c->alloc, done);     /* the same step, saved before */
     if (rc == 0 && rename(making, done) != 0) rc = muse_fail(err, MUSE_ERR_IO, "%s: can't rename to %s: %s", making, done, strerror(errno));

@@ -208,6 +208,23 @@ static void test_resume(void **state)
     assert_int_equal(access(in_folder("whole0/step-00000012.part"), F_OK), -1);
 }
 
+/* a file where a checkpoint's folder is to be made: the error says so, and the file stays */
+static void test_file_in_the_way(void **state)
+{
+    (void)state;
+    MuseTrainReport r;
+    MuseTrainer *t = open_run(SHORT("f32"), 1, in_folder("blocked"), 0, 0, 0);
+    const char *path = in_folder("blocked/step-00000004.part");
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fclose(f);
+    for (int i = 0; i < 3; i++) assert_int_equal(muse_trainer_step(t, &r, &err), 0);
+    assert_int_equal(muse_trainer_step(t, &r, &err), MUSE_ERR_IO);
+    if (!strstr(err.text, path) || !strstr(err.text, "can't make the folder")) fail_msg("%s", err.text);
+    muse_trainer_close(&t);
+    assert_int_equal(unlink(path), 0);
+}
+
 static void test_opens_as_model(void **state)
 {
     (void)state;
@@ -696,7 +713,7 @@ int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_curve), IN_FOLDER(test_resume), IN_FOLDER(test_opens_as_model), IN_FOLDER(test_added_heads), IN_FOLDER(test_model_view), IN_FOLDER(test_shared_places), cmocka_unit_test(test_bad_documents), cmocka_unit_test(test_bad_samples),
+        cmocka_unit_test(test_curve), IN_FOLDER(test_resume), IN_FOLDER(test_file_in_the_way), IN_FOLDER(test_opens_as_model), IN_FOLDER(test_added_heads), IN_FOLDER(test_model_view), IN_FOLDER(test_shared_places), cmocka_unit_test(test_bad_documents), cmocka_unit_test(test_bad_samples),
         cmocka_unit_test(test_limits), IN_FOLDER(test_not_finite), IN_FOLDER(test_no_memory), IN_FOLDER(test_bad_lines), IN_FOLDER(test_jsonl_run),
         cmocka_unit_test(test_shuffle),
     };
