@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What users of picture models ask first, of the shipped model, greedily: five solid colours, things at known places, two pictures the
+/* What users of picture models ask first, of the shipped model, greedily: solid colours, things at known places, two pictures the
  * other way round, small print. Pictures are drawn here; the small print is a sample of tools/worlds. And the
  * warning of a picture that was scaled down, on the rule of another family. */
 #include "worlds_util.h"
@@ -67,10 +67,11 @@ static void assert_at(MuseImage *image, const Thing *t, const char *question, do
 
 static const uint8_t light[3] = { 235, 235, 232 };
 
-static void five_colours(void **state)
+static void solid_colours(void **state)
 {
     (void)state;
-    static const Thing colours[] = { { "red", { 220, 40, 40 }, 0, 0, 0, 0 }, { "green", { 40, 160, 60 }, 0, 0, 0, 0 }, { "blue", { 40, 80, 220 }, 0, 0, 0, 0 }, { "yellow", { 240, 220, 40 }, 0, 0, 0, 0 }, { "purple", { 130, 50, 170 }, 0, 0, 0, 0 } };
+    static const Thing colours[] = { { "red", { 220, 40, 40 }, 0, 0, 0, 0 }, { "green", { 40, 160, 60 }, 0, 0, 0, 0 }, { "blue", { 40, 80, 220 }, 0, 0, 0, 0 }, { "yellow", { 240, 220, 40 }, 0, 0, 0, 0 }, { "purple", { 130, 50, 170 }, 0, 0, 0, 0 },
+                                   { "black", { 18, 18, 18 }, 0, 0, 0, 0 }, { "gray", { 128, 128, 128 }, 0, 0, 0, 0 }, { "white", { 245, 245, 245 }, 0, 0, 0, 0 } };
     for (size_t i = 0; i < sizeof colours / sizeof *colours; i++) {
         MuseImage *image = draw(64, 64, colours[i].rgb, NULL, 0);
         assert_answer(&image, 1, "What color is the picture?", colours[i].name);
@@ -189,7 +190,7 @@ static int end(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(five_colours), cmocka_unit_test(four_centres), cmocka_unit_test(swapped),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(solid_colours), cmocka_unit_test(four_centres), cmocka_unit_test(swapped),
                                         cmocka_unit_test(small_print), cmocka_unit_test(screenshot) };
     return cmocka_run_group_tests(tests, begin, end);
 }
