@@ -13,11 +13,14 @@ int main(int argc, char **argv)
     MuseModel *model = NULL;
     MuseImage *image = NULL;
     MuseReasonResult result = { 0 };
+    MuseReasonParams params;
+    muse_reason_params_init(&params);
+    params.mode = MUSE_MODE_THINKING;   /* without params the model answers at once */
     int rc = muse_model_open(&model, NULL, folder, NULL, &err);
     if (rc == 0) rc = muse_image_open_file(&image, NULL, file, NULL, &err);
     if (rc == 0) {
         const MuseReasonPart parts[] = { { .modality = MUSE_IMAGE, .image = image }, { .modality = MUSE_TEXT, .text = question } };
-        rc = muse_reason(model, parts, 2, NULL, &result, &err);
+        rc = muse_reason(model, parts, 2, &params, &result, &err);
     }
     if (rc < 0) fprintf(stderr, "%s\n", err.text);
     else printf("%s (%.0f %%)\n", result.answer ? result.answer : "no answer", 100 * result.confidence);
