@@ -35,7 +35,7 @@ static int prepare(MuseSession **out, MuseModel *model, MusePrefixCache *cache, 
 
 int main(int argc, char **argv)
 {
-    const char *questions[MOST] = { "What color is the cross?", "How many objects are there?", "Is there a star?", "What color is the circle?" };
+    const char *questions[MOST] = { "What color is the cross?", "What shape is the cyan object?", "Is there a star?", "What color is the circle?" };
     const char *folder = argc > 1 ? argv[1] : "models/muse-nano", *file = argc > 2 ? argv[2] : "examples/media/shapes.png";
     const size_t n = argc > 3 ? (size_t)argc - 3 : 4;
     MuseError err;
