@@ -181,29 +181,19 @@ static void hidden_back(MuseNet *net, const void *job, size_t worker, size_t beg
     net->ops->relu2_back(muse_act_at(net, net->dbig, begin * w), muse_act_at(net, net->dbig, begin * w), muse_act_at(net, net->patch_u, begin * w), (end - begin) * w);
 }
 
-typedef struct LevelSum { const MuseTrainBatch *b; size_t level; } LevelSum;
-
 static void level_sums(MuseNet *net, const void *job, size_t worker, size_t begin, size_t end)
 {
-    const LevelSum *s = job;
+    const MuseTrainBatch *b = job;
     const size_t w = net->c->image.mlp, p = patch_values(net);
     float *to = muse_net_partial(net, worker), level[MUSE_LEVELS], du[PIECE];
-    for (size_t i = begin; i < end && i < s->b->n_patches; i++) {
-        muse_patch_levels(s->b->patches + i * p, p, level);
+    for (size_t i = begin; i < end && i < b->n_patches; i++) {
+        muse_patch_levels(b->patches + i * p, p, level);
         for (size_t k = 0; k < w; k += PIECE) {
             const size_t m = w - k < PIECE ? w - k : PIECE;
             net->ops->load(du, muse_act_at(net, net->dbig, i * w + k), m);
-            for (size_t j = 0; j < m; j++) to[k + j] += level[s->level] * du[j];
+            for (size_t l = 0; l < MUSE_LEVELS; l++)
+                for (size_t j = 0; j < m; j++) to[l * w + k + j] += level[l] * du[j];
         }
-    }
-}
-
-static void levels_back(MuseNet *net, const MuseTrainBatch *b, size_t n)
-{
-    const size_t w = net->c->image.mlp;
-    for (size_t k = 0; net->c->image.levels && k < MUSE_LEVELS; k++) {
-        muse_net_rows(net, n, w, level_sums, &(LevelSum){ b, k });
-        muse_net_gather_partial(net, net->grad + net->layout.levels + k * w, w);
     }
 }
 
@@ -221,7 +211,10 @@ static void patches_back(MuseNet *net, const MuseTrainBatch *b)
     if (mlp) {
         muse_net_rows(net, n, mlp, hidden_back, NULL);
         bias_back(net, l->hidden_b, net->dbig, n, mlp);
-        levels_back(net, b, n);
+        if (net->c->image.levels) {
+            muse_net_rows(net, n, mlp, level_sums, b);
+            muse_net_gather_partial(net, net->grad + l->levels, MUSE_LEVELS * mlp);
+        }
         muse_linear_back_w(net, &first, net->dbig, net->patch_n);
         muse_linear_back_x(net, &first, net->dbig, dn);
     }

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "libmuse/model/levels.h"
+
 /* ---- buffers: one function that plans them and one more call of it that takes them ---- */
 
 typedef struct Taker {
@@ -38,6 +40,9 @@ static size_t widest(const MuseNet *net)
     w = largest(w, c->image.live ? largest(c->image.mlp, 2 * 3 * (size_t)c->image.unit * c->image.unit) : 0);
     return largest(w, net->n_classes);
 }
+
+/* sums that one thread keeps: a row, or the gradient of all levels */
+static size_t partial_width(const MuseNet *net) { return largest(widest(net), net->c->image.levels ? MUSE_LEVELS * (size_t)net->c->image.mlp : 0); }
 
 static void take_layers(MuseNet *net, Taker *t, size_t rows)
 {
@@ -115,7 +120,7 @@ static void take_all(MuseNet *net, Taker *t)
     net->hits = take(t, head, 1, 1);
     net->soft = take(t, head, 1, sizeof *net->soft);
     net->soft_p = take(t, head, 2 * MUSE_SOFT_RADIUS_MAX + 1, 4);
-    net->partial = take(t, net->rt->team.threads, w, 4);
+    net->partial = take(t, net->rt->team.threads, partial_width(net), 4);
 }
 
 static int open_buffers(MuseNet *net, MuseError *err)
@@ -205,7 +210,7 @@ void muse_net_rows(MuseNet *net, size_t n, size_t cost, MuseNetRows *fn, const v
     muse_parallel_for(&net->rt->team, net->rt->team.threads, 1, worker_rows, &r);
 }
 
-float *muse_net_partial(MuseNet *net, size_t worker) { return net->partial + worker * widest(net); }
+float *muse_net_partial(MuseNet *net, size_t worker) { return net->partial + worker * partial_width(net); }
 
 void muse_net_gather_partial(MuseNet *net, float *to, size_t n)
 {

@@ -77,7 +77,7 @@ typedef struct MuseNet {
     uint8_t *hits;
     MuseSoftTarget *soft;
     float *soft_p;
-    float *partial;              /* [threads, widest]: sums of one thread */
+    float *partial;              /* [threads, partial_width()]: sums of one thread */
     MuseAttendScratch *scratch;  /* [threads] */
     double *inv_freq;            /* [K/2]; which axis: config */
 } MuseNet;
