@@ -361,6 +361,8 @@ int cli_write_file(const char *path, const void *bytes, size_t size)
     return cannot_write(path, ok ? errno : why);
 }
 
+/* As base/outfile.c has it: programs are built on the public headers alone (tests/layers.txt), and a folder is no part of them. */
+/* Folders as base/outfile.c makes them: programs are built on the public headers alone (tests/layers.txt), which have none. */
 static bool make_one(const char *path)
 {
     struct stat st;
