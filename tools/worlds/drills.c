@@ -148,22 +148,22 @@ static void drill_which(Maker *m)
     static const char *const t[] = { "One %a has a dot in the first picture. Counted from the left, which one is it in the last picture?",
                                      "Which %a from the left in the last picture is the one with the dot?", "Follow the %a with the dot. Which one from the left is it at the end?" };
     const int frames = rng_int(&m->ask, 3, 6), n = rng_int(&m->ask, 2, 4), at = rng_int(&m->ask, 0, n - 1);
-    int x[4], y[4], px, py;
+    int x[4], y[4], path[6][2];
     for (int i = 0; i < n; i++) x[i] = rng_int(&m->ask, 6 + 50 * i / n, 2 + 50 * (i + 1) / n), y[i] = rng_int(&m->ask, 6, 57);
+    path[frames - 1][0] = x[at];
+    path[frames - 1][1] = y[at];
+    for (int i = frames - 2; i >= 0; i--)   /* small steps, from the end backwards */
+        for (int k = 0; k < 2; k++) {
+            const int v = path[i + 1][k] + rng_int(&m->ask, -8, 8);
+            path[i][k] = v < 6 ? 6 : v > 57 ? 57 : v;
+        }
     muse_wd_begin(m, "drill-which");
     ASK(m, t, .a = random_name(m), .ia = -1);
     muse_wd_drill_think(m);
-    px = x[at];
-    py = y[at];
-    for (int i = 1; i < frames; i++) px += rng_int(&m->ask, -8, 8), py += rng_int(&m->ask, -8, 8);
     for (int i = 0; i < frames; i++) {
         char place[48];
-        px = i + 1 == frames ? x[at] : px < 6 ? 6 : px > 57 ? 57 : px;
-        py = i + 1 == frames ? y[at] : py < 6 ? 6 : py > 57 ? 57 : py;
-        snprintf(place, sizeof place, "<image %d><x%d><y%d>", i + 1, px, py);
+        snprintf(place, sizeof place, "<image %d><x%d><y%d>", i + 1, path[i][0], path[i][1]);
         muse_wd_put(m, place);
-        px += rng_int(&m->ask, -8, 8);
-        py += rng_int(&m->ask, -8, 8);
     }
     for (int i = 0; i <= at; i++) {
         char place[32];
@@ -179,24 +179,23 @@ static void drill_which(Maker *m)
     muse_wd_end(m);
 }
 
+static void drill_yes_no(Maker *m) { drill_relation(m, true); }
+static void drill_side(Maker *m) { drill_relation(m, false); }
+
 void muse_wd_make_drills(Maker *m)
 {
-    static const char *const kinds[] = { "drill-sum", "drill-facts", "drill-same", "drill-relation", "drill-where", "drill-lookup", "drill-svg", "drill-odd", "drill-tallest", "drill-nearest", "drill-which" };
-    static const int shares[] = { 8, 6, 4, 3, 3, 3, 2, 3, 3, 4, 3 };   /* of 42: the ending shares that kept all skills, drill-notes section 7, and six more */
+    /* the ending shares that kept all skills, drill-notes section 7, and six more */
+    static const struct { const char *kind; int share; void (*make)(Maker *); } drills[] = {
+        { "drill-sum", 8, drill_sum }, { "drill-facts", 6, drill_facts }, { "drill-same", 4, drill_same }, { "drill-relation", 3, drill_yes_no },
+        { "drill-where", 3, drill_side }, { "drill-lookup", 3, muse_wd_drill_lookup }, { "drill-svg", 2, muse_wd_drill_svg },
+        { "drill-odd", 3, muse_wd_drill_odd }, { "drill-tallest", 3, muse_wd_drill_tallest }, { "drill-nearest", 4, drill_nearest }, { "drill-which", 3, drill_which },
+    };
+    int shares = 0;
+    for (size_t i = 0; i < sizeof drills / sizeof *drills; i++) shares += drills[i].share;
     m->options.form = MUSE_WORLDS_THINK;   /* a direct answer to a thing not seen can't be learned */
     for (int tries = 0; tries < 200 && m->sample.n_branches < m->options.branches; tries++) {
-        int lot = rng_int(&m->ask, 0, 41), k = 0;
-        while (lot >= shares[k]) lot -= shares[k++];
-        if (!muse_wd_wants(m, kinds[k])) continue;
-        if (k == 0) drill_sum(m);
-        else if (k == 1) drill_facts(m);
-        else if (k == 2) drill_same(m);
-        else if (k == 5) muse_wd_drill_lookup(m);
-        else if (k == 6) muse_wd_drill_svg(m);
-        else if (k == 7) muse_wd_drill_odd(m);
-        else if (k == 8) muse_wd_drill_tallest(m);
-        else if (k == 9) drill_nearest(m);
-        else if (k == 10) drill_which(m);
-        else drill_relation(m, k == 3);
+        int lot = rng_int(&m->ask, 0, shares - 1), k = 0;
+        while (lot >= drills[k].share) lot -= drills[k++].share;
+        if (muse_wd_wants(m, drills[k].kind)) drills[k].make(m);
     }
 }
