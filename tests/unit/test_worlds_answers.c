@@ -54,6 +54,20 @@ static void expect_point(const Case *c, const MuseWorldsObject *o)
     expect(c, text);
 }
 
+/* a chain as one text: drills cut it where what is given ends */
+static void chain_of(const Case *c, char *to, size_t cap)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->b->n_parts; i++) {
+        const MuseWorldsPart *p = &c->b->parts[i];
+        if (p->role != MUSE_WORLDS_THOUGHT) continue;
+        assert_true(n + p->size < cap);
+        memcpy(to + n, p->text, p->size);
+        n += p->size;
+    }
+    to[n] = 0;
+}
+
 /* ---- scenes ---- */
 
 static void check_find(const Case *c)
@@ -121,10 +135,31 @@ static void check_nearest(const Case *c)
     expect_name(c, best, false);
 }
 
+/* " red star<x3><y9> red star", or " red star none"; before it perhaps another place and what stands there instead, the place given */
+static void check_found(const Case *c, const MuseWorldsObject *o)
+{
+    char chain[512], want[32] = " none";
+    chain_of(c, chain, sizeof chain);
+    chain[strcspn(chain + 1, "/")] = 0;   /* </think> */
+    const char *last = strchr(chain, ';') ? strchr(chain, ';') + 1 : chain + strlen("<think>");
+    const char *stop = o ? strchr(last, '<') : strstr(last, " none");
+    assert_non_null(stop);
+    const size_t name = (size_t)(stop - last);
+    if (o) snprintf(want, sizeof want, "<x%d><y%d>", cell(o->x, c->s->images[0].width), cell(o->y, c->s->images[0].height));
+    assert_int_equal(strncmp(stop, want, strlen(want)), 0);
+    if (o) assert_true(strlen(last) == 2 * name + strlen(want) && strncmp(last, last + name + strlen(want), name) == 0);
+    else assert_string_equal(stop, want);
+    if (last == chain + strlen("<think>")) return;
+    assert_true(strncmp(chain + strlen("<think>"), last, name) == 0 && strncmp(strrchr(chain, ';') - name, last, name) != 0);
+    size_t given = 0;
+    for (size_t i = 0; i < c->b->n_parts; i++) given += c->b->parts[i].role == MUSE_WORLDS_THOUGHT && !c->b->parts[i].learn;
+    assert_int_equal(given, 1);
+}
+
 static void check_scene(const Case *c)
 {
     const char *kind = c->b->task;
-    size_t at;
+    size_t at = 0;
     if (strcmp(kind, "find") == 0) check_find(c);
     else if (strcmp(kind, "caption") == 0) check_caption(c);
     else if (strcmp(kind, "count") == 0) expect_number(c, n_fit(c->s, 0, c->said[0], NULL));
@@ -132,6 +167,7 @@ static void check_scene(const Case *c)
         const int n = n_fit(c->s, 0, c->said[0], &at);
         assert_true(n <= 1);
         expect_yes(c, n == 1);
+        if (c->b->think) check_found(c, n ? &c->s->objects[at] : NULL);
     } else if (strcmp(kind, "color") == 0) expect(c, muse_worlds_color_name(the(c, 0, 0)->color));
     else if (strcmp(kind, "size") == 0) expect(c, muse_worlds_size_name(the(c, 0, 0)->size));
     else if (strcmp(kind, "shape") == 0) assert_true(strncmp(c->b->answer, muse_worlds_kind_name(the(c, 0, 0)->kind), strlen(muse_worlds_kind_name(the(c, 0, 0)->kind))) == 0);
@@ -226,10 +262,29 @@ static void check_print(const Case *c)
     if (strcmp(c->b->task, "read") == 0) assert_true(last->rect.x0 <= a->x && last->rect.x1 >= a->x && last->rect.y0 <= a->y && last->rect.y1 >= a->y);
 }
 
+/* the slices in turn from the top: where each ends is the sum of the shares so far; the last is the one asked for, or ends at the top */
+static void check_slices(const Case *c)
+{
+    char chain[512];
+    const bool all = strcmp(c->b->task, "entries") == 0;
+    int k = 0, n = 0, end = 0, share = 0, sum = 0, product = -1;
+    chain_of(c, chain, sizeof chain);
+    for (const char *at = all ? chain + strlen("<think>") : strchr(chain, ';') + 1; at; at = strchr(at, ';') ? strchr(at, ';') + 1 : NULL) {
+        if (sscanf(at, "%*d*5=%d", &product) == 1) break;
+        assert_int_equal(sscanf(at, "%d<x%*d><y%*d> %*[A-Za-z ]<x%*d><y%*d>%d,%d", &k, &end, &share), 3);
+        assert_int_equal(k, ++n);
+        assert_int_equal(end, sum += share);
+        assert_true(fabs(share * 5 - c->s->objects[n - 1].value) < 0.01);
+    }
+    if (all) assert_true(sum == 20 && n == (int)c->s->n_objects);
+    else assert_true(product == 5 * share && c->s->objects[n - 1].value == the(c, 0, 0)->value);
+}
+
 static void check_charts(const Case *c)
 {
     const MuseWorldsSample *s = c->s;
     const char *kind = c->b->task;
+    if (c->b->think && s->objects[0].kind == MUSE_WORLDS_SLICE && (strcmp(kind, "entries") == 0 || strcmp(kind, "value") == 0)) check_slices(c);
     if (strcmp(kind, "entries") == 0) expect_number(c, (int)s->n_objects);
     else if (strcmp(kind, "value") == 0) expect_number(c, (int)(the(c, 0, 0)->value + 0.5));
     else if (strcmp(kind, "higher") == 0) expect_yes(c, the(c, 0, 0)->value > the(c, 0, 1)->value);
@@ -263,10 +318,34 @@ static void expect_result(const Case *c, const char *text)
     expect_number(c, op == '+' ? a + b : a - b);
 }
 
+/* behind the look: the line's beginning in the view, then each sign and the column where it ends, counted where they are to be counted */
+static void check_line(const Case *c, const char *text)
+{
+    char chain[512];
+    int last, x = 0, said = 0, n = 0;
+    MuseRect view = { 0 };
+    const bool counted = strcmp(c->b->task, "length") == 0;
+    chain_of(c, chain, sizeof chain);
+    for (size_t i = 0; i < c->b->n_parts; i++)
+        if (c->b->parts[i].role == MUSE_WORLDS_VIEW) view = c->b->parts[i].rect;
+    const char *at = strstr(chain, "<box>");
+    for (int i = 0; i < 5; i++) at = strchr(at, '>') + 1;
+    assert_int_equal(sscanf(at, "<x%d>", &last), 1);
+    assert_int_equal(last, cell(c->s->objects[0].box.x0 - view.x0, (int)(view.x1 - view.x0)));
+    for (const char *s = text; *s; s++, last = x, n++) {
+        at = strchr(at, counted && n ? ';' : '>') + 1;
+        assert_int_equal(*at++, *s);
+        assert_true(sscanf(at, "<x%d>%d", &x, &said) >= 1 + counted);
+        assert_true(x >= last && x == cell(c->s->objects[n].box.x1 - view.x0, (int)(view.x1 - view.x0)));
+        if (counted) assert_int_equal(said, n + 1);
+    }
+}
+
 static void check_text(const Case *c)
 {
     char text[64];
     printed(c->s, text);
+    if (c->b->think && strcmp(c->b->task, "same") != 0) check_line(c, text);
     if (strcmp(c->b->task, "text") == 0) expect(c, text);
     else if (strcmp(c->b->task, "length") == 0) expect_number(c, (int)strlen(text));
     else if (strcmp(c->b->task, "same") == 0) expect_yes(c, text[0] == text[1]);
@@ -381,20 +460,6 @@ static void check_redrawn(const Case *c)
     expect(c, want);
 }
 
-/* a chain as one text: drills cut it where what is given ends */
-static void chain_of(const Case *c, char *to, size_t cap)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < c->b->n_parts; i++) {
-        const MuseWorldsPart *p = &c->b->parts[i];
-        if (p->role != MUSE_WORLDS_THOUGHT) continue;
-        assert_true(n + p->size < cap);
-        memcpy(to + n, p->text, p->size);
-        n += p->size;
-    }
-    to[n] = 0;
-}
-
 /* each of the list is said to be the same as the others if it has their name, and the last has not */
 static void check_unlike(const Case *c)
 {
@@ -446,10 +511,11 @@ static void check_least(const Case *c)
     chain_of(c, chain, sizeof chain);
     assert_int_equal(sscanf(strstr(chain, "<x"), "<x%d><y%d>", &x0, &y0), 2);
     for (const char *at = strchr(chain, ';'); at; at = strchr(at + 1, ';')) {
+        if (strncmp(at, "; nearest", 9) == 0) break;
         assert_int_equal(sscanf(at, ";<x%d><y%d><y%d><x%d><x%d>", &x, &y, &dy, &dx, &d), 5);
         const double far = sqrt((x - x0) * (x - x0) + (y - y0) * (y - y0));
         assert_true(dx == abs(x - x0) && dy == abs(y - y0) && (far >= 63 ? d == 63 : fabs(far - d) <= 0.5));
-        if (far < least) least = far, snprintf(want, sizeof want, " nearest<x%d><y%d> ", x, y);
+        if (far < least) least = far, snprintf(want, sizeof want, "; nearest<x%d><y%d> ", x, y);
     }
     const char *said = strstr(chain, want);
     assert_non_null(said);

@@ -41,7 +41,7 @@ static bool absent(Maker *m, Desc *d)
 
 static void ask_find(Maker *m)
 {
-    static const char *const openings[] = { "Find the", "Show the", "Point to the", "Find" };
+    static const char *const openings[] = { "Places of the", "Places of", "Each place: the", "Each place:" };   /* none that asks for one thing alone: those answers say <point> */
     uint8_t order[SCENE_MAX];
     const int n = n_scene(m);
     for (int i = 0; i < n; i++) order[i] = (uint8_t)i;
@@ -186,6 +186,30 @@ static void ask_compare(Maker *m)
     }
 }
 
+/* something that shares an attribute with d and does not fit it; -1: nothing does */
+static int alike(Maker *m, Desc d)
+{
+    for (int tries = 0; tries < 12; tries++) {
+        const int at = pick(m);
+        const MuseWorldsObject *o = &m->objects[at];
+        if (!muse_wd_matches(o, d) && ((d.color && o->color == d.color) || (d.kind && o->kind == d.kind))) return at;
+    }
+    return -1;
+}
+
+/* "<x3><y4> red heart; red star": the wrong place is given, that it holds another thing is learned */
+static void mistake(Maker *m, Desc d, int other)
+{
+    const MuseWorldsObject *o = &m->objects[other];
+    const bool sign = o->kind == MUSE_WORLDS_LETTER || o->kind == MUSE_WORLDS_DIGIT;
+    muse_wd_part(m, MUSE_WORLDS_THOUGHT, false);
+    muse_wd_at(m, other);
+    muse_wd_part(m, MUSE_WORLDS_THOUGHT, true);
+    muse_wd_name(m, (Desc){ d.size ? o->size : 0, d.color ? o->color : 0, d.kind ? o->kind : 0, d.kind && sign ? o->mark[0] : 0 }, other);
+    muse_wd_put(m, ";");
+    muse_wd_name(m, d, -1);
+}
+
 static void ask_exist(Maker *m)
 {
     static const char *const t[] = { "Is there %A?", "Do you see %A?", "Does the picture show %A?", "Is %A in the picture?", "Can you see %A here?" };
@@ -200,9 +224,13 @@ static void ask_exist(Maker *m)
     ASK(m, t, .a = d, .ia = at);
     if (think) {
         muse_wd_think(m);
+        const int other = rng_chance(&m->ask, there ? 0.15 : 0.5) ? alike(m, d) : -1;
         muse_wd_name(m, d, at);
-        if (there) muse_wd_at(m, at);
-        else muse_wd_put(m, " none");
+        if (other >= 0) mistake(m, d, other);
+        if (there) {
+            muse_wd_at(m, at);
+            muse_wd_name(m, d, at);
+        } else muse_wd_put(m, " none");
     }
     muse_wd_answer(m);
     muse_wd_put(m, there ? " yes" : " no");
@@ -386,7 +414,7 @@ static void ask_nearest(Maker *m)
             muse_wd_name(m, d, at);
             muse_wd_at(m, at);
             put_distances(m, at);
-            muse_wd_put(m, " nearest");
+            muse_wd_put(m, "; nearest");
             muse_wd_at(m, near);
             muse_wd_name(m, muse_wd_full(o, false), near);
         }

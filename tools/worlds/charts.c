@@ -194,13 +194,25 @@ static void put_rim(Maker *m, const Chart *c, int i, int at)
     muse_wd_int(m, at);
 }
 
+/* "2<x3><y9> red<x40><y8>7,3": a slice, where it ends, and so its share */
+static void put_slice(Maker *m, const Chart *c, int i)
+{
+    muse_wd_int(m, i + 1);
+    muse_wd_at(m, i);
+    put_label(m, c, i, true);
+    put_rim(m, c, i, c->starts[i] + c->ticks[i]);
+    muse_wd_put(m, ",");
+    muse_wd_int(m, c->ticks[i]);
+}
+
+/* Of a pie's slice: the slices from the top up to it. Its begin and end alone were another slice's too often. */
 static void put_tick(Maker *m, const Chart *c, int i)
 {
-    if (c->kind == PIE) {
-        put_rim(m, c, (i + c->n - 1) % c->n, c->starts[i]);
-        put_rim(m, c, i, c->starts[i] + c->ticks[i]);
+    for (int k = 0; c->kind == PIE && k <= i; k++) {
         muse_wd_put(m, ";");
+        put_slice(m, c, k);
     }
+    if (c->kind == PIE) muse_wd_put(m, ";");
     muse_wd_int(m, c->ticks[i]);
     muse_wd_put(m, "*");
     muse_wd_int(m, c->kind == PIE ? 100 / SHARES : c->max / TICKS);
@@ -247,13 +259,11 @@ static void ask_extreme(Maker *m, const Chart *c)
         muse_wd_put(m, low ? " lowest" : " highest");
         for (int i = 0; i < c->n; i++) {
             muse_wd_put(m, ";");
-            muse_wd_int(m, i + 1);
-            muse_wd_at(m, i);
-            put_label(m, c, i, true);
-            if (c->kind == PIE) {
-                put_rim(m, c, i, c->starts[i] + c->ticks[i]);
-                muse_wd_put(m, ",");
-                muse_wd_int(m, c->ticks[i]);
+            if (c->kind == PIE) put_slice(m, c, i);
+            else {
+                muse_wd_int(m, i + 1);
+                muse_wd_at(m, i);
+                put_label(m, c, i, true);
             }
             best = put_best(m, c, low, best, i);
         }
@@ -395,6 +405,10 @@ static void ask_entries(Maker *m, const Chart *c)
         muse_wd_think(m);
         for (int i = 0; i < c->n; i++) {
             if (i) muse_wd_put(m, ";");
+            if (c->kind == PIE) {   /* the last ends at the top: none is left out */
+                put_slice(m, c, i);
+                continue;
+            }
             muse_wd_int(m, i + 1);
             muse_wd_at(m, i);
         }

@@ -40,7 +40,7 @@ static void drill_same(Maker *m)
     muse_wd_end(m);
 }
 
-/* as a picture of "47+25" would be read, at random places */
+/* as a picture of "47+25" would be read, at random places: each sign between its beginning and its end */
 static void drill_sum(Maker *m)
 {
     static const char *const t[] = { "What is the result?", "Compute.", "Solve it.", "How much is it?", "What does it come to?" };
@@ -57,13 +57,15 @@ static void drill_sum(Maker *m)
     ASK(m, t, .ia = -1);
     muse_wd_drill_think(m);
     const int step = rng_int(&m->ask, 4, 10);
-    int x = rng_int(&m->ask, 2, 14);
+    int x = rng_int(&m->ask, 2, 13);
     for (const char *s = text; *s; s++, x += step) {
         char place[32];
         snprintf(place, sizeof place, "<x%d>%c", x, *s);
         muse_wd_put(m, place);
     }
-    muse_wd_put(m, ";");
+    muse_wd_put(m, "<x");
+    muse_wd_int(m, x);
+    muse_wd_put(m, ">;");
     muse_wd_part(m, MUSE_WORLDS_THOUGHT, true);
     muse_wd_sum_chain(m, a, op, b);
     muse_wd_answer(m);
@@ -132,7 +134,7 @@ static void drill_nearest(Maker *m)
         if (i) muse_wd_distance(m, x[i] - x[0], y[i] - y[0], MUSE_WORLDS_PLACES);
     }
     char place[40];
-    snprintf(place, sizeof place, " nearest<x%d><y%d>", x[best], y[best]);
+    snprintf(place, sizeof place, "; nearest<x%d><y%d>", x[best], y[best]);
     muse_wd_put(m, place);
     muse_wd_part(m, MUSE_WORLDS_THOUGHT, false);
     const Desc found = random_name(m);

@@ -66,20 +66,24 @@ static MuseRect look_at_line(Maker *m)
     return muse_wd_look(m, all);
 }
 
-static void put_column(Maker *m, size_t sign, MuseRect view)
+static void put_column(Maker *m, double x, MuseRect view)
 {
     muse_wd_put(m, "<x");
-    muse_wd_int(m, muse_wd_place(m->objects[sign].x - view.x0, view.x1 - view.x0));
+    muse_wd_int(m, muse_wd_place(x - view.x0, view.x1 - view.x0));
     muse_wd_put(m, ">");
 }
 
-/* "<look> text<box>...", the view, "<x3>K<x9>7": each sign where the view has it */
-static void read_signs(Maker *m)
+/* "<look> text<box>...", the view, "<x3>K<x9>7<x15>": where the view has the line's beginning, then each sign with its end, where
+ * the next begins; counted: "<x3>K<x9>1;7<x15>2". With the middles of signs in place of ends one of two alike was often left out. */
+static void read_signs(Maker *m, bool counted)
 {
     const MuseRect view = look_at_line(m);
+    put_column(m, m->objects[0].box.x0, view);
     for (size_t i = 0; i < m->sample.n_objects; i++) {
-        put_column(m, i, view);
+        if (counted && i) muse_wd_put(m, ";");
         muse_wd_char(m, m->objects[i].mark[0]);
+        put_column(m, m->objects[i].box.x1, view);
+        if (counted) muse_wd_int(m, (int)i + 1);
     }
 }
 
@@ -90,7 +94,7 @@ static void ask_text(Maker *m, const Line *line)
     ASK(m, t, .ia = -1);
     if (think) {
         muse_wd_think(m);
-        read_signs(m);
+        read_signs(m, false);
     }
     muse_wd_answer(m);
     muse_wd_put(m, " ");
@@ -105,12 +109,7 @@ static void ask_length(Maker *m, const Line *line)
     ASK(m, t, .ia = -1);
     if (think) {
         muse_wd_think(m);
-        const MuseRect view = look_at_line(m);
-        for (int i = 0; i < line->n; i++) {
-            if (i) muse_wd_put(m, ";");
-            muse_wd_int(m, i + 1);
-            put_column(m, (size_t)i, view);
-        }
+        read_signs(m, true);
     }
     muse_wd_answer(m);
     muse_wd_put(m, " ");
@@ -126,7 +125,7 @@ static void ask_sum(Maker *m, int a, char op, int b)
     ASK(m, t, .ia = -1);
     if (think) {
         muse_wd_think(m);
-        read_signs(m);
+        read_signs(m, false);
         muse_wd_put(m, ";");
         muse_wd_sum_chain(m, a, op, b);
     }
