@@ -182,22 +182,29 @@ static void check_learned(const MuseWorldsBranch *b, const MuseTrainBranch *made
     if (strncmp(b->task, "drill", 5) != 0 && (n != m || memcmp(want, got, n) != 0)) fail_msg("%s: learned \"%s\", not \"%s\"", b->task, got, want);
 }
 
-/* which branches are spoken, by which clip; the sentence of a clip is the question, as it is heard */
-static const char *heard_by(const NanoSpoken *spoken, size_t i) { return spoken && spoken->clip[i] >= 0 ? source.clips.clips[spoken->clip[i]].text : NULL; }
+/* what the thought of branch i begins with: the sentence of its clip, or the question where the clip is another's; NULL: it is typed */
+static const char *heard_by(const MuseWorldsSample *s, const NanoSpoken *spoken, size_t i)
+{
+    static char question[1024];
+    if (!spoken || spoken->clip[i] < 0) return NULL;
+    snprintf(question, sizeof question, "%.*s", (int)s->branches[i].parts[0].size, s->branches[i].parts[0].text);
+    return spoken->other[i] ? question : source.clips.clips[spoken->clip[i]].text;
+}
 
 static void check_sample(const MuseWorldsSample *s, const NanoSpoken *spoken)
 {
     MuseTrainSample made = { 0 };
     MuseImage *images[8] = { NULL };
     MuseAudio *audio = NULL;
-    if (nano_sample_make(&source, s, spoken, &made, &err) < 0) fail_msg("%s: %s", s->world, err.text);
+    if (nano_sample_make(&source, s, spoken, 0, &made, &err) < 0) fail_msg("%s: %s", s->world, err.text);
     assert_int_equal(made.n_branches, s->n_branches);
     for (size_t i = 0; i < s->n_images; i++)
         assert_int_equal(muse_image_open_pixels(&images[i], NULL, s->images[i].rgb, s->images[i].width, s->images[i].height, 0, MUSE_PIXELS_RGB, NULL, &err), 0);
     if (s->n_pcm) assert_int_equal(muse_audio_open_pcm(&audio, NULL, s->pcm, s->n_pcm, MUSE_PCM_S16, s->rate, 1, NULL, &err), 0);
     for (size_t i = 0; i < s->n_branches; i++) {
-        check_branch(s, i, &made, images, audio, heard_by(spoken, i));
-        check_learned(&s->branches[i], &made.branches[i], heard_by(spoken, i));
+        const char *heard = heard_by(s, spoken, i);
+        check_branch(s, i, &made, images, audio, heard);
+        check_learned(&s->branches[i], &made.branches[i], heard && !spoken->other[i] ? heard : NULL);
     }
     for (size_t i = 0; i < made.n_gazes; i++) {   /* a gaze stands at the last token of a name and meets its object */
         const MuseTrainGaze *g = &made.gazes[i];
@@ -247,6 +254,7 @@ static void test_spoken(void **state)
             for (size_t k = 0; k < s->n_branches; k++) {
                 const bool one = *s->branches[k].answer && s->branches[k].parts[1].role != MUSE_WORLDS_QUESTION;
                 spoken.clip[k] = one ? (int32_t)((k + i) % source.clips.n) : -1;
+                spoken.other[k] = one && s->branches[k].think && (k + i) % 3 == 0;   /* given, not learned */
             }
             check_sample(s, &spoken);
         }
@@ -478,7 +486,7 @@ static void test_budget(void **state)
         muse_worlds_options_init(&o);
         o.max_side = 64;
         source.plan.budget = side * side;
-        assert_int_equal(nano_sample_make(&source, make(m, "solid", 0, &o), NULL, &made, &err), 0);
+        assert_int_equal(nano_sample_make(&source, make(m, "solid", 0, &o), NULL, 0, &made, &err), 0);
         source.plan.budget = 0;
         const MuseTrainPart *p = &made.prefix[1];
         assert_true(p->modality == MUSE_IMAGE && p->grid_width == side && p->grid_height == side && p->values == p->n * 192);

@@ -28,6 +28,7 @@ typedef struct Draft {
     const NanoSource *source;
     const MuseWorldsSample *from;
     const NanoSpoken *spoken;      /* NULL: all is typed */
+    uint32_t budget;               /* of the pictures; 0: the plan's */
     Rng     rng;                   /* of the clips' sound */
     Block  *b;
     MuseError *err;
@@ -169,7 +170,7 @@ static int show(Draft *d, size_t image, const MuseRect *rect)
     MuseImage *cut = NULL;
     MusePatches *patches = NULL;
     if (rc == 0 && rect) rc = muse_image_region(&cut, d->images[image], *rect, d->err);
-    if (rc == 0) rc = muse_image_patches(&patches, rect ? cut : d->images[image], &d->source->image, rect ? MUSE_BUDGET_AUTO : d->source->plan.budget, NULL, NULL, d->err);
+    if (rc == 0) rc = muse_image_patches(&patches, rect ? cut : d->images[image], &d->source->image, rect ? MUSE_BUDGET_AUTO : d->budget ? d->budget : d->source->plan.budget, NULL, NULL, d->err);
     MuseImageInfo info;
     if (rc == 0) rc = muse_image_info(rect ? cut : d->images[image], &info);
     if (rc == 0) {
@@ -278,24 +279,25 @@ static int ask(Draft *d, const MuseWorldsBranch *from, const NanoClip *clip, siz
     return rc == 0 && hear && !before ? play_clip(d, clip) : rc;
 }
 
-/* The prompt ends in <think>; who was spoken to writes down first what was heard. */
-static int open_thought(Draft *d, const MuseWorldsBranch *from, const NanoClip *clip)
+/* The prompt ends in <think>; who was spoken to writes down first what was heard, or is given it. */
+static int open_thought(Draft *d, const MuseWorldsBranch *from, const NanoClip *clip, int other)
 {
     static const char think[] = "<think>", done[] = "</think>";
     int rc = say(d, think, sizeof think - 1, 0);
     if (rc == 0 && !from->think) return say(d, done, sizeof done - 1, (float)never_thinks(from->task));
-    if (rc == 0 && clip) rc = say(d, " ", 1, 1);
+    if (rc == 0 && clip) rc = say(d, " ", 1, (float)!other);
+    if (rc == 0 && other) return say(d, from->parts[0].text, from->parts[0].size, 0);
     return rc == 0 && clip ? say(d, clip->text, strlen(clip->text), 1) : rc;
 }
 
-static int add_branch(Draft *d, const MuseWorldsBranch *from, const NanoClip *clip)
+static int add_branch(Draft *d, const MuseWorldsBranch *from, const NanoClip *clip, int other)
 {
     static const char end[] = "<eos>";
     const float answer = *from->answer ? ANSWER_WEIGHT : 1;   /* dense branches are all answer */
     size_t first, skip = from->think ? sizeof "<think>" - 1 : 0;
     d->first_part = (uint32_t)d->b->parts.n;
     int rc = ask(d, from, clip, &first);
-    if (rc == 0) rc = open_thought(d, from, clip);
+    if (rc == 0) rc = open_thought(d, from, clip, other);
     for (size_t i = first; i < from->n_parts && rc == 0; i++, skip = 0) {
         const MuseWorldsPart *p = &from->parts[i];
         rc = note_refs(d, from, i, skip);
@@ -349,7 +351,7 @@ static void finish(Block *b, size_t n_prefix, MuseTrainSample *out)
                               .labels = (const MuseTrainLabel *)(void *)b->labels.data, .n_labels = b->labels.n, .gazes = gazes, .n_gazes = b->gazes.n, .handle = b };
 }
 
-int nano_sample_make(const NanoSource *s, const MuseWorldsSample *from, const NanoSpoken *spoken, MuseTrainSample *out, MuseError *err)
+int nano_sample_make(const NanoSource *s, const MuseWorldsSample *from, const NanoSpoken *spoken, uint32_t budget, MuseTrainSample *out, MuseError *err)
 {
     MuseError own = { 0 };
     Draft *d = calloc(1, sizeof *d);
@@ -361,7 +363,7 @@ int nano_sample_make(const NanoSource *s, const MuseWorldsSample *from, const Na
     }
     b->parts.item = sizeof(MuseTrainPart), b->branches.item = sizeof(MuseTrainBranch), b->ids.item = sizeof(int32_t), b->weights.item = sizeof(float);
     b->labels.item = sizeof(MuseTrainLabel), b->gazes.item = sizeof(MuseTrainGaze), b->targets.item = sizeof(uint32_t), b->media.item = sizeof(MusePatches *), b->sounds.item = sizeof(float *);
-    d->source = s, d->from = from, d->spoken = spoken, d->b = b, d->err = err ? err : &own;
+    d->source = s, d->from = from, d->spoken = spoken, d->budget = budget, d->b = b, d->err = err ? err : &own;
     if (spoken) d->rng = spoken->rng;
     int rc = add_prefix(d);
     const size_t n_prefix = b->parts.n;
@@ -369,7 +371,7 @@ int nano_sample_make(const NanoSource *s, const MuseWorldsSample *from, const Na
     for (size_t i = 0; i < from->n_branches && rc == 0; i++) {
         d->branch = (uint32_t)i;
         d->n_shown = shown;
-        rc = add_branch(d, &from->branches[i], spoken && spoken->clip[i] >= 0 ? &s->clips.clips[spoken->clip[i]] : NULL);
+        rc = add_branch(d, &from->branches[i], spoken && spoken->clip[i] >= 0 ? &s->clips.clips[spoken->clip[i]] : NULL, spoken && spoken->other[i]);
     }
     for (size_t i = 0; i < sizeof d->images / sizeof *d->images; i++) muse_image_close(&d->images[i]);
     free(d);

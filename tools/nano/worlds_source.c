@@ -50,15 +50,20 @@ static uint64_t positions(const MuseTrainSample *s)
 
 /* ---- speech ---- */
 
-/* Questions that are there as clips, of samples with pictures: sounds have one of their own, drills none. */
+/* Of samples with pictures: sounds have one of their own, drills none. Where there is no clip of a question, as of most that name
+ * two things, any clip is played and the question given as what was heard: what follows from it is learned without its sound. */
 static void speak(const NanoSource *s, const NanoMix *mix, const MuseWorldsSample *from, NanoSpoken *spoken)
 {
     for (size_t i = 0; i < from->n_branches; i++) {
         const MuseWorldsBranch *b = &from->branches[i];
+        char key[NANO_CLIP_TEXT_MAX + 1];
         size_t first = 0, n = 0;
         spoken->clip[i] = -1;
         if (!rng_chance(&spoken->rng, mix->spoken)) continue;
-        if (from->n_images && *b->answer && b->n_parts > 1 && b->parts[1].role != MUSE_WORLDS_QUESTION) n = nano_clips_find(&s->clips, b->parts[0].text, b->parts[0].size, &first);
+        if (!from->n_images || !*b->answer || b->n_parts < 2 || b->parts[1].role == MUSE_WORLDS_QUESTION) continue;
+        n = nano_clips_find(&s->clips, b->parts[0].text, b->parts[0].size, &first);
+        spoken->other[i] = n == 0 && s->clips.n && b->think && nano_clip_key(b->parts[0].text, b->parts[0].size, key);
+        if (spoken->other[i]) first = 0, n = s->clips.n;
         if (n) spoken->clip[i] = (int32_t)(first + rng_below(&spoken->rng, (uint32_t)n));
     }
 }
@@ -109,7 +114,7 @@ static int make(void *user, uint64_t number, MuseTrainSample *out, MuseError *er
         if (rc == 0) rc = muse_worlds_make(maker, mix->task, s->plan.seed, number, &options, &sample, err);
         if (rc == 0) speak(s, mix, sample, &spoken);
     }
-    if (rc == 0) rc = nano_sample_make(s, sample, &spoken, out, err);
+    if (rc == 0) rc = nano_sample_make(s, sample, &spoken, mix->budget, out, err);
     if (maker) put_maker(s, maker);
     if (rc < 0 || positions(out) <= s->plan.positions) return rc;
     nano_sample_release(s, out);

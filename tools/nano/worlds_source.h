@@ -22,6 +22,7 @@ enum { NANO_LABEL_KIND, NANO_LABEL_MARK, NANO_LABEL_COLOR, NANO_LABEL_SIZE, NANO
 typedef struct NanoMix {
     char     task[32], only[32];   /* task "hear": clips to be written down, no world */
     uint32_t weight;            /* samples of it in a round */
+    uint32_t budget;            /* of the pictures, in patches; 0: the model's default */
     double   spoken;            /* share of the questions that can be spoken */
     MuseWorldsOptions options;  /* only: set when a sample is made */
 } NanoMix;
@@ -107,12 +108,13 @@ const NanoMix *nano_plan_at(const NanoPlan *plan, uint64_t number);
 /** Which branches of a sample are spoken, by which clip. */
 typedef struct NanoSpoken {
     int32_t clip[32];   /* -1: typed */
+    uint8_t other[32];  /* 1: the clip says something else; the question is given as what was heard (for questions there is no clip of) */
     int     hear;       /* 1: the question stands beside the sound; 0: the sound is the question */
     Rng     rng;        /* of the sounds */
 } NanoSpoken;
 
-/** A world's sample as training sample; release with nano_sample_release(). @param spoken NULL: all typed */
-int  nano_sample_make(const NanoSource *s, const MuseWorldsSample *from, const NanoSpoken *spoken, MuseTrainSample *out, MuseError *err);
+/** A world's sample as training sample; release with nano_sample_release(). @param spoken NULL: all typed. @param budget Of its pictures, in patches; 0: the plan's */
+int  nano_sample_make(const NanoSource *s, const MuseWorldsSample *from, const NanoSpoken *spoken, uint32_t budget, MuseTrainSample *out, MuseError *err);
 void nano_sample_release(void *user, MuseTrainSample *sample);
 
 #endif
