@@ -88,7 +88,7 @@ static void add_edge(const Cover *c, float x0, float y0, float x1, float y1)
     }
 }
 
-static void blend(uint8_t *p, int color, int alpha) { *p = (uint8_t)((*p * (256 - alpha) + color * alpha + 128) >> 8); }
+static void blend(uint8_t *p, int color, int alpha) { *p = (uint8_t)(alpha == 256 ? color : (*p * (256 - alpha) + color * alpha + 128) >> 8); }
 
 static void paint(Maker *m, size_t image, const Cover *c, int left, int top, Rgb color)
 {
