@@ -46,6 +46,8 @@ int main(int argc, char **argv)
     muse_agent_params_init(&agent);
     muse_reason_params_init(&params);
     record.question = question;
+    record.model = model_path;   /* names for people; the run fills in the rest */
+    record.mode = "thinking";
     params.mode = MUSE_MODE_THINKING;
     params.agent = &agent;
 
