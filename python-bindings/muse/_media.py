@@ -323,6 +323,13 @@ class Heat:
             raise ValueError(f"a heat map has shape [down, across], not {list(self.values.shape)}")
         self.rect, self.image, self.picture = Rect(*rect), image, picture
 
+    def __repr__(self) -> str:
+        down, across = self.values.shape
+        y, x = np.unravel_index(self.values.argmax(), self.values.shape)
+        r = self.rect
+        at = r.x0 + (x + 0.5) * (r.x1 - r.x0) / across, r.y0 + (y + 0.5) * (r.y1 - r.y0) / down
+        return f"<muse.Heat {across} x {down} cells over picture {self.image}, largest {self.values.max():.3g} at ({at[0]:.0f}, {at[1]:.0f})>"
+
     def c_heat(self) -> n.MuseTraceHeat:
         """For C; valid as long as this object."""
         down, across = self.values.shape

@@ -137,6 +137,7 @@ def test_heats_made_as_they_are_added(cat):
 
 def test_heat_overlay(cat):
     heat = muse.Heat(np.array([[0, 1]]), (0, 0, *cat.size))
+    assert repr(heat) == "<muse.Heat 2 x 1 cells over picture 1, largest 1 at (338, 150)>"
     with pytest.raises(ValueError):
         heat.overlay()
     assert heat._repr_png_() is None
