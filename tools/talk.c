@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* muse chat: a conversation with a model about pictures and sounds, several turns over one session. Answers to stdout as they come, chains of
- * thought and everything else to stderr. Works with piped lines too. Commands: talk_commands.c. */
+/* muse chat: a conversation with a model about pictures and sounds, several turns over one session; or, for models that were trained on single
+ * questions, one question after the other about the same pictures. Answers to stdout as they come, chains of thought and everything else to
+ * stderr. Works with piped lines too. Commands: talk_commands.c. */
 #include "tools/talk.h"
 
 #include <stdlib.h>
@@ -42,33 +43,48 @@ static void drop_queue(Talk *t)
     t->n_queue = 0;
 }
 
+bool talk_begins_anew(const Talk *t)
+{
+    bool pictures = false;
+    for (size_t i = 0; i < t->n_queue; i++) pictures = pictures || t->queue[i].image;
+    return t->history == HISTORY_NONE && pictures;
+}
+
+static void drop_pictures(Talk *t)
+{
+    for (size_t i = 0; i < t->n_pictures; i++) {
+        muse_image_close(&t->pictures[i].image);
+        free(t->pictures[i].name);
+    }
+    t->n_pictures = 0;
+}
+
 /* room for the queue's pictures among the conversation's, so that keeping them can't fail */
 static bool make_room(Talk *t)
 {
     const size_t want = t->n_pictures + t->n_queue;
     if (want <= t->room) return true;
-    MuseImage **pictures = realloc(t->pictures, want * 2 * sizeof *pictures);
-    if (pictures) t->pictures = pictures;
-    char **names = realloc(t->names, want * 2 * sizeof *names);
-    if (names) t->names = names;
-    if (pictures && names) t->room = want * 2;
-    return pictures && names;
+    TalkPicture *pictures = realloc(t->pictures, want * 2 * sizeof *pictures);
+    if (!pictures) return false;
+    t->pictures = pictures;
+    t->room = want * 2;
+    return true;
 }
 
 /* the message was taken: its pictures are the conversation's */
 static void keep_pictures(Talk *t)
 {
+    if (talk_begins_anew(t)) drop_pictures(t);
     for (size_t i = 0; i < t->n_queue; i++) {
         if (!t->queue[i].image) continue;
-        t->pictures[t->n_pictures] = t->queue[i].image;
-        t->names[t->n_pictures++] = t->queue_names[i];
+        t->pictures[t->n_pictures++] = (TalkPicture){ t->queue[i].image, t->queue_names[i], t->queue[i].budget };
         t->queue[i].image = NULL;
         t->queue_names[i] = NULL;
     }
     drop_queue(t);
 }
 
-/* a trace of this turn, with the pictures of all turns under their names */
+/* a trace of this turn, with the pictures that it is about under their names */
 static int open_trace(Talk *t, const char *text, MuseTrace **out, MuseError *err)
 {
     MuseTraceParams p;
@@ -80,7 +96,7 @@ static int open_trace(Talk *t, const char *text, MuseTrace **out, MuseError *err
     p.user = &t->chain;
     t->chain.live = 0;
     int rc = muse_trace_open(out, t->rt, &p, err);
-    for (size_t i = 0; rc == 0 && i < t->n_pictures; i++) rc = muse_trace_add_image(*out, t->pictures[i], t->names[i], NULL, err);
+    for (size_t i = 0; rc == 0 && i < t->n_pictures && !talk_begins_anew(t); i++) rc = muse_trace_add_image(*out, t->pictures[i].image, t->pictures[i].name, NULL, err);
     for (size_t i = 0; rc == 0 && i < t->n_queue; i++)
         if (t->queue[i].image) rc = muse_trace_add_image(*out, t->queue[i].image, t->queue_names[i], NULL, err);
     return rc;
@@ -120,6 +136,7 @@ static int open_agent(Talk *t, const MuseReasonPart *parts, size_t n, MuseTrace 
     muse_session_params_init(&session);
     muse_sample_params_init(&sample);
     session.compute = t->o.compute;
+    session.cache = t->cache;
     sample.temperature = t->o.temperature;
     sample.seed = t->cli->seed;
     p.session = &session;
@@ -144,6 +161,8 @@ static int begin_turn(Talk *t, const MuseReasonPart *parts, size_t n, MuseTrace 
     p.trace = trace;
     p.thought_tokens = t->o.budget;
     p.thinking = t->o.mode == MUSE_MODE_INSTANT ? MUSE_THINKING_OFF : MUSE_THINKING_ON;
+    MuseAgent *before = t->agent;
+    if (t->history == HISTORY_NONE) t->agent = NULL;
     const bool first = !t->agent;
     int rc = first ? open_agent(t, parts, n, trace, p.thinking, err) : muse_agent_ask(t->agent, parts, n, &p, err);
     if (rc == MUSE_ERR_UNSUPPORTED && p.thinking == MUSE_THINKING_ON) {   /* a format without thoughts: it thinks aloud, or not at all */
@@ -157,6 +176,8 @@ static int begin_turn(Talk *t, const MuseReasonPart *parts, size_t n, MuseTrace 
         failed(t, EXIT_USAGE);
         t->n_looks = 0;
     }
+    if (rc < 0) t->agent = before;
+    else if (first) muse_agent_close(&before);
     for (size_t i = 0; rc == 0 && i < t->n_looks; i++)
         if (muse_look(t->agent, t->looks[i].image, t->looks[i].rect, err) < 0) failed(t, cli_fail(err, "/look"));   /* the question is asked all the same */
     t->n_looks = 0;
@@ -207,20 +228,35 @@ static void report(Talk *t, int rc, const MuseError *err)
     }
 }
 
+/* without a history the pictures go in again: those of a message or two of TALK_QUEUE at most */
+static size_t collect(const Talk *t, const char *text, bool again, MuseReasonPart *parts)
+{
+    size_t n = 0;
+    for (size_t i = 0; again && i < t->n_pictures; i++) parts[n++] = (MuseReasonPart){ .modality = MUSE_IMAGE, .image = t->pictures[i].image, .budget = t->pictures[i].budget };
+    memcpy(parts + n, t->queue, t->n_queue * sizeof *parts);
+    n += t->n_queue;
+    if (*text) parts[n++] = (MuseReasonPart){ .modality = MUSE_TEXT, .text = text };
+    return n;
+}
+
 void talk_say(Talk *t, const char *text)
 {
-    MuseReasonPart parts[TALK_QUEUE + 1];
+    MuseReasonPart parts[2 * TALK_QUEUE + 1];
     MuseError err;
     MuseTrace *trace = NULL;
-    size_t n = t->n_queue;
-    memcpy(parts, t->queue, n * sizeof *parts);
-    if (*text) parts[n++] = (MuseReasonPart){ .modality = MUSE_TEXT, .text = text };
-    if (n == 0) return;
-    cli_warnings_end(&t->cli->warnings);   /* of the turn before: the same words about another picture are said again */
+    if (!t->n_queue && !*text) return;
+    const bool again = t->history == HISTORY_NONE && !talk_begins_anew(t);
+    const size_t n = collect(t, text, again, parts);
+    if (t->agent && !t->told && !t->cli->quiet && !t->cli->json) {
+        fputs("muse: each message is a question by itself, about the newest pictures, as models of this family are trained (--history keep: one conversation)\n", stderr);
+        t->told = true;
+    }
+    if (!again) cli_warnings_end(&t->cli->warnings);   /* of the turn before: the same words about another picture are said again */
     int rc = MUSE_ERR_NOMEM;
     if (make_room(t)) rc = open_trace(t, text, &trace, &err);
     else err = (MuseError){ rc, "no memory for the pictures" };
     if (rc == 0) rc = begin_turn(t, parts, n, trace, &err);
+    if (again) memset(t->cli->warnings.again, 0, sizeof t->cli->warnings.again);   /* of the same pictures */
     if (rc < 0) {
         muse_trace_close(&trace);
         drop_queue(t);
@@ -250,11 +286,8 @@ void talk_reset(Talk *t)
     muse_agent_close(&t->agent);
     muse_trace_close(&t->trace);
     drop_queue(t);
-    for (size_t i = 0; i < t->n_pictures; i++) {
-        muse_image_close(&t->pictures[i]);
-        free(t->names[i]);
-    }
-    t->n_pictures = t->n_looks = 0;
+    drop_pictures(t);
+    t->n_looks = 0;
 }
 
 /* ---- the command ---- */
@@ -265,6 +298,8 @@ static void help(FILE *to)
           "Talks with a model about pictures and sounds. Lines come from standard input; answers go to stdout, chains of thought to stderr.\n"
           "Ctrl-C stops an answer, Ctrl-D ends the program.\n\n"
           "  --mode MODE               instant or thinking (unless told)\n"
+          "  --history auto|keep|none  keep: one conversation; none: each message is a question by itself, about the pictures that came\n"
+          "                            last; auto, unless told: none in models of the family muse, else keep\n"
           "  --system STRING           the system message\n", to);
     ask_shared_help(to);
     fputs("  With --json: a line for each answer, as muse ask --json.\n"
@@ -276,6 +311,7 @@ static void help(FILE *to)
 static int read_options(Talk *t)
 {
     static const char *const modes[] = { "instant", "thinking", NULL };   /* of ask_modes the first two */
+    static const char *const histories[] = { "auto", "keep", "none", NULL };
     int code = EXIT_OK;
     t->o = (AskOptions){ .mode = MUSE_MODE_THINKING };
     for (const char *option; code == EXIT_OK && (option = cli_next(t->cli, &code)) != NULL;) {
@@ -285,6 +321,7 @@ static int read_options(Talk *t)
             return EXIT_OK;
         }
         if (strcmp(option, "--mode") == 0) code = cli_choice(t->cli, option, modes, &t->o.mode);
+        else if (strcmp(option, "--history") == 0) code = cli_choice(t->cli, option, histories, &t->history);
         else if (strcmp(option, "--system") == 0) t->system = cli_value(t->cli, option, &code);
         else if (!ask_take_option(&t->o, t->cli, option, &code)) code = cli_usage("muse chat has no option %s", option);
     }
@@ -295,6 +332,17 @@ static int read_options(Talk *t)
     }
     if (code == EXIT_OK && t->o.no_look && t->o.looks) code = cli_usage("chat: --looks or --no-look, not both");
     return code;
+}
+
+static int settle_history(Talk *t)
+{
+    MuseModelInfo info;
+    MuseError err;
+    muse_model_info(t->model, &info);
+    t->told = t->history != HISTORY_AUTO || strcmp(info.family, "muse") != 0;
+    if (t->history == HISTORY_AUTO) t->history = t->told ? HISTORY_KEEP : HISTORY_NONE;
+    if (t->history == HISTORY_KEEP) return EXIT_OK;
+    return muse_prefix_cache_open(&t->cache, t->model, 0, &err) < 0 ? cli_fail(&err, NULL) : EXIT_OK;
 }
 
 static int open_all(Talk *t)
@@ -308,7 +356,8 @@ static int open_all(Talk *t)
     if (muse_runtime_open(&t->rt, &t->cli->runtime, &err) < 0) return cli_fail(&err, NULL);
     for (size_t i = 0; i < t->cli->n_parts && t->code == EXIT_OK; i++) talk_queue(t, t->cli->parts[i].kind, t->cli->parts[i].value, t->cli->parts[i].budget);
     if (t->code != EXIT_OK) return t->code;
-    return muse_model_open(&t->model, t->rt, t->path, &p, &err) < 0 ? cli_fail(&err, t->path) : EXIT_OK;
+    if (muse_model_open(&t->model, t->rt, t->path, &p, &err) < 0) return cli_fail(&err, t->path);
+    return settle_history(t);
 }
 
 static void talk(Talk *t, LineInput *in)
@@ -342,7 +391,7 @@ int cmd_chat(Cli *cli)
     }
     talk_reset(&t);
     free(t.pictures);
-    free(t.names);
+    muse_prefix_cache_close(&t.cache);
     free(t.path);
     muse_model_close(&t.model);
     muse_runtime_close(&t.rt);

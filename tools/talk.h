@@ -7,21 +7,30 @@
 #include "tools/trace_show.h"
 
 enum { TALK_QUEUE = 64, TALK_LOOKS = 4 };
+enum { HISTORY_AUTO, HISTORY_KEEP, HISTORY_NONE };   /* auto: none in models of the family muse, else keep */
+
+typedef struct TalkPicture {
+    MuseImage *image;                         /* held */
+    char      *name;
+    uint32_t   budget;
+} TalkPicture;
 
 typedef struct Talk {
     Cli         *cli;
     AskOptions   o;
+    uint32_t     history;                     /* resolved when the model is open */
+    bool         told;                        /* that there is no history, or nobody needs to be told */
     const char  *system;
     char        *path;                        /* of the model */
     MuseRuntime *rt;
     MuseModel   *model;
+    MusePrefixCache *cache;                   /* history none: pictures that were asked about are not computed again */
     MuseAgent   *agent;                       /* NULL: nothing was said yet */
     MuseTrace   *trace;                       /* of the newest turn; NULL */
     MuseReasonPart queue[TALK_QUEUE];         /* pictures and sounds of the next message; held */
     char        *queue_names[TALK_QUEUE];
     size_t       n_queue;
-    MuseImage  **pictures;                    /* of the whole conversation, held, with their names */
-    char       **names;
+    TalkPicture *pictures;                    /* of the whole conversation; history none: those that came last */
     size_t       n_pictures, room;
     MuseFocus    looks[TALK_LOOKS];           /* asked for at the next turn */
     size_t       n_looks;
@@ -35,6 +44,7 @@ typedef struct Talk {
 void talk_queue(Talk *t, PartKind kind, const char *path, uint32_t budget);   /* a picture or sound for the next message */
 void talk_say(Talk *t, const char *text);       /* and let the model answer; "" with what is queued */
 void talk_reset(Talk *t);
+bool talk_begins_anew(const Talk *t);           /* the next message leaves the pictures before it behind */
 
 /* talk_commands.c */
 void talk_command(Talk *t, char *line);

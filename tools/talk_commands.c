@@ -38,11 +38,12 @@ static void trace(Talk *t, char *rest)
     }
 }
 
-/* picture number k of the conversation, those that wait for the next message behind the others; NULL: *n are all there are */
+/* picture number k of the conversation, those that wait for the next message behind the others or, history none, in their place;
+ * NULL: *n are all there are */
 static MuseImage *picture(const Talk *t, double k, size_t *n)
 {
-    *n = t->n_pictures;
-    if (k <= (double)*n) return t->pictures[(size_t)k - 1];
+    *n = talk_begins_anew(t) ? 0 : t->n_pictures;
+    if (k <= (double)*n) return t->pictures[(size_t)k - 1].image;
     for (size_t i = 0; i < t->n_queue; i++)
         if (t->queue[i].image && (double)++*n == k) return t->queue[i].image;
     return NULL;

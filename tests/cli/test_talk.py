@@ -20,8 +20,8 @@ CAT, COFFEE, VOICE = MEDIA / "cat.jpg", MEDIA / "coffee.jpg", MEDIA / "speech.fl
 SHORT = ["--budget", 8, "--answer-tokens", 5]
 
 
-def talk(*lines, args=(), model=TINY, code=OK):
-    return muse("chat", "--model", model, *SHORT, *args, stdin="".join(line + "\n" for line in lines).encode(), code=code)
+def talk(*lines, args=(), model=TINY, code=OK, history="keep"):
+    return muse("chat", "--model", model, "--history", history, *SHORT, *args, stdin="".join(line + "\n" for line in lines).encode(), code=code)
 
 
 def in_json(*lines, **kw):
@@ -90,7 +90,7 @@ class Conversation(unittest.TestCase):
 
     def test_other_formats(self):
         for model in (GEMMA, LLAMA):
-            got = in_json("Hello", "And?", model=model)
+            got = in_json("Hello", "And?", model=model, history="auto")
             self.assertGreater(got[1]["tokens"]["prompt"], got[0]["tokens"]["prompt"])
         self.assertIn("part 0", talk(f"/image {CAT}", "What?", model=LLAMA, code=UNSUPPORTED)[1])
 
@@ -101,6 +101,43 @@ class Conversation(unittest.TestCase):
         self.assertNotIn("> ", err.replace("<|", ""))   # no prompt for a script
         self.assertEqual(in_json("//quit")[0]["question"], "/quit")
         self.assertEqual(talk("Hello", args=["--quiet"])[1].count("tokens:"), 0)
+
+
+class SingleQuestions(unittest.TestCase):
+    """models of the family muse are trained on single questions: unless told otherwise each message is one"""
+    EXACT = ["--compute", "f32", "--answer-tokens", 20]
+
+    def test_each_is_asked_by_itself(self):
+        got = in_json(f"/image {CAT}", "What is this?", "And what else?", f"/image {COFFEE}", "Where?", history="auto", args=self.EXACT)
+        alone = [in_json(f"/image {picture}", text, args=self.EXACT)[0] for picture, text in ((CAT, "What is this?"), (CAT, "And what else?"), (COFFEE, "Where?"))]
+        for name in "answer", "question", "images":
+            self.assertEqual([g[name] for g in got], [a[name] for a in alone])
+        self.assertEqual([g["tokens"] for g in got], [a["tokens"] for a in alone])
+        self.assertEqual(in_json("Hi", "Hi", history="none", model=LLAMA)[1]["tokens"], in_json("Hi", model=LLAMA)[0]["tokens"])
+
+    def test_pictures_of_the_newest_message(self):
+        got = in_json(f"/image {CAT}", f"/image {COFFEE}", "Which?", f"/audio {VOICE}", "", f"/image {CAT}", "/look 1 10 20 60 70", "This?", history="auto")
+        self.assertEqual([[p["name"] for p in g["images"]] for g in got], [["cat.jpg", "coffee.jpg"]] * 2 + [["cat.jpg"]])
+        self.assertIn("look", [s["kind"] for s in got[2]["trace"]])
+        err = talk(f"/image {CAT}", "What?", f"/image {COFFEE}", "/look 2 10 20 60 70", "This?", history="auto", code=USAGE)[1]
+        self.assertIn("there is no picture 2, the last is 1", err)
+
+    def test_budgets_stay(self):
+        got = in_json("What?", "What?", history="auto", args=["--image", COFFEE, "--image-budget", 20])
+        self.assertEqual([g["tokens"]["prompt"] for g in got], [in_json("What?", args=["--image", COFFEE, "--image-budget", 20])[0]["tokens"]["prompt"]] * 2)
+
+    def test_it_is_said_once(self):
+        words = "each message is a question by itself"
+        for args, history, times in (([], "auto", 1), ([], "none", 0), ([], "keep", 0), (["--quiet"], "auto", 0), (["--json"], "auto", 0)):
+            with self.subTest(args=args, history=history):
+                self.assertEqual(talk("Hi", "Hi", "Hi", args=args, history=history)[1].count(words), times)
+        self.assertNotIn(words, talk("Hi", history="auto")[1])
+        err = talk(f"/image {CAT}", "Hi", "Hi", "Hi", history="auto")[1]
+        self.assertEqual((err.count("are reduced"), err.count("times more")), (1, 0), err)   # of one picture: once
+
+    def test_what_fails_leaves_the_pictures(self):
+        got = in_json(f"/image {CAT}", "What?", "/image no-such.png", "And?", history="auto", code=INPUT)
+        self.assertEqual([len(g["images"]) for g in got], [1, 1])
 
 
 class Commands(unittest.TestCase):
