@@ -84,7 +84,9 @@ static int open_all(Ask *a)
     if (muse_trace_open(&a->trace, a->rt, &tp, &err) < 0) return cli_fail(&err, NULL);
     for (size_t i = 0; i < cli->n_parts; i++)   /* before the model: a file that can't be read is said at once */
         if (open_part(a, &cli->parts[i], &err) < 0) return cli_fail(&err, cli->parts[i].kind == PART_TEXT ? NULL : cli->parts[i].value);
-    return muse_model_open(&a->model, a->rt, a->path, &mp, &err) < 0 ? cli_fail(&err, a->path) : EXIT_OK;
+    if (muse_model_open(&a->model, a->rt, a->path, &mp, &err) < 0) return cli_fail(&err, a->path);
+    cli_warn_budgets(cli, a->model);
+    return EXIT_OK;
 }
 
 /* ---- running ---- */

@@ -141,6 +141,7 @@ static int open_all(Run *r)
     r->o.model = r->path;
     if (muse_runtime_open(&r->rt, &r->cli->runtime, &err) < 0) return cli_fail(&err, NULL);
     if (muse_model_open(&r->model, r->rt, r->o.model, &p, &err) < 0) return cli_fail(&err, r->o.model);
+    cli_warn_budgets(r->cli, r->model);
     return open_session(r, &err) < 0 ? cli_fail(&err, r->o.restore ? r->o.restore : r->o.model) : EXIT_OK;
 }
 

@@ -357,6 +357,7 @@ static int open_all(Talk *t)
     for (size_t i = 0; i < t->cli->n_parts && t->code == EXIT_OK; i++) talk_queue(t, t->cli->parts[i].kind, t->cli->parts[i].value, t->cli->parts[i].budget);
     if (t->code != EXIT_OK) return t->code;
     if (muse_model_open(&t->model, t->rt, t->path, &p, &err) < 0) return cli_fail(&err, t->path);
+    cli_warn_budgets(t->cli, t->model);
     return settle_history(t);
 }
 

@@ -191,6 +191,16 @@ class WhichModel(unittest.TestCase):
             self.assertEqual(json.loads(self.run_with((0, 1), program)[0])["model"], "muse-nano")
 
 
+class Budgets(unittest.TestCase):
+    def test_another_than_the_default_is_warned_of(self):
+        words = "warning: --image-budget: the model's default is 12 patches"
+        for command, more in (("ask", ["--answer-tokens", 2, "What?"]), ("run", ["--text", "What?", "--max-tokens", 2]), ("chat", [])):
+            for budget, times in ((["--image-budget", 20], 1), (["--image-budget", "auto"], 1), (["--image-budget", 12], 0), ([], 0), (["--quiet", "--image-budget", 20], 0)):
+                with self.subTest(command=command, budget=budget):
+                    self.assertEqual(muse(command, "--model", TINY, *budget, "--image", CAT, "--image", CAT, *more)[1].count(words), times)
+        self.assertNotIn("--image-budget", muse("run", "--model", DATA / "golden/gemma4-a/hf", "--image-budget", 70, "--image", CAT, "--text", "a", "--max-tokens", 1)[1])   # trained with all of them
+
+
 class ExitCodes(unittest.TestCase):
     def test_usage(self):
         for args in ([], ["--image", CAT], ["a", "b"], ["a", "--budget", 0], ["a", "--budget", 10**12], ["a", "--agents", 2], ["a", "--views", 2], ["a", "--mode", "contemplating", "--views", 9], ["a", "--mode", "contemplating", "--views", 0], ["a", "--mode", "contemplating", "--agents", 0],
