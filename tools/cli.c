@@ -344,6 +344,30 @@ int cli_append_part(MuseSequence *seq, MuseRuntime *rt, const Part *part, unsign
     }
 }
 
+/* ---- budgets ---- */
+
+/* others are refused when the picture goes in */
+static bool has_budget(const MuseImageRule *rule, uint32_t budget)
+{
+    for (size_t i = 0; i < MUSE_BUDGETS_MAX && rule->budgets[i]; i++)
+        if (rule->budgets[i] == budget) return true;
+    return budget == MUSE_BUDGET_AUTO || !rule->budgets[0];
+}
+
+/* Published models are trained with all the budgets that their family has; one of the family muse with its default, unless its maker chose others,
+ * which its files don't tell. */
+void cli_warn_budgets(const Cli *cli, const MuseModel *model)
+{
+    const MuseFamily *family = muse_model_family(model);
+    if (cli->quiet || strcmp(family->name, "muse") != 0) return;
+    for (size_t i = 0; i < cli->n_parts; i++) {
+        const Part *p = &cli->parts[i];
+        if (p->kind != PART_IMAGE || p->budget == MUSE_BUDGET_DEFAULT || p->budget == family->image.budget || !has_budget(&family->image, p->budget)) continue;
+        fprintf(stderr, "muse: warning: --image-budget: the model's default is %u patches a picture; with others answers may be worse\n", family->image.budget);
+        return;
+    }
+}
+
 /* ---- files out ---- */
 
 static int cannot_write(const char *path, int why)

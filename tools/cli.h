@@ -69,7 +69,7 @@ void cli_common_help(FILE *to);
 /* A file, or standard input for "-", as an open picture or sound. */
 int cli_open_image(MuseImage **out, MuseRuntime *rt, const char *path, MuseError *err);
 int cli_open_audio(MuseAudio **out, MuseRuntime *rt, const char *path, MuseError *err);
-/* Says if a picture is given more or fewer patches than the model was trained with, where that is known to matter. warnings.c */
+/* Says if a picture is given more or fewer patches than the model was trained with, where that is known to matter. */
 void cli_warn_budgets(const Cli *cli, const MuseModel *model);
 int cli_append_part(MuseSequence *seq, MuseRuntime *rt, const Part *part, unsigned text_flags, MuseError *err);
 
