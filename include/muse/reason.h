@@ -14,7 +14,7 @@
  * between. Its stages can be called alone: open, look, compare, fork, run (several as one batch), verify, score, vote.
  *
  * Looks. A model with place tokens (`<look> name<box><xA><yB><xC><yD>`) is shown the place it named, cut from the original picture at
- * full detail, inside the same sequence, and goes on. A model with tools and pictures is offered the tool look(image, box)
+ * full detail, inside the same sequence, and goes on; three times the same in a turn, then it is refused. A model with tools and pictures is offered the tool look(image, box)
  * and gets the cut as the tool's result. Budgets end everything; a chain that is written wrongly is recorded, never an error.
  *
  * Rectangles are pixels of the original picture, x right, y down.

@@ -14,6 +14,8 @@
 #include "muse/trace.h"
 
 enum { MUSE_STOP_IDS_MAX = 64, MUSE_EXACT_MAX = 4 };
+/* A view is shown so often in a turn, and so many looks in a row at such views end the thought. Why 3: docs/reason.md, "Budgets" */
+enum { MUSE_SHOWN_MAX = 3, MUSE_AGAIN_MAX = 2 };
 
 /* What forks have in common; read-only after open but for the scratch, and they belong to one thread */
 typedef struct MuseAgentShared {
@@ -90,6 +92,7 @@ struct MuseAgent {
     size_t           text_from;     /* ids behind the last step */
     uint64_t         prompt, thought_tokens, answer_tokens, forced_tokens, view_positions, thought_max;
     uint32_t         looks, refused, bad, calls_made, asked;   /* asked: turns that ended in calls */
+    uint32_t         again;         /* looks in a row that were refused since the view was shown often enough */
     double           answer_logprob;/* sum over n_answer_ids */
     size_t           n_answer_ids;
     size_t           answer_id, answer_position;     /* where the answer begins; SIZE_MAX: it did not yet */

@@ -61,6 +61,21 @@ int muse_agent_cut(MuseAgent *a, const MusePicture *from, MuseRect rect, MuseIma
     return rc;
 }
 
+/* How often this turn has shown it, up to a sixteenth of its side: a place more or less shows the same. Of tools' pictures, which have no number,
+ * nobody knows. */
+static uint32_t times_shown(const MuseAgent *a, uint32_t image, MuseRect v)
+{
+    uint32_t n = 0;
+    const double slack = fmax(v.x1 - v.x0, v.y1 - v.y0) / 16;
+    for (size_t i = a->n_steps; image && i > 0 && a->steps[i - 1].token > a->turn_first; i--) {
+        const MuseReasonStep *s = &a->steps[i - 1];
+        const MuseRect o = s->view;
+        if (s->kind == MUSE_REASON_LOOK && !s->refused && s->image == image &&
+            fmax(fmax(fabs(v.x0 - o.x0), fabs(v.y0 - o.y0)), fmax(fabs(v.x1 - o.x1), fabs(v.y1 - o.y1))) <= slack) n++;
+    }
+    return n;
+}
+
 int muse_agent_show(MuseAgent *a, MuseError *err)
 {
     MuseReasonStep s = a->due;
@@ -72,6 +87,8 @@ int muse_agent_show(MuseAgent *a, MuseError *err)
     uint64_t n = 0;
     int rc = muse_agent_cut(a, &from, from_original(from.image, s.rect), &cut, &s.view, &n, &why, err);
     if (rc < 0) return rc;
+    const bool again = !why && !s.forced && times_shown(a, s.image, muse_agent_to_original(from.image, s.view)) >= MUSE_SHOWN_MAX;
+    if (again) why = "it was shown often enough";
     muse_image_options_init(&options);
     options.budget = a->shared->p.look_budget;
     options.cancel = a->shared->p.cancel;
@@ -86,6 +103,7 @@ int muse_agent_show(MuseAgent *a, MuseError *err)
     s.view = muse_agent_to_original(from.image, s.view);
     s.refused = why != NULL;
     s.shown = why ? 0 : (uint32_t)a->n_pictures;
+    a->again = again ? a->again + 1 : 0;
     if (why) a->refused++;
     else {
         a->looks++;

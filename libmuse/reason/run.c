@@ -40,11 +40,12 @@ static int keep_budgets(MuseAgent *a, MuseError *err)
 {
     const MuseAgentShared *sh = a->shared;
     const uint64_t room = muse_agent_room(a);
-    const bool thinks = in_thought(a), spent = a->thought_tokens >= a->thought_max;
+    const bool thinks = in_thought(a), spent = a->thought_tokens >= a->thought_max, circles = a->again >= MUSE_AGAIN_MAX && sh->n_close;
     if (!is_forced(a) && !thinks && a->answer_tokens >= sh->p.answer_tokens) muse_agent_finish(a, MUSE_AGENT_LENGTH);
     else if (room == 0) muse_agent_finish(a, MUSE_AGENT_FULL);
-    if (a->finish || is_forced(a) || !thinks || (!spent && room > muse_agent_reserve(a))) return 0;
-    if (!a->closing && sh->n_close) return close_thought(a, spent ? "the tokens of the thought are spent" : "the sequence is nearly full", err);
+    if (a->finish || is_forced(a) || !thinks || (!spent && !circles && room > muse_agent_reserve(a))) return 0;
+    if (!a->closing && sh->n_close)
+        return close_thought(a, spent ? "the tokens of the thought are spent" : circles ? "it looks again at what it was shown" : "the sequence is nearly full", err);
     muse_agent_finish(a, MUSE_AGENT_LENGTH);   /* a thought that can't be closed */
     return 0;
 }

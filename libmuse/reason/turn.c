@@ -61,7 +61,7 @@ static void begin_anew(MuseAgent *a, const MuseTurnParams *p, uint32_t image)
     a->prompt = muse_sequence_length(muse_session_sequence(a->s));
     a->thought_tokens = a->answer_tokens = a->forced_tokens = a->view_positions = 0;
     a->thought_max = p->thought_tokens ? p->thought_tokens : a->shared->p.thought_tokens;
-    a->looks = a->refused = a->bad = a->calls_made = a->asked = 0;
+    a->looks = a->refused = a->bad = a->calls_made = a->asked = a->again = 0;
     a->answer_logprob = 0;
     a->n_answer_ids = 0;
     a->answer_id = a->answer_position = a->thought_id = a->thought_position = SIZE_MAX;

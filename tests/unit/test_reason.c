@@ -377,7 +377,11 @@ static void look_budgets(void **state)
     p.looks = 20;
     p.thought_tokens = 400;
     a = open_agent(m, &picture, 1, &p);
-    for (int i = 0; i < 8; i++) script(a, "<look> a<box><x1><y1><x2><y2>");   /* <image 8> is the last number: seven */
+    for (int i = 0; i < 8; i++) {   /* <image 8> is the last number: seven */
+        char look[64];
+        snprintf(look, sizeof look, "<look> a<box><x%d><y1><x%d><y2>", 16 + 3 * i, 17 + 3 * i);
+        script(a, look);
+    }
     script(a, "</think> d<eos>");
     ok(run_one(a));
     assert_int_equal(info_of(a).looks, 7);
@@ -393,6 +397,59 @@ static void look_budgets(void **state)
     ok(run_one(a));
     assert_int_equal(info_of(a).looks, 0);
     assert_int_equal(muse_look(a, 1, (MuseRect){ 0, 0, 9, 9 }, &err), MUSE_ERR_STATE);
+    muse_agent_close(&a);
+    muse_image_close(&picture);
+    muse_model_close(&m);
+}
+
+/* A view is shown three times a turn, a place beside it is the same; two looks in a row that are refused for it end the thought. */
+static void circles(void **state)
+{
+    (void)state;
+    static const char here[] = "<look> a<box><x20><y20><x30><y30> b", beside[] = "<look> a<box><x21><y20><x31><y30> b", there[] = "<look> a<box><x40><y20><x50><y30> b";
+    MuseModel *m = muse_model();
+    MuseImage *picture = make_picture(128, 128);
+    MuseAgentParams p;
+    muse_agent_params_init(&p);
+    p.looks = 20;
+    p.look_positions = 4000;
+    MuseAgent *a = open_agent(m, &picture, 1, &p);
+    for (int i = 0; i < 4; i++) script(a, i == 1 ? beside : here);
+    script(a, "<look> a<box><x20><y20><x30><y30> d<eos>");   /* the thought ends before " d" */
+    ok(run_one(a));
+    MuseAgentInfo info = info_of(a);
+    assert_int_equal(info.looks, 3);
+    assert_int_equal(info.refused, 2);
+    assert_int_equal(info.finish, MUSE_AGENT_ANSWERED);
+    assert_string_equal(info.answer, "d");
+    assert_int_equal(info.n_steps, 6);
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(step_at(a, i).kind, MUSE_REASON_LOOK);
+        assert_string_equal(step_at(a, i).reason, i < 3 ? "" : "it was shown often enough");
+    }
+    assert_int_equal(step_at(a, 5).kind, MUSE_REASON_CLOSED);
+    assert_string_equal(step_at(a, 5).text, "it looks again at what it was shown");
+
+    /* a turn begins anew; a look elsewhere in between, and the thought goes on */
+    MuseReasonPart part = { .modality = MUSE_TEXT, .text = "And?" };
+    ok(muse_agent_ask(a, &part, 1, NULL, &err));
+    for (int i = 0; i < 4; i++) script(a, here);
+    script(a, there);
+    script(a, here);
+    script(a, "<x1><y1></think> e<eos>");
+    ok(run_one(a));
+    info = info_of(a);
+    assert_true(info.looks == 4 && info.refused == 2);
+    assert_true(step_at(a, 9).refused && !step_at(a, 10).refused && step_at(a, 11).refused);
+    assert_int_equal(step_at(a, 12).kind, MUSE_REASON_POINT);
+    assert_string_equal(info.answer, "e");
+    muse_agent_close(&a);
+
+    a = open_agent(m, &picture, 1, &p);   /* who asks for it is shown it */
+    for (int i = 0; i < 4; i++) ok(muse_look(a, 1, (MuseRect){ 40, 40, 60, 60 }, &err));
+    script(a, " c</think> d<eos>");
+    ok(run_one(a));
+    assert_true(info_of(a).looks == 4 && info_of(a).refused == 0);
     muse_agent_close(&a);
     muse_image_close(&picture);
     muse_model_close(&m);
@@ -638,7 +695,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(views), cmocka_unit_test(machine), cmocka_unit_test(look_shows_the_rectangle), cmocka_unit_test(nested),
-        cmocka_unit_test(groups), cmocka_unit_test(boxes_are_constrained), cmocka_unit_test(thought_budget), cmocka_unit_test(ended_in_thought), cmocka_unit_test(budget_in_a_look), cmocka_unit_test(places_nowhere), cmocka_unit_test(look_budgets), cmocka_unit_test(full),
+        cmocka_unit_test(groups), cmocka_unit_test(boxes_are_constrained), cmocka_unit_test(thought_budget), cmocka_unit_test(ended_in_thought), cmocka_unit_test(budget_in_a_look), cmocka_unit_test(places_nowhere), cmocka_unit_test(look_budgets), cmocka_unit_test(circles), cmocka_unit_test(full),
         cmocka_unit_test(forced_look), cmocka_unit_test(forced_comparison), cmocka_unit_test(verify_pass), cmocka_unit_test(cancelled), cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
