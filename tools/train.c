@@ -84,7 +84,7 @@ static void print_guards(Train *o)
     bool head = false;
     for (size_t i = 0; muse_trainer_guard(o->trainer, i, &g) == 0; i++) {
         if (g.n == 0 || (g.step == o->guarded && o->has_guard)) continue;
-        if (!head) fprintf(stderr, "%sheld out, after step %" PRIu64 ": right / tokens\n", o->terminal ? "\r\033[K" : "", g.step);
+        if (!head) fprintf(stderr, "%sheld out, after step %" PRIu64 ": share of right answers / tokens written; made to think, free to choose, at once\n", o->terminal ? "\r\033[K" : "", g.step);
         head = true;
         fprintf(stderr, "  %-12s n %3" PRIu64, *g.task ? g.task : "(no task)", g.n);
         for (int k = 0; k < MUSE_GUARDS; k++) fprintf(stderr, "  %s %.3f / %.1f", ways[k], g.accuracy[k], g.tokens[k]);
@@ -105,9 +105,11 @@ static void progress(Train *o, bool last)
         const int done = r->steps ? (int)(BAR * r->step / r->steps) : BAR;
         fprintf(stderr, "\r\033[K[%.*s%.*s] ", done, "########################", BAR - done, "........................");
     }
-    fprintf(stderr, "%" PRIu64 "/%" PRIu64 "  loss %.4f  right %.1f %%  %.0f positions/s  left ", r->step, r->steps, r->loss, 100 * r->accuracy, (double)r->positions / r->seconds);
+    fprintf(stderr, "%" PRIu64 "/%" PRIu64 "  loss %.4f", r->step, r->steps, r->loss);
+    if (r->rollouts) fprintf(stderr, "  %" PRIu64 " answers: right %.1f %%, reward %.3f, %.1f tokens, thinks %.0f %%", r->rollouts, 100 * r->right, r->reward, r->tokens, 100 * r->thinks);
+    if (!r->rollouts || r->text_loss > 0) fprintf(stderr, "  tokens right %.1f %%", 100 * r->accuracy);   /* with "rl" few steps have data, whose tokens they are */
+    fprintf(stderr, "  %.0f positions/s  left ", (double)r->positions / r->seconds);
     print_time(left);
-    if (r->rollouts) fprintf(stderr, "  reward %.3f  answers right %.3f  tokens %.1f  thinks %.2f", r->reward, r->right, r->tokens, r->thinks);
     print_tasks(o);
     if (r->saved) fputs("  saved", stderr);
     if (!o->terminal || last || r->saved) fputc('\n', stderr);

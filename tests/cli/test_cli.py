@@ -422,7 +422,8 @@ class Train(unittest.TestCase):
         doc = json.loads((self.at / "toy.json").read_text())
         doc["steps"], doc["optimizer"] = 3, {}
         doc["rl"] = {"stage": "grpo", "worlds": {"fonts": "builtin", "mix": [{"task": "count", "max_side": 64}, {"task": "exist", "max_side": 64}]},
-                     "prompts": 2, "samples": 2, "thought_tokens": 6, "answer_tokens": 4, "guard": {"prompts": 4, "every": 2}}
+                     "prompts": 2, "samples": 2, "thought_tokens": 6, "answer_tokens": 4, "guard": {"prompts": 4, "every": 2},
+                     "supervised": {"every": 3}}
         doc["tasks"] += ["count", "exist"]
         (self.at / "rl.json").write_text(json.dumps(doc))
         out, err = muse("train", self.at / "rl.json", "--threads", "1", "--out", self.at / "rl", "--json")
@@ -430,6 +431,11 @@ class Train(unittest.TestCase):
         self.assertEqual(sorted(done["held_out"]), ["count", "exist"])
         self.assertEqual({m: done["held_out"]["count"][m]["tokens"] > 0 for m in ("think", "free", "direct")}, {"think": True, "free": True, "direct": True})
         self.assertIn("held out, after step 3", err)
+        lines = [line for line in err.splitlines() if re.match(r"[123]/3  loss", line)]
+        self.assertEqual((lines[0][0], lines[-1][0]), ("1", "3"))
+        for line in lines:   # the first step has data; of the others no share of right tokens is told, since there are none
+            self.assertRegex(line, r" 4 answers: right \d+\.\d %, reward -?\d+\.\d+, \d+\.\d tokens, thinks \d+ %  ")
+            self.assertEqual("tokens right" in line, line[0] == "1", line)
         rows = (self.at / "rl/step-00000003/rl.csv").read_text().splitlines()
         self.assertEqual([row.split(",")[:3] for row in rows[1:]], [[str(s), t, "2"] for s in (0, 2, 3) for t in ("count", "exist")])
         self.assertEqual(sorted(json.loads((self.at / "rl/step-00000003/rl.json").read_text())), ["measured_at", "names", "number", "tasks"])
