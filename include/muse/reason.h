@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file reason.h
- * Reasoning with pictures: a chain of thought that looks again, and the three modes.
+ * Reasoning with pictures: a chain of thought that looks again, and the modes.
  *
  *   muse_reason_params_init(&p);
  *   p.mode = MUSE_MODE_THINKING;
@@ -54,7 +54,8 @@ enum {
     MUSE_REASON_IMAGE   = 6, ///< the chain turns to this picture
     MUSE_REASON_CALL    = 7, ///< a tool was called; text is its name and arguments
     MUSE_REASON_CLOSED  = 8, ///< the thought was ended for the model: text says which budget was spent, or that it ended its turn there
-    MUSE_REASON_BAD     = 9  ///< something was written that has no meaning; text says what
+    MUSE_REASON_BAD     = 9, ///< something was written that has no meaning; text says what
+    MUSE_REASON_DOUBT   = 10 ///< what was answered at once is taken back (MuseAgentParams.doubt): MuseAgentInfo.direct; a thought follows
 };
 
 #define MUSE_REASON_NONE 0xffffffffu
@@ -136,6 +137,8 @@ typedef struct MuseAgentParams {
     MuseTrace       *trace;          ///< filled while agents work: docs/reason.md, "Traces". The pictures it has already must be those given, in order (so they have names);
                                      ///< others are added. NULL = none. Borrowed like tools, or until a muse_agent_ask() has returned 0: what it closes of the turn before goes here. Used by the running thread only
     const MuseWatchParams *heat;     ///< with trace: attention maps of places, looks and answers in these layers and heads; image, first and n do not count. NULL = none. Borrowed like tools
+    double           doubt;          ///< with MUSE_THINKING_OFF, 0..1: an answer with a confidence (MuseAgentInfo) under it, an empty one, or one cut off by answer_tokens, is taken back:
+                                     ///< the agent is set back to the end of the question, thinks and answers again, within budgets of their own. Not after calls of tools, and not in formats without thoughts. 0 = never
 } MuseAgentParams;
 
 /** Fill with defaults (all 0 but struct_size). Any thread. */
@@ -195,6 +198,7 @@ typedef struct MuseTurnParams {
     int        thinking;       ///< MUSE_THINKING_*; DEFAULT = as before
     uint32_t   thought_tokens; ///< for this turn; 0 = MuseAgentParams.thought_tokens
     MuseTrace *trace;          ///< of this turn, as MuseAgentParams.trace: its pictures are all that were given so far. NULL = none
+    double     doubt;          ///< as MuseAgentParams.doubt, with MUSE_THINKING_OFF; with DEFAULT as before, and only 0 is accepted
 } MuseTurnParams;
 
 /** Fill with defaults (all 0 but struct_size). Any thread. */
@@ -220,7 +224,7 @@ typedef struct MuseAgentInfo {
     size_t      n_answer;
     uint64_t    prompt_tokens;  ///< positions of the prompt
     uint64_t    thought_tokens; ///< written by the model in thoughts
-    uint64_t    answer_tokens;  ///< written by the model outside of them, what ends the turn included
+    uint64_t    answer_tokens;  ///< written by the model outside of them, what ends the turn included; direct_tokens too
     uint64_t    forced_tokens;  ///< written for it
     uint64_t    view_positions; ///< of looks
     uint32_t    looks, refused, bad, calls; ///< looks shown; looks and calls refused; MUSE_REASON_BAD; calls carried out
@@ -228,6 +232,11 @@ typedef struct MuseAgentInfo {
     double      confidence;     ///< geometric mean of the probabilities of the answer's tokens; 0 without answer
     uint64_t    seed;
     float       temperature;
+    int         doubted;        ///< 1: it answered at once, took that back (MuseAgentParams.doubt) and thought; the four below are of what it took back, else 0 and ""
+    const char *direct;         ///< that answer, like `answer`; n_direct bytes, not terminated
+    size_t      n_direct;
+    double      direct_confidence; ///< its confidence
+    uint64_t    direct_tokens;  ///< its tokens, of answer_tokens
 } MuseAgentInfo;
 
 /** Read back. @return 0; MUSE_ERR_ARG: a null pointer. */
@@ -300,7 +309,12 @@ MUSE_API double muse_calibrate(const MuseCalibration *table, size_t n, double ag
 
 /* ---- modes ---- */
 
-enum { MUSE_MODE_INSTANT = 0, MUSE_MODE_THINKING = 1, MUSE_MODE_CONTEMPLATING = 2 };
+enum {
+    MUSE_MODE_INSTANT       = 0, ///< one agent answers at once
+    MUSE_MODE_THINKING      = 1, ///< one agent thinks first
+    MUSE_MODE_CONTEMPLATING = 2, ///< several think and vote
+    MUSE_MODE_AUTO          = 3  ///< one agent answers at once, and thinks if that answer is in doubt; MuseAgentInfo.doubted of agents[0] tells which way was taken
+};
 enum { MUSE_SYNTHESIS_VOTE = 0, MUSE_SYNTHESIS_GENERATE = 1 };
 enum { MUSE_AGENTS_MAX = 256, MUSE_VIEWS = 8 };
 
@@ -311,7 +325,7 @@ typedef struct MuseFocus { uint32_t image; MuseRect rect; } MuseFocus;
 typedef struct MuseReasonParams {
     size_t                 struct_size;  ///< set by muse_reason_params_init()
     int                    mode;         ///< MUSE_MODE_*
-    const MuseAgentParams *agent;        ///< NULL = defaults. `thinking` follows from mode; the seed of its sample from seed
+    const MuseAgentParams *agent;        ///< NULL = defaults. `thinking` and `doubt` follow from mode; the seed of its sample from seed
     uint32_t               agents;       ///< CONTEMPLATING: 1..MUSE_AGENTS_MAX; 0 = 8
     uint64_t               seed;         ///< agent i has a seed of its own that follows from this and i alone; it matters only to agents that sample
     float                  temperature;  ///< 0 = that of agent->sample; CONTEMPLATING without one: agents 0 to views - 1 take the most probable tokens, the others sample at 1; with a spread all sample, at 1 and it
@@ -327,6 +341,7 @@ typedef struct MuseReasonParams {
     size_t                 n_calibration;
     uint32_t               views;        ///< CONTEMPLATING with pictures, 1..MUSE_VIEWS: agent i sees them in way i mod views: 0 as they were given, the others without narrow strips at some edges, so that other patches
                                          ///< lie over the things; agents with a focus as given. A prompt is computed for each when its first agent begins (see agree). 0 = MUSE_VIEWS if the model has place tokens, else 1
+    double                 doubt;        ///< AUTO: MuseAgentParams.doubt, which follows from this as `thinking` does from mode; 0 = 0.95
 } MuseReasonParams;
 
 /** Fill with defaults (all 0 but struct_size). Any thread. */
@@ -367,7 +382,7 @@ MUSE_API int muse_reason(MuseModel *model, const MuseReasonPart *parts, size_t n
  * @param parts      Shared: pictures, sounds.
  * @param questions  [n] sub-questions, terminated.
  * @param question   What the last agent answers; terminated.
- * @param params     mode INSTANT or THINKING holds for all of them.
+ * @param params     mode INSTANT, THINKING or AUTO holds for all of them.
  * @param out        As muse_reason(): agents in the order of questions, the one that merged last; no candidates.
  * @return as muse_reason(); MUSE_ERR_ARG also: MUSE_AGENTS_MAX questions or more, or mode CONTEMPLATING.
  */

@@ -38,6 +38,7 @@ static int import_params(MuseAgentShared *sh, const MuseAgentParams *params, Mus
     int rc = MUSE_PARAMS_IMPORT(p, params, "MuseAgentParams", err);
     if (rc == 0) rc = MUSE_PARAMS_IMPORT(&sh->sample, p->sample, "MuseSampleParams", err);
     if (rc < 0) return rc;
+    MUSE_REQUIRE(err, muse_agent_may_doubt(p->doubt, p->thinking));
     if (!p->thought_tokens) p->thought_tokens = THOUGHT_TOKENS;
     if (!p->answer_tokens) p->answer_tokens = ANSWER_TOKENS;
     if (!p->looks) p->looks = LOOKS;
@@ -147,9 +148,10 @@ static MuseAgent *new_agent(MuseAgentShared *sh)
     MuseAgent *a = muse_zalloc(alloc, sizeof *a);
     if (!a) return NULL;
     a->shared = sh;
-    a->ids.alloc = a->forced.alloc = a->script.alloc = a->thought.alloc = a->answer.alloc = alloc;
+    a->ids.alloc = a->forced.alloc = a->script.alloc = a->thought.alloc = a->answer.alloc = a->direct.alloc = alloc;
     a->answer_id = a->answer_position = a->thought_id = a->thought_position = SIZE_MAX;
     a->thought_max = sh->p.thought_tokens;
+    a->first_picture = 1;
     muse_chain_begin(&a->chain);
     return a;
 }
@@ -229,6 +231,8 @@ int muse_agent_open(MuseAgent **out, MuseModel *model, const MuseReasonPart *par
     sh->p.format = sh->p.system = sh->p.close_words = NULL;
     sh->p.session = NULL;
     a->prompt = muse_sequence_length(muse_session_sequence(a->s));
+    a->asked_pictures = a->n_pictures;
+    a->doubt = sh->p.doubt;
     a->trace = sh->p.trace;
     sh->p.trace = NULL;   /* each agent has its own from here on */
     a->started = muse_reason_now();
@@ -270,6 +274,7 @@ void muse_agent_close(MuseAgent **agent)
     muse_buf_clear(&a->script);
     muse_buf_clear(&a->thought);
     muse_buf_clear(&a->answer);
+    muse_buf_clear(&a->direct);
     muse_sampler_close(&a->sampler);
     muse_sampler_close(&a->answerer);
     muse_chat_parser_close(&a->parser);
@@ -315,7 +320,11 @@ int muse_agent_fork(MuseAgent **out, const MuseAgent *from, uint32_t number, uin
     MUSE_REQUIRE(err, from);
     if (muse_agent_count(from) || from->forced.len) return muse_fail(err, MUSE_ERR_STATE, "agent %u has written something: only a fresh one can be forked", from->number);
     int rc = fork_empty(out, from, number, seed, temperature, err);
-    if (rc == 0) rc = muse_agent_start_turn(*out, err);
+    if (rc == 0) {
+        (*out)->asked_pictures = from->asked_pictures;
+        (*out)->doubt = from->doubt;
+        rc = muse_agent_start_turn(*out, err);
+    }
     if (rc == 0) rc = muse_record_open(*out, err);
     if (rc < 0) muse_agent_close(out);
     return rc;
@@ -471,10 +480,12 @@ int muse_agent_info(const MuseAgent *a, MuseAgentInfo *out)
     const char *answer = a->answer.data ? (const char *)a->answer.data : "";
     size_t n = a->answer.len;
     muse_reason_trim(&answer, &n);
+    const char *direct = a->direct.data ? (const char *)a->direct.data : "";
     *out = (MuseAgentInfo){ .number = a->number, .finish = a->finish, .thought = a->thought.len ? (const char *)a->thought.data : "", .n_thought = a->thought.len,
-        .answer = answer, .n_answer = n, .prompt_tokens = a->prompt, .thought_tokens = a->thought_tokens, .answer_tokens = a->answer_tokens,
+        .answer = answer, .n_answer = n, .prompt_tokens = a->prompt, .thought_tokens = a->thought_tokens, .answer_tokens = a->answer_tokens + a->direct_tokens,
         .forced_tokens = a->forced_tokens, .view_positions = a->view_positions, .looks = a->looks, .refused = a->refused, .bad = a->bad, .calls = a->calls_made,
-        .n_steps = a->n_steps, .confidence = a->n_answer_ids ? exp(a->answer_logprob / (double)a->n_answer_ids) : 0, .seed = a->seed, .temperature = a->temperature };
+        .n_steps = a->n_steps, .confidence = a->n_answer_ids ? exp(a->answer_logprob / (double)a->n_answer_ids) : 0, .seed = a->seed, .temperature = a->temperature,
+        .doubted = a->doubted, .direct = direct, .n_direct = a->direct.len, .direct_confidence = a->direct_confidence, .direct_tokens = a->direct_tokens };
     return 0;
 }
 

@@ -90,7 +90,7 @@ struct MuseAgent {
     size_t           n_calls, cap_calls;
     size_t           turn_first;    /* ids[turn_first] began this turn */
     size_t           text_from;     /* ids behind the last step */
-    uint64_t         prompt, thought_tokens, answer_tokens, forced_tokens, view_positions, thought_max;
+    uint64_t         prompt, thought_tokens, answer_tokens, forced_tokens, view_positions, thought_max;   /* answer_tokens: of this answer */
     uint32_t         looks, refused, bad, calls_made, asked;   /* asked: turns that ended in calls */
     uint32_t         again;         /* looks in a row that were refused since the view was shown often enough */
     double           answer_logprob;/* sum over n_answer_ids */
@@ -99,6 +99,13 @@ struct MuseAgent {
     size_t           thought_id, thought_position;   /* of the token that ended the thought; SIZE_MAX */
     MuseChain        chain_then;    /* before that token */
     MuseFocus        cited;         /* the region named last; image 0: none. Pixels of the original */
+    uint32_t         first_picture; /* what places meant when the turn began */
+    size_t           asked_pictures;/* n_pictures then */
+    double           doubt;         /* MuseAgentParams.doubt, of this turn */
+    MuseBuf          direct;        /* doubted: the answer that it took back */
+    double           direct_confidence;
+    uint64_t         direct_tokens;
+    bool             doubted;
     bool             closing;       /* what ends the thought is being written */
     bool             ended_early;   /* the model ended this turn in its thought, and was kept from it */
     bool             pending;       /* the last id is not computed yet */
@@ -150,6 +157,14 @@ bool muse_agent_place(const MuseAgent *a, int kind, uint32_t number, MuseRect *o
 int  muse_agents_answer_calls(MuseAgent *const *agents, size_t n, MuseError *err);   /* of those that wait */
 int  muse_agent_call_ids(MuseAgent *a, uint32_t image, MuseRect rect, MuseError *err);   /* a look as a call: forced */
 int  muse_agent_offer_look(MuseChat *chat, MuseError *err);
+
+/* ---- doubt.c ---- */
+/* The turn ends in an answer: the agent has ended so, or, in doubt, stands at the end of the question again and is to think */
+int  muse_agent_end_answer(MuseAgent *a, int how, MuseError *err);
+bool muse_agent_may_doubt(double doubt, int thinking);                     /* MuseAgentParams.doubt has a meaning */
+
+/* ---- turn.c ---- */
+void muse_agent_begin_answer(MuseAgent *a, uint32_t image);               /* counts and places of an answer begin anew, behind what stands in the sequence */
 
 /* ---- run.c ---- */
 int  muse_agents_run(MuseAgent *const *agents, size_t n, MuseRun *run, MuseError *err);

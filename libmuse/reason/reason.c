@@ -11,6 +11,7 @@
 #include "libmuse/reason/view.h"
 
 enum { AGENTS = 8, AGREE = 3 };   /* AGREE: docs/reason.md, "What it gains" */
+static const double DOUBT = 0.95; /* docs/reason.md, "Think when in doubt" */
 
 void muse_reason_params_init(MuseReasonParams *params) { MUSE_PARAMS_INIT(params); }
 
@@ -80,7 +81,7 @@ static int import_params(Reason *r, const MuseReasonParams *params, MuseError *e
     if (rc < 0) return rc;
     MuseReasonParams *p = &r->p;
     const bool many = p->mode == MUSE_MODE_CONTEMPLATING;
-    MUSE_REQUIRE(err, p->mode >= MUSE_MODE_INSTANT && p->mode <= MUSE_MODE_CONTEMPLATING && p->agents <= MUSE_AGENTS_MAX && p->views <= MUSE_VIEWS);
+    MUSE_REQUIRE(err, p->mode >= MUSE_MODE_INSTANT && p->mode <= MUSE_MODE_AUTO && p->agents <= MUSE_AGENTS_MAX && p->views <= MUSE_VIEWS);
     MUSE_REQUIRE(err, (p->focus || !p->n_focus) && (p->calibration || !p->n_calibration) && p->synthesis >= 0 && p->synthesis <= MUSE_SYNTHESIS_GENERATE);
     if (!p->agents) p->agents = AGENTS;
     if (!many) p->agents = 1;
@@ -93,8 +94,10 @@ static int import_params(Reason *r, const MuseReasonParams *params, MuseError *e
     r->sample.struct_size = sizeof r->sample;
     r->agent.struct_size = sizeof r->agent;
     r->agent.sample = &r->sample;
-    r->agent.thinking = p->mode == MUSE_MODE_INSTANT ? MUSE_THINKING_OFF : MUSE_THINKING_DEFAULT;
-    if (p->mode != MUSE_MODE_INSTANT && !r->agent.format) r->agent.thinking = MUSE_THINKING_ON;
+    const bool at_once = p->mode == MUSE_MODE_INSTANT || p->mode == MUSE_MODE_AUTO;
+    MUSE_REQUIRE(err, muse_agent_may_doubt(p->doubt, MUSE_THINKING_OFF));
+    r->agent.doubt = p->mode != MUSE_MODE_AUTO ? 0 : p->doubt > 0 ? p->doubt : DOUBT;
+    r->agent.thinking = at_once ? MUSE_THINKING_OFF : r->agent.format ? MUSE_THINKING_DEFAULT : MUSE_THINKING_ON;
     return 0;
 }
 
@@ -526,7 +529,7 @@ int muse_coordinate(MuseModel *model, const MuseReasonPart *parts, size_t n_part
     MusePrefixCache *cache = NULL;
     int rc = begin(&r, model, parts, n_parts, params, out, err);
     r.several = true;
-    if (rc == 0 && r.p.mode == MUSE_MODE_CONTEMPLATING) rc = muse_fail(err, MUSE_ERR_ARG, "a coordinator's agents are instant or thinking");
+    if (rc == 0 && r.p.mode == MUSE_MODE_CONTEMPLATING) rc = muse_fail(err, MUSE_ERR_ARG, "a coordinator's agents are instant, thinking or auto");
     if (rc == 0) rc = MUSE_PARAMS_IMPORT(&sp, r.agent.session, "MuseSessionParams", err);
     if (rc == 0 && !sp.cache) rc = muse_prefix_cache_open(&cache, model, 0, err);
     if (rc == 0) {

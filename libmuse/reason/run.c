@@ -36,13 +36,14 @@ static int close_thought(MuseAgent *a, const char *why, MuseError *err)
     return rc == 0 ? muse_agent_force(a, sh->close, sh->n_close, err) : rc;
 }
 
+static bool answer_is_spent(const MuseAgent *a) { return !is_forced(a) && !in_thought(a) && a->answer_tokens >= a->shared->p.answer_tokens; }
+
 static int keep_budgets(MuseAgent *a, MuseError *err)
 {
     const MuseAgentShared *sh = a->shared;
     const uint64_t room = muse_agent_room(a);
     const bool thinks = in_thought(a), spent = a->thought_tokens >= a->thought_max, circles = a->again >= MUSE_AGAIN_MAX && sh->n_close;
-    if (!is_forced(a) && !thinks && a->answer_tokens >= sh->p.answer_tokens) muse_agent_finish(a, MUSE_AGENT_LENGTH);
-    else if (room == 0) muse_agent_finish(a, MUSE_AGENT_FULL);
+    if (room == 0) muse_agent_finish(a, MUSE_AGENT_FULL);
     if (a->finish || is_forced(a) || !thinks || (!spent && !circles && room > muse_agent_reserve(a))) return 0;
     if (!a->closing && sh->n_close)
         return close_thought(a, spent ? "the tokens of the thought are spent" : circles ? "it looks again at what it was shown" : "the sequence is nearly full", err);
@@ -264,9 +265,9 @@ static int settle(MuseAgent *a, MuseError *err)
         a->look_due = false;
     }
     if (a->ending == MUSE_AGENT_CALLS && a->n_calls) a->calls_due = true;
-    else if (a->ending) muse_agent_finish(a, MUSE_AGENT_ANSWERED);
+    const bool answered = a->ending && !a->calls_due;
     a->ending = 0;
-    return 0;
+    return answered ? muse_agent_end_answer(a, MUSE_AGENT_ANSWERED, err) : 0;
 }
 
 /* The id to compute next is a->pending's; or the agent has ended, or waits for tools */
@@ -276,6 +277,7 @@ static int advance(MuseAgent *a, MuseError *err)
     int rc = 0;
     if (a->finish || a->calls_due || a->pending) return 0;
     if (a->look_due || a->ending) rc = settle(a, err);   /* an earlier run was stopped in between */
+    if (rc == 0 && !a->finish && !a->calls_due && answer_is_spent(a)) rc = muse_agent_end_answer(a, MUSE_AGENT_LENGTH, err);
     if (rc == 0 && !a->finish && !a->calls_due && !muse_session_logits(a->s)) rc = muse_session_prefill(a->s, err);
     if (rc == 0 && !a->finish && !a->calls_due) rc = keep_budgets(a, err);
     if (rc < 0 || a->finish || a->calls_due) return rc;

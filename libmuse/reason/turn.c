@@ -50,18 +50,15 @@ static int close_turn(MuseAgent *a, MuseError *err)
     return rc == 0 ? muse_agent_drain(a, &end, &reason, err) : rc;
 }
 
-static void begin_anew(MuseAgent *a, const MuseTurnParams *p, uint32_t image)
+void muse_agent_begin_answer(MuseAgent *a, uint32_t image)
 {
     muse_chain_begin(&a->chain);
-    a->chain.image = image;
-    muse_agent_calls_clear(a);
-    a->forced.len = a->forced_at = a->script.len = a->script_at = a->n_exact = 0;
+    a->chain.image = a->first_picture = image;
     a->thought.len = a->answer.len = 0;
     a->text_from = muse_agent_count(a);
     a->prompt = muse_sequence_length(muse_session_sequence(a->s));
-    a->thought_tokens = a->answer_tokens = a->forced_tokens = a->view_positions = 0;
-    a->thought_max = p->thought_tokens ? p->thought_tokens : a->shared->p.thought_tokens;
-    a->looks = a->refused = a->bad = a->calls_made = a->asked = a->again = 0;
+    a->asked_pictures = a->n_pictures;
+    a->answer_tokens = 0;
     a->answer_logprob = 0;
     a->n_answer_ids = 0;
     a->answer_id = a->answer_position = a->thought_id = a->thought_position = SIZE_MAX;
@@ -69,6 +66,21 @@ static void begin_anew(MuseAgent *a, const MuseTurnParams *p, uint32_t image)
     a->closing = a->ended_early = a->pending = a->look_due = a->calls_due = false;
     a->ending = 0;
     a->finish = MUSE_AGENT_RUNNING;
+}
+
+static void begin_anew(MuseAgent *a, const MuseTurnParams *p, uint32_t image)
+{
+    muse_agent_begin_answer(a, image);
+    muse_agent_calls_clear(a);
+    a->forced.len = a->forced_at = a->script.len = a->script_at = a->n_exact = 0;
+    a->thought_tokens = a->forced_tokens = a->view_positions = 0;
+    a->thought_max = p->thought_tokens ? p->thought_tokens : a->shared->p.thought_tokens;
+    a->looks = a->refused = a->bad = a->calls_made = a->asked = a->again = 0;
+    if (p->thinking) a->doubt = p->doubt;
+    a->direct.len = 0;
+    a->direct_confidence = 0;
+    a->direct_tokens = 0;
+    a->doubted = false;
 }
 
 /* the user's message behind the model's; *k: its number */
@@ -91,7 +103,7 @@ static int import_turn(const MuseAgent *a, MuseTurnParams *p, const MuseTurnPara
 {
     const int rc = MUSE_PARAMS_IMPORT(p, params, "MuseTurnParams", err);
     if (rc < 0) return rc;
-    MUSE_REQUIRE(err, p->thinking >= MUSE_THINKING_DEFAULT && p->thinking <= MUSE_THINKING_OFF);
+    MUSE_REQUIRE(err, p->thinking >= MUSE_THINKING_DEFAULT && p->thinking <= MUSE_THINKING_OFF && muse_agent_may_doubt(p->doubt, p->thinking));
     if (a->broken || !a->finish) return muse_fail(err, MUSE_ERR_STATE, "agent %u %s", a->number, a->broken ? "failed before" : "has not ended");
     const MuseChatFormat *f = muse_agent_chat(a)->format;
     return p->thinking == MUSE_THINKING_ON && !f->thinking ? muse_fail(err, MUSE_ERR_UNSUPPORTED, "chat format %s has no thoughts", f->name) : 0;
@@ -108,7 +120,7 @@ int muse_agent_ask(MuseAgent *a, const MuseReasonPart *parts, size_t n_parts, co
     if (rc < 0) return rc;
     const size_t messages = muse_chat_length(a->chat), pictures = a->n_pictures;
     const bool thinking = a->chat->thinking;
-    if (p.thinking) a->chat->thinking = p.thinking == MUSE_THINKING_ON;
+    if (p.thinking || a->doubted) a->chat->thinking = p.thinking == MUSE_THINKING_ON;   /* DEFAULT, as before: at once, and in doubt again */
     rc = add_messages(a, parts, n_parts, &k, err);
     if (rc == 0) rc = muse_chat_append(a->chat, muse_session_sequence(a->s), k, err);
     if (rc < 0) {   /* as if nothing had been asked */

@@ -1390,6 +1390,7 @@ MUSE_REASON_IMAGE = 6
 MUSE_REASON_CALL = 7
 MUSE_REASON_CLOSED = 8
 MUSE_REASON_BAD = 9
+MUSE_REASON_DOUBT = 10
 
 
 class MuseReasonStep(Structure):
@@ -1488,6 +1489,7 @@ class MuseAgentParams(Structure):
     cancel_user: Any
     trace: Any
     heat: Any
+    doubt: float
     _fields_ = [
         ("struct_size", c_size_t),
         ("format", POINTER(c_char)),
@@ -1511,6 +1513,7 @@ class MuseAgentParams(Structure):
         ("cancel_user", c_void_p),
         ("trace", POINTER(MuseTrace)),
         ("heat", POINTER(MuseWatchParams)),
+        ("doubt", c_double),
     ]
 
 
@@ -1519,11 +1522,13 @@ class MuseTurnParams(Structure):
     thinking: int
     thought_tokens: int
     trace: Any
+    doubt: float
     _fields_ = [
         ("struct_size", c_size_t),
         ("thinking", c_int),
         ("thought_tokens", c_uint32),
         ("trace", POINTER(MuseTrace)),
+        ("doubt", c_double),
     ]
 
 
@@ -1547,6 +1552,11 @@ class MuseAgentInfo(Structure):
     confidence: float
     seed: int
     temperature: float
+    doubted: int
+    direct: Any
+    n_direct: int
+    direct_confidence: float
+    direct_tokens: int
     _fields_ = [
         ("number", c_uint32),
         ("finish", c_int),
@@ -1567,6 +1577,11 @@ class MuseAgentInfo(Structure):
         ("confidence", c_double),
         ("seed", c_uint64),
         ("temperature", c_float),
+        ("doubted", c_int),
+        ("direct", POINTER(c_char)),
+        ("n_direct", c_size_t),
+        ("direct_confidence", c_double),
+        ("direct_tokens", c_uint64),
     ]
 
 
@@ -1608,6 +1623,7 @@ class MuseCalibration(Structure):
 MUSE_MODE_INSTANT = 0
 MUSE_MODE_THINKING = 1
 MUSE_MODE_CONTEMPLATING = 2
+MUSE_MODE_AUTO = 3
 
 MUSE_SYNTHESIS_VOTE = 0
 MUSE_SYNTHESIS_GENERATE = 1
@@ -1643,6 +1659,7 @@ class MuseReasonParams(Structure):
     calibration: Any
     n_calibration: int
     views: int
+    doubt: float
     _fields_ = [
         ("struct_size", c_size_t),
         ("mode", c_int),
@@ -1661,6 +1678,7 @@ class MuseReasonParams(Structure):
         ("calibration", POINTER(MuseCalibration)),
         ("n_calibration", c_size_t),
         ("views", c_uint32),
+        ("doubt", c_double),
     ]
 
 

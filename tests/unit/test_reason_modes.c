@@ -737,7 +737,7 @@ static void refused(void **state)
     MuseReasonParams bad[7];
     for (int i = 0; i < 7; i++) bad[i] = good;
     bad[6].views = MUSE_VIEWS + 1;
-    bad[0].mode = 3;
+    bad[0].mode = 4;
     bad[1].agents = MUSE_AGENTS_MAX + 1;
     bad[2].spread = 1;   /* as far as the temperature */
     bad[3].n_focus = 1;
