@@ -123,6 +123,7 @@ static int reason(Ask *a)
     p.mode = (int)a->o.mode;
     p.agents = a->o.agents;
     p.views = a->o.views;
+    p.doubt = (double)a->o.doubt;
     p.seed = a->cli->seed;
     p.temperature = a->o.temperature;
     const int rc = muse_reason(a->model, a->parts, a->n_parts, &p, &a->result, &err);

@@ -10,7 +10,7 @@ typedef struct AskOptions {
     uint32_t    mode, compute;
     uint32_t    agents, views, budget, answer_tokens, looks;   /* 0: the library's own */
     uint32_t    heat_layer, heat_head;
-    float       temperature;
+    float       temperature, doubt;
     bool        no_look, raw, heat, heat_named, help;
     bool        temp_named;
 } AskOptions;

@@ -5,7 +5,7 @@
 
 #include "tools/ask.h"
 
-const char *const ask_modes[] = { "instant", "thinking", "contemplating", NULL };
+const char *const ask_modes[] = { "instant", "thinking", "contemplating", "auto", NULL };
 
 enum { TOKENS_MAX = 1 << 20, LOOKS_MAX = 1024 };
 
@@ -14,6 +14,7 @@ void ask_shared_help(FILE *to)
     fputs("  --model PATH              a Hugging Face folder or a GGUF file; unless told what MUSE_MODEL names, else the shipped muse-nano\n"
           "  --mmproj FILE             the projector beside a text GGUF\n"
           "  --budget N                tokens that a thought may have; 512 unless told. Then it is closed, and the answer follows\n"
+          "  --doubt P                 auto: the confidence from which an answer given at once is taken, 0.001 to 1; 0.95 unless told\n"
           "  --answer-tokens N         tokens of the answer; 256 unless told\n"
           "  --looks N                 how often an agent may look again; 8 unless told\n"
           "  --no-look                 never\n"
@@ -27,7 +28,8 @@ static void help(FILE *to)
 {
     fputs("usage: muse ask [OPTION ...] [PARTS] \"question\"\n"
           "Answers a question about pictures and sounds. The answer goes to stdout, the chain of thought to stderr as it grows.\n\n"
-          "  --mode MODE               instant, thinking (unless told), or contemplating: several agents, then a vote\n"
+          "  --mode MODE               instant, thinking (unless told), auto or contemplating; auto thinks if the instant answer is in\n"
+          "                            doubt, contemplating are several agents and a vote\n"
           "  --agents N                contemplating: how many, 1 to 256; 8 unless told\n"
           "  --views N                 contemplating: ways of seeing the pictures, 1 (all agents see them as they are) to 8; unless told\n"
           "                            8 where the model has place tokens\n", to);
@@ -61,6 +63,10 @@ static bool take_number(AskOptions *o, Cli *cli, const char *option, int *code)
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
         if (strcmp(option, whole[i].name) != 0) continue;
         *code = cli_whole(cli, option, whole[i].least, whole[i].most, whole[i].to);
+        return true;
+    }
+    if (strcmp(option, "--doubt") == 0) {
+        *code = cli_real(cli, option, CLI_DOUBT_MIN, 1, &o->doubt);
         return true;
     }
     if (strcmp(option, "--temp") != 0) return false;
@@ -104,6 +110,7 @@ static int check(const AskOptions *o, const Cli *cli)
     }
     if (!asked) return cli_usage("ask: nothing is asked: give a question, --text or --audio");
     if (o->agents && o->mode != MUSE_MODE_CONTEMPLATING) return cli_usage("ask: --agents goes with --mode contemplating");
+    if (o->doubt > 0 && o->mode != MUSE_MODE_AUTO) return cli_usage("ask: --doubt goes with --mode auto");
     if (o->views && o->mode != MUSE_MODE_CONTEMPLATING) return cli_usage("ask: --views goes with --mode contemplating");
     if (o->budget && o->mode == MUSE_MODE_INSTANT) return cli_usage("ask: an instant answer has no thought that --budget could limit");
     if (o->no_look && o->looks) return cli_usage("ask: --looks or --no-look, not both");

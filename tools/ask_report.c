@@ -69,6 +69,11 @@ void ask_print_written(MuseAgent *const *agents, size_t n)
     MuseAgentInfo info;
     for (size_t i = 0; i < n; i++) {
         if (muse_agent_info(agents[i], &info) < 0) continue;
+        if (info.doubted) {
+            fputs("muse: written at once, taken back: ", stderr);
+            show_words(info.direct, info.n_direct);
+            fputc('\n', stderr);
+        }
         fputs("muse: written", stderr);
         if (n > 1) fprintf(stderr, " by agent %zu", i + 1);
         fputs(": ", stderr);
@@ -80,6 +85,17 @@ void ask_print_written(MuseAgent *const *agents, size_t n)
 }
 
 /* ---- as JSON ---- */
+
+/* the answer that it took back */
+static void gen_direct(yajl_gen g, const MuseAgentInfo *info)
+{
+    json_key(g, "direct");
+    yajl_gen_map_open(g);
+    json_key(g, "answer");
+    json_string(g, info->direct, info->n_direct);
+    json_number(g, "confidence", info->direct_confidence);
+    yajl_gen_map_close(g);
+}
 
 static void gen_agents(yajl_gen g, MuseAgent *const *agents, size_t n)
 {
@@ -96,6 +112,7 @@ static void gen_agents(yajl_gen g, MuseAgent *const *agents, size_t n)
         json_key(g, "answer");
         json_string(g, info.answer, info.n_answer);
         json_number(g, "confidence", info.confidence);
+        if (info.doubted) gen_direct(g, &info);
         yajl_gen_map_close(g);
     }
     yajl_gen_array_close(g);

@@ -62,6 +62,8 @@ int  cli_real(Cli *cli, const char *option, double least, double most, float *ou
 /* The value of the option just seen as its place in names, which NULL ends; the first stands for what is done unless told. Exit code. */
 int cli_choice(Cli *cli, const char *option, const char *const *names, uint32_t *out);
 extern const char *const cli_computes[], *const cli_kvs[];   /* in the order of MUSE_COMPUTE_ and MUSE_KV_ */
+#define CLI_DOUBT 0.95            /* of muse_reason(), for what drives agents itself */
+#define CLI_DOUBT_MIN 0.001       /* --doubt takes from this to 1 */
 extern const char *const cli_finishes[];                      /* in the order of MUSE_AGENT_ */
 double cli_now(void);   /* seconds, from some moment on */
 void cli_common_help(FILE *to);

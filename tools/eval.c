@@ -27,7 +27,9 @@ static void help(FILE *to)
           "  --set FILE.jsonl          questions, one object a line; pictures and sounds are found from its folder\n"
           "  --model PATH              a Hugging Face folder or a GGUF file; unless told what MUSE_MODEL names, else the shipped muse-nano\n"
           "  --mmproj FILE             the projector beside a text GGUF\n"
-          "  --mode MODE               instant, thinking or contemplating; thinking unless told\n"
+          "  --mode MODE               instant, thinking, auto or contemplating; thinking unless told. auto thinks if the instant answer\n"
+          "                            is in doubt\n"
+          "  --doubt P                 auto: the confidence from which an answer given at once is taken, 0.001 to 1; 0.95 unless told\n"
           "  --agents N                contemplating: 1 to 256 agents a question; 8 unless told\n"
           "  --views N                 contemplating: ways of seeing the pictures, 1 (all agents see them as they are) to 8; unless told\n"
           "                            8 where the model has place tokens\n"
@@ -64,6 +66,7 @@ static int take_number(EvalOptions *o, Cli *cli, const char *option)
 {
     const struct { const char *name; uint32_t *to, least, most; } numbers[] = { { "--agents", &o->agents, 1, MUSE_AGENTS_MAX }, { "--views", &o->views, 1, MUSE_VIEWS }, { "--budget", &o->budget, 1, 1 << 20 },
         { "--limit", &o->limit, 1, UINT32_MAX }, { "--batch", &o->batch, 1, EVAL_BATCH_MAX } };
+    if (strcmp(option, "--doubt") == 0) return cli_real(cli, option, CLI_DOUBT_MIN, 1, &o->doubt);
     if (strcmp(option, "--temp") == 0) return cli_real(cli, option, 0, 1e6, &o->temperature);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (strcmp(option, numbers[i].name) == 0) return cli_whole(cli, option, numbers[i].least, numbers[i].most, numbers[i].to);
@@ -110,6 +113,7 @@ static int read_options(EvalOptions *o, Cli *cli)
     if (o->n_sets == 0) return cli_usage("eval: which questions? (muse eval --set FILE.jsonl)");
     if (agents && !many) return cli_usage("--agents goes with --mode contemplating");
     if (o->views && !many) return cli_usage("--views goes with --mode contemplating");
+    if (o->doubt > 0 && o->mode != MUSE_MODE_AUTO) return cli_usage("--doubt goes with --mode auto");
     if (batch && many) return cli_usage("--batch: contemplating, the agents of one question step together");
     if (temp && many && o->temperature <= 0) return cli_usage("eval: with --temp 0 all agents would say the same");
     if (o->calibrate && !many) return cli_usage("--calibrate goes with --mode contemplating");

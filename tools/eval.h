@@ -15,7 +15,7 @@ typedef struct EvalOptions {
     const char **sets;          /* [n_sets]; free() it */
     size_t       n_sets;
     uint32_t     mode, agents, views, budget, limit, batch, compute;
-    float        temperature;
+    float        temperature, doubt;
     bool         no_look, lines, skip_broken, help;
 } EvalOptions;
 
@@ -25,6 +25,10 @@ typedef struct EvalAnswer {
     bool     right, cut;        /* cut: a thought was ended by its budget */
     char    *given, *thought;   /* free() them; NULL: no answer, no or several thoughts; zero bytes count */
     size_t   n_given, n_thought;
+    bool     doubted;           /* auto: what was answered at once was taken back: direct, n_direct bytes, free() it */
+    char    *direct;
+    size_t   n_direct;
+    double   direct_confidence;
     int      finish;            /* MUSE_AGENT_* of the agent, of the first of several */
     double   confidence, agreement, seconds;   /* seconds: its share of the batch */
     uint64_t prompt_tokens, thought_tokens, answer_tokens;
@@ -48,7 +52,7 @@ typedef struct Eval {
     char        *path;      /* of the model */
     EvalTally   *tasks, all;    /* tasks: in order of appearance */
     size_t       n_tasks;
-    uint64_t     answer_tokens, bad, cut, unanswered, looked, needless, left_out;
+    uint64_t     answer_tokens, bad, cut, unanswered, looked, needless, left_out, doubted;
     double       seconds;
     bool         interrupted;
     MuseError    error;         /* that ended it early; code 0: none */

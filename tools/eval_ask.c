@@ -16,6 +16,7 @@ void eval_answer_clear(EvalAnswer *a)
 {
     free(a->given);
     free(a->thought);
+    free(a->direct);
     *a = (EvalAnswer){ .needless = -1 };
 }
 
@@ -38,7 +39,8 @@ static void set_params(Params *p, const Eval *e, const EvalQuestion *q, bool no_
     p->sample.seed = ((uint64_t)e->cli->seed << 32) + (uint64_t)(q - e->sets.questions);   /* a question's own, whatever batch it is in */
     p->agent.sample = &p->sample;
     p->agent.session = &p->session;
-    p->agent.thinking = e->o.mode == MUSE_MODE_INSTANT ? MUSE_THINKING_OFF : MUSE_THINKING_ON;
+    p->agent.thinking = e->o.mode == MUSE_MODE_INSTANT || e->o.mode == MUSE_MODE_AUTO ? MUSE_THINKING_OFF : MUSE_THINKING_ON;
+    p->agent.doubt = e->o.mode != MUSE_MODE_AUTO ? 0 : e->o.doubt > 0 ? (double)e->o.doubt : CLI_DOUBT;
     p->agent.thought_tokens = e->o.budget;
     p->agent.no_look = no_look;
     p->agent.cancel = cli_interrupted;
@@ -112,7 +114,9 @@ static int read_agent(const EvalQuestion *q, const MuseAgent *agent, EvalAnswer 
     a->confidence = info.confidence;
     add_agent(a, agent, &info);
     a->right = info.n_answer && eval_is_right(q, info.answer, info.n_answer);
-    const bool kept = copy(&a->given, &a->n_given, info.answer, info.n_answer) && copy(&a->thought, &a->n_thought, info.thought, info.n_thought);
+    a->doubted = info.doubted;
+    a->direct_confidence = info.direct_confidence;
+    const bool kept = copy(&a->given, &a->n_given, info.answer, info.n_answer) && copy(&a->thought, &a->n_thought, info.thought, info.n_thought) && copy(&a->direct, &a->n_direct, info.direct, info.n_direct);
     a->asked = kept;
     return kept ? 0 : no_memory(err);
 }

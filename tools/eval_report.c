@@ -8,7 +8,7 @@
 
 enum { ROW_LEAST = 25, BLOCK = 32 };   /* answers of a row of the calibration: its interval is then at most 0.37 wide; of a block of questions */
 
-const char *const eval_modes[] = { "instant", "thinking", "contemplating", NULL };
+const char *const eval_modes[] = { "instant", "thinking", "contemplating", "auto", NULL };
 
 /* ---- a line a question ---- */
 
@@ -31,6 +31,16 @@ static void gen_question(yajl_gen g, const EvalQuestion *q)
     free(text);
 }
 
+/* auto: which way was taken, and what was taken back */
+static void gen_way(yajl_gen g, const EvalAnswer *a)
+{
+    json_bool(g, "at_once", !a->doubted);
+    if (!a->doubted) return;
+    json_key(g, "direct");
+    json_string(g, a->direct ? a->direct : "", a->n_direct);
+    json_number(g, "direct_confidence", a->direct_confidence);
+}
+
 static int print_line(const Eval *e, const EvalQuestion *q, const EvalAnswer *a)
 {
     yajl_gen g = e->g;
@@ -45,6 +55,7 @@ static int print_line(const Eval *e, const EvalQuestion *q, const EvalAnswer *a)
     json_bool(g, "right", a->right);
     json_number(g, "confidence", a->confidence);
     json_number(g, "agreement", a->agreement);
+    if (e->o.mode == MUSE_MODE_AUTO) gen_way(g, a);
     json_key(g, "tokens");
     yajl_gen_map_open(g);
     json_integer(g, "prompt", (long long)a->prompt_tokens);
@@ -95,6 +106,7 @@ int eval_count(Eval *e, const EvalQuestion *q, const EvalAnswer *a)
     add(task, a);
     add(&e->all, a);
     e->answer_tokens += a->answer_tokens;
+    e->doubted += a->doubted;
     e->bad += a->bad;
     e->cut += a->cut;
     e->unanswered += !a->given;
@@ -150,6 +162,7 @@ static int print_json(const Eval *e)
     json_number(g, "seconds", e->seconds);
     json_text(g, "mode", eval_modes[e->o.mode]);
     if (e->o.mode == MUSE_MODE_CONTEMPLATING) json_integer(g, "agents", e->o.agents);
+    if (e->o.mode == MUSE_MODE_AUTO) json_number(g, "at_once", mean(n - e->doubted, n));
     json_bool(g, "interrupted", e->interrupted);
     if (e->error.code) json_text(g, "error", e->error.text);
     yajl_gen_map_close(g);
@@ -173,6 +186,7 @@ static void print_table(const Eval *e, FILE *to)
     for (size_t i = 0; i < e->n_tasks; i++) print_row(to, width, &e->tasks[i]);
     print_row(to, width, &e->all);
     fprintf(to, "%s; %.1f s, %.3f a question; %.1f tokens an answer", eval_modes[e->o.mode], e->seconds, e->all.n ? e->seconds / (double)e->all.n : 0, mean(e->answer_tokens, e->all.n));
+    if (e->o.mode == MUSE_MODE_AUTO) fprintf(to, "; %.0f %% answered at once", 100 * mean(e->all.n - e->doubted, e->all.n));
     if (e->looked) fprintf(to, "; %.0f %% of the looks needless", 100 * mean(e->needless, e->looked));
     if (e->bad) fprintf(to, "; bad steps %" PRIu64, e->bad);
     if (e->cut) fprintf(to, "; cut thoughts %" PRIu64, e->cut);

@@ -120,12 +120,16 @@ static int show_answer(void *user, const MuseReasonEvent *event)
     Talk *t = user;
     MuseAgentInfo info;
     if (event->kind != MUSE_EVENT_TOKEN || t->cli->json || muse_agent_info(t->agent, &info) < 0) return 0;
+    if (t->o.mode == MUSE_MODE_AUTO && !info.doubted) return 0;   /* it may be taken back */
     if (info.n_answer < t->shown) t->shown = 0;   /* behind a call of a tool it begins anew */
     const size_t from = t->shown, to = t->o.raw ? info.n_answer : before_places(info.answer, info.n_answer);
     if (to <= from) return 0;
     t->shown = to;
     return !show_answer_text(info.answer + from, to - from);
 }
+
+/* of the mode */
+static double doubt_of(const Talk *t) { return t->o.mode != MUSE_MODE_AUTO ? 0 : t->o.doubt > 0 ? (double)t->o.doubt : CLI_DOUBT; }
 
 static int open_agent(Talk *t, const MuseReasonPart *parts, size_t n, MuseTrace *trace, int thinking, MuseError *err)
 {
@@ -143,6 +147,7 @@ static int open_agent(Talk *t, const MuseReasonPart *parts, size_t n, MuseTrace 
     p.sample = &sample;
     p.system = t->system;
     p.thinking = thinking;
+    p.doubt = doubt_of(t);
     p.thought_tokens = t->o.budget;
     p.answer_tokens = t->o.answer_tokens;
     p.looks = t->o.looks;
@@ -160,7 +165,8 @@ static int begin_turn(Talk *t, const MuseReasonPart *parts, size_t n, MuseTrace 
     muse_turn_params_init(&p);
     p.trace = trace;
     p.thought_tokens = t->o.budget;
-    p.thinking = t->o.mode == MUSE_MODE_INSTANT ? MUSE_THINKING_OFF : MUSE_THINKING_ON;
+    p.thinking = t->o.mode == MUSE_MODE_THINKING ? MUSE_THINKING_ON : MUSE_THINKING_OFF;
+    p.doubt = doubt_of(t);
     MuseAgent *before = t->agent;
     if (t->history == HISTORY_NONE) t->agent = NULL;
     const bool first = !t->agent;
@@ -297,7 +303,7 @@ static void help(FILE *to)
     fputs("usage: muse chat [OPTION ...] [PARTS]\n"
           "Talks with a model about pictures and sounds. Lines come from standard input; answers go to stdout, chains of thought to stderr.\n"
           "Ctrl-C stops an answer, Ctrl-D ends the program.\n\n"
-          "  --mode MODE               instant or thinking (unless told)\n"
+          "  --mode MODE               instant, thinking (unless told) or auto; auto thinks if the instant answer is in doubt\n"
           "  --history auto|keep|none  keep: one conversation; none: each message is a question by itself, about the pictures that came\n"
           "                            last; auto, unless told: none in models of the family muse, else keep\n"
           "  --system STRING           the system message\n", to);
@@ -308,9 +314,15 @@ static void help(FILE *to)
     cli_common_help(to);
 }
 
+static int take_mode(Talk *t)
+{
+    int code = EXIT_OK;
+    const char *v = cli_value(t->cli, "--mode", &code);
+    return !v || talk_set_mode(t, v) ? code : cli_usage("--mode %s: one of instant, thinking, auto", v);
+}
+
 static int read_options(Talk *t)
 {
-    static const char *const modes[] = { "instant", "thinking", NULL };   /* of ask_modes the first two */
     static const char *const histories[] = { "auto", "keep", "none", NULL };
     int code = EXIT_OK;
     t->o = (AskOptions){ .mode = MUSE_MODE_THINKING };
@@ -320,7 +332,7 @@ static int read_options(Talk *t)
             t->o.help = true;
             return EXIT_OK;
         }
-        if (strcmp(option, "--mode") == 0) code = cli_choice(t->cli, option, modes, &t->o.mode);
+        if (strcmp(option, "--mode") == 0) code = take_mode(t);
         else if (strcmp(option, "--history") == 0) code = cli_choice(t->cli, option, histories, &t->history);
         else if (strcmp(option, "--system") == 0) t->system = cli_value(t->cli, option, &code);
         else if (!ask_take_option(&t->o, t->cli, option, &code)) code = cli_usage("muse chat has no option %s", option);

@@ -49,5 +49,6 @@ bool talk_begins_anew(const Talk *t);           /* the next message leaves the p
 /* talk_commands.c */
 void talk_command(Talk *t, char *line);
 void talk_commands_help(FILE *to);
+bool talk_set_mode(Talk *t, const char *name);   /* false: no mode of one agent */
 
 #endif

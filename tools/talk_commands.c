@@ -13,11 +13,19 @@ enum { TOKENS_MAX = 1 << 20 };
 static void image(Talk *t, char *rest) { talk_queue(t, PART_IMAGE, rest, 0); }
 static void audio(Talk *t, char *rest) { talk_queue(t, PART_AUDIO, rest, 0); }
 
+bool talk_set_mode(Talk *t, const char *name)
+{
+    for (uint32_t i = 0; ask_modes[i]; i++) {
+        if (i == MUSE_MODE_CONTEMPLATING || strcmp(name, ask_modes[i]) != 0) continue;
+        t->o.mode = i;
+        return true;
+    }
+    return false;
+}
+
 static void mode(Talk *t, char *rest)
 {
-    if (strcmp(rest, "instant") == 0) t->o.mode = MUSE_MODE_INSTANT;
-    else if (strcmp(rest, "thinking") == 0) t->o.mode = MUSE_MODE_THINKING;
-    else WRONG(t, "/mode instant or /mode thinking, not %s; several agents at once: muse ask --mode contemplating", rest);
+    if (!talk_set_mode(t, rest)) WRONG(t, "/mode instant, /mode thinking or /mode auto, not %s; several agents at once: muse ask --mode contemplating", rest);
 }
 
 static void budget(Talk *t, char *rest)
@@ -56,7 +64,7 @@ static void add_look(Talk *t, const double *v)
     size_t n;
     MuseImage *image = picture(t, v[0], &n);
     if (t->o.no_look) WRONG(t, "/look: looks are off (--no-look)");
-    else if (t->o.mode == MUSE_MODE_INSTANT) WRONG(t, "/look is for thinking: an instant answer has no thought to look in; /mode thinking turns it on");
+    else if (t->o.mode != MUSE_MODE_THINKING) WRONG(t, "/look is for thinking: an instant answer has no thought to look in; /mode thinking turns it on");
     else if (n == 0) WRONG(t, "/look: there is no picture yet; /image FILE gives one");
     else if (!image) WRONG(t, "/look: there is no picture %.0f, the last is %zu", v[0], n);
     else if (muse_image_info(image, &info), !(fmax(v[1], 0) < fmin(v[3], info.width) && fmax(v[2], 0) < fmin(v[4], info.height)))
@@ -107,7 +115,7 @@ static void quit(Talk *t, char *rest)
 static const struct { const char *name, *arguments, *help; void (*run)(Talk *t, char *rest); } commands[] = {
     { "image", "FILE", "a picture for the next message", image },
     { "audio", "FILE", "a sound for the next message; an empty line asks without text", audio },
-    { "mode", "M", "instant or thinking, from the next answer on", mode },
+    { "mode", "M", "instant, thinking or auto, from the next answer on", mode },
     { "budget", "N", "tokens that a thought may have", budget },
     { "look", "K X0 Y0 X1 Y1", "show the model this part of picture K (pixels) when it thinks next", look },
     { "trace", "FILE", "the newest answer's chain as .png, .html or .json", trace },

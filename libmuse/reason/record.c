@@ -383,11 +383,13 @@ static int note_answer(MuseAgent *a, const char *head, const MuseAgentInfo *info
 int muse_record_doubt(MuseAgent *a, const MuseAgentInfo *info, MuseError *err)
 {
     Record *r = a->record;
+    char head[64];
     if (!r) return 0;
+    snprintf(head, sizeof head, "in doubt (%.0f %%), taken back: ", 100 * info->confidence);
     r->words.len = 0, r->ends = false;   /* the note has them */
     int rc = flush(a, false, &r->at, err);
     if (rc == 0) rc = muse_record_end_tracks(a, err);
-    return rc == 0 ? note_answer(a, "in doubt, taken back: ", info, err) : rc;
+    return rc == 0 ? note_answer(a, head, info, err) : rc;
 }
 
 int muse_record_end(MuseAgent *a, MuseError *err)

@@ -43,7 +43,7 @@ class Form(unittest.TestCase):
                 self.assertTrue(0 <= x <= rect[2] and 0 <= y <= rect[3])
 
     def test_modes(self):
-        for mode in ("instant", "thinking", "contemplating"):
+        for mode in ("instant", "thinking", "contemplating", "auto"):
             with self.subTest(mode):
                 args = SHORT[2:] if mode == "instant" else SHORT
                 out, _ = muse("ask", "--model", TINY, "--json", "--mode", mode, *args, "--image", CAT, "What is this?", code=None)
@@ -54,6 +54,30 @@ class Form(unittest.TestCase):
                 agents = {s.get("agent", 0) for s in got["trace"]}
                 self.assertEqual(mode == "contemplating", max(agents) > 1)
                 self.assertLessEqual(got["tokens"]["thought"], 12 * 8)
+
+    def test_auto(self):
+        """of random words, cut off, none is sure: it thinks; what was taken back is told"""
+        def both(how, *args):
+            return json.loads(muse("ask", "--model", TINY, "--json", "--mode", how, *args, "--answer-tokens", 6, "--compute", "f32", "--image", CAT, "What is this?", code=None)[0])
+        instant, thinking, auto = both("instant"), both("thinking", "--budget", 12), both("auto", "--budget", 12, "--doubt", 0.001)
+        self.assertEqual((auto["answer"], auto["agents"][0]["thought"]), (thinking["answer"], thinking["agents"][0]["thought"]))
+        self.assertEqual(auto["agents"][0]["direct"]["answer"], instant["answer"])
+        self.assertAlmostEqual(auto["agents"][0]["direct"]["confidence"], instant["confidence"])
+        self.assertEqual(auto["tokens"]["answer"], instant["tokens"]["answer"] + thinking["tokens"]["answer"])
+        self.assertEqual((auto["trace"][0]["kind"], auto["trace"][-1]["kind"]), ("end", "answer"))
+        self.assertNotIn("direct", thinking["agents"][0])
+        _, err = ask("--mode", "auto", "--raw", *SHORT, "--image", CAT, "What is this?")
+        self.assertIn("%), taken back: ", err)
+        self.assertIn("muse: written at once, taken back: ", err)
+
+    def test_taken_at_once(self):
+        """the shipped model, whatever it says"""
+        def said(*args):
+            return json.loads(muse("ask", "--model", ROOT / "models/muse-nano", "--json", *args, "--image", MEDIA / "shapes.png", "How many red squares are there?")[0])
+        instant, auto = said("--mode", "instant"), said("--mode", "auto", "--doubt", 0.001)
+        self.assertEqual([auto[k] for k in ("answer", "confidence", "tokens")], [instant[k] for k in ("answer", "confidence", "tokens")])
+        self.assertEqual(auto["tokens"]["thought"], 0)
+        self.assertNotIn("direct", auto["agents"][0])
 
     def test_views(self):
         """a prompt is computed for each way of seeing"""
@@ -204,7 +228,7 @@ class Budgets(unittest.TestCase):
 class ExitCodes(unittest.TestCase):
     def test_usage(self):
         for args in ([], ["--image", CAT], ["a", "b"], ["a", "--budget", 0], ["a", "--budget", 10**12], ["a", "--agents", 2], ["a", "--views", 2], ["a", "--mode", "contemplating", "--views", 9], ["a", "--mode", "contemplating", "--views", 0], ["a", "--mode", "contemplating", "--agents", 0],
-                     ["a", "--mode", "contemplating", "--agents", 999], ["a", "--mode", "fast"], ["a", "--mode", "instant", "--budget", 5], ["a", "--no-look", "--looks", 3], ["a", "--looks", 0],
+                     ["a", "--mode", "contemplating", "--agents", 999], ["a", "--mode", "fast"], ["a", "--doubt", 0.5], ["a", "--mode", "auto", "--doubt", 0], ["a", "--mode", "auto", "--doubt", 1.1], ["a", "--mode", "auto", "--agents", 2], ["a", "--mode", "instant", "--budget", 5], ["a", "--no-look", "--looks", 3], ["a", "--looks", 0],
                      ["a", "--temp", "x"], ["a", "--temp", -1], ["a", "--mode", "contemplating", "--temp", 0], ["a", "--heat"], ["a", "--html", "x.html", "--heat-at", "4"],
                      ["a", "--annotate", "x.png"], ["a", "--annotate", "x.png", "--json"], ["a", "--annotate", "x.png", "--html", "x.html"], ["a", "--what"], ["a", "--model"], [""], ["--ids", "1", "a"], ["--image-size", "5x5", "a"], ["a", "--image-budget", 64],
                      ["--image", "-", "--audio", "-"], ["a", "--image", CAT, "--image-budget", 7]):

@@ -70,6 +70,21 @@ class Reports(Sets):
             self.assertIsInstance(report[key], (int, float), key)
         self.assertEqual([report["mode"], report["interrupted"]], ["thinking", False])
 
+    def test_auto(self):
+        """each question is answered at once and as mode thinking does; a model of random words is cut off, so never sure"""
+        path = self.write(question(), question("What?", accept=[]))
+        auto, thinking, instant = (objects(muse("eval", "--model", TINY, "--threads", 1, "--set", path, "--lines", "--json", "--compute", "f32", *args)[0])
+                                   for args in (["--mode", "auto", "--budget", 6], ["--budget", 6], ["--mode", "instant"]))
+        self.assertEqual(auto[-1]["at_once"], 0)
+        self.assertNotIn("at_once", thinking[-1])
+        for a, t, i in zip(auto[:-1], thinking, instant):
+            self.assertEqual([a["at_once"], a["given"], a["thought"], a["direct"]], [False, t["given"], t["thought"], i["given"]])
+            self.assertAlmostEqual(a["direct_confidence"], i["confidence"], 6)
+            self.assertEqual(a["tokens"]["answer"], t["tokens"]["answer"] + i["tokens"]["answer"])
+            self.assertNotIn("at_once", t)
+        _, err = muse("eval", "--model", TINY, "--threads", 1, "--set", path, "--lines", "--mode", "auto", "--doubt", 0.5)
+        self.assertIn("; 0 % answered at once", err)
+
     def test_lines_and_table(self):
         path = self.write(question(), question("What?", accept=[]))
         out, err = self.eval("--set", path, "--lines")
@@ -188,7 +203,7 @@ class Refused(Sets):
         for args in ([], ["--set"], ["--set", path, "--mode", "dreaming"], ["--set", path, "--agents", 2], ["--set", path, "--mode", "contemplating", "--agents", 0], ["--set", path, "--views", 2], ["--set", path, "--mode", "contemplating", "--views", 9],
                      ["--set", path, "--mode", "contemplating", "--batch", 2], ["--set", path, "--mode", "contemplating", "--temp", 0], ["--set", path, "--batch", 257], ["--set", path, "--limit", 0], ["--set", path, "--temp", "-1"],
                      ["--set", path, "--temp", "hot"], ["--set", path, "--calibrate", "x"], ["--set", path, "--text", "a"], ["--set", path, "--nonsense"], ["--set", path, "more"],
-                     ["--set", path, "--mode", "instant", "--budget", 5], ["--set", path, "--budget", 0]):
+                     ["--set", path, "--mode", "instant", "--budget", 5], ["--set", path, "--doubt", 0.5], ["--set", path, "--mode", "auto", "--doubt", 2], ["--set", path, "--budget", 0]):
             with self.subTest(args):
                 out, err = muse("eval", "--model", TINY, *args, code=USAGE)
                 self.assertEqual(out, "")

@@ -64,6 +64,12 @@ class Conversation(unittest.TestCase):
         self.assertEqual([g["mode"] for g in got], ["instant", "thinking"])
         self.assertEqual(got[0]["tokens"]["prompt"], in_json("Hi")[0]["tokens"]["prompt"] + 1)   # the thought is closed in the prompt
         self.assertGreater(got[1]["tokens"]["thought"], 0)
+        auto = in_json("/mode auto", "Hi", "Hi", args=["--doubt", 1, "--compute", "f32"])
+        self.assertEqual([g["mode"] for g in auto], ["auto", "auto"])
+        self.assertTrue(all(g["tokens"]["thought"] > 0 for g in auto))
+        self.assertEqual([auto[0]["answer"], auto[0]["agents"][0]["direct"]["answer"]], [in_json(*lines, args=["--compute", "f32"])[0]["answer"] for lines in (["Hi"], ["/mode instant", "Hi"])])
+        out, _ = talk("Hi", args=["--mode", "auto", "--raw", "--compute", "f32"])   # what is taken back is not shown as an answer
+        self.assertEqual(out, auto[0]["answer"] + "\n")
         got = in_json("Hi", "/budget 3", "Hi")
         self.assertLessEqual(got[1]["tokens"]["thought"], 3)
 

@@ -230,7 +230,7 @@ static void in_a_trace(void **state)
     assert_int_equal(muse_trace_step_count(s.agent.trace), 3);
     ok(muse_trace_step(s.agent.trace, 1, &step));
     assert_int_equal(step.kind, MUSE_STEP_END);
-    assert_string_equal(step.text, "in doubt, taken back: picture 1 (19, 14) four");
+    assert_string_equal(step.text, "in doubt (0 %), taken back: picture 1 (19, 14) four");
     assert_true(fabs(step.confidence - info.direct_confidence) < 1e-12 && step.agent == 0 && step.done);
     ok(muse_trace_step(s.agent.trace, 2, &step));
     assert_int_equal(step.kind, MUSE_STEP_CLAIM);
