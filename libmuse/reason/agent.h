@@ -90,7 +90,7 @@ struct MuseAgent {
     size_t           n_calls, cap_calls;
     size_t           turn_first;    /* ids[turn_first] began this turn */
     size_t           text_from;     /* ids behind the last step */
-    uint64_t         prompt, thought_tokens, answer_tokens, forced_tokens, view_positions, thought_max;   /* answer_tokens: of this answer */
+    uint64_t         prompt, thought_tokens, answer_tokens, forced_tokens, view_positions, thought_max;   /* thought_tokens, answer_tokens: of this answer */
     uint32_t         looks, refused, bad, calls_made, asked;   /* asked: turns that ended in calls */
     uint32_t         again;         /* looks in a row that were refused since the view was shown often enough */
     double           answer_logprob;/* sum over n_answer_ids */
@@ -104,7 +104,7 @@ struct MuseAgent {
     double           doubt;         /* MuseAgentParams.doubt, of this turn */
     MuseBuf          direct;        /* doubted: the answer that it took back */
     double           direct_confidence;
-    uint64_t         direct_tokens;
+    uint64_t         direct_tokens, direct_thought;   /* what it took, of each kind */
     bool             doubted;
     bool             closing;       /* what ends the thought is being written */
     bool             ended_early;   /* the model ended this turn in its thought, and was kept from it */

@@ -64,6 +64,7 @@ static int keep_direct(MuseAgent *a, const MuseAgentInfo *info, MuseError *err)
     if (info->n_answer && muse_buf_append(&a->direct, info->answer, info->n_answer) < 0) return MUSE_NOMEM(err, info->n_answer);
     a->direct_confidence = info->confidence;
     a->direct_tokens = a->answer_tokens;
+    a->direct_thought = a->thought_tokens;   /* a model may open one by itself */
     a->doubted = true;
     const int rc = muse_record_doubt(a, info, err);
     return rc == 0 ? muse_agent_add_step(a, (MuseReasonStep){ .kind = MUSE_REASON_DOUBT, .group = MUSE_REASON_NONE, .token = muse_agent_count(a), .position = a->s->seq->length }, NULL, NULL, err) : rc;

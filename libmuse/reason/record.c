@@ -368,14 +368,14 @@ static int add_heats(MuseAgent *a, uint32_t step, MuseError *err)
 }
 
 /* an answer that is none: of one of several that was stopped, or taken back */
-static int note_answer(MuseAgent *a, const char *head, const MuseAgentInfo *info, MuseError *err)
+static int note_answer(MuseAgent *a, const char *head, const MuseAgentInfo *info, const MuseCut *from, MuseError *err)
 {
     Record *r = a->record;
     MuseBuf text = { .alloc = &a->shared->rt->alloc };
     MuseTraceStep s = muse_record_step_of(a, MUSE_STEP_END);
     const bool made = muse_buf_append(&text, head, strlen(head)) == 0 &&
                       muse_record_spell(a, info->answer, info->n_answer, (const MuseTraceMark *)(const void *)r->answer_marks.data, (uint32_t)(r->answer_marks.len / sizeof(MuseTraceMark)), &text) == 0;
-    const int rc = made ? muse_record_add(a, &s, (const char *)text.data, text.len, &r->from, &r->at, NULL, err) : MUSE_NOMEM(err, info->n_answer);
+    const int rc = made ? muse_record_add(a, &s, (const char *)text.data, text.len, from, &r->at, NULL, err) : MUSE_NOMEM(err, info->n_answer);
     muse_buf_clear(&text);
     return rc;
 }
@@ -387,9 +387,10 @@ int muse_record_doubt(MuseAgent *a, const MuseAgentInfo *info, MuseError *err)
     if (!r) return 0;
     snprintf(head, sizeof head, "in doubt (%.0f %%), taken back: ", 100 * info->confidence);
     r->words.len = 0, r->ends = false;   /* the note has them */
+    const MuseCut from = r->from;
     int rc = flush(a, false, &r->at, err);
     if (rc == 0) rc = muse_record_end_tracks(a, err);
-    return rc == 0 ? note_answer(a, head, info, err) : rc;
+    return rc == 0 ? note_answer(a, head, info, &from, err) : rc;
 }
 
 int muse_record_end(MuseAgent *a, MuseError *err)
@@ -409,7 +410,7 @@ int muse_record_end(MuseAgent *a, MuseError *err)
     const MuseCut from = r->from;
     int rc = flush(a, false, &r->at, err);
     if (rc == 0) rc = muse_record_end_tracks(a, err);
-    if (rc == 0 && voteless) rc = note_answer(a, "stopped, having begun to answer: ", &info, err);
+    if (rc == 0 && voteless) rc = note_answer(a, "stopped, having begun to answer: ", &info, &from, err);
     else if (rc == 0 && why[info.finish]) rc = muse_record_note(a, MUSE_STEP_END, answered ? "the answer was cut off" : "ended", why[info.finish], err);
     if (rc < 0 || !answered) return rc;
     MuseTraceStep s;

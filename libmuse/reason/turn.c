@@ -58,7 +58,7 @@ void muse_agent_begin_answer(MuseAgent *a, uint32_t image)
     a->text_from = muse_agent_count(a);
     a->prompt = muse_sequence_length(muse_session_sequence(a->s));
     a->asked_pictures = a->n_pictures;
-    a->answer_tokens = 0;
+    a->thought_tokens = a->answer_tokens = 0;
     a->answer_logprob = 0;
     a->n_answer_ids = 0;
     a->answer_id = a->answer_position = a->thought_id = a->thought_position = SIZE_MAX;
@@ -73,13 +73,13 @@ static void begin_anew(MuseAgent *a, const MuseTurnParams *p, uint32_t image)
     muse_agent_begin_answer(a, image);
     muse_agent_calls_clear(a);
     a->forced.len = a->forced_at = a->script.len = a->script_at = a->n_exact = 0;
-    a->thought_tokens = a->forced_tokens = a->view_positions = 0;
+    a->forced_tokens = a->view_positions = 0;
     a->thought_max = p->thought_tokens ? p->thought_tokens : a->shared->p.thought_tokens;
     a->looks = a->refused = a->bad = a->calls_made = a->asked = a->again = 0;
     if (p->thinking) a->doubt = p->doubt;
     a->direct.len = 0;
     a->direct_confidence = 0;
-    a->direct_tokens = 0;
+    a->direct_tokens = a->direct_thought = 0;
     a->doubted = false;
 }
 
