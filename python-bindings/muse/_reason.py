@@ -22,9 +22,10 @@ from ._session import session_params
 from ._text import Ids
 from ._trace import Trace
 
-MODES = {"instant": n.MUSE_MODE_INSTANT, "thinking": n.MUSE_MODE_THINKING, "contemplating": n.MUSE_MODE_CONTEMPLATING}
+MODES = {"instant": n.MUSE_MODE_INSTANT, "thinking": n.MUSE_MODE_THINKING, "contemplating": n.MUSE_MODE_CONTEMPLATING, "auto": n.MUSE_MODE_AUTO}
 KINDS = {n.MUSE_REASON_POINT: "point", n.MUSE_REASON_BOX: "box", n.MUSE_REASON_LOOK: "look", n.MUSE_REASON_COMPARE: "compare", n.MUSE_REASON_VERIFY: "verify",
-         n.MUSE_REASON_IMAGE: "image", n.MUSE_REASON_CALL: "call", n.MUSE_REASON_CLOSED: "closed", n.MUSE_REASON_BAD: "bad"}
+         n.MUSE_REASON_IMAGE: "image", n.MUSE_REASON_CALL: "call", n.MUSE_REASON_CLOSED: "closed", n.MUSE_REASON_BAD: "bad",
+         n.MUSE_REASON_DOUBT: "doubt"}
 FINISHES = {n.MUSE_AGENT_RUNNING: "running", n.MUSE_AGENT_ANSWERED: "answered", n.MUSE_AGENT_LENGTH: "length", n.MUSE_AGENT_FULL: "full", n.MUSE_AGENT_CALLS: "calls",
             n.MUSE_AGENT_STOPPED: "stopped"}
 EVENTS = {n.MUSE_EVENT_TOKEN: "token", n.MUSE_EVENT_STEP: "step", n.MUSE_EVENT_DONE: "done", n.MUSE_EVENT_STAGE: "stage"}
@@ -35,7 +36,7 @@ STAGES = {0: "", n.MUSE_STAGE_PREFILL: "prefill", n.MUSE_STAGE_THINK: "think", n
 @dataclass(frozen=True)
 class Step:
     """What happened in a chain."""
-    kind: str            #: "point", "box", "look", "compare", "verify", "image", "call", "closed" (a budget was spent), "bad" (written without meaning)
+    kind: str            #: "point", "box", "look", "compare", "verify", "image", "call", "closed" (a budget was spent), "bad" (written without meaning), "doubt" (an answer was taken back)
     text: str            #: what was written since the step before
     image: int           #: number of the picture among those given, from 1; 0: none
     rect: Rect | None    #: what was named, pixels of the original
@@ -68,6 +69,10 @@ class AgentInfo:
     calls: int
     seed: int
     temperature: float
+    doubted: bool        #: it answered at once, took that back (`doubt`) and thought; the next three are of what it took back
+    direct: str
+    direct_confidence: float
+    direct_tokens: int   #: of answer_tokens
     ids: Ids             #: what it wrote, forced ones included
 
 
@@ -249,14 +254,14 @@ def _step(s: Any) -> Step:
 def agent_info(agent: Any) -> AgentInfo:
     a, step, ids = n.MuseAgentInfo(), n.MuseReasonStep(), ctypes.POINTER(ctypes.c_int32)()
     check(lib.muse_agent_info(agent, ctypes.byref(a)), "agent")
-    thought, answer = string(a.thought, a.n_thought), string(a.answer, a.n_answer)
+    thought, answer, direct = string(a.thought, a.n_thought), string(a.answer, a.n_answer), string(a.direct, a.n_direct)
     steps = []
     for i in range(a.n_steps):
         check(lib.muse_agent_step(agent, i, ctypes.byref(step)), "agent")
         steps.append(_step(step))
     count = lib.muse_agent_ids(agent, ctypes.byref(ids))
     return AgentInfo(a.number, FINISHES[a.finish], thought, answer, a.confidence, tuple(steps), a.prompt_tokens, a.thought_tokens, a.answer_tokens, a.forced_tokens,
-                     a.view_positions, a.looks, a.refused, a.bad, a.calls, a.seed, a.temperature, copied(ids, ctypes.c_int32, count))
+                     a.view_positions, a.looks, a.refused, a.bad, a.calls, a.seed, a.temperature, bool(a.doubted), direct, a.direct_confidence, a.direct_tokens, copied(ids, ctypes.c_int32, count))
 
 
 def _agent_params(settings: dict[str, Any]) -> tuple[Any, tuple[Any, ...], list[BaseException]]:
@@ -299,7 +304,7 @@ def _agent_params(settings: dict[str, Any]) -> tuple[Any, tuple[Any, ...], list[
                  no_look=not take("look", True), looks=take("looks", 0), look_positions=take("look_positions", 0), look_budget=take("look_budget", 0),
                  free_places=take("free_places", False), calls=take("calls", 0), tools=tools._own.pointer if tools else None, sample=ctypes.pointer(c_sample),
                  session=ctypes.pointer(c_session), event=notify, cancel=cancel, trace=trace._own.pointer if trace else None,
-                 heat=ctypes.pointer(heat) if heat else None)
+                 heat=ctypes.pointer(heat) if heat else None, doubt=take("doubt", 0))
     return out, (keep_sample, keep_session, cancel, notify, heat, tools._own if tools else None, trace._own if trace else None), errors
 
 
@@ -319,11 +324,12 @@ def _heat_params(heat: Any) -> Any:
 
 def ask(model: Model, question: str | None = None, *, images: Iterable[Any] = (), audio: Any = None, mode: str = "thinking", agents: int = 0, seed: int = 0,
         temperature: float = 0, spread: float = 0, focus: Iterable[tuple[int, Any]] = (), agree: int = 0, stop_early: bool = True, cross: bool = True, verify: int = 0,
-        views: int = 0, synthesis: bool = False, budget: int | str | None = None, **settings: Any) -> Answer:
+        views: int = 0, synthesis: bool = False, budget: int | str | None = None, doubt: float = 0, **settings: Any) -> Answer:
     """Answer a question about pictures and sounds.
 
     images, audio: whatever Image.open() and Audio.open() take, one or several; a question may be spoken (question=None). mode: "instant", "thinking",
-    "contemplating" (several agents, default 8, that vote). budget: patches of a picture, as Sequence.append_image().
+    "contemplating" (several agents, default 8, that vote), "auto" (as "instant", then as "thinking" if the answer's confidence is under `doubt`, 0 = 0.95; what was taken back is
+    agents[0].direct). budget: patches of a picture, as Sequence.append_image().
 
     Contemplating: views: ways of seeing the pictures (0 = 8 if the model has place tokens, else 1), temperature (0 = agents 0 to views - 1 are greedy, the
     others have 1; with a spread all have 1), spread of temperatures, focus: (picture number, rect) that agents begin with, agree: stop when so many have answered alike, and with
@@ -336,7 +342,7 @@ def ask(model: Model, question: str | None = None, *, images: Iterable[Any] = ()
     event(Event): called as it goes, a true value stops with Cancelled. MuseAgentParams in reason.h says more. Ctrl-C stops between two tokens."""
     places = [n.MuseFocus(image, c_rect(rect)) for image, rect in focus]
     return _reason(model, lib.muse_reason, (), parts_of(question, images, audio, budget), question or "", mode, settings, agents=agents, seed=seed, temperature=temperature,
-                   spread=spread, focus=(n.MuseFocus * len(places))(*places), n_focus=len(places), agree=agree, no_stop=not stop_early, no_cross=not cross, verify=verify, views=views,
+                   spread=spread, focus=(n.MuseFocus * len(places))(*places), n_focus=len(places), agree=agree, no_stop=not stop_early, no_cross=not cross, verify=verify, views=views, doubt=doubt,
                    synthesis=n.MUSE_SYNTHESIS_GENERATE if synthesis else n.MUSE_SYNTHESIS_VOTE)
 
 
@@ -344,7 +350,7 @@ def coordinate(model: Model, questions: List[str], question: str, *, images: Ite
                budget: int | str | None = None, **settings: Any) -> Answer:
     """An agent for each of these sub-questions, all over the same pictures and sounds and at once, then one more that gets what each answered and answers the question.
 
-    mode: "instant" or "thinking", of all of them. Other settings: those of each agent, as in ask(). The Answer's agents are those of the sub-questions in order, then the one that merged."""
+    mode: "instant", "thinking" or "auto", of all of them. Other settings: those of each agent, as in ask(). The Answer's agents are those of the sub-questions in order, then the one that merged."""
     if isinstance(questions, str):
         raise TypeError("questions are a list: of a text each letter would be one")
     data = [utf8(text) for text in (*questions, question)]
@@ -388,7 +394,8 @@ def _answer(out: Any, trace: Trace) -> Answer:
 class Agent(Handle):
     """One chain in progress: its stages by themselves. Agents that are forks of each other belong to one thread together.
 
-    Settings are those of ask() that belong to an agent; `trace`, if given, is filled as it writes. What they hold lives as long as the agent and its forks."""
+    Settings are those of ask() that belong to an agent, and thinking, format, doubt (with thinking=False: an answer with a confidence under it is taken back for a thought);
+    `trace`, if given, is filled as it writes. What they hold lives as long as the agent and its forks."""
 
     def __init__(self, model: Model, question: str | None = None, *, images: Iterable[Any] = (), audio: Any = None, budget: int | str | None = None, **settings: Any) -> None:
         parts, _, _ = parts_of(question, images, audio, budget)
@@ -419,12 +426,13 @@ class Agent(Handle):
         return self._made(lib.muse_agent_fork, number, seed, temperature)
 
     def ask(self, question: str | None = None, *, images: Iterable[Any] = (), audio: Any = None, budget: int | str | None = None, thinking: bool | None = None,
-            thought_tokens: int = 0, trace: Trace | None = None) -> Agent:
+            thought_tokens: int = 0, trace: Trace | None = None, doubt: float = 0) -> Agent:
         """The next turn of the conversation, for an agent that has ended: run() then answers it. Budgets begin anew; pictures are numbered on.
-        thinking, thought_tokens: None and 0 = as before. trace: of this turn; its pictures are all that were given so far."""
+        thinking, thought_tokens: None and 0 = as before. trace: of this turn; its pictures are all that were given so far. doubt: with thinking=False,
+        an answer with a confidence under it is taken back for a thought."""
         parts, _, _ = parts_of(question, images, audio, budget)
         how = n.MUSE_THINKING_DEFAULT if thinking is None else n.MUSE_THINKING_ON if thinking else n.MUSE_THINKING_OFF
-        turn = params(n.MuseTurnParams, lib.muse_turn_params_init, thinking=how, thought_tokens=thought_tokens, trace=trace._own.pointer if trace else None)
+        turn = params(n.MuseTurnParams, lib.muse_turn_params_init, thinking=how, thought_tokens=thought_tokens, trace=trace._own.pointer if trace else None, doubt=doubt)
         self._call(lib.muse_agent_ask, parts, len(parts), ctypes.byref(turn))
         if trace:
             self._own.hold(trace._own)

@@ -36,6 +36,22 @@ def test_every_kind_of_part(reasoner, cat):
     assert reasoner.ask("No picture", mode="instant", **SHORT).agents[0].thought_tokens == 0
 
 
+def test_auto(reasoner, cat):
+    exact = dict(images=[cat], session={"compute": "f32"}, **SHORT)
+    auto, thinking, instant = (reasoner.ask("What is it?", mode=mode, **exact) for mode in ("auto", "thinking", "instant"))
+    agent, = auto.agents
+    assert agent.doubted and agent.direct == instant.text and agent.direct_confidence == instant.confidence and agent.direct_tokens == instant.answer_tokens
+    assert auto.text == thinking.text and agent.thought == thinking.agents[0].thought and auto.answer_tokens == thinking.answer_tokens + agent.direct_tokens
+    assert [s.kind for s in agent.steps].count("doubt") == 1 and not instant.agents[0].doubted and auto.trace.to_dict()["mode"] == "auto"
+    one = muse.Agent(reasoner, "What is it?", images=[cat], thinking=False, doubt=0.9, **SHORT)
+    assert one.run().doubted and one.ask("And?").run().doubted and not one.ask("So?", thinking=False).run().doubted and one.ask("So?", thinking=False, doubt=1).run().doubted
+    for bad in ({"mode": "auto", "doubt": 2}, {"mode": "auto", "doubt": -1}):
+        with pytest.raises(muse.ArgumentError):
+            reasoner.ask("What?", images=[cat], **bad)
+    with pytest.raises(muse.ArgumentError):
+        muse.Agent(reasoner, "What?", doubt=0.5)
+
+
 def test_contemplating(reasoner, cat):
     events = []
     answer = reasoner.ask("What?", images=[cat], mode="contemplating", agents=3, seed=5, stop_early=False, event=events.append, **SHORT)
