@@ -65,6 +65,14 @@ static int find_stops(MuseAgentShared *sh, const MuseModelInfo *info, const Muse
     return rc == MUSE_ERR_UNSUPPORTED || rc == MUSE_ERR_NOT_FOUND ? 0 : rc;
 }
 
+/* what ends a thought in this format: a token of its own, or -1 */
+static int32_t find_think_end(const MuseChatFormat *f, const MuseTextTokenizer *tok)
+{
+    for (size_t i = 0; f && i < f->n_controls; i++)
+        if (f->controls[i].role == MUSE_TOKEN_THINK_END) return muse_text_find(tok, f->controls[i].text, strlen(f->controls[i].text));
+    return -1;
+}
+
 static int shared_open(MuseAgentShared **out, MuseModel *model, const MuseAgentParams *params, MuseError *err)
 {
     MuseAgentShared *sh = muse_zalloc(&model->rt->alloc, sizeof *sh);
@@ -221,6 +229,7 @@ int muse_agent_open(MuseAgent **out, MuseModel *model, const MuseReasonPart *par
     if (format) sh->format = format->name;   /* static; the caller's may go */
     muse_words_find(&sh->words, tok);
     sh->chains = muse_words_have_boxes(&sh->words);
+    sh->think_end = find_think_end(format, tok);
     a->seed = sh->sample.seed;
     a->temperature = sh->sample.temperature;
     rc = make_prompt(a, parts, n_parts, err);

@@ -35,6 +35,7 @@ typedef struct MuseAgentShared {
     size_t          n_stop;
     int32_t        *close;          /* what ends a thought; NULL: the format has none */
     size_t          n_close;
+    int32_t         think_end;      /* the token that ends a thought: never part of an answer; -1 */
     uint32_t        vocab;
     float          *masked;         /* [vocab] */
     uint32_t        trace_first;    /* agent number 0 is this agent of the trace */

@@ -67,13 +67,15 @@ static const float *allowed(const MuseAgent *a)
     uint32_t axis, first, n;
     const bool places = !sh->p.free_places && muse_chain_wants(&a->chain, &sh->words, &axis, &first, &n);
     const bool no_look = sh->chains && sh->words.look >= 0 && looks_spent(a);
-    if (!places && !no_look) return logits;
+    const bool no_end = sh->think_end >= 0 && !in_thought(a);   /* where it means nothing, a model that was made to answer may write it */
+    if (!places && !no_look && !no_end) return logits;
     if (places) {
         for (uint32_t i = 0; i < sh->vocab; i++) sh->masked[i] = -INFINITY;
         for (uint32_t i = first; i < first + n; i++) sh->masked[sh->words.place[axis][i]] = logits[sh->words.place[axis][i]];
     } else {
         memcpy(sh->masked, logits, sh->vocab * sizeof *logits);
-        sh->masked[sh->words.look] = -INFINITY;
+        if (no_look) sh->masked[sh->words.look] = -INFINITY;
+        if (no_end) sh->masked[sh->think_end] = -INFINITY;
     }
     return sh->masked;
 }

@@ -691,11 +691,37 @@ static void no_memory(void **state)
     assert_int_equal(meter.live, 0);
 }
 
+/* at once, behind a thought, behind one that was ended for the model: what the model would write there is passed over */
+static void no_end_of_a_thought_in_answers(void **state)
+{
+    (void)state;
+    static const struct { const char *model, *words, *answer; int thinking; } cases[] = {
+        { "reason/muse", "</think>1</think>2</think><eos>", "12", MUSE_THINKING_OFF },
+        { "reason/muse", "a</think>1</think>2</think><eos>", "12", MUSE_THINKING_ON },
+        { "reason/muse", "a<eos>1</think>2</think><eos>", "12", MUSE_THINKING_ON },
+        { "golden/qwen3/hf", "<think>\na\n</think>\n\n1</think>2</think><|im_end|>", "12", MUSE_THINKING_ON },
+        { "golden/gemma4-a/hf", "1<channel|>2<channel|><turn|>", "12", MUSE_THINKING_OFF },
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        MuseModel *m = open_model(cases[k].model, NULL);
+        MuseAgentParams p;
+        muse_agent_params_init(&p);
+        p.thinking = cases[k].thinking;
+        MuseAgent *a = open_agent(m, NULL, 0, &p);
+        script(a, cases[k].words);
+        ok(run_one(a));
+        const MuseAgentInfo info = info_of(a);
+        if (info.finish != MUSE_AGENT_ANSWERED || info.n_answer != 2 || memcmp(info.answer, cases[k].answer, 2) != 0) fail_msg("case %zu: %.*s", k, (int)info.n_answer, info.answer);
+        muse_agent_close(&a);
+        muse_model_close(&m);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(views), cmocka_unit_test(machine), cmocka_unit_test(look_shows_the_rectangle), cmocka_unit_test(nested),
-        cmocka_unit_test(groups), cmocka_unit_test(boxes_are_constrained), cmocka_unit_test(thought_budget), cmocka_unit_test(ended_in_thought), cmocka_unit_test(budget_in_a_look), cmocka_unit_test(places_nowhere), cmocka_unit_test(look_budgets), cmocka_unit_test(circles), cmocka_unit_test(full),
+        cmocka_unit_test(groups), cmocka_unit_test(boxes_are_constrained), cmocka_unit_test(thought_budget), cmocka_unit_test(ended_in_thought), cmocka_unit_test(no_end_of_a_thought_in_answers), cmocka_unit_test(budget_in_a_look), cmocka_unit_test(places_nowhere), cmocka_unit_test(look_budgets), cmocka_unit_test(circles), cmocka_unit_test(full),
         cmocka_unit_test(forced_look), cmocka_unit_test(forced_comparison), cmocka_unit_test(verify_pass), cmocka_unit_test(cancelled), cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
