@@ -34,6 +34,7 @@ static void help(FILE *to)
           "  --form F          mix, direct (answers only) or think (chains of thought)\n"
           "  --min-side N, --max-side N   bounds on the pictures' sides, 64 to 1024\n"
           "  --branches N      most questions a sample, 1 to 32, 10 unless told\n"
+          "  --aspect N        sides of up to N:1, 2 to 8; 2 unless told\n"
           "  --overview N      small print is unreadable in an overview of N x N pixels, 64 unless told\n"
           "  --only K          this kind of question only\n"
           "  --fonts F         system (DejaVu and Liberation) or builtin\n"
@@ -302,7 +303,7 @@ static int number(const char *option, const char *value, uint32_t *out)
 static int read_options(Cli *cli, Worlds *o)
 {
     const struct { const char *name; uint32_t *value; } numbers[] = { { "--n", &o->n }, { "--first", &o->first }, { "--min-side", &o->options.min_side },
-        { "--max-side", &o->options.max_side }, { "--branches", &o->options.branches }, { "--overview", &o->options.overview } };
+        { "--max-side", &o->options.max_side }, { "--aspect", &o->options.aspect }, { "--branches", &o->options.branches }, { "--overview", &o->options.overview } };
     const struct { const char *name; const char **value; } texts[] = { { "--task", &o->task }, { "--out", &o->out }, { "--only", &o->options.only } };
     const struct { const char *name; const char *const *names; size_t n; int *value; } choices[] = { { "--split", splits, sizeof splits / sizeof *splits, &o->options.split },
         { "--form", forms, 3, &o->options.form }, { "--fonts", fonts, 2, &o->params.fonts } };

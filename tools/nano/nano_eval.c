@@ -245,7 +245,7 @@ static int follow(Eval *e, const MuseWorldsBranch *b, size_t first, Tally *score
 
 static int one(Eval *e, const MuseWorldsBranch *b, int way, bool think, Tally *score)
 {
-    static const char never[] = " find caption at locate box second drill-facts ";   /* they close the thought themselves */
+    static const char never[] = " find caption at locate box drill-facts ";   /* they close the thought themselves */
     char name[48];
     snprintf(name, sizeof name, " %s ", b->task);
     const bool dense = !*b->answer, closed = dense || way == HEARD || (!think && !strstr(never, name));

@@ -87,7 +87,7 @@ static int is_task(const char *name)
 static void read_mix(Reader *r, yajl_val v, int has_speech, NanoMix *m)
 {
     static const char *const forms[] = { "mix", "direct", "think", NULL };
-    ONLY(r, v, "worlds.mix", "task", "only", "weight", "form", "min_side", "max_side", "branches", "overview", "budget", "spoken");
+    ONLY(r, v, "worlds.mix", "task", "only", "weight", "form", "min_side", "max_side", "aspect", "branches", "overview", "budget", "spoken");
     if (r->rc < 0) return;
     text(r, v, "task", m->task, sizeof m->task);
     text(r, v, "only", m->only, sizeof m->only);
@@ -100,6 +100,7 @@ static void read_mix(Reader *r, yajl_val v, int has_speech, NanoMix *m)
     m->options.form = choice(r, v, "form", forms, MUSE_WORLDS_MIX);
     m->options.min_side = (uint32_t)whole(r, v, "min_side", 64, 1024, 0);
     m->options.max_side = (uint32_t)whole(r, v, "max_side", m->options.min_side ? m->options.min_side : 64, 1024, 0);
+    m->options.aspect = (uint32_t)whole(r, v, "aspect", 2, 8, 0);
     m->options.branches = (uint32_t)whole(r, v, "branches", 1, 32, 0);
     m->options.overview = (uint32_t)whole(r, v, "overview", 16, 1024, 0);
     m->budget = (uint32_t)whole(r, v, "budget", 1, 65536, 0);

@@ -242,7 +242,7 @@ static int play_clip(Draft *d, const NanoClip *clip)
 /* Kinds that never think: the model closes the thought that the prompt opened. Where both occur, the prompt decides. */
 static int never_thinks(const char *kind)
 {
-    static const char *const kinds[] = { "find", "caption", "at", "locate", "box", "second", "drill-facts", "hear" };
+    static const char *const kinds[] = { "find", "caption", "at", "locate", "box", "drill-facts", "hear" };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(kind, kinds[i]) == 0) return 1;
     return 0;

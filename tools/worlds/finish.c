@@ -249,8 +249,9 @@ void muse_wd_side(Maker *m, uint32_t low, uint32_t high, bool square, int *width
 {
     const double min = m->options.min_side ? m->options.min_side : low, max = m->options.max_side ? m->options.max_side : high > min ? high : min;
     const double side = exp(rng_range(&m->lay, log(min), log(max + 0.999)));
+    const double shape = m->options.aspect > 2 ? log(m->options.aspect) : 0.6931;
     double other = side;
-    if (!square && rng_chance(&m->lay, 0.5)) other = fmax(min, side / exp(rng_range(&m->lay, 0, 0.6931)));
+    if (!square && rng_chance(&m->lay, 0.5)) other = fmax(min, side / exp(rng_range(&m->lay, 0, shape)));
     *width = (int)fmin(side, max);
     *height = (int)fmin(other, max);
     if (rng_chance(&m->lay, 0.5)) {

@@ -170,9 +170,14 @@ static void ask_second(Maker *m)
     const int at = order[rng_below(&m->ask, (uint32_t)n)];
     Desc d;
     if (!muse_wd_unique(m, 1, at, &d)) return;
-    muse_wd_begin(m, "second");
-    m->branches[m->sample.n_branches].think = 0;
+    const bool think = muse_wd_begin(m, "second");
     ASK(m, t, .a = d, .ia = at);
+    if (think) {   /* which picture the answer's place is in */
+        muse_wd_think(m);
+        muse_wd_put(m, "<image 2>");
+        muse_wd_name(m, d, at);
+        muse_wd_at(m, at);
+    }
     muse_wd_answer(m);
     muse_wd_put(m, "<point>");
     muse_wd_at(m, at);

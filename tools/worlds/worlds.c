@@ -159,6 +159,7 @@ static int take_options(Maker *m, const MuseWorldsOptions *options, MuseError *e
     const bool low = o.min_side == 0 || (o.min_side >= SIDE_MIN && o.min_side <= SIDE_MAX);
     const bool high = o.max_side == 0 || (o.max_side >= SIDE_MIN && o.max_side <= SIDE_MAX && o.max_side >= o.min_side);
     if (!low || !high) return muse_wd_error(err, MUSE_ERR_ARG, "sides of %u to %u: 64 to 1024, the smaller first", o.min_side, o.max_side);
+    if (o.aspect && (o.aspect < 2 || o.aspect > 8)) return muse_wd_error(err, MUSE_ERR_ARG, "sides of %u:1: 2 to 8", o.aspect);
     if (o.split < MUSE_WORLDS_TRAIN || o.split > MUSE_WORLDS_HARD) return muse_wd_error(err, MUSE_ERR_ARG, "no split %d", o.split);
     if (o.form < MUSE_WORLDS_MIX || o.form > MUSE_WORLDS_THINK) return muse_wd_error(err, MUSE_ERR_ARG, "no form %d", o.form);
     if (o.branches > BRANCHES_MAX) return muse_wd_error(err, MUSE_ERR_ARG, "%u branches: at most %d", o.branches, BRANCHES_MAX);

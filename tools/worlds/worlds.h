@@ -125,6 +125,7 @@ typedef struct MuseWorldsOptions {
     int         form;        ///< MUSE_WORLDS_MIX: half direct, half with a chain
     uint32_t    min_side;    ///< 64..1024; 0 = the world's own (docs/worlds.md)
     uint32_t    max_side;    ///< min_side..1024; 0 = the world's own
+    uint32_t    aspect;      ///< longest to shortest side at most, 2..8; 0 = 2. No side is under min_side
     uint32_t    branches;    ///< most branches a sample, 1..32; 0 = 10
     uint32_t    overview;    ///< side of a square overview in pixels: small print is unreadable in it; 0 = 64
     const char *only;        ///< this kind of question only; NULL = all of the world
