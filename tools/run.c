@@ -366,7 +366,9 @@ static int report(const Run *r)
 {
     const MuseGenerateResult *x = &r->result;
     if (r->cli->json) return print_json(r);
-    if (isatty(STDOUT_FILENO) && !r->thinks && x->n_text && x->text[x->n_text - 1] != '\n') putchar('\n');
+    const bool person = isatty(STDOUT_FILENO);
+    if ((person || !r->cli->quiet) && !r->thinks && x->n_text && x->text[x->n_text - 1] != '\n')   /* what reads a pipe gets the text as it is; who sees both gets two lines */
+        fputc('\n', person ? stdout : stderr);
     if (!r->cli->quiet) {
         fprintf(stderr, "muse: prompt of %zu positions in %.3f s (%.1f/s)", r->n_prompt, r->prompt_s, (double)r->n_prompt / r->prompt_s);
         if (r->o.max_tokens) fprintf(stderr, "; %zu tokens in %.3f s (%.1f/s); ended by %s", x->n, r->new_s, (double)x->n / r->new_s, muse_finish_name(x->finish));

@@ -142,6 +142,17 @@ class Text(unittest.TestCase):
         self.assertIn("ended by length", raw.stderr.decode())
         self.assertEqual(muse("run", "--quiet", *args)[1], "")
 
+    def test_status_has_a_line_of_its_own(self):
+        args = ["run", "--model", LLAMA, "--raw", "--text", "I", "--max-tokens", 3]
+        text = run(LLAMA, "--raw", "--text", "I", "--max-tokens", 3)["text"]
+        self.assertFalse(text.endswith("\n"))
+        out, err = muse(*args)
+        self.assertEqual(out, text)   # in a pipe as it is
+        self.assertRegex(err, r"^\nmuse: prompt of")
+        both = subprocess.run([MUSE, *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60).stdout.decode("utf-8", "replace")
+        self.assertIn(text + "\nmuse: prompt of", both)
+        self.assertEqual(muse(*args, "--quiet"), (text, ""))
+
     def test_stop_string_is_not_written(self):
         args = ["--raw", "--compute", "f32", "--text", "Some words"]
         whole = run(LLAMA, *args, "--max-tokens", 40)["text"]
