@@ -31,8 +31,9 @@ typedef struct CliWarnings {
     char   text[8][1024];   /* whole: base/log.c has no longer ones */
     int    level[8];
     unsigned long long again[8], others;
+    bool   numbers[8];    /* they came again with other numbers */
     size_t n;
-    bool   few;           /* once the table is full, others are counted, not shown */
+    bool   few;           /* of many pictures: lines about them that differ in numbers count as the same, and once the table is full, others are counted, not shown */
 } CliWarnings;
 
 /* warnings.c. Any thread; the end: of one thread. It says how often each came again, and forgets. */

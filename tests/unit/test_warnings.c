@@ -62,8 +62,28 @@ static void levels(void **state)
     assert_string_equal(said, "");
 }
 
+/* of many pictures: what differs in numbers is one line; names are not numbers, and alone each is a line of its own */
+static void numbers(void **state)
+{
+    static const char first[] = "picture 1: 78 x 115 pixels are reduced to 48 x 72 (scale 0.615 x 0.626)", second[] = "picture 2: 7 x 9 pixels are reduced to 8 x 8 (scale 1 x 0.9)";
+    CliWarnings few = { .few = true }, all = { 0 };
+    char said[512];
+    (void)state;
+    assert_true(cli_warning_is_new(&all, MUSE_LOG_WARN, first));
+    assert_true(cli_warning_is_new(&all, MUSE_LOG_WARN, second));
+    assert_true(cli_warning_is_new(&few, MUSE_LOG_WARN, first));
+    assert_false(cli_warning_is_new(&few, MUSE_LOG_WARN, second));
+    assert_false(cli_warning_is_new(&few, MUSE_LOG_WARN, first));
+    assert_true(cli_warning_is_new(&few, MUSE_LOG_WARN, "picture 1: 78 x 115 pixels are reduced"));
+    assert_true(cli_warning_is_new(&few, MUSE_LOG_WARN, "picture 1: x 115 pixels are reduced"));
+    assert_true(cli_warning_is_new(&few, MUSE_LOG_WARN, "file 1 is missing"));
+    assert_true(cli_warning_is_new(&few, MUSE_LOG_WARN, "file 2 is missing"));
+    end_of(&few, said, sizeof said);
+    assert_string_equal(said, "muse: warning, 2 times more, with other numbers: picture 1: 78 x 115 pixels are reduced to 48 x 72 (scale 0.615 x 0.626)\n");
+}
+
 int main(void)
 {
-    static const struct CMUnitTest tests[] = { cmocka_unit_test(whole_lines), cmocka_unit_test(levels) };
+    static const struct CMUnitTest tests[] = { cmocka_unit_test(whole_lines), cmocka_unit_test(levels), cmocka_unit_test(numbers) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
