@@ -150,6 +150,31 @@ static uint64_t step_bytes(const Bench *b, const MuseModelInfo *info)
     return bytes;
 }
 
+/* the largest cache of a core; 0: the system does not tell. From Linux: what sysconf() says of AMD's is the sum over all chips. */
+static uint64_t cache_bytes(void)
+{
+    uint64_t most = 0;
+    for (int i = 0; i < 8; i++) {
+        char path[80], unit = 0;
+        unsigned long n = 0;
+        snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/size", i);
+        FILE *f = fopen(path, "r");
+        const int got = f ? fscanf(f, "%9lu%c", &n, &unit) : 0;
+        if (f) fclose(f);
+        const uint64_t bytes = got == 2 && (unit == 'K' || unit == 'M') ? (uint64_t)n << (unit == 'K' ? 10 : 20) : 0;
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
+/* Of a small model a step reads little from memory, and its share says nothing. */
+static void print_share(double share, uint64_t bytes)
+{
+    const uint64_t cache = cache_bytes();
+    printf("decode    %10.1f %% of the memory bandwidth (%.1f MiB a step)\n", 100 * share, (double)bytes / 1048576);
+    if (bytes <= cache) printf("          a step's %.1f MiB fit into the cache (%.1f MiB), so the memory is no limit: compare models that are larger\n", (double)bytes / 1048576, (double)cache / 1048576);
+}
+
 /* medians; the share of the read bandwidth that decoding uses */
 static double read_limits(Bench *b, const MuseModelInfo *info, double decode, double limit[LIMITS])
 {
@@ -179,6 +204,8 @@ static int report(Bench *b, const Cli *cli)
         json_integer(g, "batch", b->batch);
         for (size_t i = 0; b->limits && i < LIMITS; i++) json_number(g, limit_rows[i].key, limit[i]);
         if (b->limits) json_number(g, "decode_read_share", share);
+        if (b->limits) json_integer(g, "step_bytes", (long long)step_bytes(b, &info));
+        if (b->limits) json_integer(g, "cache_bytes", (long long)cache_bytes());
         yajl_gen_map_close(g);
         const int code = json_print(g);
         yajl_gen_free(g);
@@ -190,7 +217,7 @@ static int report(Bench *b, const Cli *cli)
     printf("memory    %10.1f MiB resident at most; weights %.1f MiB, keys and values %.1f MiB\n", (double)b->peak_rss / 1048576, (double)info.weights_bytes / 1048576, (double)b->kv_bytes / 1048576);
     for (size_t i = 0; b->limits && i < LIMITS; i++)
         if (limit[i] > 0) printf("limit     %10.1f %s %s\n", limit[i], limit_rows[i].unit, limit_rows[i].name);
-    if (b->limits && b->n_new) printf("decode    %10.1f %% of the memory bandwidth (%.1f MiB a step)\n", 100 * share, (double)step_bytes(b, &info) / 1048576);
+    if (b->limits && b->n_new) print_share(share, step_bytes(b, &info));
     return EXIT_OK;
 }
 

@@ -260,7 +260,7 @@ class Chat(unittest.TestCase):
 
 class Bench(unittest.TestCase):
     KEYS = {"prefill_tps", "decode_tps", "load_s", "peak_rss_bytes", "weights_bytes", "kv_bytes"}
-    LIMITS = {"read_bandwidth_gbs", "amx_bf16_gflops", "amx_int8_gops", "fma_f32_gflops", "dot_bf16_gflops", "dot_int8_gops", "decode_read_share"}
+    LIMITS = {"read_bandwidth_gbs", "amx_bf16_gflops", "amx_int8_gops", "fma_f32_gflops", "dot_bf16_gflops", "dot_int8_gops", "decode_read_share", "step_bytes", "cache_bytes"}
 
     def test_keys(self):
         args = ["bench", "--model", LLAMA, "--prompt", 8, "--new", 2, "--runs", 1, "--json"]
@@ -271,7 +271,9 @@ class Bench(unittest.TestCase):
         self.assertLessEqual(self.KEYS | self.LIMITS, set(got))
         self.assertGreater(got["read_bandwidth_gbs"], 0)
         self.assertEqual(json.loads(muse(*args, "--limits", "--cpu-level", "c")[0])["fma_f32_gflops"], 0)
-        self.assertIn("memory bandwidth", muse(*args[:-1], "--limits")[0])
+        text = muse(*args[:-1], "--limits")[0]
+        self.assertIn("memory bandwidth", text)
+        self.assertEqual("fit into the cache" in text, got["step_bytes"] <= got["cache_bytes"])   # a tiny model: so it does, where the system tells of its caches
 
     def test_config(self):
         got = json.loads(muse("bench", "--config", LLAMA / "config.json", "--prompt", 8, "--new", 2, "--runs", 1, "--json")[0])
