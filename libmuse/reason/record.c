@@ -3,7 +3,8 @@
  * run.c's and look.c's. Called by them; docs/reason.md, "Traces", has the rule.
  *
  *   words place words ; words place ...       a place is named by the words before it, back to the end of a clause: ; ? ! or a full stop. Without such a
- *   \--name--/        \--name-/               name, or with a number only ("2"), the words behind it up to there or to what comes next are its name
+ *   \--name--/        \--name-/               name, or with a number only ("2"), the words behind it up to there or to what comes next are its name.
+ *                                             Number tokens behind a place are its own: <y20><x2> nearest<x36><y19> has a clause's end before " nearest"
  *
  * So a place without a name waits (MuseWaiting) until what is behind it has been written. */
 #include "libmuse/reason/record_steps.h"
@@ -239,6 +240,17 @@ static void add_end(Record *r, size_t bytes, const MuseCut *cut)
     r->ends = true;
 }
 
+/* the clause holds numbers of the model's own so far, and nothing else: distances of the place before it */
+static bool only_numbers(const Record *r)
+{
+    const char *words = (const char *)r->words.data;
+    size_t at = r->ends ? r->end_at[1] : 0, n = 1;
+    int v;
+    if (at == r->words.len) return false;
+    for (; at < r->words.len && n; at += n) n = muse_reason_place(words + at, r->words.len - at, &v);
+    return n > 0;
+}
+
 int muse_record_text(MuseAgent *a, const char *text, size_t n, bool thought, MuseError *err)
 {
     Record *r = a->record;
@@ -251,6 +263,7 @@ int muse_record_text(MuseAgent *a, const char *text, size_t n, bool thought, Mus
         const uint8_t before = i ? (uint8_t)text[i - 1] : r->words.len ? r->words.data[r->words.len - 1] : 0;
         if (text[i] == ';' || text[i] == '?' || text[i] == '!') add_end(r, r->words.len + i + 1, &r->at);
         else if (text[i] == ' ' && before == '.') add_end(r, r->words.len + i, i ? &r->at : &r->last);   /* "3.5" goes on */
+        else if (text[i] == ' ' && i == 0 && only_numbers(r)) add_end(r, r->words.len, &r->last);
     }
     if (n && a->chain.state != MUSE_CHAIN_PLACE) r->spoken = r->at;
     return n && muse_buf_append(&r->words, text, n) < 0 ? MUSE_NOMEM(err, n) : 0;

@@ -72,6 +72,9 @@ static void places(void **state)
         { "just words</think><point><x16><y32><eos>", "thought just words\nanswer picture 1 (165, 162) |1:165,162.5\n" },
         { "just words</think> at<x16><y32>not<box><x16><y32><x17><y33>or<x5>, <y7>5<eos>",
           "thought just words\nanswer at picture 1 (165, 162) not picture 1 [160, 160, 180, 170] or x 5/64, y 7/64 5 |1:165,162.5 |1:160,160,180,170\n" },
+        { " star<x1><y1>;<x2><y2><y10><x3>;<x3><y3><y9><x2> nearest<x2><y2> red cross</think> e<eos>",   /* distances are of the place before them */
+          "claim star |1:15,7.5#1\nclaim y 10/64, x 3/64 |1:25,12.5\nclaim y 9/64, x 2/64 |1:35,17.5\nclaim nearest |1:25,12.5#2\nthought red cross\nanswer e\n" },
+        { " a<x1><y1> b<x2><y2><x1><x2> left</think> f<eos>", "claim a |1:15,7.5#1\nclaim b |1:25,12.5#2\nthought x 1/64, x 2/64 left\nanswer f\n" },
         { "<box><x16><y32><x17><y33> in</think> d<eos>", "claim in |1:160,160,180,170\nanswer d\n" },
     };
     (void)state;
