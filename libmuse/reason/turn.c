@@ -63,6 +63,7 @@ void muse_agent_begin_answer(MuseAgent *a, uint32_t image)
     a->n_answer_ids = 0;
     a->answer_id = a->answer_position = a->thought_id = a->thought_position = SIZE_MAX;
     a->cited = (MuseFocus){ 0 };
+    a->again = 0;
     a->closing = a->ended_early = a->pending = a->look_due = a->calls_due = false;
     a->ending = 0;
     a->finish = MUSE_AGENT_RUNNING;
@@ -75,7 +76,7 @@ static void begin_anew(MuseAgent *a, const MuseTurnParams *p, uint32_t image)
     a->forced.len = a->forced_at = a->script.len = a->script_at = a->n_exact = 0;
     a->forced_tokens = a->view_positions = 0;
     a->thought_max = p->thought_tokens ? p->thought_tokens : a->shared->p.thought_tokens;
-    a->looks = a->refused = a->bad = a->calls_made = a->asked = a->again = 0;
+    a->looks = a->refused = a->bad = a->calls_made = a->asked = 0;
     if (p->thinking) a->doubt = p->doubt;
     a->direct.len = 0;
     a->direct_confidence = 0;
