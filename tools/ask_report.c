@@ -61,6 +61,7 @@ void ask_print_vote(const MuseReasonResult *r, const MuseTrace *trace)
     put_ended(r, MUSE_AGENT_LENGTH, "the tokens of the answer are spent");
     put_ended(r, MUSE_AGENT_FULL, "no more positions");
     put_ended(r, MUSE_AGENT_CALLS, "more calls than are allowed");
+    if (n && !r->calibrated) fputs("; no calibration was measured with such agents: confidence is the agreement", stderr);
     fputc('\n', stderr);
 }
 
@@ -128,6 +129,7 @@ static void gen_vote(yajl_gen g, const MuseReasonResult *r)
     json_integer(g, "answered", (long long)voters(r));
     json_bool(g, "stopped_early", r->stopped_early);
     json_number(g, "agreement", r->agreement);
+    json_bool(g, "calibrated", r->calibrated);
     json_key(g, "candidates");
     yajl_gen_array_open(g);
     for (size_t k = 0; k < r->n_candidates; k++) {

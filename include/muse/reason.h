@@ -337,7 +337,8 @@ typedef struct MuseReasonParams {
     int                    no_cross;     ///< 1: answers are not scored under other agents
     uint32_t               verify;       ///< the best agent of each of so many leading candidates is checked by muse_agent_verify(), which gives a vote more; 0 = none
     int                    synthesis;    ///< MUSE_SYNTHESIS_*
-    const MuseCalibration *calibration;  ///< NULL = the calibration.json of the model's folder (docs/eval.md), without one the built-in table
+    const MuseCalibration *calibration;  ///< NULL = the calibration.json of the model's folder (docs/eval.md), without one the built-in table of 8 agents; either only for such agents as it was
+                                         ///< measured with (MuseReasonResult.calibrated)
     size_t                 n_calibration;
     uint32_t               views;        ///< CONTEMPLATING with pictures, 1..MUSE_VIEWS: agent i sees them in way i mod views: 0 as they were given, the others without narrow strips at some edges, so that other patches
                                          ///< lie over the things; agents with a focus as given. A prompt is computed for each when its first agent begins (see agree). 0 = MUSE_VIEWS if the model has place tokens, else 1
@@ -352,7 +353,7 @@ typedef struct MuseReasonResult {
     char          *answer;        ///< n_answer bytes and one NUL; NULL: none was given
     size_t         n_answer;
     double         agreement;     ///< share of the forks' answers that the largest candidate has, in the order in which they ended; 1 for one agent
-    double         confidence;    ///< CONTEMPLATING: calibrated agreement; else MuseAgentInfo.confidence
+    double         confidence;    ///< CONTEMPLATING: calibrated agreement, or (see calibrated) the agreement; else MuseAgentInfo.confidence
     MuseAgent    **agents;        ///< [n_agents] with their steps, in order of number: the forks, then checks, then the one that merged
     size_t         n_agents;
     size_t         n_forks;       ///< of these, the first ones
@@ -362,6 +363,8 @@ typedef struct MuseReasonResult {
     double         seconds;
     int            stopped_early; ///< CONTEMPLATING: not all agents came to their end (or began), because 1: so many as `agree` says answered alike; 2: what the others could say would not have changed the count. 0: all did
     size_t         n_unbegun;     ///< CONTEMPLATING: agents that did not begin, because of stopped_early: with n_forks as many as were asked for
+    int            calibrated;    ///< CONTEMPLATING: 1: confidence is how often such agreement was right, by the caller's table or one that was measured with such agents: as many, with these
+                                  ///< views, temperature and stop, and without focus. 0: nothing was measured so, and confidence is the agreement; or another mode
 } MuseReasonResult;
 
 /** Release what the result holds and zero it. NULL is accepted. */

@@ -19,7 +19,7 @@ static int read_processor(MuseModel *m, const void *bytes, size_t size, MuseErro
 
 static int read_calibration(MuseModel *m, const void *bytes, size_t size, MuseError *err)
 {
-    const int rc = muse_calibration_read(&m->calibration, &m->n_calibration, &m->rt->alloc, bytes, size, err);
+    const int rc = muse_calibration_read(&m->calibration, &m->rt->alloc, bytes, size, err);
     return rc < 0 ? muse_fail_prefix(err, rc, "calibration.json") : 0;
 }
 
@@ -178,7 +178,7 @@ void muse_model_close(MuseModel **model)
     muse_text_close(&m->tokenizer);
     muse_weights_clear(&m->weights);
     muse_config_clear(&m->config);
-    muse_free(m->calibration);
+    muse_free(m->calibration.rows);
     muse_weights_close(&m->files[1]);
     muse_weights_close(&m->files[0]);
     muse_buf_clear(&m->tokenizer_json);

@@ -13,6 +13,14 @@
 #include "muse/reason.h"
 #include "ops/runtime.h"
 
+/* A calibration.json: rows, and what the agents were that it was measured with */
+typedef struct MuseCalibrationFile {
+    MuseCalibration *rows;       /* [n]; NULL: there is none */
+    size_t   n;
+    uint32_t agents, views;      /* as asked for; agents 0: not said; views 0: as many as the model has of itself */
+    double   temperature;        /* as asked for; 0: none */
+} MuseCalibrationFile;
+
 struct MuseModel {
     MuseRuntime   *rt;
     atomic_int     refs;
@@ -26,8 +34,7 @@ struct MuseModel {
     bool           in_memory;    /* has no files at all: muse_model_from_bytes() */
     bool           no_weights;   /* tensors without bytes */
     MuseBuf        tokenizer_json;   /* of a model in memory; empty: there is none */
-    MuseCalibration *calibration; /* [n_calibration] of the folder's calibration.json; NULL: it has none */
-    size_t         n_calibration;
+    MuseCalibrationFile calibration;  /* of the folder; rows NULL: it has none */
 
     /* made when first asked for, then shared and read-only; under the lock */
     pthread_mutex_t   lock;
@@ -54,8 +61,8 @@ int  muse_model_from_bytes(MuseModel **out, MuseRuntime *rt, MuseModelBytes *b, 
 int  muse_model_draw(MuseModel *m, bool none, MuseError *err);
 /* The family's table with the numbers of c. */
 void muse_family_from_config(MuseFamily *family, const MuseConfig *c);
-/* The rows of a calibration.json: muse_free() them. 0; MUSE_ERR_FORMAT; MUSE_ERR_NOMEM. */
-int  muse_calibration_read(MuseCalibration **out, size_t *n, const MuseAllocator *a, const void *bytes, size_t size, MuseError *err);
+/* A calibration.json: muse_free() its rows. 0; MUSE_ERR_FORMAT; MUSE_ERR_NOMEM. */
+int  muse_calibration_read(MuseCalibrationFile *out, const MuseAllocator *a, const void *bytes, size_t size, MuseError *err);
 /* The model's tokenizer, opened at the first call; lives as long as the model. 0; as muse_model_open_tokenizer(). Any thread. */
 int  muse_model_tokenizer(MuseModel *model, const MuseTextTokenizer **out, MuseError *err);
 /* Positions of one prompt chunk, which the workspace and windowed KV caches are sized for. */

@@ -31,7 +31,8 @@ typedef struct Reason {
     const MuseAllocator *alloc;
     const MuseReasonPart *parts;
     size_t            n_parts;
-    MuseReasonParams  p;
+    MuseReasonParams  p, asked;   /* asked: as given; p: 0 resolved */
+    float             asked_temperature;
     MuseAgentParams   agent;      /* of each */
     MuseSampleParams  sample;
     MuseReasonResult *out;
@@ -79,6 +80,7 @@ static int import_params(Reason *r, const MuseReasonParams *params, MuseError *e
     if (rc == 0) rc = MUSE_PARAMS_IMPORT(&r->agent, r->p.agent, "MuseAgentParams", err);
     if (rc == 0) rc = MUSE_PARAMS_IMPORT(&r->sample, r->agent.sample, "MuseSampleParams", err);
     if (rc < 0) return rc;
+    r->asked = r->p;
     MuseReasonParams *p = &r->p;
     const bool many = p->mode == MUSE_MODE_CONTEMPLATING;
     MUSE_REQUIRE(err, p->mode >= MUSE_MODE_INSTANT && p->mode <= MUSE_MODE_AUTO && p->agents <= MUSE_AGENTS_MAX && p->views <= MUSE_VIEWS);
@@ -86,6 +88,7 @@ static int import_params(Reason *r, const MuseReasonParams *params, MuseError *e
     if (!p->agents) p->agents = AGENTS;
     if (!many) p->agents = 1;
     if (p->temperature != 0) r->sample.temperature = p->temperature;
+    r->asked_temperature = r->sample.temperature;
     const bool none = many && r->sample.temperature == 0;
     r->mixed = none && p->spread == 0;
     if (none) r->sample.temperature = 1;
@@ -393,11 +396,29 @@ static int think(Reason *r, MuseError *err)
     return rc;
 }
 
-/* the caller's table, the model's own, or the built-in one */
-static double confidence_of(const Reason *r, double agreement)
+static uint32_t views_asked(const Reason *r, uint32_t views) { return views ? views : r->out->agents[0]->shared->chains ? MUSE_VIEWS : 1; }
+
+/* The table that was measured with such agents: of three, two that agree are not what six of eight are. The built-in one is of eight */
+static bool is_measured(const Reason *r)
 {
-    if (r->p.calibration) return muse_calibrate(r->p.calibration, r->p.n_calibration, agreement);
-    return muse_calibrate(r->model->calibration, r->model->n_calibration, agreement);
+    const MuseReasonParams *p = &r->asked;
+    const MuseCalibrationFile *c = &r->model->calibration;
+    if (p->calibration) return true;   /* the caller's own affair */
+    if (p->n_focus) return false;
+    if (!c->rows) return r->p.agents == AGENTS;
+    return (!c->agents || c->agents == r->p.agents) && views_asked(r, c->views) == views_asked(r, p->views) && (float)c->temperature == r->asked_temperature &&
+           p->spread == 0 && p->agree == 0 && !p->no_stop;
+}
+
+/* by the caller's table, the model's own, or the built-in one; else the agreement as it is */
+static void set_confidence(Reason *r)
+{
+    MuseReasonResult *out = r->out;
+    const MuseCalibrationFile *c = &r->model->calibration;
+    out->calibrated = is_measured(r);
+    if (!out->calibrated) out->confidence = out->agreement;
+    else if (r->p.calibration) out->confidence = muse_calibrate(r->p.calibration, r->p.n_calibration, out->agreement);
+    else out->confidence = muse_calibrate(c->rows, c->n, out->agreement);
 }
 
 static int contemplate(Reason *r, MuseError *err)
@@ -412,7 +433,7 @@ static int contemplate(Reason *r, MuseError *err)
     r->run.ended = NULL;
     tally(r, &lead, &second);
     out->agreement = r->n_votes ? (double)lead / (double)r->n_votes : 0;
-    out->confidence = r->n_votes ? confidence_of(r, out->agreement) : 0;
+    if (r->n_votes) set_confidence(r);
     if (rc == 0) rc = vote(r, err);
     if (rc == 0 && r->p.verify) rc = verify(r, err);
     if (out->n_candidates && rc == 0) rc = set_answer(r, out->agents[out->candidates[0].vote], err);

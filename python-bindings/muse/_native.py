@@ -1698,6 +1698,7 @@ class MuseReasonResult(Structure):
     seconds: float
     stopped_early: int
     n_unbegun: int
+    calibrated: int
     _fields_ = [
         ("answer", POINTER(c_char)),
         ("n_answer", c_size_t),
@@ -1714,6 +1715,7 @@ class MuseReasonResult(Structure):
         ("seconds", c_double),
         ("stopped_early", c_int),
         ("n_unbegun", c_size_t),
+        ("calibrated", c_int),
     ]
 
 

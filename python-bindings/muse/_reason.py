@@ -103,7 +103,7 @@ class Candidate:
 class Answer:
     """What ask() returns. str() is the answer; a notebook shows the trace."""
     text: str | None     #: None: no agent came to an answer
-    confidence: float    #: contemplating: calibrated agreement; else the agent's own
+    confidence: float    #: contemplating: calibrated agreement, or the agreement (see calibrated); else the agent's own
     agreement: float     #: share of equal answers
     agents: tuple[AgentInfo, ...]   #: the forks, then checks, then the one that merged
     n_forks: int
@@ -114,6 +114,7 @@ class Answer:
     seconds: float
     stopped_early: bool
     n_unbegun: int       #: agents that were not begun, because those that had settled it
+    calibrated: bool     #: contemplating: the confidence is how often such agreement was right; False: nothing was measured with such agents
     trace: Trace
 
     @property
@@ -388,7 +389,7 @@ def _answer(out: Any, trace: Trace) -> Answer:
     candidates = tuple(Candidate(agents[c.vote].answer, c.count, c.weight, c.cross, c.score) for c in (out.candidates[i] for i in range(out.n_candidates)))
     text = string(out.answer, out.n_answer) if out.answer else None
     return Answer(text, out.confidence, out.agreement, agents, out.n_forks, candidates, out.prompt_tokens, out.thought_tokens, out.answer_tokens, out.seconds,
-                  bool(out.stopped_early), out.n_unbegun, trace)
+                  bool(out.stopped_early), out.n_unbegun, bool(out.calibrated), trace)
 
 
 class Agent(Handle):

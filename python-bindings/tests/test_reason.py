@@ -60,6 +60,7 @@ def test_contemplating(reasoner, cat):
     assert {e.stage for e in events if e.kind == "stage"} >= {"prefill", "think"} and sum(e.kind == "done" for e in events) == 3
     assert max(e.tokens for e in events) == answer.thought_tokens + answer.answer_tokens + sum(a.forced_tokens for a in answer.agents)
     focused = reasoner.ask("What?", images=[cat], mode="contemplating", agents=2, focus=[(1, (0, 0, 50, 50))], **SHORT)
+    assert not focused.calibrated and focused.confidence == focused.agreement
     assert focused.agents[1].steps[0].forced and focused.agents[1].steps[0].kind == "look"
 
 
