@@ -14,7 +14,7 @@ void ask_shared_help(FILE *to)
     fputs("  --model PATH              a Hugging Face folder or a GGUF file; unless told what MUSE_MODEL names, else the shipped muse-nano\n"
           "  --mmproj FILE             the projector beside a text GGUF\n"
           "  --budget N                tokens that a thought may have; 512 unless told. Then it is closed, and the answer follows\n"
-          "  --doubt P                 auto: the confidence from which an answer given at once is taken, 0.001 to 1; 0.95 unless told\n"
+          "  --doubt P                 auto: the probability from which an answer given at once is taken, 0.001 to 1; 0.95 unless told\n"
           "  --answer-tokens N         tokens of the answer; 256 unless told\n"
           "  --looks N                 how often an agent may look again; 8 unless told\n"
           "  --no-look                 never\n"

@@ -94,7 +94,7 @@ static void gen_direct(yajl_gen g, const MuseAgentInfo *info)
     yajl_gen_map_open(g);
     json_key(g, "answer");
     json_string(g, info->direct, info->n_direct);
-    json_number(g, "confidence", info->direct_confidence);
+    json_number(g, "probability", info->direct_probability);
     yajl_gen_map_close(g);
 }
 

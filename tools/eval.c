@@ -29,7 +29,7 @@ static void help(FILE *to)
           "  --mmproj FILE             the projector beside a text GGUF\n"
           "  --mode MODE               instant, thinking, auto or contemplating; thinking unless told. auto thinks if the instant answer\n"
           "                            is in doubt\n"
-          "  --doubt P                 auto: the confidence from which an answer given at once is taken, 0.001 to 1; 0.95 unless told\n"
+          "  --doubt P                 auto: the probability from which an answer given at once is taken, 0.001 to 1; 0.95 unless told\n"
           "  --agents N                contemplating: 1 to 256 agents a question; 8 unless told\n"
           "  --views N                 contemplating: ways of seeing the pictures, 1 (all agents see them as they are) to 8; unless told\n"
           "                            8 where the model has place tokens\n"

@@ -28,7 +28,7 @@ typedef struct EvalAnswer {
     bool     doubted;           /* auto: what was answered at once was taken back: direct, n_direct bytes, free() it */
     char    *direct;
     size_t   n_direct;
-    double   direct_confidence;
+    double   direct_probability;
     int      finish;            /* MUSE_AGENT_* of the agent, of the first of several */
     double   confidence, agreement, seconds;   /* seconds: its share of the batch */
     uint64_t prompt_tokens, thought_tokens, answer_tokens;

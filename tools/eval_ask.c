@@ -115,7 +115,7 @@ static int read_agent(const EvalQuestion *q, const MuseAgent *agent, EvalAnswer 
     add_agent(a, agent, &info);
     a->right = info.n_answer && eval_is_right(q, info.answer, info.n_answer);
     a->doubted = info.doubted;
-    a->direct_confidence = info.direct_confidence;
+    a->direct_probability = info.direct_probability;
     const bool kept = copy(&a->given, &a->n_given, info.answer, info.n_answer) && copy(&a->thought, &a->n_thought, info.thought, info.n_thought) && copy(&a->direct, &a->n_direct, info.direct, info.n_direct);
     a->asked = kept;
     return kept ? 0 : no_memory(err);

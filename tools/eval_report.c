@@ -38,7 +38,7 @@ static void gen_way(yajl_gen g, const EvalAnswer *a)
     if (!a->doubted) return;
     json_key(g, "direct");
     json_string(g, a->direct ? a->direct : "", a->n_direct);
-    json_number(g, "direct_confidence", a->direct_confidence);
+    json_number(g, "direct_probability", a->direct_probability);
 }
 
 static int print_line(const Eval *e, const EvalQuestion *q, const EvalAnswer *a)

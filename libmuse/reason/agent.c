@@ -494,7 +494,7 @@ int muse_agent_info(const MuseAgent *a, MuseAgentInfo *out)
         .answer = answer, .n_answer = n, .prompt_tokens = a->prompt, .thought_tokens = a->thought_tokens + a->direct_thought, .answer_tokens = a->answer_tokens + a->direct_tokens,
         .forced_tokens = a->forced_tokens, .view_positions = a->view_positions, .looks = a->looks, .refused = a->refused, .bad = a->bad, .calls = a->calls_made,
         .n_steps = a->n_steps, .confidence = a->n_answer_ids ? exp(a->answer_logprob / (double)a->n_answer_ids) : 0, .seed = a->seed, .temperature = a->temperature,
-        .doubted = a->doubted, .direct = direct, .n_direct = a->direct.len, .direct_confidence = a->direct_confidence, .direct_tokens = a->direct_tokens };
+        .doubted = a->doubted, .direct = direct, .n_direct = a->direct.len, .direct_probability = a->direct_probability, .direct_tokens = a->direct_tokens };
     return 0;
 }
 

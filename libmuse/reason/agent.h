@@ -104,7 +104,7 @@ struct MuseAgent {
     size_t           asked_pictures;/* n_pictures then */
     double           doubt;         /* MuseAgentParams.doubt, of this turn */
     MuseBuf          direct;        /* doubted: the answer that it took back */
-    double           direct_confidence;
+    double           direct_probability;
     uint64_t         direct_tokens, direct_thought;   /* what it took, of each kind */
     bool             doubted;
     bool             closing;       /* what ends the thought is being written */
@@ -162,6 +162,7 @@ int  muse_agent_offer_look(MuseChat *chat, MuseError *err);
 /* ---- doubt.c ---- */
 /* The turn ends in an answer: the agent has ended so, or, in doubt, stands at the end of the question again and is to think */
 int  muse_agent_end_answer(MuseAgent *a, int how, MuseError *err);
+bool muse_agent_gives_up(const MuseAgent *a);                              /* whatever follows, this answer will be taken back */
 bool muse_agent_may_doubt(double doubt, int thinking);                     /* MuseAgentParams.doubt has a meaning */
 
 /* ---- turn.c ---- */

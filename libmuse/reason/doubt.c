@@ -2,7 +2,7 @@
 /* An answer given at once that is in doubt: taken back and kept as such, and the agent set back to the end of the question, to think. What it
  * writes from there is run.c's. Called by run.c when a turn ends in an answer; docs/reason.md, "Think when in doubt".
  *
- *   question <think></think> 7 <eos>      7 has 0.6: not taken
+ *   question <think></think> 7            7 has 0.6: not taken
  *   question <think>                      the same positions, computed once, and a thought follows */
 #include <math.h>
 
@@ -14,10 +14,17 @@ bool muse_agent_may_doubt(double doubt, int thinking)
 }
 
 /* Calls may have done something in the world, so what followed from them stays. */
+static bool may_take_back(const MuseAgent *a) { return a->doubt > 0 && !a->doubted && !a->asked && muse_agent_chat(a)->format->thinking; }
+
+/* of the whole answer, not a token's mean: of forty sure tokens and a guess the mean is sure. It only falls, so what is written behind
+ * the first doubt is written for nothing */
+static double probability(const MuseAgent *a) { return exp(a->answer_logprob); }
+
+bool muse_agent_gives_up(const MuseAgent *a) { return may_take_back(a) && a->n_answer_ids && probability(a) < a->doubt; }
+
 static bool is_in_doubt(const MuseAgent *a, const MuseAgentInfo *info, int how)
 {
-    if (!(a->doubt > 0) || a->doubted || a->asked || !muse_agent_chat(a)->format->thinking) return false;
-    return how == MUSE_AGENT_LENGTH || info->n_answer == 0 || info->confidence < a->doubt;
+    return may_take_back(a) && (how == MUSE_AGENT_LENGTH || info->n_answer == 0 || probability(a) < a->doubt);
 }
 
 /* whether the messages read alike before a thought and before none: then what is computed of them stays */
@@ -62,7 +69,7 @@ static int set_back(MuseAgent *a, MuseError *err)
 static int keep_direct(MuseAgent *a, const MuseAgentInfo *info, MuseError *err)
 {
     if (info->n_answer && muse_buf_append(&a->direct, info->answer, info->n_answer) < 0) return MUSE_NOMEM(err, info->n_answer);
-    a->direct_confidence = info->confidence;
+    a->direct_probability = probability(a);
     a->direct_tokens = a->answer_tokens;
     a->direct_thought = a->thought_tokens;   /* a model may open one by itself */
     a->doubted = true;

@@ -398,7 +398,7 @@ int muse_record_doubt(MuseAgent *a, const MuseAgentInfo *info, MuseError *err)
     Record *r = a->record;
     char head[64];
     if (!r) return 0;
-    snprintf(head, sizeof head, "in doubt (%.0f %%), taken back: ", 100 * info->confidence);
+    snprintf(head, sizeof head, "in doubt (%.0f %%), taken back: ", 100 * a->direct_probability);
     r->words.len = 0, r->ends = false;   /* the note has them */
     const MuseCut from = r->from;
     int rc = flush(a, false, &r->at, err);

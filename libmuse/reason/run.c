@@ -36,7 +36,8 @@ static int close_thought(MuseAgent *a, const char *why, MuseError *err)
     return rc == 0 ? muse_agent_force(a, sh->close, sh->n_close, err) : rc;
 }
 
-static bool answer_is_spent(const MuseAgent *a) { return !is_forced(a) && !in_thought(a) && a->answer_tokens >= a->shared->p.answer_tokens; }
+/* its tokens are spent, or it is in doubt already */
+static bool answer_is_over(const MuseAgent *a) { return !is_forced(a) && !in_thought(a) && (a->answer_tokens >= a->shared->p.answer_tokens || muse_agent_gives_up(a)); }
 
 static int keep_budgets(MuseAgent *a, MuseError *err)
 {
@@ -279,7 +280,7 @@ static int advance(MuseAgent *a, MuseError *err)
     int rc = 0;
     if (a->finish || a->calls_due || a->pending) return 0;
     if (a->look_due || a->ending) rc = settle(a, err);   /* an earlier run was stopped in between */
-    if (rc == 0 && !a->finish && !a->calls_due && answer_is_spent(a)) rc = muse_agent_end_answer(a, MUSE_AGENT_LENGTH, err);
+    if (rc == 0 && !a->finish && !a->calls_due && answer_is_over(a)) rc = muse_agent_end_answer(a, MUSE_AGENT_LENGTH, err);
     if (rc == 0 && !a->finish && !a->calls_due && !muse_session_logits(a->s)) rc = muse_session_prefill(a->s, err);
     if (rc == 0 && !a->finish && !a->calls_due) rc = keep_budgets(a, err);
     if (rc < 0 || a->finish || a->calls_due) return rc;

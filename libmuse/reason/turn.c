@@ -79,7 +79,7 @@ static void begin_anew(MuseAgent *a, const MuseTurnParams *p, uint32_t image)
     a->looks = a->refused = a->bad = a->calls_made = a->asked = 0;
     if (p->thinking) a->doubt = p->doubt;
     a->direct.len = 0;
-    a->direct_confidence = 0;
+    a->direct_probability = 0;
     a->direct_tokens = a->direct_thought = 0;
     a->doubted = false;
 }

@@ -1555,7 +1555,7 @@ class MuseAgentInfo(Structure):
     doubted: int
     direct: Any
     n_direct: int
-    direct_confidence: float
+    direct_probability: float
     direct_tokens: int
     _fields_ = [
         ("number", c_uint32),
@@ -1580,7 +1580,7 @@ class MuseAgentInfo(Structure):
         ("doubted", c_int),
         ("direct", POINTER(c_char)),
         ("n_direct", c_size_t),
-        ("direct_confidence", c_double),
+        ("direct_probability", c_double),
         ("direct_tokens", c_uint64),
     ]
 

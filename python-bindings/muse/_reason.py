@@ -70,8 +70,8 @@ class AgentInfo:
     seed: int
     temperature: float
     doubted: bool        #: it answered at once, took that back (`doubt`) and thought; the next three are of what it took back
-    direct: str
-    direct_confidence: float
+    direct: str          #: as far as it was written
+    direct_probability: float  #: the product of its tokens' probabilities
     direct_tokens: int   #: of answer_tokens
     ids: Ids             #: what it wrote, forced ones included
 
@@ -262,7 +262,7 @@ def agent_info(agent: Any) -> AgentInfo:
         steps.append(_step(step))
     count = lib.muse_agent_ids(agent, ctypes.byref(ids))
     return AgentInfo(a.number, FINISHES[a.finish], thought, answer, a.confidence, tuple(steps), a.prompt_tokens, a.thought_tokens, a.answer_tokens, a.forced_tokens,
-                     a.view_positions, a.looks, a.refused, a.bad, a.calls, a.seed, a.temperature, bool(a.doubted), direct, a.direct_confidence, a.direct_tokens, copied(ids, ctypes.c_int32, count))
+                     a.view_positions, a.looks, a.refused, a.bad, a.calls, a.seed, a.temperature, bool(a.doubted), direct, a.direct_probability, a.direct_tokens, copied(ids, ctypes.c_int32, count))
 
 
 def _agent_params(settings: dict[str, Any]) -> tuple[Any, tuple[Any, ...], list[BaseException]]:
@@ -329,7 +329,7 @@ def ask(model: Model, question: str | None = None, *, images: Iterable[Any] = ()
     """Answer a question about pictures and sounds.
 
     images, audio: whatever Image.open() and Audio.open() take, one or several; a question may be spoken (question=None). mode: "instant", "thinking",
-    "contemplating" (several agents, default 8, that vote), "auto" (as "instant", then as "thinking" if the answer's confidence is under `doubt`, 0 = 0.95; what was taken back is
+    "contemplating" (several agents, default 8, that vote), "auto" (as "instant", then as "thinking" if the answer's probability falls under `doubt`, 0 = 0.95; what was taken back is
     agents[0].direct). budget: patches of a picture, as Sequence.append_image().
 
     Contemplating: views: ways of seeing the pictures (0 = 8 if the model has place tokens, else 1), temperature (0 = agents 0 to views - 1 are greedy, the
@@ -395,7 +395,7 @@ def _answer(out: Any, trace: Trace) -> Answer:
 class Agent(Handle):
     """One chain in progress: its stages by themselves. Agents that are forks of each other belong to one thread together.
 
-    Settings are those of ask() that belong to an agent, and thinking, format, doubt (with thinking=False: an answer with a confidence under it is taken back for a thought);
+    Settings are those of ask() that belong to an agent, and thinking, format, doubt (with thinking=False: an answer whose probability falls under it is taken back for a thought);
     `trace`, if given, is filled as it writes. What they hold lives as long as the agent and its forks."""
 
     def __init__(self, model: Model, question: str | None = None, *, images: Iterable[Any] = (), audio: Any = None, budget: int | str | None = None, **settings: Any) -> None:
@@ -430,7 +430,7 @@ class Agent(Handle):
             thought_tokens: int = 0, trace: Trace | None = None, doubt: float = 0) -> Agent:
         """The next turn of the conversation, for an agent that has ended: run() then answers it. Budgets begin anew; pictures are numbered on.
         thinking, thought_tokens: None and 0 = as before. trace: of this turn; its pictures are all that were given so far. doubt: with thinking=False,
-        an answer with a confidence under it is taken back for a thought."""
+        an answer whose probability falls under it is taken back for a thought."""
         parts, _, _ = parts_of(question, images, audio, budget)
         how = n.MUSE_THINKING_DEFAULT if thinking is None else n.MUSE_THINKING_ON if thinking else n.MUSE_THINKING_OFF
         turn = params(n.MuseTurnParams, lib.muse_turn_params_init, thinking=how, thought_tokens=thought_tokens, trace=trace._own.pointer if trace else None, doubt=doubt)

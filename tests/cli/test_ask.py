@@ -59,11 +59,12 @@ class Form(unittest.TestCase):
         """of random words, cut off, none is sure: it thinks; what was taken back is told"""
         def both(how, *args):
             return json.loads(muse("ask", "--model", TINY, "--json", "--mode", how, *args, "--answer-tokens", 6, "--compute", "f32", "--image", CAT, "What is this?", code=None)[0])
-        instant, thinking, auto = both("instant"), both("thinking", "--budget", 12), both("auto", "--budget", 12, "--doubt", 0.001)
+        instant, thinking, auto = both("instant"), both("thinking", "--budget", 12), both("auto", "--budget", 12)
         self.assertEqual((auto["answer"], auto["agents"][0]["thought"]), (thinking["answer"], thinking["agents"][0]["thought"]))
-        self.assertEqual(auto["agents"][0]["direct"]["answer"], instant["answer"])
-        self.assertAlmostEqual(auto["agents"][0]["direct"]["confidence"], instant["confidence"])
-        self.assertEqual(auto["tokens"]["answer"], instant["tokens"]["answer"] + thinking["tokens"]["answer"])
+        direct = auto["agents"][0]["direct"]
+        self.assertTrue(instant["answer"].startswith(direct["answer"].rstrip("\ufffd")))
+        self.assertLess(direct["probability"], 1)
+        self.assertGreater(auto["tokens"]["answer"], thinking["tokens"]["answer"])
         self.assertEqual((auto["trace"][0]["kind"], auto["trace"][-1]["kind"]), ("end", "answer"))
         self.assertNotIn("direct", thinking["agents"][0])
         _, err = ask("--mode", "auto", "--raw", *SHORT, "--image", CAT, "What is this?")

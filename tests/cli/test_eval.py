@@ -78,9 +78,10 @@ class Reports(Sets):
         self.assertEqual(auto[-1]["at_once"], 0)
         self.assertNotIn("at_once", thinking[-1])
         for a, t, i in zip(auto[:-1], thinking, instant):
-            self.assertEqual([a["at_once"], a["given"], a["thought"], a["direct"]], [False, t["given"], t["thought"], i["given"]])
-            self.assertAlmostEqual(a["direct_confidence"], i["confidence"], 6)
-            self.assertEqual(a["tokens"]["answer"], t["tokens"]["answer"] + i["tokens"]["answer"])
+            self.assertEqual([a["at_once"], a["given"], a["thought"]], [False, t["given"], t["thought"]])
+            self.assertTrue(i["given"].startswith(a["direct"].rstrip("\ufffd")))
+            self.assertLess(a["direct_probability"], 0.95)
+            self.assertTrue(t["tokens"]["answer"] < a["tokens"]["answer"] <= t["tokens"]["answer"] + i["tokens"]["answer"])
             self.assertNotIn("at_once", t)
         _, err = muse("eval", "--model", TINY, "--threads", 1, "--set", path, "--lines", "--mode", "auto", "--doubt", 0.5)
         self.assertIn("; 0 % answered at once", err)

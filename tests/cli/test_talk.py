@@ -67,7 +67,9 @@ class Conversation(unittest.TestCase):
         auto = in_json("/mode auto", "Hi", "Hi", args=["--doubt", 1, "--compute", "f32"])
         self.assertEqual([g["mode"] for g in auto], ["auto", "auto"])
         self.assertTrue(all(g["tokens"]["thought"] > 0 for g in auto))
-        self.assertEqual([auto[0]["answer"], auto[0]["agents"][0]["direct"]["answer"]], [in_json(*lines, args=["--compute", "f32"])[0]["answer"] for lines in (["Hi"], ["/mode instant", "Hi"])])
+        thinking, instant = (in_json(*lines, args=["--compute", "f32"])[0]["answer"] for lines in (["Hi"], ["/mode instant", "Hi"]))
+        self.assertEqual(auto[0]["answer"], thinking)
+        self.assertTrue(instant.startswith(auto[0]["agents"][0]["direct"]["answer"].rstrip("\ufffd")))
         out, _ = talk("Hi", args=["--mode", "auto", "--raw", "--compute", "f32"])   # what is taken back is not shown as an answer
         self.assertEqual(out, auto[0]["answer"] + "\n")
         got = in_json("Hi", "/budget 3", "Hi")
