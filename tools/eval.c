@@ -33,6 +33,7 @@ static void help(FILE *to)
           "  --agents N                contemplating: 1 to 256 agents a question; 8 unless told\n"
           "  --views N                 contemplating: ways of seeing the pictures, 1 (all agents see them as they are) to 8; unless told\n"
           "                            8 where the model has place tokens\n"
+          "  --all-agents              contemplating: none is stopped where the others agree, so that all answers are known\n"
           "  --budget N                tokens a thought may have; 512 unless told\n"
           "  --no-look                 the model may not look again\n"
           "  --limit N                 the first N questions of each set\n"
@@ -75,7 +76,7 @@ static int take_number(EvalOptions *o, Cli *cli, const char *option)
 
 static int take_option(EvalOptions *o, Cli *cli, const char *option)
 {
-    const struct { const char *name; bool *to; } flags[] = { { "--no-look", &o->no_look }, { "--lines", &o->lines }, { "--skip-broken", &o->skip_broken }, { "--help", &o->help } };
+    const struct { const char *name; bool *to; } flags[] = { { "--no-look", &o->no_look }, { "--lines", &o->lines }, { "--skip-broken", &o->skip_broken }, { "--all-agents", &o->all_agents }, { "--help", &o->help } };
     const struct { const char *name, **to; } texts[] = { { "--model", &o->model }, { "--mmproj", &o->mmproj }, { "--calibrate", &o->calibrate } };
     int code = EXIT_OK;
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
@@ -113,6 +114,8 @@ static int read_options(EvalOptions *o, Cli *cli)
     if (o->n_sets == 0) return cli_usage("eval: which questions? (muse eval --set FILE.jsonl)");
     if (agents && !many) return cli_usage("--agents goes with --mode contemplating");
     if (o->views && !many) return cli_usage("--views goes with --mode contemplating");
+    if (o->all_agents && !many) return cli_usage("--all-agents goes with --mode contemplating");
+    if (o->all_agents && o->calibrate) return cli_usage("--calibrate is for agents that stop where they agree, as they do elsewhere");
     if (o->doubt > 0 && o->mode != MUSE_MODE_AUTO) return cli_usage("--doubt goes with --mode auto");
     if (batch && many) return cli_usage("--batch: contemplating, the agents of one question step together");
     if (temp && many && o->temperature <= 0) return cli_usage("eval: with --temp 0 all agents would say the same");

@@ -16,8 +16,16 @@ typedef struct EvalOptions {
     size_t       n_sets;
     uint32_t     mode, agents, views, budget, limit, batch, compute;
     float        temperature, doubt;
-    bool         no_look, lines, skip_broken, help;
+    bool         no_look, lines, skip_broken, all_agents, help;
 } EvalOptions;
+
+/* One of the different answers of several agents */
+typedef struct EvalCandidate {
+    char    *text;              /* n bytes; free() it */
+    size_t   n;
+    uint32_t votes;
+    bool     right;
+} EvalCandidate;
 
 /* What came of one question. Counts are of all agents that worked on it. */
 typedef struct EvalAnswer {
@@ -29,6 +37,8 @@ typedef struct EvalAnswer {
     char    *direct;
     size_t   n_direct;
     double   direct_probability;
+    EvalCandidate *candidates;  /* contemplating: [n_candidates], the winner first */
+    size_t   n_candidates;
     int      finish;            /* MUSE_AGENT_* of the agent, of the first of several */
     double   confidence, agreement, seconds;   /* seconds: its share of the batch */
     uint64_t prompt_tokens, thought_tokens, answer_tokens;
@@ -52,7 +62,7 @@ typedef struct Eval {
     char        *path;      /* of the model */
     EvalTally   *tasks, all;    /* tasks: in order of appearance */
     size_t       n_tasks;
-    uint64_t     answer_tokens, bad, cut, unanswered, looked, needless, left_out, doubted;
+    uint64_t     answer_tokens, bad, cut, unanswered, looked, needless, left_out, doubted, any;   /* any: one of the answers is right */
     double       seconds;
     bool         interrupted;
     MuseError    error;         /* that ended it early; code 0: none */

@@ -17,6 +17,8 @@ void eval_answer_clear(EvalAnswer *a)
     free(a->given);
     free(a->thought);
     free(a->direct);
+    for (size_t i = 0; i < a->n_candidates; i++) free(a->candidates[i].text);
+    free(a->candidates);
     *a = (EvalAnswer){ .needless = -1 };
 }
 
@@ -163,6 +165,20 @@ static int ask_alone(Eval *e, const EvalQuestion *const *q, size_t n, bool contr
 
 /* ---- several agents for one question ---- */
 
+static bool read_candidates(const EvalQuestion *q, const MuseReasonResult *r, EvalAnswer *a)
+{
+    MuseAgentInfo info;
+    if (r->n_candidates && !(a->candidates = calloc(r->n_candidates, sizeof *a->candidates))) return false;
+    for (; a->n_candidates < r->n_candidates; a->n_candidates++) {
+        EvalCandidate *c = &a->candidates[a->n_candidates];
+        muse_agent_info(r->agents[r->candidates[a->n_candidates].vote], &info);
+        c->votes = r->candidates[a->n_candidates].count;
+        c->right = eval_is_right(q, info.answer, info.n_answer);
+        if (!copy(&c->text, &c->n, info.answer, info.n_answer)) return false;
+    }
+    return true;
+}
+
 static int read_result(const EvalQuestion *q, const MuseReasonResult *r, EvalAnswer *a, MuseError *err)
 {
     MuseAgentInfo info;
@@ -175,7 +191,7 @@ static int read_result(const EvalQuestion *q, const MuseReasonResult *r, EvalAns
         add_agent(a, r->agents[i], &info);
     }
     a->right = r->answer && eval_is_right(q, r->answer, r->n_answer);
-    a->asked = !r->answer || copy(&a->given, &a->n_given, r->answer, r->n_answer);
+    a->asked = (!r->answer || copy(&a->given, &a->n_given, r->answer, r->n_answer)) && read_candidates(q, r, a);
     return a->asked ? 0 : no_memory(err);
 }
 
@@ -193,6 +209,7 @@ static int ask_many(Eval *e, const EvalQuestion *q, EvalAnswer *out, MuseError *
     rp.agent = &p.agent;
     rp.agents = e->o.agents;
     rp.views = e->o.views;
+    rp.no_stop = e->o.all_agents;
     int rc = eval_parts_open(q, e->rt, parts, &n, err);
     if (rc == 0 && (rc = muse_reason(e->model, parts, n, &rp, &result, err)) < 0 && rc != MUSE_ERR_CANCELLED) eval_say_where(q, err);
     if (rc == 0) rc = read_result(q, &result, out, err);

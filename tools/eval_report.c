@@ -41,6 +41,21 @@ static void gen_way(yajl_gen g, const EvalAnswer *a)
     json_number(g, "direct_probability", a->direct_probability);
 }
 
+static void gen_candidates(yajl_gen g, const EvalAnswer *a)
+{
+    json_key(g, "candidates");
+    yajl_gen_array_open(g);
+    for (size_t i = 0; i < a->n_candidates; i++) {
+        yajl_gen_map_open(g);
+        json_key(g, "answer");
+        json_string(g, a->candidates[i].text ? a->candidates[i].text : "", a->candidates[i].n);
+        json_integer(g, "votes", a->candidates[i].votes);
+        json_bool(g, "right", a->candidates[i].right);
+        yajl_gen_map_close(g);
+    }
+    yajl_gen_array_close(g);
+}
+
 static int print_line(const Eval *e, const EvalQuestion *q, const EvalAnswer *a)
 {
     yajl_gen g = e->g;
@@ -56,6 +71,7 @@ static int print_line(const Eval *e, const EvalQuestion *q, const EvalAnswer *a)
     json_number(g, "confidence", a->confidence);
     json_number(g, "agreement", a->agreement);
     if (e->o.mode == MUSE_MODE_AUTO) gen_way(g, a);
+    if (e->o.mode == MUSE_MODE_CONTEMPLATING) gen_candidates(g, a);
     json_key(g, "tokens");
     yajl_gen_map_open(g);
     json_integer(g, "prompt", (long long)a->prompt_tokens);
@@ -99,6 +115,13 @@ static void add(EvalTally *t, const EvalAnswer *a)
     t->positions += a->positions;
 }
 
+static bool any_right(const EvalAnswer *a)
+{
+    for (size_t i = 0; i < a->n_candidates; i++)
+        if (a->candidates[i].right) return true;
+    return a->right;
+}
+
 int eval_count(Eval *e, const EvalQuestion *q, const EvalAnswer *a)
 {
     EvalTally *task = tally_of(e, q->task);
@@ -107,6 +130,7 @@ int eval_count(Eval *e, const EvalQuestion *q, const EvalAnswer *a)
     add(&e->all, a);
     e->answer_tokens += a->answer_tokens;
     e->doubted += a->doubted;
+    e->any += any_right(a);
     e->bad += a->bad;
     e->cut += a->cut;
     e->unanswered += !a->given;
@@ -162,6 +186,7 @@ static int print_json(const Eval *e)
     json_number(g, "seconds", e->seconds);
     json_text(g, "mode", eval_modes[e->o.mode]);
     if (e->o.mode == MUSE_MODE_CONTEMPLATING) json_integer(g, "agents", e->o.agents);
+    if (e->o.mode == MUSE_MODE_CONTEMPLATING) json_number(g, "any", mean(e->any, n));
     if (e->o.mode == MUSE_MODE_AUTO) json_number(g, "at_once", mean(n - e->doubted, n));
     json_bool(g, "interrupted", e->interrupted);
     if (e->error.code) json_text(g, "error", e->error.text);
@@ -187,6 +212,7 @@ static void print_table(const Eval *e, FILE *to)
     print_row(to, width, &e->all);
     fprintf(to, "%s; %.1f s, %.3f a question; %.1f tokens an answer", eval_modes[e->o.mode], e->seconds, e->all.n ? e->seconds / (double)e->all.n : 0, mean(e->answer_tokens, e->all.n));
     if (e->o.mode == MUSE_MODE_AUTO) fprintf(to, "; %.0f %% answered at once", 100 * mean(e->all.n - e->doubted, e->all.n));
+    if (e->o.mode == MUSE_MODE_CONTEMPLATING) fprintf(to, "; one of the answers right: %.3f", mean(e->any, e->all.n));
     if (e->looked) fprintf(to, "; %.0f %% of the looks needless", 100 * mean(e->needless, e->looked));
     if (e->bad) fprintf(to, "; bad steps %" PRIu64, e->bad);
     if (e->cut) fprintf(to, "; cut thoughts %" PRIu64, e->cut);

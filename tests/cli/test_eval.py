@@ -153,6 +153,24 @@ class Reports(Sets):
         self.assertEqual(answers("--temp", 2, "--seed", 5), answers("--temp", 2, "--seed", 5, "--batch", 2))
         self.assertNotEqual(answers("--temp", 2, "--seed", 5), answers("--temp", 2, "--seed", 6))
 
+    def test_candidates(self):
+        """contemplating: the different answers, the winner first; any: the share with a right one among them"""
+        path = self.write(*[question(f"Question {i}?") for i in range(4)])
+        args = "--mode", "contemplating", "--agents", 4, "--all-agents", "--temp", 3, "--views", 1
+        lines = objects(self.eval("--set", path, "--lines", "--quiet", *args)[0])
+        for x in lines:
+            self.assertEqual(x["candidates"][0]["answer"], x["given"].strip())
+            self.assertEqual(sum(c["votes"] for c in x["candidates"]), 4)
+            self.assertFalse(any(c["right"] for c in x["candidates"]))
+        self.assertTrue(any(x["candidates"][1:] for x in lines))
+        nano = "eval", "--model", ROOT / "models/muse-nano", "--threads", 1, "--set", ROOT / "eval/nano/splits/hard.jsonl", "--limit", 12, *args
+        out, err = muse(*nano, "--lines", "--json")
+        *lines, report = objects(out)
+        self.assertEqual(report["any"], sum(any(c["right"] for c in x["candidates"]) for x in lines) / 12)
+        self.assertGreaterEqual(report["any"], report["all"]["accuracy"])
+        self.assertIn("one of the answers right", muse(*nano)[0])
+        self.eval("--set", path, "--all-agents", code=USAGE)
+
     def test_calibration(self):
         path, out = self.write(*[question(f"Question {i}?") for i in range(4)]), self.folder / "calibration.json"
         self.eval("--set", path, "--mode", "contemplating", "--agents", 2, "--calibrate", out, "--quiet")
