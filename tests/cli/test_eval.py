@@ -163,11 +163,12 @@ class Reports(Sets):
             self.assertEqual(sum(c["votes"] for c in x["candidates"]), 4)
             self.assertFalse(any(c["right"] for c in x["candidates"]))
         self.assertTrue(any(x["candidates"][1:] for x in lines))
-        nano = "eval", "--model", ROOT / "models/muse-nano", "--threads", 1, "--set", ROOT / "eval/nano/splits/hard.jsonl", "--limit", 12, *args
+        args = *args[:5], "--temp", 1.3, "--views", 1
+        nano = "eval", "--model", ROOT / "models/muse-nano", "--threads", 1, "--set", ROOT / "eval/nano/splits/hard.jsonl", "--limit", 40, *args
         out, err = muse(*nano, "--lines", "--json")
         *lines, report = objects(out)
-        self.assertEqual(report["any"], sum(any(c["right"] for c in x["candidates"]) for x in lines) / 12)
-        self.assertGreaterEqual(report["any"], report["all"]["accuracy"])
+        self.assertEqual(report["any"], sum(any(c["right"] for c in x["candidates"]) for x in lines) / 40)
+        self.assertGreater(report["any"], report["all"]["accuracy"])
         self.assertIn("one of the answers right", muse(*nano)[0])
         self.eval("--set", path, "--all-agents", code=USAGE)
 
