@@ -11,7 +11,8 @@
  *
  * - A call that makes a handle puts it into *out, NULL on error; muse_NOUN_close(&handle) releases it, and accepts NULL.
  * - Params structs are filled by their _init call, then changed; 0 is the default, a NULL params all defaults. A size of 0 in front
- *   (no _init call) is MUSE_ERR_ARG, something set that only a newer library knows MUSE_ERR_UNSUPPORTED.
+ *   (no _init call) is MUSE_ERR_ARG, something set that only a newer library knows MUSE_ERR_UNSUPPORTED. They grow at the end; structs
+ *   that a call fills (infos, results, events) have no size, and change with MUSE_ABI_VERSION only.
  * - What a pointer points to is borrowed for the call: the library copies what it needs, takes references to handles that it keeps.
  *   Pointers inside what a call gives back live as long as the handle they came from.
  * - A null pointer where something is needed is MUSE_ERR_ARG; any call that allocates may give MUSE_ERR_NOMEM. Calls that return a

@@ -82,8 +82,12 @@ def main():
                 print(f"{name}: gone: {key} {then[key]}")
             elif not same:
                 print(f"{name}: changed: {key}: {then[key]} -> {now[key]}")
+    for key in structs:   # what a program fills in may grow, so it says how much of it the program knows
+        if re.fullmatch(r"Muse\w+(Params|Options)", key) and not structs.get(f"{key}.struct_size", "").startswith("offset 0 "):
+            print(f"structs: {key} does not begin with struct_size")
+            failed += 1
     if update:
-        return 0
+        return bool(failed)
     if failed:
         print("meant? then tests/abi/update.sh; what a released version had may neither go nor change without a new MUSE_ABI_VERSION")
     print(f"{passed} passed, {failed} failed")
