@@ -69,7 +69,7 @@ typedef struct MuseAttendOps {
     MuseAttend *attend_f32;        /* F32 pages, f32 arithmetic: the reference path */
     MuseAttend *attend_bf16;       /* BF16 pages, f32 arithmetic */
     MuseAttend *attend_bf16_bf16;  /* BF16 pages; q and softmax weights may be rounded to bf16 */
-    MuseAttend *attend_q8;         /* Q8 pages; q may be rounded to 16-bit integers with a scale for each block of 32; an infinite q is NaN then */
+    MuseAttend *attend_q8;         /* Q8 pages; q may be rounded to 16-bit integers with a scale for each block of 32 (an infinite q is NaN then), softmax weights times values' scales to bf16 */
     MuseAttendWeights *weights_f32, *weights_bf16, *weights_q8;   /* F32, BF16 (f32 arithmetic), Q8 pages (as attend_q8) */
 } MuseAttendOps;
 

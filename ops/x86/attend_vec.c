@@ -13,16 +13,16 @@
 #include "ops/x86/vec.h"
 
 /* F32 and BF16: pages with f32 arithmetic. WORDS: BF16 pages, two bf16 products at a time. Q8: scores from integers, queries as
- * 16 bits with a scale for each block; values in f32 */
+ * 16 bits with a scale for each block; values in f32, or (Q8_WORDS) bf16 products of the values' integers, which are exact, and weights times scales */
 typedef enum Form { F32, BF16, Q8, WORDS } Form;
 
 enum { COLS = 2, TILE = LANES / 2, PAIRS = MUSE_KV_PAGE / 2, VECS = MUSE_KV_PAGE / LANES };
 
-/* Bytes ahead of what is read that memory is asked for: of 3, 4, 6, 8, 10, 12 KiB the best or as good (docs/ops/attend.md) */
+/* Bytes ahead of what is read that memory is asked for, in whole heads' keys or values: of 3, 4, 6, 8, 10, 12 KiB the best or as good (docs/ops/attend.md) */
 enum { AHEAD = 8192 };
 
-/* What a call reads of a page goes on, at `edge`, in the next page: addresses below it ask for what lies `near` further, others `far` */
-typedef struct Ahead { uintptr_t edge, near, far; } Ahead;
+/* From a line of a head's keys, or values, to the one that is asked for while it is read */
+typedef struct Ahead { uintptr_t keys, values; } Ahead;
 
 /* One page for one group of rows */
 typedef struct Block {
@@ -31,7 +31,9 @@ typedef struct Block {
     size_t  width;
     const float *q;                 /* the group's queries, as pack() leaves them */
     float  *const *o;               /* [rows] */
-    float  *s, *p;                  /* [rows][32]; WORDS: p is [rows][16] words, 32 floats apart */
+    float  *s, *p;                  /* [rows][32]; in words: p is [rows][16] words, 32 floats apart */
+    bool   first;                   /* of the groups that look at this head */
+    size_t p_block;                 /* floats from the weights for a block of dimensions to those for the next */
     float  keep[TILE];              /* what o is to be multiplied with before the next sum is added */
 } Block;
 
@@ -47,18 +49,23 @@ INLINE int units_of(const Form form) { return form == F32 || form == WORDS ? 1 :
 INLINE Vec step(const Form form, Vec a, Vec b, Vec sum)
 {
 #if defined(__AVX512BF16__)
-    if (form == WORDS) return _mm512_dpbf16_ps(sum, (__m512bh)v_bits(a), (__m512bh)v_bits(b));
+    if (form == WORDS || form == Q8) return _mm512_dpbf16_ps(sum, (__m512bh)v_bits(a), (__m512bh)v_bits(b));
 #endif
     (void)form;
     return v_fma(a, b, sum);
 }
 
-/* p is being read */
-INLINE void prefetch(const Block *b, const uint8_t *p)
-{
-    const uintptr_t at = (uintptr_t)p;
-    _mm_prefetch((const char *)(at + (at < b->ahead.edge ? b->ahead.near : b->ahead.far)), _MM_HINT_T0);
-}
+#if defined(__AVX512BF16__)
+enum { Q8_WORDS = 1 };
+#else
+enum { Q8_WORDS = 0 };
+#endif
+
+/* two positions' values in a word */
+INLINE bool in_words(const Form form) { return form == WORDS || (form == Q8 && Q8_WORDS); }
+
+/* p is being read; ahead: of keys or values */
+INLINE void prefetch(const uint8_t *p, uintptr_t ahead) { _mm_prefetch((const char *)((uintptr_t)p + ahead), _MM_HINT_T0); }
 
 /* ---- scores: 16 positions across the lanes ---- */
 
@@ -85,7 +92,7 @@ INLINE void scores(const Form form, const int rows, const Block *b)
             VecInt word[COLS];
             UNROLL for (int c = 0; c < COLS; c++) {
                 word[c] = vi_load(key_column(b->keys, panel, at, c) + 64 * w);
-                if (!c || LANES == 16) prefetch(b, key_column(b->keys, panel, at, c) + 64 * w);
+                if (!c || LANES == 16) prefetch(key_column(b->keys, panel, at, c) + 64 * w, b->ahead.keys);
             }
             UNROLL for (int u = 0; u < units_of(form); u++, q += rows) {
                 Vec key[COLS];
@@ -110,23 +117,30 @@ INLINE void scores_q8(const int rows, const Block *b)
         Vec sum[TILE][COLS];
         UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < COLS; c++) sum[r][c] = v_set(0);
         for (size_t w0 = 0; w0 < words; w0 += BLOCK_WORDS, scale_at += 2 * MUSE_KV_PAGE, q_scale += rows) {
-            VecInt dot[TILE][COLS];
-            UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < COLS; c++) dot[r][c] = vi_zero();
+            VecDot dot[TILE][COLS], more[TILE][COLS];   /* few rows: a second sum each, or they would wait for each other */
+            UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < COLS; c++) dot[r][c] = more[r][c] = (VecDot)vi_zero();
+            if (!at) {   /* of the scales */
+                prefetch(b->keys + 2 * panel + 8 * w0, b->ahead.keys);
+                prefetch(b->values + 2 * panel + 8 * w0, b->ahead.values);
+            }
             for (size_t w = w0; w < w0 + BLOCK_WORDS; w++, q += 2 * rows) {
                 VecInt even[COLS], odd[COLS];
                 UNROLL for (int c = 0; c < COLS; c++) {
                     const VecInt word = vi_load(key_column(b->keys, panel, at, c) + 64 * w);
-                    if (!c || LANES == 16) prefetch(b, key_column(b->keys, panel, at, c) + 64 * w);
+                    if (!c || LANES == 16) prefetch(key_column(b->keys, panel, at, c) + 64 * w, b->ahead.keys);
                     even[c] = vi_right16(vi_left16(word, 8), 8);
                     odd[c] = vi_right16(word, 8);
                 }
                 UNROLL for (int r = 0; r < rows; r++)
-                    UNROLL for (int c = 0; c < COLS; c++)
-                        dot[r][c] = vi_dot16(vi_dot16(dot[r][c], v_bits(v_set(q[r])), even[c]), v_bits(v_set(q[rows + r])), odd[c]);
+                    UNROLL for (int c = 0; c < COLS; c++) {
+                        VecDot *sum_odd = 4 * rows <= LANES ? &more[r][c] : &dot[r][c];
+                        dot[r][c] = vi_dot16(dot[r][c], v_bits(v_set(q[r])), even[c]);
+                        *sum_odd = vi_dot16(*sum_odd, v_bits(v_set(q[rows + r])), odd[c]);
+                    }
             }
             UNROLL for (int c = 0; c < COLS; c++) {
                 const Vec scale = vi_bits(vi_left(vi_load_u16(scale_at + 2 * LANES * c), 16));
-                UNROLL for (int r = 0; r < rows; r++) sum[r][c] = v_fma(vi_f32(dot[r][c]), v_mul(scale, v_set(q_scale[r])), sum[r][c]);
+                UNROLL for (int r = 0; r < rows; r++) sum[r][c] = v_fma(vi_f32((VecInt)(dot[r][c] + more[r][c])), v_mul(scale, v_set(q_scale[r])), sum[r][c]);
             }
         }
         UNROLL for (int r = 0; r < rows; r++)
@@ -181,18 +195,18 @@ INLINE VecInt words_n(const uint8_t *p, size_t n, const bool whole)
     return whole ? vi_load(p) : v_bits(v_load_n((const float *)(const void *)p, n));
 }
 
-/* Values from dimension d on of pair j: of its position `half`, or (WORDS) of both. n of them are there. */
+/* Values from dimension d on of pair j: of its position `half`, or (in words) of both. n of them are there. */
 INLINE Vec value_unit(const Form form, const Block *b, size_t j, int half, size_t d, size_t n, const bool whole)
 {
     if (form == F32) return vi_bits(words_n(b->values + 4 * ((2 * j + (size_t)half) * b->width + d), n, whole));
-    if (form == Q8) {
+    if (form == Q8 && !Q8_WORDS) {
         const size_t blocks = (b->width + MUSE_KV_BLOCK - 1) / MUSE_KV_BLOCK, pos = 2 * j + (size_t)half;
         uint16_t scale;
         memcpy(&scale, b->values + MUSE_KV_PAGE * MUSE_KV_BLOCK * blocks + 2 * (pos * blocks + d / MUSE_KV_BLOCK), sizeof scale);
         return v_mul(vi_f32(vi_load_s8(b->values + pos * MUSE_KV_BLOCK * blocks + d)), v_set(muse_bf16_f32(scale)));
     }
     const VecInt word = words_n(b->values + 4 * (j * b->width + d), n, whole);
-    if (form == WORDS) return vi_bits(word);
+    if (in_words(form)) return vi_bits(word);
     return vi_bits(half ? vi_and(word, 0xffff0000u) : vi_left(word, 16));
 }
 
@@ -200,17 +214,17 @@ INLINE void prefetch_values(const Form form, const Block *b, size_t j, size_t d)
 {
     const size_t line = form == Q8 ? 2 * j * words_of(Q8, b->width) * 4 + d : form == F32 ? 4 * (2 * j * b->width + d) : 4 * (j * b->width + d);
     const uint8_t *p = b->values + line;
-    prefetch(b, p);
-    if (form != Q8 && LANES == 16) prefetch(b, p + 64);
-    if (form == Q8) prefetch(b, p + words_of(Q8, b->width) * 4);
-    if (form == F32) prefetch(b, p + 4 * b->width);
-    if (form == F32 && LANES == 16) prefetch(b, p + 4 * b->width + 64);
+    prefetch(p, b->ahead.values);
+    if (form != Q8 && LANES == 16) prefetch(p + 64, b->ahead.values);
+    if (form == Q8) prefetch(p + words_of(Q8, b->width) * 4, b->ahead.values);
+    if (form == F32) prefetch(p + 4 * b->width, b->ahead.values);
+    if (form == F32 && LANES == 16) prefetch(p + 4 * b->width + 64, b->ahead.values);
 }
 
 /* o += p times values over whole pairs, dimensions d .. d + COLS * LANES - 1, of which n exist */
 INLINE void strip(const Form form, const int rows, const Block *b, size_t row, size_t begin, size_t end, size_t d, size_t n, const bool whole)
 {
-    const int halves = form == WORDS ? 1 : 2;
+    const int halves = in_words(form) ? 1 : 2;
     Vec sum[TILE][COLS];
     size_t left[COLS] = { LANES, LANES };
     if (!whole) {
@@ -223,8 +237,8 @@ INLINE void strip(const Form form, const int rows, const Block *b, size_t row, s
             sum[r][c] = v_mul(whole ? v_load(o) : v_load_n(o, left[c]), v_set(b->keep[row + (size_t)r]));
         }
     for (size_t j = begin; j < end; j++) {
-        const float *p = b->p + MUSE_KV_PAGE * row + (size_t)halves * j;
-        if (whole) prefetch_values(form, b, j, d);
+        const float *p = b->p + d / MUSE_KV_BLOCK * b->p_block + MUSE_KV_PAGE * row + (size_t)halves * j;
+        if (whole && !(form == Q8 && Q8_WORDS)) prefetch_values(form, b, j, d);
         UNROLL for (int h = 0; h < halves; h++) {
             Vec v[COLS];
             UNROLL for (int c = 0; c < COLS; c++) v[c] = value_unit(form, b, j, h, d + (size_t)c * LANES, left[c], whole);
@@ -288,9 +302,88 @@ static __attribute__((noinline)) void row_by_form(Form form, Block *b, size_t ro
 #endif
 }
 
-/* ---- a group of rows over a page ---- */
-
 typedef struct Seen { int from, to; } Seen;   /* slots of the page that a row sees */
+
+#if defined(__AVX512BF16__)
+/* ---- values of a Q8 page as words ---- */
+
+enum { BLOCKS_MAX = MUSE_ATTEND_WIDTH / MUSE_KV_BLOCK, Q8_PACKED_MAX = MUSE_ATTEND_WIDTH / 2 + BLOCKS_MAX };   /* floats of a packed query, at most */
+
+/* A page's values for one head, and the weights of a group of rows. Lies behind the packed queries, whose room is for twice as many floats. */
+typedef struct Words {
+    uint32_t value[MUSE_ATTEND_WIDTH * PAIRS];            /* as in a BF16 page */
+    float    scale[BLOCKS_MAX][MUSE_KV_PAGE];
+    float    weight[BLOCKS_MAX][TILE][MUSE_KV_PAGE];      /* 16 words, times the scales */
+} Words;
+_Static_assert(sizeof(Words) <= sizeof(float) * MUSE_ATTEND_ROWS * (MUSE_ATTEND_WIDTH - Q8_PACKED_MAX), "room in the scratch");
+
+INLINE Words *words_in(const MuseAttendArgs *a) { return (Words *)(void *)((float *)a->scratch + MUSE_ATTEND_ROWS * Q8_PACKED_MAX); }
+
+/* Scales of a block for all positions: each is the upper half of a word that begins 2 bytes before it. */
+INLINE void turn_scales(float *to, const uint8_t *scales, size_t blocks, size_t block)
+{
+    const VecInt lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), apart = _mm512_mullo_epi32(lane, _mm512_set1_epi32((int)blocks));
+    UNROLL for (size_t i = 0; i < VECS; i++)
+        v_store(to + i * LANES, vi_bits(vi_and(_mm512_i32gather_epi32(apart, scales + 2 * (i * LANES * blocks + block) - 2, 2), 0xffff0000u)));
+}
+
+/* The same for heads of two blocks: a word holds both scales of a position. */
+INLINE void turn_scales_of_two(float to[2][MUSE_KV_PAGE], const uint8_t *scales)
+{
+    UNROLL for (size_t i = 0; i < VECS; i++) {
+        const VecInt both = vi_load(scales + 4 * LANES * i);
+        v_store(to[0] + i * LANES, vi_bits(vi_left(both, 16)));
+        v_store(to[1] + i * LANES, vi_bits(vi_and(both, 0xffff0000u)));
+    }
+}
+
+/* (even, odd) of 16 dimensions */
+INLINE Vec turn_pair(const uint8_t *even, const uint8_t *odd)
+{
+    const VecInt e = _mm512_srli_epi32(v_bits(vi_f32(vi_load_s8(even))), 16), o = v_bits(vi_f32(vi_load_s8(odd)));
+    return vi_bits(_mm512_ternarylogic_epi32(e, o, _mm512_set1_epi32((int)0xffff0000u), 0xf8));   /* e | (o & mask) */
+}
+
+INLINE void turn_values(const Block *b, Words *to)
+{
+    const size_t blocks = (b->width + MUSE_KV_BLOCK - 1) / MUSE_KV_BLOCK, across = blocks * MUSE_KV_BLOCK;
+    float *word = (float *)to->value;
+    for (size_t j = 0; j < PAIRS; j++) {
+        const uint8_t *even = b->values + 2 * j * across, *odd = even + across;
+        size_t d = 0;
+        for (; d + COLS * LANES <= b->width; d += COLS * LANES, word += COLS * LANES) {
+            UNROLL for (size_t c = 0; c < COLS; c++) v_store(word + c * LANES, turn_pair(even + d + c * LANES, odd + d + c * LANES));
+            prefetch(even + 2 * d, b->ahead.values);
+        }
+        for (; d < b->width; d += LANES) v_store_n(word + d % (COLS * LANES), turn_pair(even + d, odd + d), b->width - d);
+        word += b->width % (COLS * LANES);
+    }
+    const uint8_t *scales = b->values + MUSE_KV_PAGE * across;
+    if (blocks == 2) turn_scales_of_two(to->scale, scales);
+    else for (size_t k = 0; k < blocks; k++) turn_scales(to->scale[k], scales, blocks, k);
+}
+
+/* What a row does not see has weight 0, whatever its scale is; its values are finite. */
+INLINE void weigh_words(const int rows, Block *b, Words *w, const Seen seen[TILE])
+{
+    if (b->first) turn_values(b, w);
+    for (int r = 0; r < rows; r++) {
+        const float *p = b->p + MUSE_KV_PAGE * r;
+        const uint32_t slots = (uint32_t)((UINT64_C(1) << seen[r].to) - (UINT64_C(1) << seen[r].from));
+        for (size_t k = 0; MUSE_KV_BLOCK * k < b->width; k++) {
+            Vec x[VECS];
+            UNROLL for (int i = 0; i < VECS; i++) x[i] = _mm512_maskz_mul_ps((__mmask16)(slots >> (i * LANES)), v_load(p + i * LANES), v_load(w->scale[k] + i * LANES));
+            v_store(w->weight[k][r], (Vec)_mm512_cvtne2ps_pbh(x[1], x[0]));
+        }
+    }
+    b->values = (const uint8_t *)w->value;
+    b->p = w->weight[0][0];
+    b->p_block = TILE * MUSE_KV_PAGE;
+    pairs(Q8, rows, b, 0, 0, PAIRS);
+}
+#endif
+
+/* ---- a group of rows over a page ---- */
 
 static inline bool see(const MuseAttendArgs *a, size_t row, size_t rows, size_t page, Seen seen[TILE])
 {
@@ -325,6 +418,12 @@ INLINE void group(const Form form, const int rows, const MuseAttendArgs *a, size
     for (int r = 0; r < rows; r++)
         b->keep[r] = seen[r].from < seen[r].to
             ? soften(form, a, row + (size_t)r, b->s + MUSE_KV_PAGE * r, b->p + MUSE_KV_PAGE * r, seen[r].from, seen[r].to, sums + LANES * r) : 1;
+#if defined(__AVX512BF16__)
+    if (form == Q8) {
+        weigh_words(rows, b, words_in(a), seen);
+        return;
+    }
+#endif
     weigh(form, rows, b, seen);
 }
 
@@ -377,30 +476,42 @@ INLINE void pack(const Form form, float *to, const MuseAttendArgs *a, size_t row
     }
 }
 
-/* where page i of the call ends for its heads, and where they go on */
-static inline Ahead ahead_of(const MuseAttendArgs *a, size_t i)
+/* What head h of page i asks for: keys and values, head after head, so many parts further on, in the next page if need be */
+static inline Ahead ahead_of(const Form form, const MuseAttendArgs *a, size_t i, size_t h)
 {
-    const size_t span = a->heads * a->head_stride, ahead = span < AHEAD ? span : AHEAD;
-    const uint8_t *page = a->pages[i], *next = i + 1 < a->first_page + a->n_pages ? a->pages[i + 1] : NULL;
-    const uintptr_t end = (uintptr_t)page + a->k_offset + span, begin = (uintptr_t)(next ? next : page) + a->k_offset;
-    return (Ahead){ end - ahead, ahead, begin - end + ahead };
+    static const MuseKvType type_of[] = { [F32] = MUSE_KV_TYPE_F32, [BF16] = MUSE_KV_TYPE_BF16, [Q8] = MUSE_KV_TYPE_Q8, [WORDS] = MUSE_KV_TYPE_BF16 };
+    const size_t bytes = muse_kv_head_bytes(type_of[form], a->width), all = 2 * a->heads;
+    const uint8_t *page = a->pages[i], *next = i + 1 < a->first_page + a->n_pages && a->pages[i + 1] ? a->pages[i + 1] : page;
+    size_t parts = (AHEAD + bytes / 2) / bytes;
+    if (parts < 1) parts = 1;
+    if (parts > all) parts = all;
+    uintptr_t at[2];
+    for (size_t k = 0; k < 2; k++) {
+        const size_t part = 2 * h + k, to = (part + parts) % all;
+        const uint8_t *target = (part + parts < all ? page : next) + to / 2 * a->head_stride + (to % 2 ? a->v_offset : a->k_offset);
+        at[k] = (uintptr_t)target - ((uintptr_t)page + h * a->head_stride + (k ? a->v_offset : a->k_offset));
+    }
+    return (Ahead){ at[0], at[1] };
 }
 
 /* page i for the rows of head h */
-INLINE void head_page(const Form form, const MuseAttendArgs *a, size_t i, size_t h, Ahead ahead, float *q, float *s, float *p, float *sums)
+INLINE void head_page(const Form form, const MuseAttendArgs *a, size_t i, size_t h, float *q, float *s, float *p, float *sums)
 {
     const size_t packed = packed_size(form, a->width), end = (h + 1) * (a->rows / a->heads);
     const uint8_t *page = a->pages[i] + h * a->head_stride;
+    Ahead ahead = ahead_of(form, a, i, h);
+    bool first = true;
     for (size_t row = h * (a->rows / a->heads), rows; row < end; row += rows) {
         Seen seen[TILE];
         rows = group_size(end - row);
         if (!see(a, row, rows, i, seen)) continue;
-        Block b = { page + a->k_offset, page + a->v_offset, ahead, a->width, q + row * packed, a->o + row, s, p, { 0 } };
+        Block b = { page + a->k_offset, page + a->v_offset, ahead, a->width, q + row * packed, a->o + row, s, p, first, 0, { 0 } };
         if (rows == TILE) group(form, TILE, a, row, &b, seen, sums + row * LANES);
         else if (TILE > 4 && rows == 4) group(form, 4, a, row, &b, seen, sums + row * LANES);
         else if (rows == 2) group(form, 2, a, row, &b, seen, sums + row * LANES);
         else group(form, 1, a, row, &b, seen, sums + row * LANES);
-        ahead = (Ahead){ 0, 0, 0 };   /* the first group has asked */
+        ahead = (Ahead){ 0, 0 };   /* the first group has asked */
+        first = false;
     }
 }
 
@@ -424,8 +535,7 @@ INLINE void attend(const Form form, const MuseAttendArgs *a)
     }
     for (size_t i = a->first_page; i < a->first_page + a->n_pages; i++) {
         if (!a->pages[i]) continue;   /* no row sees it */
-        const Ahead ahead = ahead_of(a, i);
-        for (size_t h = 0; h < a->heads; h++) head_page(form, a, i, h, ahead, q, s, p, sums);
+        for (size_t h = 0; h < a->heads; h++) head_page(form, a, i, h, q, s, p, sums);
     }
     for (size_t r = 0; r < a->rows; r++) {
         a->sum[r] = v_sum(v_load(sums + r * LANES));
@@ -460,8 +570,7 @@ INLINE void weights(const Form form, const MuseAttendArgs *a, size_t row, size_t
         const uint8_t *page = a->pages[p / MUSE_KV_PAGE];
         end = begin + MUSE_KV_PAGE < hi ? begin + MUSE_KV_PAGE : hi;
         if (!page) continue;
-        const uintptr_t next = (uintptr_t)(end < hi && a->pages[p / MUSE_KV_PAGE + 1] ? a->pages[p / MUSE_KV_PAGE + 1] : page);
-        const Block b = { .keys = page + a->k_offset, .ahead = { .far = next - (uintptr_t)page }, .width = a->width, .q = q, .s = s };
+        const Block b = { .keys = page + a->k_offset, .width = a->width, .q = q, .s = s };
         if (form == Q8) scores_q8(1, &b);
         else scores(form, 1, &b);
         weigh_again(a, row, s, w + (p - first), p - begin, end - begin);
@@ -475,6 +584,7 @@ void NAME(attend_weights_q8)(const MuseAttendArgs *a, size_t row, size_t first, 
 
 #if defined(__AVX512BF16__)
 void muse_attend_bf16_bf16_avx512bf16(const MuseAttendArgs *a) { attend(WORDS, a); }
+void muse_attend_q8_avx512bf16(const MuseAttendArgs *a) { attend(Q8, a); }
 #elif defined(__AVX512VNNI__)
 void muse_attend_q8_vnni(const MuseAttendArgs *a) { attend(Q8, a); }
 #else

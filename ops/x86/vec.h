@@ -20,6 +20,7 @@
 #define NAME(op) muse_##op##_avx512
 typedef __m512 Vec;
 typedef __m512i VecInt;
+typedef int32_t VecDot __attribute__((vector_size(64)));   /* sums of VNNI: as __m512i (64-bit integers) gcc copies each before and after each product */
 typedef __mmask16 VecMask;
 enum { LANES = 16 };
 
@@ -67,12 +68,12 @@ INLINE VecInt vi_left16(VecInt a, int n) { return _mm512_slli_epi16(a, (unsigned
 INLINE VecInt vi_right16(VecInt a, int n) { return _mm512_srai_epi16(a, (unsigned)n); }
 INLINE VecInt vi_zero(void) { return _mm512_setzero_si512(); }
 /* sum + the two products of signed 16-bit halves */
-INLINE VecInt vi_dot16(VecInt sum, VecInt a, VecInt b)
+INLINE VecDot vi_dot16(VecDot sum, VecInt a, VecInt b)
 {
 #if defined(__AVX512VNNI__)
-    return _mm512_dpwssd_epi32(sum, a, b);
+    return (VecDot)_mm512_dpwssd_epi32((VecInt)sum, a, b);
 #else
-    return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
+    return sum + (VecDot)_mm512_madd_epi16(a, b);
 #endif
 }
 INLINE Vec vi_f32(VecInt a) { return _mm512_cvtepi32_ps(a); }
@@ -82,6 +83,7 @@ INLINE VecInt v_bits(Vec a) { return _mm512_castps_si512(a); }
 #define NAME(op) muse_##op##_avx2
 typedef __m256 Vec;
 typedef __m256i VecInt;
+typedef int32_t VecDot __attribute__((vector_size(32)));
 typedef __m256 VecMask;
 enum { LANES = 8 };
 
@@ -155,7 +157,7 @@ INLINE VecInt vi_left16(VecInt a, int n) { return _mm256_slli_epi16(a, n); }
 INLINE VecInt vi_right16(VecInt a, int n) { return _mm256_srai_epi16(a, n); }
 INLINE VecInt vi_zero(void) { return _mm256_setzero_si256(); }
 /* sum + the two products of signed 16-bit halves */
-INLINE VecInt vi_dot16(VecInt sum, VecInt a, VecInt b) { return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)); }
+INLINE VecDot vi_dot16(VecDot sum, VecInt a, VecInt b) { return sum + (VecDot)_mm256_madd_epi16(a, b); }
 INLINE Vec vi_f32(VecInt a) { return _mm256_cvtepi32_ps(a); }
 INLINE Vec vi_bits(VecInt a) { return _mm256_castsi256_ps(a); }
 INLINE VecInt v_bits(Vec a) { return _mm256_castps_si256(a); }
