@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Chooses between oneDNN and plain C. The C loops sum in f32 and are not blocked. */
+/* Chooses between own kernels for bf16, oneDNN and plain C. The C loops sum in f32 and are not blocked. */
 #include "ops/gemm.h"
 
 #include <stdatomic.h>
@@ -11,9 +11,16 @@
 #include "ops/onednn/onednn_gemm.h"
 #endif
 
+#if MUSE_HAVE_AVX512
+#define OWN_KERNEL muse_gemm_bf16_avx512bf16
+#else
+#define OWN_KERNEL(args, begin, end, room) ((void)(args), (void)(begin), (void)(end), (void)(room), false)
+#endif
+
 struct MuseGemm {
     const MuseRuntime *rt;
     size_t n_lanes;
+    uint8_t *rooms;              /* [threads] of MUSE_GEMM_ROOM for own kernels; NULL: none are used */
     atomic_flag said;            /* the log knows that plain C works */
 #if MUSE_HAVE_ONEDNN
     MuseOnednnGemm **lanes;      /* NULL: portable C was asked for */
@@ -27,6 +34,7 @@ void muse_gemm_close(MuseGemm **g)
     for (size_t i = 0; (*g)->lanes && i < (*g)->n_lanes; i++) muse_onednn_gemm_close((*g)->lanes[i]);
     muse_free((*g)->lanes);
 #endif
+    muse_free((*g)->rooms);
     muse_free(*g);
     *g = NULL;
 }
@@ -38,19 +46,19 @@ int muse_gemm_open(MuseGemm **out, const MuseRuntime *rt, MuseError *err)
     g->rt = rt;
     g->n_lanes = (size_t)rt->team.threads + 1;
     atomic_flag_clear(&g->said);
+    const bool own = (rt->cpu & MUSE_X86_BF16) && !(rt->cpu & MUSE_X86_AMX);   /* oneDNN knows AMX's tiles */
+    if (own && !(g->rooms = muse_alloc_array(&rt->alloc, rt->team.threads, MUSE_GEMM_ROOM))) goto fail;
 #if MUSE_HAVE_ONEDNN
     if (!(rt->cpu & MUSE_X86_AVX2)) return 0;   /* level c is portable C throughout */
     g->lanes = muse_zalloc_array(&rt->alloc, g->n_lanes, sizeof *g->lanes);
     if (!g->lanes) goto fail;
     for (size_t i = 0; i < g->n_lanes; i++)
         if (!(g->lanes[i] = muse_onednn_gemm_open(&rt->alloc, i ? 1 : rt->team.threads))) goto fail;
+#endif
     return 0;
 fail:
     muse_gemm_close(out);
-    return MUSE_NOMEM(err, sizeof(void *));
-#else
-    return 0;
-#endif
+    return MUSE_NOMEM(err, MUSE_GEMM_ROOM);
 }
 
 /* clang warns where it can't follow, as under sanitizers, and warnings are errors */
@@ -101,8 +109,30 @@ static void plain_range(void *user, size_t begin, size_t end)
         }
 }
 
+typedef struct Own { MuseGemm *g; const MuseGemmArgs *args; size_t parts; atomic_bool declined; } Own;
+
+static void own_range(void *user, size_t begin, size_t end)
+{
+    Own *o = user;
+    for (size_t w = begin; w < end; w++) {
+        const size_t lo = o->args->m * w / o->parts, hi = o->args->m * (w + 1) / o->parts;
+        if (hi > lo && !OWN_KERNEL(o->args, lo, hi, o->g->rooms + w * MUSE_GEMM_ROOM)) atomic_store(&o->declined, true);
+    }
+}
+
+/* false: not of a kind that own kernels take, which depends on the shape alone */
+static bool own_run(MuseGemm *g, size_t lane, const MuseGemmArgs *args)
+{
+    if (!g->rooms || !args->bf16) return false;
+    if (lane != MUSE_GEMM_TEAM) return OWN_KERNEL(args, 0, args->m, g->rooms + (lane - 1) * MUSE_GEMM_ROOM);
+    Own own = { .g = g, .args = args, .parts = g->rt->team.threads };
+    muse_parallel_for(&g->rt->team, own.parts, 1, own_range, &own);
+    return !own.declined;
+}
+
 void muse_gemm_run(MuseGemm *g, size_t lane, const MuseGemmArgs *args)
 {
+    if (own_run(g, lane, args)) return;
 #if MUSE_HAVE_ONEDNN
     if (g->lanes && muse_onednn_gemm_run(g->lanes[lane], args)) return;
     if (g->lanes && !atomic_flag_test_and_set(&g->said))
@@ -115,6 +145,7 @@ void muse_gemm_run(MuseGemm *g, size_t lane, const MuseGemmArgs *args)
 
 bool muse_gemm_has_bf16(MuseGemm *g)
 {
+    if (g->rooms) return true;
 #if MUSE_HAVE_ONEDNN
     const MuseBf16 x[32 * 32] = { 0 };
     float y[32 * 32];

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "config.h"
 #include "muse/runtime.h"
 
 typedef struct MuseGemmArgs {
@@ -38,5 +39,13 @@ void muse_gemm_run(MuseGemm *g, size_t lane, const MuseGemmArgs *args);
 
 /* true: bf16 products have an engine here and are worth using */
 bool muse_gemm_has_bf16(MuseGemm *g);
+
+/* Rows begin .. end - 1 of a bf16 product, by one thread, with MUSE_GEMM_ROOM bytes of scratch at a multiple of 64. false: a shape
+ * that it does not take (an odd k where A is not turned, a very long one where C is bf16); nothing is written then. Rows have the
+ * same bits whatever the range. */
+enum { MUSE_GEMM_ROOM = 832 << 10 };
+#if MUSE_HAVE_AVX512
+bool muse_gemm_bf16_avx512bf16(const MuseGemmArgs *args, size_t begin, size_t end, void *room);
+#endif
 
 #endif
