@@ -2,7 +2,7 @@
 /* What training needs between its products: forward and backward of each elementwise and row-wise step. Activations ("act") are
  * bf16 or f32, one table for each; what flows along the residual, sums and statistics are f32. One body (train_body.h) is
  * compiled once for each instruction set, without intrinsics: reductions are marked as such (omp simd), nothing else is
- * reordered. Formulas with their derivations: docs/train.md. Users: libmuse/train, tests.
+ * reordered; for AVX512_BF16 the steps that cost most are written out (x86/train_bf16.c). Formulas with their derivations: docs/train.md. Users: libmuse/train, tests.
  * Where a text says "+=", the caller has set the first value. */
 #ifndef OPS_TRAIN_H
 #define OPS_TRAIN_H
@@ -36,9 +36,9 @@ typedef struct MuseTrainOps {
     void (*store_scaled)(void *y, size_t y_stride, const float *x, size_t x_stride, const float *scale, size_t n, size_t d);   /* y[t] = x[t] * scale[t] */
 
     /* RMSNorm: unit = x r, y = unit w, r = 1 / sqrt(mean x^2 + eps) kept in rstd; w NULL: 1.
-     * Back: g = dy w; dx += r (g - unit mean(g unit)); dw += sum_t dy unit (dw NULL: not wanted) */
+     * Back: g = dy w; dx += r (g - unit mean(g unit)), dx_act = the new dx; dw += sum_t dy unit (dw NULL: not wanted) */
     void (*norm)(void *y, void *unit, float *rstd, const float *x, const float *w, size_t n, size_t d, float eps);
-    void (*norm_back)(float *dx, float *dw, const float *dy, const void *unit, const float *rstd, const float *w, size_t n, size_t d);
+    void (*norm_back)(float *dx, void *dx_act, float *dw, const float *dy, const void *unit, const float *rstd, const float *w, size_t n, size_t d);
 
     /* LayerNorm of rows that need no gradient themselves (pixels): unit = (x - mean) / sqrt(var + eps), y = unit w + b.
      * Back: dw += sum_t dy unit, db += sum_t dy */
@@ -100,7 +100,7 @@ extern const MuseTrainOps *const muse_train_ops_c[2];
 extern const MuseTrainOps *const muse_train_ops_avx2[2];
 #endif
 #if MUSE_HAVE_AVX512
-extern const MuseTrainOps *const muse_train_ops_avx512[2];
+extern const MuseTrainOps *const muse_train_ops_avx512[2], *const muse_train_ops_avx512bf16;   /* the last: bf16 with AVX512_BF16 */
 #endif
 
 #endif

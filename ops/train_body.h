@@ -107,7 +107,7 @@ static void FN(norm)(void *y_, void *unit_, float *rstd, const float *x, const f
     }
 }
 
-static void FN(norm_back)(float *dx, float *dw, const float *dy, const void *unit_, const float *rstd, const float *w, size_t n, size_t d)
+static void FN(norm_back)(float *dx, void *dx_act, float *dw, const float *dy, const void *unit_, const float *rstd, const float *w, size_t n, size_t d)
 {
     for (size_t t = 0; t < n; t++) {
         const ACT *restrict unit = (const ACT *)unit_ + t * d;
@@ -128,6 +128,7 @@ static void FN(norm_back)(float *dx, float *dw, const float *dy, const void *uni
         }
         if (dw)
             for (size_t i = 0; i < d; i++) dw[i] += g[i] * LD(unit, i);
+        FN(store)((ACT *)dx_act + t * d, to, d);
     }
 }
 
@@ -494,7 +495,7 @@ static void FN(average)(float *restrict ema, const float *restrict x, size_t n, 
     for (size_t i = 0; i < n; i++) ema[i] = keep * ema[i] + (1 - keep) * x[i];
 }
 
-static const MuseTrainOps FN(table) = {
+static const MuseTrainOps FN(table) __attribute__((unused)) = {   /* train_bf16.c takes single functions */
     sizeof(ACT), FN(store), FN(load), FN(store_scaled), FN(norm), FN(norm_back), FN(layernorm), FN(layernorm_back), FN(turn), FN(turn_back), FN(relu2), FN(relu2_back),
     FN(silu), FN(silu_back), FN(bias), FN(bias_back), FN(weights), FN(weights_back), FN(dots), FN(cross_entropy), FN(adam), FN(momentum), FN(descend), FN(mix),
     FN(average), FN(sum_squares),

@@ -85,13 +85,6 @@ void muse_block(MuseNet *net, const MuseTrainBatch *b, uint32_t layer, size_t n)
 
 /* ---- backward ---- */
 
-static void store_dx(MuseNet *net, const void *job, size_t worker, size_t begin, size_t end)
-{
-    (void)worker;
-    const Step *s = job;
-    s->ops->store(muse_act_at(net, net->dxa, begin * s->d), net->dx + begin * s->d, (end - begin) * s->d);
-}
-
 static void activate_back(MuseNet *net, const void *job, size_t worker, size_t begin, size_t end)
 {
     (void)worker;
@@ -105,14 +98,14 @@ static void activate_back(MuseNet *net, const void *job, size_t worker, size_t b
 static void norm1_back(MuseNet *net, const void *job, size_t worker, size_t begin, size_t end)
 {
     const Step *s = job;
-    s->ops->norm_back(net->dx + begin * s->d, muse_net_partial(net, worker), net->dh + begin * s->d, muse_act_at(net, s->a->unit1, begin * s->d), s->a->rstd1 + begin,
+    s->ops->norm_back(net->dx + begin * s->d, muse_act_at(net, net->dxa, begin * s->d), muse_net_partial(net, worker), net->dh + begin * s->d, muse_act_at(net, s->a->unit1, begin * s->d), s->a->rstd1 + begin,
                       net->master + s->p->attn_norm, end - begin, s->d);
 }
 
 static void norm2_back(MuseNet *net, const void *job, size_t worker, size_t begin, size_t end)
 {
     const Step *s = job;
-    s->ops->norm_back(net->dx + begin * s->d, muse_net_partial(net, worker), net->dh + begin * s->d, muse_act_at(net, s->a->unit2, begin * s->d), s->a->rstd2 + begin,
+    s->ops->norm_back(net->dx + begin * s->d, muse_act_at(net, net->dxa, begin * s->d), muse_net_partial(net, worker), net->dh + begin * s->d, muse_act_at(net, s->a->unit2, begin * s->d), s->a->rstd2 + begin,
                       net->master + s->p->ffn_norm, end - begin, s->d);
 }
 
@@ -135,7 +128,6 @@ void muse_block_back(MuseNet *net, const MuseTrainBatch *b, uint32_t layer, size
     const Step s = step_of(net, layer);
     const MuseLinear down = { s.p->down, n, s.d, s.f }, up = { s.p->up, n, s.gated ? 2 * s.f : s.f, s.d };
     const MuseLinear out = { s.p->wo, n, s.d, s.hk }, qkv = { s.p->qkv, n, s.qkv, s.d };
-    muse_net_rows(net, n, s.d, store_dx, &s);
     muse_linear_back_w(net, &down, net->dxa, s.a->a);
     muse_linear_back_x(net, &down, net->dxa, net->dmid);
     muse_net_rows(net, n, s.f, activate_back, &s);
@@ -144,7 +136,6 @@ void muse_block_back(MuseNet *net, const MuseTrainBatch *b, uint32_t layer, size
     muse_net_rows(net, n, s.d, norm2_back, &s);
     muse_net_gather_partial(net, net->grad + s.p->ffn_norm, s.d);
 
-    muse_net_rows(net, n, s.d, store_dx, &s);
     muse_linear_back_w(net, &out, net->dxa, s.a->o);
     muse_linear_back_x(net, &out, net->dxa, net->dmid);
     muse_attend_back(net, b, layer, scale);

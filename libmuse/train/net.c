@@ -262,7 +262,7 @@ static void last_norm_back(MuseNet *net, const void *job, size_t worker, size_t 
 {
     (void)job;
     const size_t d = net->c->width;
-    net->ops->norm_back(net->dx + begin * d, muse_net_partial(net, worker), net->dh + begin * d, muse_act_at(net, net->unit, begin * d), net->rstd + begin,
+    net->ops->norm_back(net->dx + begin * d, muse_act_at(net, net->dxa, begin * d), muse_net_partial(net, worker), net->dh + begin * d, muse_act_at(net, net->unit, begin * d), net->rstd + begin,
                         net->master + net->layout.norm, end - begin, d);
 }
 
@@ -280,7 +280,7 @@ static void tap_back(MuseNet *net, const void *job, size_t worker, size_t begin,
     (void)job;
     (void)worker;
     const size_t d = net->c->width;
-    net->ops->norm_back(net->dx + begin * d, NULL, net->dtap + begin * d, muse_act_at(net, net->tap_unit, begin * d), net->tap_rstd + begin, NULL, end - begin, d);
+    net->ops->norm_back(net->dx + begin * d, muse_act_at(net, net->dxa, begin * d), NULL, net->dtap + begin * d, muse_act_at(net, net->tap_unit, begin * d), net->tap_rstd + begin, NULL, end - begin, d);
 }
 
 void muse_net_pass(MuseNet *net, const MuseTrainBatch *b, const MuseNetScale *scale, MuseNetTerms *terms, MuseTaskSums *tasks)

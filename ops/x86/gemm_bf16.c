@@ -23,18 +23,22 @@ typedef struct Tile {
     bool add;
 } Tile;
 
-INLINE void put(const Tile *t, __m512 s[TILE][VECTORS], const int rows, const bool bf16, const bool add)
+INLINE void put(const Tile *t, __m512 s[TILE][VECTORS], const int rows, const bool bf16, const bool add, const bool whole)
 {
     const MuseGemmArgs *g = t->g;
     const size_t left = g->n - t->col;
     UNROLL for (int j = 0; j < VECTORS; j++) {
         const size_t at = (size_t)j * LANES;
-        if (left <= at) return;
-        const __mmask16 k = left - at >= LANES ? (__mmask16)0xffff : (__mmask16)((1u << (left - at)) - 1);
+        if (!whole && left <= at) return;
+        const __mmask16 k = whole || left - at >= LANES ? (__mmask16)0xffff : (__mmask16)((1u << (left - at)) - 1);
         UNROLL for (int i = 0; i < rows; i++) {
             const size_t place = (t->row + (size_t)i) * g->ldc + t->col + at;
-            if (bf16) _mm256_mask_storeu_epi16((uint16_t *)g->c + place, k, (__m256i)_mm512_cvtneps_pbh(s[i][j]));
-            else {
+            if (bf16) {
+                uint16_t *c = (uint16_t *)g->c + place;
+                const __m256i h = (__m256i)_mm512_cvtneps_pbh(s[i][j]);
+                if (whole) _mm256_storeu_si256((__m256i *)c, h);   /* a masked store of 16-bit values is slow on AMD */
+                else _mm256_mask_storeu_epi16(c, k, h);
+            } else {
                 float *c = (float *)g->c + place;
                 _mm512_mask_storeu_ps(c, k, add ? _mm512_add_ps(s[i][j], _mm512_maskz_loadu_ps(k, c)) : s[i][j]);
             }
@@ -62,9 +66,11 @@ INLINE void tile_of(const Tile *t, const int rows)
             UNROLL for (int j = 0; j < VECTORS; j++) s[i][j] = _mm512_dpbf16_ps(s[i][j], (__m512bh)x, (__m512bh)w[j]);
         }
     }
-    if (t->g->c_bf16) put(t, s, rows, true, false);
-    else if (t->add) put(t, s, rows, false, true);
-    else put(t, s, rows, false, false);
+    const bool whole = t->g->n - t->col >= COLS;
+    if (t->g->c_bf16 && whole) put(t, s, rows, true, false, true);
+    else if (t->g->c_bf16) put(t, s, rows, true, false, false);
+    else if (t->add) put(t, s, rows, false, true, false);
+    else put(t, s, rows, false, false, false);
 }
 
 static void __attribute__((noinline)) tile_6(const Tile *t) { tile_of(t, 6); }

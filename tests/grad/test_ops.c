@@ -76,12 +76,13 @@ static double norm_loss(const double *x, const float *g)
 
 static void check_norm(const MuseTrainOps *ops)
 {
-    float x[(N + 1) * D], g[N * D], y[N * D], unit[N * D], rstd[N], dx[(N + 1) * D] = { 0 };
+    float x[(N + 1) * D], g[N * D], y[N * D], unit[N * D], rstd[N], dx[(N + 1) * D] = { 0 }, act[N * D];
     double want = 0, got = 0;
     fill(x, (N + 1) * D, 1);
     fill(g, N * D, 2);
     ops->norm(y, unit, rstd, x, x + N * D, N, D, 1e-3f);
-    ops->norm_back(dx, dx + N * D, g, unit, rstd, x + N * D, N, D);
+    ops->norm_back(dx, act, dx + N * D, g, unit, rstd, x + N * D, N, D);
+    assert_memory_equal(act, dx, sizeof act);
     double v[(N + 1) * D];
     for (size_t i = 0; i < (N + 1) * D; i++) v[i] = (double)x[i];
     want = norm_loss(v, g);
@@ -361,12 +362,77 @@ static void near_bf16(const char *what, const MuseBf16 *got, const float *want, 
         if (!(fabsf(muse_bf16_f32(got[i]) - want[i]) <= 0.005f * fabsf(want[i]) + 1e-6f)) fail_msg("%s [%zu]: %g, f32 has %g", what, i, (double)muse_bf16_f32(got[i]), (double)want[i]);
 }
 
+static void near_f32(const char *what, const float *got, const float *want, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!(fabsf(got[i] - want[i]) <= 1e-5f * (1 + fabsf(want[i])))) fail_msg("%s [%zu]: %g, f32 has %g", what, i, (double)got[i], (double)want[i]);
+}
+
+/* the bf16 table h against the f32 one f, on values that bf16 holds exactly */
+static void check_bf16_back(const MuseTrainOps *f, const MuseTrainOps *h, const float *x, const MuseBf16 *xh, const float *dy, const MuseBf16 *dyh, const float *w)
+{
+    enum { WIDE = 36, ROWS = 3 };
+    const float r[ROWS] = { 0.5f, 2, 1.25f };
+    float dx[N * D], dx2[N * D], act[N * D], dw[D] = { 0 }, dw2[D] = { 0 }, y[ROWS * WIDE], cs[ROWS * WIDE / 2], sn[ROWS * WIDE / 2], r1[ROWS], r2[ROWS];
+    MuseBf16 acth[N * D], yh[ROWS * WIDE];
+    for (int gain = 0; gain < 2; gain++) {
+        fill(dx, N * D, 23);
+        memcpy(dx2, dx, sizeof dx);
+        f->norm_back(dx, act, gain ? dw : NULL, dy, x, r, gain ? w : NULL, N, D);
+        h->norm_back(dx2, acth, gain ? dw2 : NULL, dy, xh, r, gain ? w : NULL, N, D);
+        near_f32("norm_back", dx2, dx, N * D), near_f32("norm_back, gain", dw2, dw, D), near_bf16("norm_back, act", acth, dx2, N * D);
+    }
+    for (size_t i = 0; i < ROWS * WIDE / 2; i++) cs[i] = cosf(0.7f * (float)i), sn[i] = sinf(0.7f * (float)i);
+    for (int gain = 0; gain < 2; gain++) {
+        float dw3[WIDE] = { 0 }, dw4[WIDE] = { 0 };
+        f->turn(y, WIDE, r1, x, WIDE, gain ? w : NULL, cs, sn, ROWS, 1, WIDE, 1e-5f), h->turn(yh, WIDE, r2, xh, WIDE, gain ? w : NULL, cs, sn, ROWS, 1, WIDE, 1e-5f);
+        near_bf16("turn", yh, y, ROWS * WIDE);
+        if (gain) near_f32("turn, rstd", r2, r1, ROWS);
+        f->turn_back(y, WIDE, dw3, dy, WIDE, x, WIDE, r, gain ? w : NULL, cs, sn, ROWS, 1, WIDE);
+        memcpy(yh, dyh, sizeof yh);   /* in place */
+        h->turn_back(yh, WIDE, dw4, yh, WIDE, xh, WIDE, r, gain ? w : NULL, cs, sn, ROWS, 1, WIDE);
+        near_bf16("turn_back", yh, y, ROWS * WIDE), near_f32("turn_back, gain", dw4, dw3, WIDE);
+    }
+    f->mix(act, x, dy, N * D, 2, -3), h->mix(acth, x, dy, N * D, 2, -3), near_bf16("mix", acth, act, N * D);
+    f->dots(r1, x, D, dy, D, N, D - 1), h->dots(r2, xh, D, dyh, D, N, D - 1), near_f32("dots", r2, r1, N);
+}
+
+static void check_bf16_attention(const MuseTrainOps *f, const MuseTrainOps *h, const float *s, const float *dp)
+{
+    static const MuseSeen ranges[] = { { 2, 20, 20, 37 }, { 0, 17, 30, 31 }, { 5, 5, 5, 5 } };
+    float p[N * D], ds[N * D], inv[N], inv2[N], lse[N], lse2[N], delta[N] = { 0.1f, -0.2f, 0 }, extra[N * D];
+    MuseBf16 ph[N * D], dsh[N * D];
+    fill(extra, N * D, 24);
+    f->weights(p, inv, lse, s, ranges, N, D, D, 0.5f), h->weights(ph, inv2, lse2, s, ranges, N, D, D, 0.5f);
+    near_bf16("weights", ph, p, N * D), near_f32("weights, sums", inv2, inv, N), near_f32("weights, lse", lse2, lse, N);
+    for (int more = 0; more < 2; more++) {
+        f->weights_back(p, ds, s, dp, lse, delta, more ? extra : NULL, ranges, N, D, D, 0.5f), h->weights_back(ph, dsh, s, dp, lse, delta, more ? extra : NULL, ranges, N, D, D, 0.5f);
+        near_bf16("weights_back", ph, p, N * D), near_bf16("weights_back, ds", dsh, ds, N * D);
+    }
+}
+
+static void check_bf16_loss(const MuseTrainOps *f, const MuseTrainOps *h, const float *z)
+{
+    const float share[] = { 0.25f, 0.5f, 0.25f };
+    const MuseSoftTarget wanted[] = { { 3, 3, share, 2 }, { 36, 1, share, -0.5f }, { 0 } };
+    float dl[N * D], loss[N], loss2[N], bias[D];
+    MuseBf16 dlh[N * D];
+    uint8_t hit[N], hit2[N];
+    fill(bias, D, 25);
+    for (int k = 0; k < 3; k++) {
+        const float *b = k == 1 ? bias : NULL, most = k == 2 ? 3 : 0;
+        f->cross_entropy(dl, loss, hit, z, b, wanted, N, D, most), h->cross_entropy(dlh, loss2, hit2, z, b, wanted, N, D, most);
+        near_bf16("cross_entropy", dlh, dl, N * D), near_f32("cross_entropy, loss", loss2, loss, N);
+        assert_memory_equal(hit, hit2, N);
+    }
+}
+
 static void test_bf16_tables(void **state)
 {
     (void)state;
-    static const unsigned levels[] = { MUSE_CPU_C, MUSE_CPU_AVX2, MUSE_CPU_AVX512 };
-    for (int k = 0; k < 3; k++) {
-        const unsigned bits = k ? muse_cpu_detect() & muse_cpu_bits_of_level(levels[k]) : 0;
+    static const unsigned levels[] = { MUSE_CPU_C, MUSE_CPU_AVX2, MUSE_CPU_AVX512, MUSE_CPU_AVX512 };
+    for (int k = 0; k < 4; k++) {   /* the last with and without AVX512_BF16 */
+        const unsigned bits = k ? muse_cpu_detect() & muse_cpu_bits_of_level(levels[k]) & (k == 2 ? ~(unsigned)MUSE_X86_BF16 : ~0u) : 0;
         const MuseTrainOps *f = muse_train_ops(bits, false), *h = muse_train_ops(bits, true);
         float x[2 * N * D], y[2 * N * D], dy[N * D], back[N * D], w[D], r[N], r2[N], unit[N * D];
         MuseBf16 xh[2 * N * D], yh[2 * N * D], dyh[N * D], unith[N * D];
@@ -384,6 +450,9 @@ static void test_bf16_tables(void **state)
         f->silu_back(y, dy, x, N, D), h->silu_back(yh, dyh, xh, N, D), near_bf16("silu_back", yh, y, 2 * N * D);
         f->norm(y, unit, r, x, w, N, D, 1e-5f), h->norm(yh, unith, r2, x, w, N, D, 1e-5f), near_bf16("norm", yh, y, N * D), near_bf16("unit", unith, unit, N * D);
         f->store_scaled(y, D, x, D, r, N, D), h->store_scaled(yh, D, x, D, r, N, D), near_bf16("store_scaled", yh, y, N * D);
+        check_bf16_back(f, h, x, xh, dy, dyh, w);
+        check_bf16_attention(f, h, x, dy);
+        check_bf16_loss(f, h, x);
     }
 }
 
