@@ -78,6 +78,9 @@ static void __attribute__((noinline)) tile_4(const Tile *t) { tile_of(t, 4); }
 static void __attribute__((noinline)) tile_2(const Tile *t) { tile_of(t, 2); }
 static void __attribute__((noinline)) tile_1(const Tile *t) { tile_of(t, 1); }
 
+/* the first n values; whole vectors apart: masked loads of 16-bit values are slow on AMD */
+INLINE __m512i load_some(const uint16_t *p, size_t n) { return n >= 32 ? _mm512_loadu_si512(p) : _mm512_maskz_loadu_epi16((__mmask32)((1u << n) - 1), p); }
+
 /* Rows 2 p and 2 p + 1 of `from`, value beside value, for each pair of k rows, `pair` bytes apart; a missing last row is zeros.
  * Each 64 columns begin `panel` bytes behind those before. */
 static void interleave(uint8_t *to, size_t pair, size_t panel, const uint16_t *from, size_t ld, size_t k, size_t cols)
@@ -89,8 +92,7 @@ static void interleave(uint8_t *to, size_t pair, size_t panel, const uint16_t *f
     for (size_t p = 0; p < k; p += 2, to += pair, from += 2 * ld) {
         const bool both = p + 1 < k;
         for (size_t at = 0; at < cols; at += 32) {
-            const __mmask32 some = cols - at >= 32 ? 0xffffffffu : (__mmask32)((1u << (cols - at)) - 1);
-            const __m512i x = _mm512_maskz_loadu_epi16(some, from + at), y = both ? _mm512_maskz_loadu_epi16(some, from + ld + at) : _mm512_setzero_si512();
+            const __m512i x = load_some(from + at, cols - at), y = both ? load_some(from + ld + at, cols - at) : _mm512_setzero_si512();
             uint8_t *out = to + at / COLS * panel + at % COLS * 4;
             _mm512_store_si512(out, _mm512_permutex2var_epi16(x, low, y));
             _mm512_store_si512(out + 64, _mm512_permutex2var_epi16(x, high, y));
@@ -103,9 +105,8 @@ static void turn(uint8_t *to, const uint16_t *from, size_t ld, size_t k, size_t 
 {
     for (size_t j = 0; j < COLS; j += LANES)
         for (size_t p = 0; p < k; p += 32) {
-            const __mmask32 some = k - p >= 32 ? 0xffffffffu : (__mmask32)((1u << (k - p)) - 1);
             __m512i r[16];
-            UNROLL for (size_t i = 0; i < 16; i++) r[i] = j + i < cols ? _mm512_maskz_loadu_epi16(some, from + (j + i) * ld + p) : _mm512_setzero_si512();
+            UNROLL for (size_t i = 0; i < 16; i++) r[i] = j + i < cols ? load_some(from + (j + i) * ld + p, k - p) : _mm512_setzero_si512();
             turn_words(r);
             UNROLL for (size_t i = 0; i < 16; i++) {
                 if (p + 2 * i < k) _mm512_store_si512(to + (p / 2 + i) * 4 * COLS + 4 * j, r[i]);
