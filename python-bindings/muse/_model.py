@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import html as _html
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,17 @@ if TYPE_CHECKING:
 
 
 WEIGHTS = {"files": n.MUSE_WEIGHTS_FILES, "random": n.MUSE_WEIGHTS_RANDOM, "none": n.MUSE_WEIGHTS_NONE}
+
+
+REPR_POSITIONS = 8192   # whose memory a cell of a notebook shows; less where the model's context is shorter
+
+
+def size_text(size: int) -> str:
+    """Bytes for people: 12.3 MiB."""
+    for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if size >= unit:
+            return f"{size / unit:.1f} {name}"
+    return f"{size} bytes"
 
 
 @dataclass(frozen=True)
@@ -181,6 +193,22 @@ class Model(Handle):
         """Release it. Sessions and sequences made with it go on."""
         super().close()
         self._tokenizer = None
+
+    def _repr_html_(self) -> str | None:
+        """What it is, and the memory that running takes, as a table."""
+        if self.closed:
+            return None
+        info, positions = self.info, min(self.info.context_limit, REPR_POSITIONS)
+        memory = self.memory(positions)
+        need = {kind: size_text(memory.weights + kv + memory.workspace) for kind, kv in (("bf16", memory.kv_16), ("8 bit", memory.kv_8))}
+        rows = [("family", f"{info.family} ({info.format})"), ("takes", ", ".join(info.modalities)), ("parameters", f"{info.n_parameters:,}"),
+                ("layers", f"{info.n_layers} of width {info.width:,}, MLP {info.ffn:,}; {info.heads} query heads on {info.kv_heads} of {info.head_width}"
+                 + (f"; window {info.window:,}" if info.window else "")),
+                ("vocabulary", f"{info.vocab:,} ids"), ("context", f"{info.context_limit:,} positions"),
+                ("types", ", ".join(f"{name} {size_text(size)}" for name, size in info.types.items())),
+                (f"memory for {positions:,} positions", f"{need['bf16']} with keys and values in bf16, {need['8 bit']} in 8 bit; of these {size_text(memory.weights)} are weights, mapped")]
+        cells = "".join(f'<tr><th style="text-align:left">{_html.escape(name)}</th><td style="text-align:left">{_html.escape(text)}</td></tr>' for name, text in rows)
+        return f"<table><caption>{_html.escape(self._name)}</caption>{cells}</table>"
 
     def __repr__(self) -> str:
         if self.closed:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Models and sessions: golden logits, steps, forks, files, watches, callbacks, closing."""
+import re
 import threading
 
 import numpy as np
@@ -28,6 +29,20 @@ def test_model(gemma, llama):
     for path in sorted((DATA / "bad/model").iterdir())[:20]:
         with pytest.raises(muse.MuseError):
             muse.load(path)
+
+
+def test_a_model_shows_itself(gemma, tmp_path):
+    page = gemma._repr_html_()
+    rows = dict(re.findall(r"<th[^>]*>([^<]*)</th><td[^>]*>([^<]*)</td>", page))
+    info, memory = gemma.info, gemma.memory(gemma.info.context_limit)
+    assert rows["family"] == "gemma4_unified (safetensors)" and rows["takes"] == "text, image, audio" and rows["parameters"] == f"{info.n_parameters:,}"
+    assert "window 16" in rows["layers"] and rows["vocabulary"] == "512 ids" and rows["types"] == "BF16 910.8 KiB"
+    need = rows["memory for 4,096 positions"]   # what C says of them
+    assert need.startswith(f"{(memory.weights + memory.kv_16 + memory.workspace) / 2**20:.1f} MiB with keys and values in bf16, {(memory.weights + memory.kv_8 + memory.workspace) / 2**20:.1f} MiB in 8 bit")
+    (tmp_path / "<b>").write_bytes((DATA / "golden/llama3/hf/config.json").read_bytes())
+    with muse.load(tmp_path / "<b>", weights="none") as shape:
+        assert "<b>" not in shape._repr_html_() and "&lt;b&gt;" in shape._repr_html_()
+    assert shape._repr_html_() is None
 
 
 def test_models_without_weights(llama):
