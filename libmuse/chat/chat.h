@@ -58,6 +58,8 @@ typedef struct MuseControl {
 } MuseControl;
 
 enum { MUSE_CONTROLS_MAX = 24 };
+/* How boxes stand in JSON that a model writes: thousandths of the picture, in this order. Qwen 2.5-VL's pixels of a resized picture are unknown here. */
+enum { MUSE_BOXES_UNKNOWN, MUSE_BOXES_Y_FIRST, MUSE_BOXES_X_FIRST };
 
 typedef struct MuseRender MuseRender;
 typedef struct MuseCallText MuseCallText;
@@ -71,6 +73,7 @@ typedef struct MuseChatFormat {
     int       (*read_call)(const MuseCallText *call, MuseBuf *out, MuseError *err);
     bool        images, audio;
     bool        places;                      /* <x0>, <y63> in a text are control tokens, where the tokenizer has them */
+    int         boxes;                       /* MUSE_BOXES_ */
     int         thinking;                    /* the default; 0: no thoughts */
     const char *default_system;              /* NULL: none */
     const char *think_head, *think_tail;     /* inside the two tokens around a thought */

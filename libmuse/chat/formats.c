@@ -48,7 +48,7 @@ static const MuseControl fuyu_controls[] = {
 
 static const MuseChatFormat formats[] = {
     { .name = "gemma4_unified", CONTROLS(gemma4_controls), .render = muse_render_gemma4, .read_call = muse_read_call_gemma4, .images = true, .audio = true,
-      .thinking = MUSE_THINKING_OFF, .think_head = "thought\n", .think_tail = "\n", .think_after = "" },
+      .boxes = MUSE_BOXES_Y_FIRST, .thinking = MUSE_THINKING_OFF, .think_head = "thought\n", .think_tail = "\n", .think_after = "" },
     { .name = "llama3", CONTROLS(llama3_controls), .render = muse_render_llama3 },
     { .name = "llama3.1", CONTROLS(llama3_controls), .render = muse_render_llama3 },
     { .name = "chatml", .controls = chatml_controls, .n_controls = 3, .render = muse_render_chatml },
@@ -57,7 +57,7 @@ static const MuseChatFormat formats[] = {
     { .name = "qwen2.5", .controls = chatml_controls, .n_controls = 7, .render = muse_render_chatml, .read_call = muse_read_call_json,
       .default_system = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.", .newline_before_call = true },
     { .name = "qwen3", CONTROLS(chatml_controls), .render = muse_render_chatml, .read_call = muse_read_call_json,
-      .thinking = MUSE_THINKING_ON, .think_head = "\n", .think_tail = "\n", .think_after = "\n\n", .newline_before_call = true },
+      .boxes = MUSE_BOXES_X_FIRST, .thinking = MUSE_THINKING_ON, .think_head = "\n", .think_tail = "\n", .think_after = "\n\n", .newline_before_call = true },
     { .name = "muse", CONTROLS(muse_controls), .render = muse_render_muse, .images = true, .audio = true, .places = true, .thinking = MUSE_THINKING_ON,
       .think_head = "", .think_tail = "", .think_after = "" },
     { .name = "fuyu", CONTROLS(fuyu_controls), .render = muse_render_fuyu, .images = true },

@@ -229,6 +229,7 @@ int muse_agent_open(MuseAgent **out, MuseModel *model, const MuseReasonPart *par
     if (format) sh->format = format->name;   /* static; the caller's may go */
     muse_words_find(&sh->words, tok);
     sh->chains = muse_words_have_boxes(&sh->words);
+    sh->boxes = format && !sh->chains ? format->boxes : MUSE_BOXES_UNKNOWN;
     sh->think_end = find_think_end(format, tok);
     a->seed = sh->sample.seed;
     a->temperature = sh->sample.temperature;

@@ -31,6 +31,7 @@ typedef struct MuseAgentShared {
     const char     *format;
     MuseWords       words;
     bool            chains, offers_look;
+    int             boxes;          /* MUSE_BOXES_: of answers in JSON; UNKNOWN with place tokens */
     int32_t         stop[MUSE_STOP_IDS_MAX];
     size_t          n_stop;
     int32_t        *close;          /* what ends a thought; NULL: the format has none */

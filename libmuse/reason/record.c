@@ -109,15 +109,6 @@ static void drop_places(MuseAgent *a, uint32_t n)
     }
 }
 
-/* A mark in the trace's picture; what rounding puts beyond the edge is put on it. */
-static MuseTraceMark mark_of(const Record *r, uint32_t image, MuseRect rect)
-{
-    MuseTraceImage t;
-    if (muse_trace_image(r->trace, image, &t) < 0) return (MuseTraceMark){ .image = image, .rect = rect };
-    const MuseRect in = t.rect;
-    return (MuseTraceMark){ .image = image, .rect = { fmax(rect.x0, in.x0), fmax(rect.y0, in.y0), fmin(rect.x1, in.x1), fmin(rect.y1, in.y1) } };
-}
-
 /* The picture of the sequence that the place is in: the chain's, or, behind <compare>, the given one after it */
 static uint32_t picture_of(const MuseAgent *a, const MuseReasonStep *s)
 {
@@ -131,7 +122,7 @@ static int on_place(MuseAgent *a, const MuseReasonStep *s, MuseError *err)
     const bool point = s->kind == MUSE_REASON_POINT;
     const double x = (s->rect.x0 + s->rect.x1) / 2, y = (s->rect.y0 + s->rect.y1) / 2;
     const MuseRect rect = point ? (MuseRect){ x, y, x, y } : s->rect;
-    const MuseTraceMark mark = mark_of(r, s->image, rect);
+    const MuseTraceMark mark = muse_record_mark(r, s->image, rect);
     drop_places(a, point ? 2 : 4);
     if (!muse_chat_parser_in_thought(a->parser))   /* it belongs to the answer, which is one step */
         return muse_buf_append(&r->answer_marks, &mark, sizeof mark) < 0 ? MUSE_NOMEM(err, sizeof mark) : 0;
@@ -163,7 +154,7 @@ static int on_look(MuseAgent *a, const MuseReasonStep *s, const char *reason, Mu
     const char *name = r->before.len ? (const char *)r->before.data : "";
     size_t n = r->before.len;
     muse_record_trim(&name, &n);
-    MuseTraceMark named = mark_of(r, s->image, s->rect), shown = mark_of(r, s->image, s->refused ? s->rect : s->view);
+    MuseTraceMark named = muse_record_mark(r, s->image, s->rect), shown = muse_record_mark(r, s->image, s->refused ? s->rect : s->view);
     if (n) named.object = shown.object = muse_record_object(r->trace, name, n);
     MuseTraceStep t = muse_record_step_of(a, MUSE_STEP_LOOK);
     t.marks = &shown;
@@ -358,7 +349,7 @@ int muse_record_call(MuseAgent *a, const MuseReasonStep *s, const char *call, co
     if (rc < 0) return rc;
     const bool look = s->kind == MUSE_REASON_LOOK && !*reason;
     const uint32_t image = look ? a->pictures[s->shown - 1].traced : 0;   /* 0: a picture of a tool's from an earlier turn */
-    MuseTraceMark view = mark_of(r, image, s->view);
+    MuseTraceMark view = muse_record_mark(r, image, s->view);
     MuseTraceStep t = muse_record_step_of(a, look ? MUSE_STEP_LOOK : MUSE_STEP_TOOL_CALL);
     t.marks = &view;
     t.n_marks = image != 0;
@@ -425,6 +416,7 @@ int muse_record_end(MuseAgent *a, MuseError *err)
     if (rc == 0) rc = muse_record_end_tracks(a, err);
     if (rc == 0 && voteless) rc = note_answer(a, "stopped, having begun to answer: ", &info, &from, err);
     else if (rc == 0 && why[info.finish]) rc = muse_record_note(a, MUSE_STEP_END, answered ? "the answer was cut off" : "ended", why[info.finish], err);
+    if (rc == 0 && answered) rc = muse_record_boxes(a, info.answer, info.n_answer, err);
     if (rc < 0 || !answered) return rc;
     MuseTraceStep s;
     muse_trace_step_init(&s);

@@ -186,6 +186,14 @@ int muse_record_note(MuseAgent *a, int kind, const char *what, const char *text,
 
 /* ---- objects and tracks ---- */
 
+MuseTraceMark muse_record_mark(const Record *r, uint32_t image, MuseRect rect)
+{
+    MuseTraceImage t;
+    if (muse_trace_image(r->trace, image, &t) < 0) return (MuseTraceMark){ .image = image, .rect = rect };
+    const MuseRect in = t.rect;
+    return (MuseTraceMark){ .image = image, .rect = { fmax(rect.x0, in.x0), fmax(rect.y0, in.y0), fmin(rect.x1, in.x1), fmin(rect.y1, in.y1) } };
+}
+
 uint32_t muse_record_new_object(const MuseTrace *t)
 {
     uint32_t most = 0;
@@ -201,6 +209,42 @@ uint32_t muse_record_object(const MuseTrace *t, const char *name, size_t n)
     MuseTraceStep s;
     for (uint32_t i = 1; muse_trace_step(t, i, &s) == 0; i++)
         if (s.n_marks && s.marks[0].object && s.n_text == n && memcmp(s.text, name, n) == 0) return s.marks[0].object;
+    return muse_record_new_object(t);
+}
+
+/* A name without counts: of "2 red star" and of "red star 2" the middle */
+static void strip_counts(const char **text, size_t *n)
+{
+    const char *end = *text + *n, *from = *text;
+    while (from < end && ((*from >= '0' && *from <= '9') || *from == ' ')) from++;
+    const char *last = end;
+    while (last > from && last[-1] >= '0' && last[-1] <= '9') last--;
+    if (last > from && last < end && last[-1] == ' ') end = last;   /* not of K7 */
+    while (end > from && end[-1] == ' ') end--;
+    *text = from;
+    *n = (size_t)(end - from);
+}
+
+/* as near as places of answers that agree: two of 64 a side */
+static bool same_place(const MuseTrace *t, const MuseTraceMark *a, const MuseTraceMark *b)
+{
+    MuseTraceImage in;
+    if (a->image != b->image || muse_trace_image(t, a->image, &in) < 0) return false;
+    const double dx = (in.rect.x1 - in.rect.x0) / 32, dy = (in.rect.y1 - in.rect.y0) / 32;
+    return fabs(a->rect.x0 - b->rect.x0) <= dx && fabs(a->rect.x1 - b->rect.x1) <= dx && fabs(a->rect.y0 - b->rect.y0) <= dy && fabs(a->rect.y1 - b->rect.y1) <= dy;
+}
+
+uint32_t muse_record_thing(const MuseTrace *t, const char *name, size_t n, const MuseTraceMark *at)
+{
+    MuseTraceStep s;
+    strip_counts(&name, &n);
+    for (uint32_t i = 1; n && muse_trace_step(t, i, &s) == 0; i++) {
+        const char *other = s.text;
+        size_t size = s.n_text;
+        if (s.n_marks != 1 || !s.marks[0].object || s.kind == MUSE_STEP_LOOK || !same_place(t, &s.marks[0], at)) continue;
+        strip_counts(&other, &size);
+        if (size == n && memcmp(other, name, n) == 0) return s.marks[0].object;
+    }
     return muse_record_new_object(t);
 }
 

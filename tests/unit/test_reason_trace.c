@@ -550,11 +550,79 @@ static void calls(void **state)
     muse_model_close(&m);
 }
 
+/* ---- answers in JSON ---- */
+
+typedef struct Boxed { const char *answer, *want; } Boxed;
+
+/* 400 x 200 and 100 x 1000: a thousandth is 0.4 x 0.2 and 0.1 x 1 pixels. The answer's text stands in want as $ */
+static void check_boxed(const Boxed *c, size_t n, const char *format)
+{
+    MuseModel *m = open_model("golden/gemma4-a/hf", NULL);
+    MuseImage *pictures[2] = { make_picture(400, 200), make_picture(100, 1000) };
+    for (size_t i = 0; i < n; i++) {
+        MuseAgentParams p;
+        char line[1024], want[4096];
+        const char *answer = strchr(c[i].want, '$');
+        muse_agent_params_init(&p);
+        p.trace = open_trace();
+        p.answer_tokens = 2048;
+        MuseAgent *a = open_agent(m, pictures, 2, &p);
+        assert_int_equal(a->shared->boxes, MUSE_BOXES_Y_FIRST);
+        a->shared->boxes = muse_chat_format_find(format)->boxes;
+        snprintf(line, sizeof line, "%s<turn|>", c[i].answer);
+        script(a, line);
+        ok(run_one(a));
+        snprintf(want, sizeof want, "%.*s%s%s", (int)(answer - c[i].want), c[i].want, c[i].answer, answer + 1);
+        if (strcmp(lines_of(p.trace), want)) fail_msg("%s\n%s, wanted\n%s", c[i].answer, lines_of(p.trace), want);
+        muse_agent_close(&a);
+        muse_trace_close(&p.trace);
+    }
+    for (int i = 0; i < 2; i++) muse_image_close(&pictures[i]);
+    muse_model_close(&m);
+}
+
+static void boxes_in_json(void **state)
+{
+    static const Boxed gemma[] = {
+        { "[{\"box_2d\": [100, 200, 300, 400], \"label\": \"dog\"}]", "claim dog |1:80,20,160,60#1\nanswer $ |1:80,20,160,60#1\n" },
+        { "Here:\n```json\n[{\"box_2d\":[0,0,1000,1000]},{\"point_2d\":[500,250],\"label\":\"an ear\"}]\n```\nBoth.",
+          "box  |1:0,0,400,200\nclaim an ear |1:100,100#1\nanswer $ |1:0,0,400,200 |1:100,100#1\n" },
+        { "{\"found\":[{\"label\":\"cat\",\"box_2d\":[0,0,500,500],\"image\":2},{\"label\":\"cat\",\"box_2d\":[0,500,500,1000],\"image\":2.0},{\"label\":\"cat\",\"box_2d\":[9,0,509,499],\"image\":2}]}",
+          "claim cat |2:0,0,50,500#1\nclaim cat |2:50,0,100,500#2\nclaim cat |2:0,9,49.9,509#1\nanswer $ |2:0,0,50,500#1 |2:50,0,100,500#2 |2:0,9,49.9,509#1\n" },
+        { "{\"point_2d\":[1000,0]}", "point  |1:0,200\nanswer $ |1:0,200\n" },
+        { "{\"box_2d\":[0,0,9,9],\"image\":\"a.png\"}", "box  |1:0,0,3.6,1.8\nanswer $ |1:0,0,3.6,1.8\n" },
+        /* without a mark, and said */
+        { "[{\"box_2d\":[100,200,300],\"label\":\"dog\"},{\"box_2d\":[0,0,1,1],\"label\":\"fly\"}]",
+          "thought not understood: dog: a box is four numbers, a point two\nclaim fly |1:0,0,0.4,0.2#1\nanswer $ |1:0,0,0.4,0.2#1\n" },
+        { "[{\"box_2d\":[0,0,1,null]},{\"box_2d\":\"1 2 3 4\"},{\"bbox_2d\":[[0,0,1,1]]},{\"point_2d\":[0,0,1,1]},{\"box_2d\":[\"0\",0,1,1]}]",
+          "thought not understood: a box is four numbers, a point two\nthought not understood: a box is four numbers, a point two\nthought not understood: a box is four numbers, a point two\n"
+          "thought not understood: a box is four numbers, a point two\nthought not understood: a box is four numbers, a point two\nanswer $\n" },
+        { "[{\"box_2d\":[0,0,1001,9],\"label\":\"out\"},{\"box_2d\":[9,0,8,9]},{\"point_2d\":[-1,0]}]",
+          "thought not understood: out: numbers go from 0 to 1000, and a box has an area\nthought not understood: numbers go from 0 to 1000, and a box has an area\n"
+          "thought not understood: numbers go from 0 to 1000, and a box has an area\nanswer $\n" },
+        { "[{\"box_2d\":[0,0,9,9],\"image\":3},{\"box_2d\":[0,0,9,9],\"image\":0},{\"box_2d\":[0,0,9,9],\"image\":1.5}]",
+          "thought not understood: there is no picture of this number\nthought not understood: there is no picture of this number\nthought not understood: there is no picture of this number\nanswer $\n" },
+        { "[{\"box_2d\":[0,0,9,9]}", "thought not understood: boxes in what is no JSON\nanswer $\n" },
+        /* no boxes at all */
+        { "The box_2d is [0, 0, 9, 9].", "answer $\n" }, { "{\"label\":\"dog\"}", "answer $\n" }, { "[1,2", "answer $\n" },
+        { "```\n{\"box_2d\":[0,0,9,9]}\n```\nor\n```\n{}\n```", "answer $\n" }, { "``` {\"box_2d\":[0,0,9,9]}", "answer $\n" },
+    };
+    static const Boxed qwen[] = {
+        { "[{\"bbox_2d\": [100, 200, 300, 400], \"label\": \"dog\"}]", "claim dog |1:40,40,120,80#1\nanswer $ |1:40,40,120,80#1\n" },
+        { "{\"point_2d\": [1000, 0], \"label\": \"corner\"}", "claim corner |1:400,0#1\nanswer $ |1:400,0#1\n" },
+    };
+    static const Boxed unknown[] = { { "[{\"bbox_2d\": [100, 200, 300, 400]}]", "answer $\n" } };
+    (void)state;
+    check_boxed(gemma, sizeof gemma / sizeof *gemma, "gemma4_unified");
+    check_boxed(qwen, 2, "qwen3");
+    check_boxed(unknown, 1, "qwen2.5");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(places), cmocka_unit_test(spelled), cmocka_unit_test(looks), cmocka_unit_test(groups_and_tracks), cmocka_unit_test(nothing_is_lost), cmocka_unit_test(as_json), cmocka_unit_test(of_a_run),
-        cmocka_unit_test(stopped), cmocka_unit_test(heat), cmocka_unit_test(heat_of_pairs), cmocka_unit_test(calls),
+        cmocka_unit_test(stopped), cmocka_unit_test(heat), cmocka_unit_test(heat_of_pairs), cmocka_unit_test(calls), cmocka_unit_test(boxes_in_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
