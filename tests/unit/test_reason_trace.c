@@ -618,11 +618,71 @@ static void boxes_in_json(void **state)
     check_boxed(unknown, 1, "qwen2.5");
 }
 
+/* ---- pictures that are no squares ---- */
+
+/* a patch of the first picture, in its pixels */
+static void patch_of(const MuseAgent *a, double *w, double *h)
+{
+    MuseSpanInfo span = { 0 };
+    for (size_t k = 0; span.modality != MUSE_IMAGE; k++) ok(muse_sequence_span(muse_session_sequence(a->s), k, &span));
+    *w = span.image.unit / span.image.scale_x;
+    *h = span.image.unit / span.image.scale_y;
+}
+
+static void assert_near(MuseRect got, MuseRect want, double w, double h, const char *script)
+{
+    if (fabs(got.x0 - want.x0) > w || fabs(got.x1 - want.x1) > w || fabs(got.y0 - want.y0) > h || fabs(got.y1 - want.y1) > h)
+        fail_msg("%s: %g %g %g %g, wanted %g %g %g %g up to a patch of %g x %g", script, got.x0, got.y0, got.x1, got.y1, want.x0, want.y0, want.x1, want.y1, w, h);
+}
+
+/* What the model wrote of a thing, whose pixels are known, comes out at these pixels: within a patch, and within a place or thousandth, in which it was written.
+ * Numbers by hand: a place is 2000 / 64 = 31.25 by 300 / 64 = 4.6875 pixels, a thousandth 2 by 0.3. */
+static void wide_and_tall(void **state)
+{
+    static const struct { bool gemma, tall; const char *script; uint32_t step; MuseRect truth; } t[] = {
+        { false, false, " a<box><x19><y7><x47><y53></think> b<eos>", 1, { 612, 37, 1480, 251 } },
+        { false, false, " a<x63><y0></think> b<eos>", 1, { 1999, 1, 1999, 1 } },
+        { false, false, "w</think><box><x0><y63><x0><y63><eos>", 2, { 3, 296, 28, 300 } },
+        { false, false, "<look> a<box><x19><y7><x47><y53> b</think> c<eos>", 2, { 612, 37, 1480, 251 } },
+        { false, true, " a<box><x7><y19><x53><y47></think> b<eos>", 1, { 37, 612, 251, 1480 } },
+        { true, false, "[{\"box_2d\":[123,306,837,740],\"label\":\"a\"}]<turn|>", 1, { 612, 37, 1480, 251 } },
+        { true, false, "{\"point_2d\":[3,1000]}<turn|>", 2, { 1999, 1, 1999, 1 } },
+        { true, true, "[{\"box_2d\":[306,123,740,837],\"label\":\"a\"}]<turn|>", 2, { 37, 612, 251, 1480 } },
+    };
+    (void)state;
+    MuseModel *models[2] = { muse_model(), open_model("golden/gemma4-a/hf", NULL) };
+    MuseImage *pictures[2] = { make_picture(2000, 300), make_picture(300, 2000) };
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        MuseAgentParams p;
+        MuseTraceStep s;
+        double w, h;
+        const double parts = t[i].gemma ? 1000 : 64, width = t[i].tall ? 300 : 2000, height = t[i].tall ? 2000 : 300;
+        muse_agent_params_init(&p);
+        p.trace = open_trace();
+        MuseAgent *a = open_agent(models[t[i].gemma], &pictures[t[i].tall], 1, &p);
+        script(a, t[i].script);
+        ok(run_one(a));
+        patch_of(a, &w, &h);
+        assert_true(w >= width / parts && h >= height / parts);
+        ok(muse_trace_step(p.trace, t[i].step, &s));
+        assert_int_equal(s.n_marks, 1);
+        assert_near(s.marks[0].rect, t[i].truth, width / parts, height / parts, t[i].script);
+        if (!t[i].gemma) assert_near(step_at(a, 0).rect, t[i].truth, width / parts, height / parts, t[i].script);   /* the agent's own record says the same */
+        muse_agent_close(&a);
+        muse_trace_close(&p.trace);
+    }
+    for (int i = 0; i < 2; i++) {
+        muse_image_close(&pictures[i]);
+        muse_model_close(&models[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(places), cmocka_unit_test(spelled), cmocka_unit_test(looks), cmocka_unit_test(groups_and_tracks), cmocka_unit_test(nothing_is_lost), cmocka_unit_test(as_json), cmocka_unit_test(of_a_run),
         cmocka_unit_test(stopped), cmocka_unit_test(heat), cmocka_unit_test(heat_of_pairs), cmocka_unit_test(calls), cmocka_unit_test(boxes_in_json),
+        cmocka_unit_test(wide_and_tall),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
