@@ -4,8 +4,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/status.h"
+
+enum { HUGE_PAGE = 2 << 20 };   /* x86-64, and arm64 with pages of 4 KiB; elsewhere the request is for more or less than it could be */
 
 /* Lies in the 64 bytes before every block. */
 typedef struct Header {
@@ -39,6 +42,26 @@ void *muse_zalloc(const MuseAllocator *a, size_t size)
 {
     void *ptr = muse_alloc(a, size);
     if (ptr) memset(ptr, 0, size);
+    return ptr;
+}
+
+void muse_ask_huge(void *block, size_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+    if (bytes < 2 * HUGE_PAGE) return;
+    const size_t before = (HUGE_PAGE - (uintptr_t)block % HUGE_PAGE) % HUGE_PAGE;
+    (void)madvise((uint8_t *)block + before, (bytes - before) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+#else
+    (void)block, (void)bytes;
+#endif
+}
+
+void *muse_zalloc_huge(const MuseAllocator *a, size_t n, size_t item_bytes)
+{
+    void *ptr = muse_alloc_array(a, n, item_bytes);
+    if (!ptr) return NULL;
+    muse_ask_huge(ptr, n * item_bytes);
+    memset(ptr, 0, n * item_bytes);
     return ptr;
 }
 

@@ -17,6 +17,10 @@ void *muse_alloc(const MuseAllocator *a, size_t size);
 void *muse_zalloc(const MuseAllocator *a, size_t size);
 void *muse_alloc_array(const MuseAllocator *a, size_t n, size_t item_bytes);   /* n * item_bytes, checked */
 void *muse_zalloc_array(const MuseAllocator *a, size_t n, size_t item_bytes);
+/* Asks for huge pages for what of a block they can hold: a hint, before it is written to. For memory that is used in full, from 4 MiB
+ * on; less is left as it is. */
+void muse_ask_huge(void *block, size_t bytes);
+void *muse_zalloc_huge(const MuseAllocator *a, size_t n, size_t item_bytes);   /* muse_zalloc_array() with it */
 /* ptr may be NULL; on failure ptr is still valid and NULL comes back. Contents are kept up to the smaller size. */
 void *muse_realloc(const MuseAllocator *a, void *ptr, size_t size);
 void *muse_realloc_array(const MuseAllocator *a, void *ptr, size_t n, size_t item_bytes);

@@ -3,13 +3,10 @@
  * follows each item, and what nobody has is fenced. */
 #include "base/slab.h"
 
-#include <sys/mman.h>
-
 #include "base/fence.h"
 
 enum {
-    SLAB_MOST = 32 << 20,   /* bytes: more gains nothing, and a slab goes back only as a whole */
-    HUGE_PAGE = 2 << 20     /* x86-64, and arm64 with pages of 4 KiB; elsewhere the request is for more or less than it could be */
+    SLAB_MOST = 32 << 20    /* bytes: more gains nothing, and a slab goes back only as a whole */
 };
 
 struct MuseSlab {
@@ -19,18 +16,6 @@ struct MuseSlab {
     size_t        items, carved, used;   /* items from `carved` on were never taken */
     size_t        bytes;                 /* of all of it */
 };
-
-/* A hint: whoever does not know it goes on with small pages. Only slabs that hold a huge page wherever they begin are worth it. */
-static void ask_huge(void *block, size_t bytes)
-{
-#ifdef MADV_HUGEPAGE
-    if (bytes < 2 * HUGE_PAGE) return;
-    const size_t before = (HUGE_PAGE - (uintptr_t)block % HUGE_PAGE) % HUGE_PAGE;
-    (void)madvise((uint8_t *)block + before, (bytes - before) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
-#else
-    (void)block, (void)bytes;
-#endif
-}
 
 /* from an item to the next */
 static size_t stride_of(const MuseSlabs *s) { return s->item_bytes + MUSE_RED_ZONE; }
@@ -47,7 +32,7 @@ MuseSlab *muse_slab_new(const MuseSlabs *s, size_t items)
     if (!muse_mul_size(items, stride_of(s), &bytes) || !muse_add_size(bytes, sizeof(MuseSlab), &bytes)) return NULL;
     MuseSlab *slab = muse_alloc(s->alloc, bytes);
     if (!slab) return items > 1 ? muse_slab_new(s, 1) : NULL;
-    ask_huge(slab, bytes);
+    muse_ask_huge(slab, bytes);
     muse_fence(slab + 1, bytes - sizeof *slab);
     *slab = (MuseSlab){ .items = items, .bytes = bytes };
     return slab;

@@ -130,6 +130,7 @@ static int open_buffers(MuseNet *net, MuseError *err)
     take_all(net, &t);
     if (t.plan.overflow) return muse_fail(err, MUSE_ERR_LIMIT, "buffers for %zu positions do not fit this machine", net->rows);
     if (muse_arena_open(&net->arena, a, &t.plan) < 0) return MUSE_NOMEM(err, t.plan.bytes);
+    muse_ask_huge(net->arena.base, net->arena.cap);
     t.arena = &net->arena;
     take_all(net, &t);
     return 0;
@@ -155,9 +156,9 @@ int muse_net_open(MuseNet *net, const MuseRuntime *rt, const MuseConfig *c, cons
     if (rc < 0) goto fail;
     if ((rc = muse_gemm_open(&net->gemm, rt, err)) < 0) goto fail;
     const size_t n = net->layout.n_values;
-    net->master = muse_zalloc_array(a, n, sizeof *net->master);
-    net->grad = muse_zalloc_array(a, n, sizeof *net->grad);
-    net->work = muse_zalloc_array(a, n, net->act);
+    net->master = muse_zalloc_huge(a, n, sizeof *net->master);
+    net->grad = muse_zalloc_huge(a, n, sizeof *net->grad);
+    net->work = muse_zalloc_huge(a, n, net->act);
     net->layers = muse_zalloc_array(a, c->n_layers, sizeof *net->layers);
     net->scratch = muse_zalloc_array(a, rt->team.threads, sizeof *net->scratch);
     net->inv_freq = muse_zalloc_array(a, c->layers[0].head_width / 2, sizeof *net->inv_freq);

@@ -19,12 +19,12 @@ int muse_optim_open(MuseOptim *o, const MuseNet *net, const MuseOptimRules *rule
         if (p->rows * p->cols > large) large = p->rows * p->cols;
         if (small > side) side = small;
     }
-    o->m = muse_zalloc_array(a, l->n_values, sizeof *o->m);
-    o->v = muse_zalloc_array(a, l->n_values, sizeof *o->v);
-    if (rules->ema > 0) o->ema = muse_zalloc_array(a, l->n_values, sizeof *o->ema);
+    o->m = muse_zalloc_huge(a, l->n_values, sizeof *o->m);
+    o->v = muse_zalloc_huge(a, l->n_values, sizeof *o->v);
+    if (rules->ema > 0) o->ema = muse_zalloc_huge(a, l->n_values, sizeof *o->ema);
     o->sums = muse_zalloc_array(a, net->rt->team.threads, sizeof *o->sums);
-    o->x = muse_zalloc_array(a, large, sizeof *o->x);
-    o->y = muse_zalloc_array(a, large, sizeof *o->y);
+    o->x = muse_zalloc_huge(a, large, sizeof *o->x);
+    o->y = muse_zalloc_huge(a, large, sizeof *o->y);
     o->xa = muse_zalloc_array(a, large, net->act);
     o->a = muse_zalloc_array(a, side * side, sizeof *o->a);
     o->a2 = muse_zalloc_array(a, side * side, sizeof *o->a2);

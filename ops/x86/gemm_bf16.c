@@ -10,6 +10,7 @@ enum {
     PIECE = 512,                     /* of k at a time, where C is f32 and can be added to */
     B_BYTES = 640 << 10, A_BYTES = 192 << 10,        /* a block of each beside C in 1 MiB of L2 */
     A_NEAR = 128 << 10,
+    AHEAD_ROWS = 16,                 /* of what is packed, asked for */
     STEP = 96                        /* rows of a turned A: whole tiles and whole lines */
 };
 _Static_assert(B_BYTES + A_BYTES <= MUSE_GEMM_ROOM, "a thread's room");
@@ -92,6 +93,8 @@ static void interleave(uint8_t *to, size_t pair, size_t panel, const uint16_t *f
     for (size_t p = 0; p < k; p += 2, to += pair, from += 2 * ld) {
         const bool both = p + 1 < k;
         for (size_t at = 0; at < cols; at += 32) {
+            _mm_prefetch((const char *)(from + AHEAD_ROWS * ld + at), _MM_HINT_T0);
+            _mm_prefetch((const char *)(from + (AHEAD_ROWS + 1) * ld + at), _MM_HINT_T0);
             const __m512i x = load_some(from + at, cols - at), y = both ? load_some(from + ld + at, cols - at) : _mm512_setzero_si512();
             uint8_t *out = to + at / COLS * panel + at % COLS * 4;
             _mm512_store_si512(out, _mm512_permutex2var_epi16(x, low, y));
