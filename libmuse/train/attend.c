@@ -21,7 +21,8 @@ typedef struct Block {
     size_t cols;                 /* of both runs, and from row to row of scores: without gaps oneDNN has faster kernels */
 } Block;
 
-static uint32_t round_cols(uint32_t n) { return n <= 256 ? (n + 31) / 32 * 32 : (n + 127) / 128 * 128; }
+/* so that shapes are few: oneDNN prepares each; own kernels work on 64 columns */
+static uint32_t round_cols(uint32_t n) { return (n + 63) / 64 * 64; }
 
 static void widen(Run *r, uint32_t lo, uint32_t hi)
 {

@@ -30,6 +30,8 @@ static void *take(Taker *t, size_t n, size_t width, size_t item)
     return NULL;
 }
 
+enum { TURNS_MAX = 4096 };   /* positions whose angles are kept: 1 MiB for heads of 64; later ones are computed each time */
+
 static size_t largest(size_t a, size_t b) { return a > b ? a : b; }
 
 static size_t widest(const MuseNet *net)
@@ -161,13 +163,22 @@ int muse_net_open(MuseNet *net, const MuseRuntime *rt, const MuseConfig *c, cons
     net->work = muse_zalloc_huge(a, n, net->act);
     net->layers = muse_zalloc_array(a, c->n_layers, sizeof *net->layers);
     net->scratch = muse_zalloc_array(a, rt->team.threads, sizeof *net->scratch);
-    net->inv_freq = muse_zalloc_array(a, c->layers[0].head_width / 2, sizeof *net->inv_freq);
-    if (!net->master || !net->grad || !net->work || !net->layers || !net->scratch || !net->inv_freq) rc = MUSE_NOMEM(err, n * 10);
+    const size_t half = c->layers[0].head_width / 2;
+    net->turns = c->context < TURNS_MAX ? c->context : TURNS_MAX;
+    net->inv_freq = muse_zalloc_array(a, half, sizeof *net->inv_freq);
+    net->turn_cos = muse_alloc_array(a, net->turns * half, sizeof *net->turn_cos);
+    net->turn_sin = muse_alloc_array(a, net->turns * half, sizeof *net->turn_sin);
+    const bool turns = net->turns == 0 || (net->turn_cos && net->turn_sin);
+    if (!net->master || !net->grad || !net->work || !net->layers || !net->scratch || !net->inv_freq || !turns) rc = MUSE_NOMEM(err, n * 10);
     else rc = open_buffers(net, err);
     if (rc < 0) goto fail;
     size_t pair = 0;
     for (int axis = 0; axis < 3; axis++)
         for (uint32_t j = 0; j < c->layers[0].rope.axes[axis]; j++) net->inv_freq[pair++] = pow(c->layers[0].rope.base, -(double)j / c->layers[0].rope.axes[axis]);
+    for (size_t i = 0; i < net->turns * half; i++) {
+        net->turn_cos[i] = (float)cos((double)(i / half) * net->inv_freq[i % half]);
+        net->turn_sin[i] = (float)sin((double)(i / half) * net->inv_freq[i % half]);
+    }
     return 0;
 fail:
     muse_net_close(net);
@@ -179,7 +190,7 @@ void muse_net_close(MuseNet *net)
     muse_arena_close(&net->arena);
     muse_gemm_close(&net->gemm);
     muse_layout_clear(&net->layout);
-    void *const blocks[] = { net->master, net->grad, net->work, net->layers, net->scratch, net->inv_freq };
+    void *const blocks[] = { net->master, net->grad, net->work, net->layers, net->scratch, net->inv_freq, net->turn_cos, net->turn_sin };
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) muse_free(blocks[i]);
     memset(net, 0, sizeof *net);
 }
@@ -243,8 +254,10 @@ static void angles(MuseNet *net, const void *job, size_t worker, size_t begin, s
         size_t pair = 0;
         for (int axis = 0; axis < 3; axis++)
             for (uint32_t j = 0; j < rope->axes[axis]; j++, pair++) {
-                cs[pair] = (float)cos(at[axis] * net->inv_freq[pair]);
-                sn[pair] = (float)sin(at[axis] * net->inv_freq[pair]);
+                const bool kept = at[axis] >= 0 && (size_t)at[axis] < net->turns;
+                const size_t i = kept ? (size_t)at[axis] * half + pair : 0;
+                cs[pair] = kept ? net->turn_cos[i] : (float)cos(at[axis] * net->inv_freq[pair]);
+                sn[pair] = kept ? net->turn_sin[i] : (float)sin(at[axis] * net->inv_freq[pair]);
             }
         for (; pair < half; pair++) cs[pair] = 1, sn[pair] = 0;
     }

@@ -80,6 +80,8 @@ typedef struct MuseNet {
     float *partial;              /* [threads, partial_width()]: sums of one thread */
     MuseAttendScratch *scratch;  /* [threads] */
     double *inv_freq;            /* [K/2]; which axis: config */
+    size_t turns;                /* positions whose angles are kept */
+    float *turn_cos, *turn_sin;  /* [turns, K/2]; a pair is of one axis, so all axes share them */
 } MuseNet;
 
 /* rows: of the largest batch, a multiple of MUSE_BATCH_ROUND. 0; MUSE_ERR_NOMEM; MUSE_ERR_LIMIT. The configuration and rules are borrowed until close. */
