@@ -14,6 +14,14 @@
 
 /* ---- the step that waits ---- */
 
+/* numbers of the model's own at the beginning, distances say, are no name */
+static bool names(const char *text, size_t n)
+{
+    int v;
+    for (size_t k; (k = muse_reason_place(text, n, &v)) > 0; n -= k) text += k;
+    return muse_record_has_name(text, n);
+}
+
 /* It is complete with these words behind it. */
 static int settle(MuseAgent *a, const char *head, size_t n_head, const MuseCut *to, MuseError *err)
 {
@@ -45,6 +53,7 @@ static int settle(MuseAgent *a, const char *head, size_t n_head, const MuseCut *
     if (rc == 0 && n_before && n_head) rc = muse_buf_append(&b, " ", 1);
     if (rc == 0) rc = muse_record_spell(a, head, n_head, NULL, 0, &b);
     rc = rc < 0 ? MUSE_NOMEM(err, n_before + n_head) : is_place ? muse_record_join_track(a, &s, (const char *)b.data, b.len, &w.from, to, &joined, err) : 0;
+    if (rc == 0 && is_place && !joined && !w.marks[0].object && names(head, n_head)) w.marks[0].object = muse_record_thing(a, (const char *)b.data, b.len, &w.marks[0]);
     if (rc == 0 && !joined) rc = muse_record_add(a, &s, (const char *)b.data, b.len, &w.from, to, &number, err);
     muse_buf_clear(&b);
     r->before.len = 0;

@@ -49,7 +49,7 @@ static int add_box(void *user, const MuseBox *box)
     MuseTraceMark mark;
     const char *why = mark_of(a, box, &mark);
     if (why) return add_bad(a, box, why, u->err);
-    if (box->n_label) mark.object = muse_record_thing(r->trace, box->label, box->n_label, &mark);
+    if (box->n_label) mark.object = muse_record_thing(a, box->label, box->n_label, &mark);
     MuseTraceStep s = muse_record_step_of(a, box->n_label ? MUSE_STEP_CLAIM : box->n == 4 ? MUSE_STEP_BOX : MUSE_STEP_POINT);
     s.marks = &mark;
     s.n_marks = 1;

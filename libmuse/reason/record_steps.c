@@ -10,6 +10,9 @@
 
 #include "muse/attention.h"
 
+/* of a side: two places of 64, as far as places of answers that agree (vote.c) */
+static const double SAME_PLACE = 1.0 / 32;
+
 double muse_reason_now(void)
 {
     struct timespec t;
@@ -225,27 +228,33 @@ static void strip_counts(const char **text, size_t *n)
     *n = (size_t)(end - from);
 }
 
-/* as near as places of answers that agree: two of 64 a side */
-static bool same_place(const MuseTrace *t, const MuseTraceMark *a, const MuseTraceMark *b)
+/* How far apart, in sides of the picture: of the edge that is farthest */
+static double distance(const MuseTrace *t, const MuseTraceMark *a, const MuseTraceMark *b)
 {
     MuseTraceImage in;
-    if (a->image != b->image || muse_trace_image(t, a->image, &in) < 0) return false;
-    const double dx = (in.rect.x1 - in.rect.x0) / 32, dy = (in.rect.y1 - in.rect.y0) / 32;
-    return fabs(a->rect.x0 - b->rect.x0) <= dx && fabs(a->rect.x1 - b->rect.x1) <= dx && fabs(a->rect.y0 - b->rect.y0) <= dy && fabs(a->rect.y1 - b->rect.y1) <= dy;
+    if (a->image != b->image || muse_trace_image(t, a->image, &in) < 0) return INFINITY;
+    const double w = in.rect.x1 - in.rect.x0, h = in.rect.y1 - in.rect.y0;
+    const double x = fmax(fabs(a->rect.x0 - b->rect.x0), fabs(a->rect.x1 - b->rect.x1)), y = fmax(fabs(a->rect.y0 - b->rect.y0), fabs(a->rect.y1 - b->rect.y1));
+    return fmax(x / w, y / h);
 }
 
-uint32_t muse_record_thing(const MuseTrace *t, const char *name, size_t n, const MuseTraceMark *at)
+uint32_t muse_record_thing(const MuseAgent *a, const char *name, size_t n, const MuseTraceMark *at)
 {
+    const MuseTrace *t = a->record->trace;
     MuseTraceStep s;
+    uint32_t object = 0;
+    double nearest = INFINITY;
     strip_counts(&name, &n);
     for (uint32_t i = 1; n && muse_trace_step(t, i, &s) == 0; i++) {
         const char *other = s.text;
         size_t size = s.n_text;
-        if (s.n_marks != 1 || !s.marks[0].object || s.kind == MUSE_STEP_LOOK || !same_place(t, &s.marks[0], at)) continue;
+        if (s.n_marks != 1 || !s.marks[0].object || s.kind == MUSE_STEP_LOOK) continue;
+        const double away = distance(t, &s.marks[0], at);
+        if (away >= nearest || away > (s.agent == trace_agent(a) ? 0 : SAME_PLACE)) continue;   /* its own list may name two that touch */
         strip_counts(&other, &size);
-        if (size == n && memcmp(other, name, n) == 0) return s.marks[0].object;
+        if (size == n && memcmp(other, name, n) == 0) object = s.marks[0].object, nearest = away;
     }
-    return muse_record_new_object(t);
+    return object ? object : muse_record_new_object(t);
 }
 
 /* the newest step of this agent with that object; 0: there is none */

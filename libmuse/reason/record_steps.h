@@ -77,8 +77,8 @@ int  muse_record_boxes(MuseAgent *a, const char *answer, size_t n, MuseError *er
 
 /* ---- objects and tracks ---- */
 MuseTraceMark muse_record_mark(const Record *r, uint32_t image, MuseRect rect);      /* in the trace's picture; what rounding puts beyond the edge is put on it */
-/* the number of what has this name, counts aside, at this place (up to two places of 64 a side), whoever named it; else a new one. Things of one name at several places are several things */
-uint32_t muse_record_thing(const MuseTrace *t, const char *name, size_t n, const MuseTraceMark *at);
+/* The number of what has this name, counts aside, at this place; a new one if nothing has. Other agents may be up to two places of 64 a side off. So things of one name at several places are several things */
+uint32_t muse_record_thing(const MuseAgent *a, const char *name, size_t n, const MuseTraceMark *at);
 uint32_t muse_record_new_object(const MuseTrace *t);
 uint32_t muse_record_object(const MuseTrace *t, const char *name, size_t n);         /* the number of what has this name, spelled; a new one for a new name */
 /* text is spelled. The place is one more of an object that was named in another picture: it goes into the track. *joined: it did */

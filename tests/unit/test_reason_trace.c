@@ -60,12 +60,12 @@ static void places(void **state)
     static const Case cases[] = {
         { " red star<x16><y32> 3>2</think> yes<eos>", "claim red star |1:165,162.5#1\nthought 3>2\nanswer yes\n" },
         { "1<x0><y0> red star;2<x63><y63> blue cross;3<x1><y0> red star</think> 3<eos>",
-          "claim 1 red star |1:5,2.5\nclaim 2 blue cross |1:635,317.5\nclaim 3 red star |1:15,2.5\nanswer 3\n" },
+          "claim 1 red star |1:5,2.5#1\nclaim 2 blue cross |1:635,317.5#2\nclaim 3 red star |1:15,2.5#3\nanswer 3\n" },
         { " Is there a red star? red star<x16><y32></think> yes<eos>", "thought Is there a red star?\nclaim red star |1:165,162.5#1\nanswer yes\n" },   /* as it was heard */
-        { " How many?1<x0><y0> red star;2<x1><y0> blue! cross</think> 2<eos>", "thought How many?\nclaim 1 red star |1:5,2.5\nclaim 2 blue! |1:15,2.5\nthought cross\nanswer 2\n" },
+        { " How many?1<x0><y0> red star;2<x1><y0> blue! cross</think> 2<eos>", "thought How many?\nclaim 1 red star |1:5,2.5#1\nclaim 2 blue! |1:15,2.5#2\nthought cross\nanswer 2\n" },
         { " Find it. red star<x1><y1> 3.5</think> 3.5<eos>", "thought Find it.\nclaim red star |1:15,7.5#1\nthought 3.5\nanswer 3.5\n" },
         { " slice A<x1><y1>0-5;5*5=2,5</think> 25<eos>", "claim slice A |1:15,7.5#1\nthought 0-5;5*5=2,5\nanswer 25\n" },
-        { "<x4><y8>8<x13><y8>K; 8 K<x34><x35> different</think> no<eos>", "claim 8 |1:45,42.5\nclaim K |1:135,42.5\nthought 8 K x 34/64, x 35/64 different\nanswer no\n" },
+        { "<x4><y8>8<x13><y8>K; 8 K<x34><x35> different</think> no<eos>", "claim 8 |1:45,42.5\nclaim K |1:135,42.5#1\nthought 8 K x 34/64, x 35/64 different\nanswer no\n" },
         { "<x1><y1></think> a<eos>", "point  |1:15,7.5\nanswer a\n" },
         { " a thing<box><x16><y32><x17><y33></think> b<eos>", "claim a thing |1:160,160,180,170#1\nanswer b\n" },
         { " red star<x1><y1> red star<x2><y1></think> c<eos>", "claim red star |1:15,7.5#1\nclaim red star |1:25,7.5#1\nanswer c\n" },
@@ -75,12 +75,41 @@ static void places(void **state)
         { " star<x1><y1>;<x2><y2><y10><x3>;<x3><y3><y9><x2> nearest<x2><y2> red cross</think> e<eos>",   /* distances are of the place before them */
           "claim star |1:15,7.5#1\nclaim y 10/64, x 3/64 |1:25,12.5\nclaim y 9/64, x 2/64 |1:35,17.5\nclaim nearest |1:25,12.5#2\nthought red cross\nanswer e\n" },
         { " a<x1><y1> b<x2><y2><x1><x2> left</think> f<eos>", "claim a |1:15,7.5#1\nclaim b |1:25,12.5#2\nthought x 1/64, x 2/64 left\nanswer f\n" },
-        { "<box><x16><y32><x17><y33> in</think> d<eos>", "claim in |1:160,160,180,170\nanswer d\n" },
+        { "<box><x16><y32><x17><y33> in</think> d<eos>", "claim in |1:160,160,180,170#1\nanswer d\n" },
     };
     (void)state;
     MuseImage *picture = make_picture(640, 320);
     check(cases, sizeof cases / sizeof *cases, &picture, 1);
     muse_image_close(&picture);
+}
+
+/* The same thing, named by several agents behind its place, is one object: the nearest one of that name, counts aside, at most two places away. 640 x 320 as above */
+static void things(void **state)
+{
+    static const char *const scripts[] = { "1<x16><y32> red star;2<x18><y32> red star;3<x40><y9> red star 3;4<x16><y32> cross</think> 4<eos>",
+                                           "1<x40><y10> red star;2<x17><y32> red star;3<x18><y33> red star 3;4<x43><y9> red star;5<x16><y32> blue cross</think> 5<eos>",
+                                           "<x16><y32> red star same;<x18><y32><y9><x3> red star</think> 1<eos>" };
+    static const char want[] =
+        "claim 1 red star |1:165,162.5#1\nclaim 2 red star |1:185,162.5#2\nclaim 3 red star 3 |1:405,47.5#3\nclaim 4 cross |1:165,162.5#4\nanswer 4\n"
+        "claim 1 red star |1:405,52.5#3 @1\nclaim 2 red star |1:175,162.5#1 @1\nclaim 3 red star 3 |1:185,167.5#2 @1\nclaim 4 red star |1:435,47.5#5 @1\nclaim 5 blue cross |1:165,162.5#6 @1\nanswer 5 @1\n"
+        "claim red star same |1:165,162.5#7 @2\nclaim y 9/64, x 3/64 |1:185,162.5 @2\nthought red star @2\nanswer 1 @2\n";
+    (void)state;
+    MuseModel *m = muse_model();
+    MuseImage *picture = make_picture(640, 320);
+    MuseAgentParams p;
+    muse_agent_params_init(&p);
+    p.trace = open_trace();
+    for (uint32_t i = 0; i < 3; i++) {
+        MuseAgent *a = open_agent(m, &picture, 1, &p);
+        a->shared->trace_first = i;
+        script(a, scripts[i]);
+        ok(run_one(a));
+        muse_agent_close(&a);
+    }
+    assert_string_equal(lines_of(p.trace), want);
+    muse_trace_close(&p.trace);
+    muse_image_close(&picture);
+    muse_model_close(&m);
 }
 
 /* what a text becomes beside marks in pictures 1, 2, ... */
@@ -137,11 +166,11 @@ static void groups_and_tracks(void **state)
 {
     static const Case cases[] = {
         { "<compare><x1><y1> red star same;<x2><y2> blue cross removed</think> f<eos>",
-          "compare \nclaim red star same |1:3,3 ^1\nclaim blue cross removed |1:5,5 ^1\nanswer f\n" },
+          "compare \nclaim red star same |1:3,3#1 ^1\nclaim blue cross removed |1:5,5#2 ^1\nanswer f\n" },
         { "<compare><x1><y1> red star same</think> no<image 7><eos>",   /* the group ends with the thought */
-          "compare \nclaim red star same |1:3,3 ^1\nthought not understood: a place in a picture that is not there\nanswer no<image 7>\n" },
+          "compare \nclaim red star same |1:3,3#1 ^1\nthought not understood: a place in a picture that is not there\nanswer no<image 7>\n" },
         { "<compare><x1><y1> red star<x2><y2> moved;<x3><y3> blue cross same<image 3><x1><y1><x2><y2></think> f<eos>",
-          "compare \nclaim red star |1:3,3 ^1\nclaim moved |2:5,5 ^1\nclaim blue cross same |1:7,7 ^1\npoint  |3:3,3#1 ^1\npoint  |3:5,5 ^1\nanswer f\n" },
+          "compare \nclaim red star |1:3,3#1 ^1\nclaim moved |2:5,5#2 ^1\nclaim blue cross same |1:7,7#3 ^1\npoint  |3:3,3#4 ^1\npoint  |3:5,5 ^1\nanswer f\n" },
         { "<look><box><x0><y0><x31><y31><image 2><look><box><x0><y0><x0><y0><compare> same<x1><y1></think> f<eos>",
           "look  |1:0,0,74,74\nbox  |1:0,0,64,64 ^1\nlook  |2:0,0,64,64\nbox  |2:0,0,2,2 ^3\ncompare  |1:0,0,74,74 |2:0,0,64,64\nclaim same |2:3,3#1 ^5\nanswer f\n" },
         { "<image 1><x1><y1><image 2><x2><y2><image 3> hidden<image 4><x3><y3></think> g<eos>",
@@ -466,7 +495,7 @@ static void heat_of_pairs(void **state)
     script(a, "<compare><x1><y1> red star<x2><y2> moved;<x3><y3> blue cross<image 2><x4><y4> same</think> f<eos>");
     ok(run_one(a));
     static const uint32_t want[] = { 0, 1, 2, 1, 2 };   /* of the steps: the picture of mark and map */
-    assert_string_equal(lines_of(p.trace), "compare \nclaim red star |1:3,3 ^1\nclaim moved |2:2.5,2.5 ^1\nclaim blue cross |1:7,7 ^1\nclaim same |2:4.5,4.5 ^1\nanswer f\n");
+    assert_string_equal(lines_of(p.trace), "compare \nclaim red star |1:3,3#1 ^1\nclaim moved |2:2.5,2.5#2 ^1\nclaim blue cross |1:7,7#3 ^1\nclaim same |2:4.5,4.5#4 ^1\nanswer f\n");
     for (uint32_t i = 2; i <= 5; i++) {
         ok(muse_trace_step(p.trace, i, &s));
         assert_int_equal(s.n_heats, 1);
@@ -588,7 +617,7 @@ static void boxes_in_json(void **state)
         { "Here:\n```json\n[{\"box_2d\":[0,0,1000,1000]},{\"point_2d\":[500,250],\"label\":\"an ear\"}]\n```\nBoth.",
           "box  |1:0,0,400,200\nclaim an ear |1:100,100#1\nanswer $ |1:0,0,400,200 |1:100,100#1\n" },
         { "{\"found\":[{\"label\":\"cat\",\"box_2d\":[0,0,500,500],\"image\":2},{\"label\":\"cat\",\"box_2d\":[0,500,500,1000],\"image\":2.0},{\"label\":\"cat\",\"box_2d\":[9,0,509,499],\"image\":2}]}",
-          "claim cat |2:0,0,50,500#1\nclaim cat |2:50,0,100,500#2\nclaim cat |2:0,9,49.9,509#1\nanswer $ |2:0,0,50,500#1 |2:50,0,100,500#2 |2:0,9,49.9,509#1\n" },
+          "claim cat |2:0,0,50,500#1\nclaim cat |2:50,0,100,500#2\nclaim cat |2:0,9,49.9,509#3\nanswer $ |2:0,0,50,500#1 |2:50,0,100,500#2 |2:0,9,49.9,509#3\n" },
         { "{\"point_2d\":[1000,0]}", "point  |1:0,200\nanswer $ |1:0,200\n" },
         { "{\"box_2d\":[0,0,9,9],\"image\":\"a.png\"}", "box  |1:0,0,3.6,1.8\nanswer $ |1:0,0,3.6,1.8\n" },
         /* without a mark, and said */
@@ -680,7 +709,7 @@ static void wide_and_tall(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(places), cmocka_unit_test(spelled), cmocka_unit_test(looks), cmocka_unit_test(groups_and_tracks), cmocka_unit_test(nothing_is_lost), cmocka_unit_test(as_json), cmocka_unit_test(of_a_run),
+        cmocka_unit_test(places), cmocka_unit_test(things), cmocka_unit_test(spelled), cmocka_unit_test(looks), cmocka_unit_test(groups_and_tracks), cmocka_unit_test(nothing_is_lost), cmocka_unit_test(as_json), cmocka_unit_test(of_a_run),
         cmocka_unit_test(stopped), cmocka_unit_test(heat), cmocka_unit_test(heat_of_pairs), cmocka_unit_test(calls), cmocka_unit_test(boxes_in_json),
         cmocka_unit_test(wide_and_tall),
     };
