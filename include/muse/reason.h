@@ -179,7 +179,7 @@ MUSE_API int muse_agent_fork(MuseAgent **out, const MuseAgent *from, uint32_t nu
  */
 MUSE_API int muse_look(MuseAgent *agent, uint32_t image, MuseRect rect, MuseError *err);
 
-/** Two looks side by side, then `<compare>` (models with place tokens). @return as muse_look(); on error neither look. */
+/** Two looks side by side: with place tokens `<compare>` follows, in tool formats they are two calls of one turn. @return as muse_look(); on error neither look. */
 MUSE_API int muse_compare(MuseAgent *agent, uint32_t image_a, MuseRect a, uint32_t image_b, MuseRect b, MuseError *err);
 
 /**

@@ -157,7 +157,8 @@ bool muse_agent_place(const MuseAgent *a, int kind, uint32_t number, MuseRect *o
 
 /* ---- call.c ---- */
 int  muse_agents_answer_calls(MuseAgent *const *agents, size_t n, MuseError *err);   /* of those that wait */
-int  muse_agent_call_ids(MuseAgent *a, uint32_t image, MuseRect rect, MuseError *err);   /* a look as a call: forced */
+/* Looks as calls of one turn: forced. looks [n], n at least 1: number of the picture in the sequence, its pixels */
+int  muse_agent_call_ids(MuseAgent *a, const MuseFocus *looks, size_t n, MuseError *err);
 int  muse_agent_offer_look(MuseChat *chat, MuseError *err);
 
 /* ---- doubt.c ---- */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls in a model's own tool format: looks as a tool, the caller's tools, and results back into the same turn. */
+#include <math.h>
 #include <stdio.h>
 
 #include "base/json.h"
@@ -33,26 +34,33 @@ static int force_segment(MuseAgent *a, const MuseChatSegment *s, MuseError *err)
     return rc;
 }
 
-int muse_agent_call_ids(MuseAgent *a, uint32_t image, MuseRect r, MuseError *err)
+/* the thousandths that rect touches, so that there is always an area */
+static int add_look(const MuseAgent *a, MuseChat *chat, const MuseFocus *f, MuseError *err)
 {
     MuseImageInfo info;
+    char arguments[128];
+    muse_image_info(a->pictures[f->image - 1].image, &info);
+    const double sx = 1000.0 / info.width, sy = 1000.0 / info.height;
+    const double x1 = fmin(ceil(f->rect.x1 * sx), 1000), y1 = fmin(ceil(f->rect.y1 * sy), 1000);
+    const int size = snprintf(arguments, sizeof arguments, "{\"image\":%u,\"box\":[%.0f,%.0f,%.0f,%.0f]}", f->image, floor(f->rect.y0 * sy), floor(f->rect.x0 * sx), y1, x1);
+    return muse_chat_add_call(chat, NULL, look_name, arguments, (size_t)size, err);
+}
+
+int muse_agent_call_ids(MuseAgent *a, const MuseFocus *looks, size_t n_looks, MuseError *err)
+{
     MuseChatParams p;
     MuseChat *chat = NULL;
     MuseChatSegment *segments = NULL;
     size_t n = 0;
-    char arguments[128];
-    muse_image_info(a->pictures[image - 1].image, &info);
-    const double sx = 1000.0 / info.width, sy = 1000.0 / info.height;
-    const int size = snprintf(arguments, sizeof arguments, "{\"image\":%u,\"box\":[%.0f,%.0f,%.0f,%.0f]}", image, r.y0 * sy, r.x0 * sx, r.y1 * sy, r.x1 * sx);
     muse_chat_params_init(&p);
     p.format = a->shared->format;
     p.no_generation = 1;
-    int rc = muse_chat_open(&chat, a->shared->rt, &p, err);   /* a small chat, only to have the call written in the format's words */
+    int rc = muse_chat_open(&chat, a->shared->rt, &p, err);   /* a small chat, only to have the calls written in the format's words */
     if (rc == 0) rc = muse_agent_offer_look(chat, err);
     if (rc == 0) rc = muse_chat_add(chat, MUSE_ROLE_USER, err);
     if (rc == 0) rc = muse_chat_add_text(chat, "look", 4, err);
     if (rc == 0) rc = muse_chat_add(chat, MUSE_ROLE_ASSISTANT, err);
-    if (rc == 0) rc = muse_chat_add_call(chat, NULL, look_name, arguments, (size_t)size, err);
+    for (size_t i = 0; i < n_looks && rc == 0; i++) rc = add_look(a, chat, &looks[i], err);
     if (rc == 0) rc = muse_chat_render(chat, &segments, &n, err);
     for (size_t i = 0; i < n && rc == 0; i++)
         if (segments[i].generated && segments[i].message == 1) rc = force_segment(a, &segments[i], err);

@@ -170,18 +170,22 @@ static int force_looks(MuseAgent *a, const MuseFocus *focus, size_t n, bool comp
 {
     const size_t forced = a->forced.len, n_exact = a->n_exact;
     const MuseWords *w = &a->shared->words;
+    const bool chains = a->shared->chains;
+    MuseFocus called[MUSE_EXACT_MAX];   /* in pixels of the pictures of the sequence */
     int rc = may_force(a, n, err);
-    if (rc == 0 && (a->shared->chains ? w->look < 0 : n > 1)) rc = muse_fail(err, MUSE_ERR_UNSUPPORTED, "the model has no look tokens");
+    if (rc == 0 && chains && w->look < 0) rc = muse_fail(err, MUSE_ERR_UNSUPPORTED, "the model has no look tokens");
     for (size_t i = 0; i < n && rc == 0; i++) {
         MuseFocus f = focus[i];
         uint32_t number;
         rc = locate(a, f.image, &f.rect, &number, err);
         if (rc < 0) break;
-        if (!a->shared->chains) rc = muse_agent_call_ids(a, number, f.rect, err);
-        else rc = chain_look(a, number, f.rect, err);
+        called[i] = (MuseFocus){ number, f.rect };
+        if (chains) rc = chain_look(a, number, f.rect, err);
         f.rect = muse_agent_to_original(a->pictures[number - 1].image, f.rect);
         a->exact[a->n_exact++] = f;
     }
+    if (rc == 0 && !chains) rc = muse_agent_call_ids(a, called, n, err);   /* of one turn: both are shown before it goes on */
+    compare = compare && chains;
     if (rc == 0 && compare && w->compare < 0) rc = muse_fail(err, MUSE_ERR_UNSUPPORTED, "the model has no token for a comparison");
     if (rc == 0 && compare) rc = muse_agent_force(a, &w->compare, 1, err);
     if (rc < 0) {

@@ -256,6 +256,42 @@ static void forced_looks_and_cuts(void **state)
     muse_model_close(&m);
 }
 
+/* two calls of one turn, both answered before the model goes on; a rectangle smaller than a thousandth is one */
+static void forced_comparison(void **state)
+{
+    (void)state;
+    MuseModel *m = gemma();
+    MuseImage *pictures[2] = { make_picture(400, 200), make_picture(3000, 50) };
+    char text[4096];
+    MuseAgentParams p;
+    muse_agent_params_init(&p);
+    p.looks = 3;
+    MuseAgent *a = open_agent(m, pictures, 2, &p);
+    const size_t from = muse_sequence_length(muse_session_sequence(a->s));
+    assert_int_equal(muse_compare(a, 1, (MuseRect){ 0, 0, 9, 9 }, 3, (MuseRect){ 0, 0, 9, 9 }, &err), MUSE_ERR_ARG);   /* neither */
+    ok(muse_compare(a, 1, (MuseRect){ 201, 51, 219, 59 }, 2, (MuseRect){ 2999.5, 0, 3000, 50 }, &err));
+    script(a, "They differ.<turn|>");
+    ok(run_one(a));
+    read_back(a, from, text, sizeof text);
+    assert_string_equal(text, CALL "look{box:[255,502,295,548],image:1}<tool_call|>" CALL "look{box:[0,999,1000,1000],image:2}" END
+                        "response:look{image:3}<tool_response|><|image>#<image|>" "<|tool_response>response:look{image:4}<tool_response|><|image>#<image|>They differ.<turn|>");
+    assert_int_equal(info_of(a).looks, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(step_at(a, i).forced && !step_at(a, i).refused);
+        assert_int_equal(step_at(a, i).image, i + 1);
+        assert_int_equal(step_at(a, i).shown, i + 3);
+    }
+    assert_rect(step_at(a, 0).rect, 201, 51, 219, 59);
+    assert_rect(step_at(a, 1).rect, 2999.5, 0, 3000, 50);
+    muse_agent_close(&a);
+    p.looks = 1;
+    a = open_agent(m, pictures, 2, &p);
+    assert_int_equal(muse_compare(a, 1, (MuseRect){ 0, 0, 9, 9 }, 2, (MuseRect){ 0, 0, 9, 9 }, &err), MUSE_ERR_LIMIT);
+    muse_agent_close(&a);
+    for (int i = 0; i < 2; i++) muse_image_close(&pictures[i]);
+    muse_model_close(&m);
+}
+
 /* what the model reads after calls that are wrong */
 static void bad_looks(void **state)
 {
@@ -396,7 +432,7 @@ static void cancelled_in_a_tool(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(results), cmocka_unit_test(all_at_once), cmocka_unit_test(refused), cmocka_unit_test(look_is_a_tool), cmocka_unit_test(forced_looks_and_cuts),
+        cmocka_unit_test(results), cmocka_unit_test(all_at_once), cmocka_unit_test(refused), cmocka_unit_test(look_is_a_tool), cmocka_unit_test(forced_looks_and_cuts), cmocka_unit_test(forced_comparison),
         cmocka_unit_test(bad_looks), cmocka_unit_test(unreadable_calls), cmocka_unit_test(tools_in_a_turn), cmocka_unit_test(cancelled_in_a_tool),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
