@@ -16,8 +16,11 @@
 extern "C" {
 #endif
 
+/** A sound, opened. Read-only: any thread. Counted references: whoever opened it closes with muse_audio_close(). */
 typedef struct MuseAudio MuseAudio;
+/** What a rule made of a sound: frames. Read-only: any thread. Close with muse_frames_close(). */
 typedef struct MuseFrames MuseFrames;
+/** Sound that is still arriving. One thread at a time. Close with muse_audio_feed_close(). */
 typedef struct MuseAudioFeed MuseAudioFeed;
 
 /** How sounds are opened. */

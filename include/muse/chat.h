@@ -16,7 +16,9 @@
 extern "C" {
 #endif
 
+/** Messages of a conversation, and the prompts they make. One thread at a time. Close with muse_chat_close(). */
 typedef struct MuseChat MuseChat;
+/** What a model writes, taken apart as it comes. One thread at a time. Close with muse_chat_parser_close(). */
 typedef struct MuseChatParser MuseChatParser;
 
 enum {

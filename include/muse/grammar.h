@@ -18,6 +18,7 @@
 extern "C" {
 #endif
 
+/** What a text may be, for one vocabulary. Read-only: any thread, any number of samplers. Close with muse_grammar_close(). */
 typedef struct MuseGrammar MuseGrammar;
 
 /** White space between the tokens of JSON. */

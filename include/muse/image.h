@@ -16,7 +16,9 @@
 extern "C" {
 #endif
 
+/** A picture, opened. Read-only: any thread. Counted references: whoever opened it closes with muse_image_close(). */
 typedef struct MuseImage MuseImage;
+/** What a rule made of a picture: patches. Read-only: any thread. Close with muse_patches_close(). */
 typedef struct MusePatches MusePatches;
 
 /** A rectangle: x0 <= x < x1, y0 <= y < y1. */

@@ -19,6 +19,7 @@
 extern "C" {
 #endif
 
+/** A model: configuration and mapped weights. Read-only: any thread, any number of sessions, which keep it alive. Close with muse_model_close(). */
 typedef struct MuseModel MuseModel;
 
 /** Where the weights come from. */

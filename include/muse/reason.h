@@ -32,6 +32,7 @@
 extern "C" {
 #endif
 
+/** One chain of thought in progress. One thread at a time, for all agents forked of each other. Close with muse_agent_close(). */
 typedef struct MuseAgent MuseAgent;
 
 /** What a user gives, in the order of the question. Fields that do not belong to the modality are ignored. */

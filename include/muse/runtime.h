@@ -15,6 +15,7 @@
 extern "C" {
 #endif
 
+/** Allocator, log, threads and kernels. Read-only: any thread; all that was opened with it keeps it alive. Close with muse_runtime_close(). */
 typedef struct MuseRuntime MuseRuntime;
 
 /**

@@ -25,7 +25,9 @@
 extern "C" {
 #endif
 
+/** Chooses tokens from logits. One thread at a time. Close with muse_sampler_close(). */
 typedef struct MuseSampler MuseSampler;
+/** Ids and strings that end a text. One thread at a time. Close with muse_stop_close(). */
 typedef struct MuseStop MuseStop;
 
 /** Settings of a sampler. All 0 (but struct_size) is greedy without penalties. */

@@ -19,6 +19,7 @@
 extern "C" {
 #endif
 
+/** Positions of text, pictures and sounds in order. One thread at a time. Close with muse_sequence_close(), but for a session's, which goes with it. */
 typedef struct MuseSequence MuseSequence;
 
 enum {

@@ -22,7 +22,9 @@
 extern "C" {
 #endif
 
+/** A sequence and what a model has computed of it. One thread at a time. Close with muse_session_close(). */
 typedef struct MuseSession MuseSession;
+/** Computed prefixes of one model, for sessions to share, which keep it alive. Any thread. Close with muse_prefix_cache_close(). */
 typedef struct MusePrefixCache MusePrefixCache;
 
 /** How keys and values are kept. */

@@ -19,7 +19,9 @@
 extern "C" {
 #endif
 
+/** Text to ids and back. Read-only: any thread. Close with muse_text_close(). */
 typedef struct MuseTextTokenizer MuseTextTokenizer;
+/** Ids to text as they come, for a tokenizer that must outlive it. One thread at a time. Close with muse_text_decoder_close(). */
 typedef struct MuseTextDecoder MuseTextDecoder;
 
 /**

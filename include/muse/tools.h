@@ -17,7 +17,9 @@
 extern "C" {
 #endif
 
+/** Functions that a model may call. Add to it from one thread; calls may then come from any. Close with muse_tools_close(). */
 typedef struct MuseTools MuseTools;
+/** What a call gave back: its function fills it, in its own thread; whoever ran the call reads it and closes it with muse_tool_reply_close(). */
 typedef struct MuseToolReply MuseToolReply;
 
 /**

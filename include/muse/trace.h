@@ -22,6 +22,7 @@
 extern "C" {
 #endif
 
+/** The record of a reasoning run. One thread at a time; a finished one may be read by several. Close with muse_trace_close(). */
 typedef struct MuseTrace MuseTrace;
 
 /* ---- coordinates ---- */

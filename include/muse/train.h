@@ -20,6 +20,7 @@
 extern "C" {
 #endif
 
+/** A training run. One thread at a time. Close with muse_trainer_close(). */
 typedef struct MuseTrainer MuseTrainer;
 
 /** A run of positions of one kind inside a sample. */

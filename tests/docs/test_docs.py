@@ -3,7 +3,7 @@
 """What the documents say holds: files they link to or name in `backticks` exist, and blocks below a line <!-- tested --> work. Such
 a block of sh runs, line by line until one fails; a block of C is saved under the name in its first comment, for a block of sh that
 compiles it; blocks of python are run by python-bindings/tests/test_guides.py. A document's blocks share a folder, which shows the
-source tree as far as it has been named below. Drawings are what their script draws. Public calls and structs have a comment.
+source tree as far as it has been named below. Drawings are what their script draws. Public calls and types have a comment.
 usage: test_docs.py MUSE BUILD_ROOT SOURCE_ROOT CC"""
 import os
 import pathlib
@@ -67,10 +67,10 @@ def run_blocks(path, blocks):
 
 
 def check_header(path):
-    """Calls and structs have words of their own; doxygen does not ask for them, since members may do without."""
+    """Calls, structs, handles and types of callbacks have words of their own; doxygen does not ask for them, since members may do without."""
     lines = path.read_text().split("\n")
     for number, line in enumerate(lines[1:], 1):
-        if re.match(r"MUSE_API\b|typedef struct \w+ \{", line):
+        if re.match(r"(MUSE_API|typedef)\b", line):
             check(lines[number - 1].endswith("*/") or "///<" in line, f"{path.relative_to(root)}:{number + 1}: no comment says what this is: {line}")
 
 
