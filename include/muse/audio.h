@@ -28,7 +28,9 @@ typedef struct MuseAudioParams {
     size_t   struct_size;  ///< set by muse_audio_params_init()
     double   max_seconds;  ///< refuse longer sounds, from the header where it tells, else while decoding; 0 = 4 hours
     uint64_t max_bytes;    ///< refuse larger files; 0 = 2^31
-    int      borrow;       ///< open_memory, open_pcm: 1 = the caller's bytes stay valid until close, no copy is made
+    int      borrow;       ///< open_memory, open_pcm: 1 = the caller's bytes stay valid and unchanged until the last reference is closed (sequences hold some), no copy is made
+    MuseReleaseFn *release;///< with borrow: told when the bytes are no longer needed, if open returned 0; NULL = nobody is told
+    void    *release_user;
 } MuseAudioParams;
 
 /** Fill with defaults (all 0 but struct_size). Any thread. */

@@ -37,9 +37,12 @@ typedef struct MuseImageParams {
     uint64_t      max_bytes;          ///< refuse larger files; 0 = 2^30
     uint32_t      keep;               ///< MUSE_KEEP_*
     int           ignore_orientation; ///< 1: take the pixels as stored, not as the EXIF orientation turns them
-    int           borrow;             ///< open_memory, open_pixels: 1 = the caller's bytes stay valid until close, no copy is made
+    int           borrow;             ///< open_memory, open_pixels: 1 = the caller's bytes stay valid and unchanged until the last reference is closed (sequences and regions
+                                      ///< hold some), no copy is made
     MuseCancelFn *cancel;             ///< NULL = never. Used by open only
     void         *cancel_user;
+    MuseReleaseFn *release;           ///< with borrow: told when the bytes are no longer needed, if open returned 0; NULL = nobody is told
+    void         *release_user;
 } MuseImageParams;
 
 /** Fill with defaults (all 0 but struct_size). Any thread. */

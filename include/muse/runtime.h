@@ -31,6 +31,9 @@ typedef struct MuseAllocator {
 /** Polled while a long call works; non-zero makes it return MUSE_ERR_CANCELLED. Called from the calling thread. */
 typedef int MuseCancelFn(void *user);
 
+/** Called once, when the library no longer needs memory that it borrowed; from whichever thread gives up the last reference. */
+typedef void MuseReleaseFn(void *user);
+
 enum {
     MUSE_LOG_NONE  = 0, ///< the level of a runtime without a log function: libmuse is silent
     MUSE_LOG_WARN  = 1, ///< something was changed or left out that the caller may not expect

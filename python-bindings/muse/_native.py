@@ -49,6 +49,7 @@ class MuseAllocator(Structure):
     ]
 
 MuseCancelFn = CFUNCTYPE(c_int, c_void_p)
+MuseReleaseFn = CFUNCTYPE(None, c_void_p)
 MUSE_LOG_NONE = 0
 MUSE_LOG_WARN = 1
 MUSE_LOG_INFO = 2
@@ -312,6 +313,8 @@ class MuseImageParams(Structure):
     borrow: int
     cancel: Any
     cancel_user: Any
+    release: Any
+    release_user: Any
     _fields_ = [
         ("struct_size", c_size_t),
         ("max_pixels", c_uint64),
@@ -321,6 +324,8 @@ class MuseImageParams(Structure):
         ("borrow", c_int),
         ("cancel", MuseCancelFn),
         ("cancel_user", c_void_p),
+        ("release", MuseReleaseFn),
+        ("release_user", c_void_p),
     ]
 
 MUSE_PIXELS_RGB = 3
@@ -397,11 +402,15 @@ class MuseAudioParams(Structure):
     max_seconds: float
     max_bytes: int
     borrow: int
+    release: Any
+    release_user: Any
     _fields_ = [
         ("struct_size", c_size_t),
         ("max_seconds", c_double),
         ("max_bytes", c_uint64),
         ("borrow", c_int),
+        ("release", MuseReleaseFn),
+        ("release_user", c_void_p),
     ]
 
 MUSE_PCM_S16 = 1

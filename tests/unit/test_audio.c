@@ -453,6 +453,33 @@ static void test_borrow(void **state)
     }
 }
 
+static void count_up(void *user) { ++*(int *)user; }
+
+/* borrowed samples are given back once, by the last of who holds them, and not by an open that failed */
+static void test_release(void **state)
+{
+    (void)state;
+    static const int16_t x[640];
+    int told = 0;
+    MuseAudioParams p;
+    MuseAudio *a, *b;
+    muse_audio_params_init(&p);
+    p.borrow = 1;
+    p.release = count_up;
+    p.release_user = &told;
+    assert_int_equal(muse_audio_open_pcm(&a, NULL, x, 640, MUSE_PCM_S16, 16000, 1, &p, NULL), 0);
+    b = muse_audio_ref(a);
+    muse_audio_close(&a);
+    assert_int_equal(told, 0);
+    muse_audio_close(&b);
+    assert_int_equal(told, 1);
+    assert_int_equal(muse_audio_open_memory(&a, NULL, x, sizeof x, &p, NULL), MUSE_ERR_FORMAT);
+    assert_int_equal(muse_audio_open_file(&a, NULL, "/nothing", &p, NULL), MUSE_ERR_ARG);
+    p.borrow = 0;
+    assert_int_equal(muse_audio_open_pcm(&a, NULL, x, 640, MUSE_PCM_S16, 16000, 1, &p, NULL), MUSE_ERR_ARG);
+    assert_int_equal(told, 1);
+}
+
 typedef struct Worker { const MuseAudio *audio; uint8_t want[2][32]; int bad; } Worker;
 
 static void *work(void *user)
@@ -556,7 +583,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden), cmocka_unit_test(test_plan), cmocka_unit_test(test_counts), cmocka_unit_test(test_resampling),
         cmocka_unit_test(test_mix), cmocka_unit_test(test_feed), cmocka_unit_test(test_feed_errors), cmocka_unit_test(test_feed_memory),
-        cmocka_unit_test(test_limits), cmocka_unit_test(test_hash), cmocka_unit_test(test_borrow), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_limits), cmocka_unit_test(test_hash), cmocka_unit_test(test_borrow), cmocka_unit_test(test_release), cmocka_unit_test(test_threads),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -488,6 +488,42 @@ static void test_borrow(void **state)
     }
 }
 
+static void count_up(void *user) { ++*(int *)user; }
+
+/* borrowed bytes are given back once, by the last of who holds them, and not by an open that failed */
+static void test_release(void **state)
+{
+    (void)state;
+    static const uint8_t pixels[4 * 4 * 3];
+    const char *path = data_path("image/good/%s", "png-rgb8.png");
+    Bytes b = read_file(path);
+    int told = 0;
+    MuseImageParams params;
+    muse_image_params_init(&params);
+    params.borrow = 1;
+    params.release = count_up;
+    params.release_user = &told;
+    MuseImage *img, *region;
+    assert_int_equal(muse_image_open_pixels(&img, NULL, pixels, 4, 4, 0, 3, &params, NULL), 0);
+    assert_int_equal(muse_image_region(&region, img, (MuseRect){ 1, 1, 3, 3 }, NULL), 0);
+    muse_image_close(&img);
+    assert_int_equal(told, 0);
+    muse_image_close(&region);
+    assert_int_equal(told, 1);
+    assert_int_equal(muse_image_open_memory(&img, NULL, b.data, b.size, &params, NULL), 0);
+    muse_image_close(&img);
+    assert_int_equal(told, 2);
+    assert_int_equal(muse_image_open_memory(&img, NULL, b.data, 20, &params, NULL), MUSE_ERR_FORMAT);
+    assert_int_equal(muse_image_open_file(&img, NULL, path, &params, NULL), MUSE_ERR_ARG);
+    params.max_pixels = 1;
+    assert_int_equal(muse_image_open_pixels(&img, NULL, pixels, 4, 4, 0, 3, &params, NULL), MUSE_ERR_LIMIT);
+    params.borrow = 0;
+    params.max_pixels = 0;
+    assert_int_equal(muse_image_open_pixels(&img, NULL, pixels, 4, 4, 0, 3, &params, NULL), MUSE_ERR_ARG);
+    assert_int_equal(told, 2);
+    free(b.data);
+}
+
 static void test_limits(void **state)
 {
     (void)state;
@@ -877,7 +913,7 @@ int main(void)
         cmocka_unit_test(test_plan_sizes), cmocka_unit_test(test_plan_spec), cmocka_unit_test(test_plan_exact), cmocka_unit_test(test_plan_auto), cmocka_unit_test(test_plan_fuyu),
         cmocka_unit_test(test_plan_rects), cmocka_unit_test(test_plan_arguments), cmocka_unit_test(test_orientations), cmocka_unit_test(test_padding),
         cmocka_unit_test(test_patch_order), cmocka_unit_test(test_hash), cmocka_unit_test(test_alpha), cmocka_unit_test(test_pixels),
-        cmocka_unit_test(test_borrow), cmocka_unit_test(test_limits), cmocka_unit_test(test_ignore_orientation), cmocka_unit_test(test_regions),
+        cmocka_unit_test(test_borrow), cmocka_unit_test(test_release), cmocka_unit_test(test_limits), cmocka_unit_test(test_ignore_orientation), cmocka_unit_test(test_regions),
         cmocka_unit_test(test_region_patches), cmocka_unit_test(test_cancel), cmocka_unit_test(test_no_memory), cmocka_unit_test(test_row_queue), cmocka_unit_test(test_overlap),
         cmocka_unit_test(test_png_writer),
         cmocka_unit_test(test_resize), cmocka_unit_test(test_exif),

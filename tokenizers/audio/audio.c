@@ -22,6 +22,7 @@ static int params_read(MuseAudioParams *p, const MuseAudioParams *params, MuseEr
     if (rc < 0) return rc;
     MUSE_REQUIRE(err, p->max_seconds >= 0);
     MUSE_REQUIRE(err, p->borrow == 0 || p->borrow == 1);
+    MUSE_REQUIRE(err, p->borrow || !p->release);
     if (p->max_seconds == 0) p->max_seconds = default_seconds;
     if (p->max_bytes == 0) p->max_bytes = default_bytes;
     return 0;
@@ -53,6 +54,14 @@ static int take_bytes(MuseAudio *a, const void *bytes, size_t size, int borrow, 
     memcpy(a->owned, bytes, size);
     a->bytes = a->owned;
     return 0;
+}
+
+/* The caller has a sound now, and so the sound has the caller's bytes. */
+static void hand_over(MuseAudio **out, MuseAudio *a, const MuseAudioParams *p)
+{
+    a->release = p->release;
+    a->release_user = p->release_user;
+    *out = a;
 }
 
 static int check_seconds(const MuseAudio *a, uint64_t n, double max_seconds, MuseError *err)
@@ -123,6 +132,7 @@ int muse_audio_open_file(MuseAudio **out, MuseRuntime *rt, const char *path, con
     MuseAudioParams p;
     MuseAudio *a = NULL;
     int rc = params_read(&p, params, err);
+    if (rc == 0 && p.release) rc = muse_fail(err, MUSE_ERR_ARG, "%s: release is told of borrowed bytes, and a file has none", path);
     if (rc == 0) rc = audio_new(&a, rt, err);
     if (rc < 0) return rc;
     a->file.alloc = &a->rt->alloc;
@@ -158,7 +168,7 @@ int muse_audio_open_memory(MuseAudio **out, MuseRuntime *rt, const void *bytes, 
     rc = take_bytes(a, bytes, size, p.borrow, err);
     if (rc == 0) rc = inspect(a, size, p.max_seconds, err);
     if (rc < 0) goto fail;
-    *out = a;
+    hand_over(out, a, &p);
     return 0;
 fail:
     muse_audio_close(&a);
@@ -194,7 +204,7 @@ int muse_audio_open_pcm(MuseAudio **out, MuseRuntime *rt, const void *pcm, uint6
     }
     rc = take_bytes(a, pcm, (size_t)n_samples * sample_bytes, p.borrow, err);
     if (rc < 0) goto fail;
-    *out = a;
+    hand_over(out, a, &p);
     return 0;
 fail:
     muse_audio_close(&a);
@@ -210,6 +220,7 @@ void muse_audio_close(MuseAudio **audio)
     MuseRuntime *rt = a->rt;
     muse_file_close(&a->file);
     muse_free(a->owned);
+    if (a->release) a->release(a->release_user);
     muse_free(a);
     muse_runtime_close(&rt);
 }

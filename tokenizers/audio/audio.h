@@ -18,6 +18,8 @@ struct MuseAudio {
     size_t         size;       /* of those */
     MuseFile       file;
     uint8_t       *owned;
+    MuseReleaseFn *release;    /* of borrowed bytes, or NULL */
+    void          *release_user;
     MuseSound      sound;      /* a file */
 };
 

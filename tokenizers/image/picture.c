@@ -19,6 +19,7 @@ static int import_params(MuseImageParams *p, const MuseImageParams *params, Muse
     const int rc = MUSE_PARAMS_IMPORT(p, params, "MuseImageParams", err);
     if (rc < 0) return rc;
     if (p->keep > MUSE_KEEP_PIXELS) return muse_fail(err, MUSE_ERR_ARG, "keep %u is not a MUSE_KEEP_ value", p->keep);
+    if (p->release && !p->borrow) return muse_fail(err, MUSE_ERR_ARG, "release is told of borrowed bytes, and borrow is 0");
     if (!p->max_pixels) p->max_pixels = MAX_PIXELS_DEFAULT;
     if (!p->max_bytes) p->max_bytes = MAX_BYTES_DEFAULT;
     return 0;
@@ -49,6 +50,7 @@ void muse_image_close(MuseImage **img)
     muse_file_close(&it->file);
     muse_free(it->owned);
     muse_free(it->name);
+    if (it->release) it->release(it->release_user);
     MuseRuntime *rt = it->rt;
     muse_free(it);
     muse_runtime_close(&rt);
@@ -95,6 +97,14 @@ static int keep_pixels(MuseImage *img, MuseDecoder *d, MuseError *err)
     return 0;
 }
 
+/* The caller has a picture now, and so the picture has the caller's bytes. */
+static void hand_over(MuseImage **out, MuseImage *img, const MuseImageParams *p)
+{
+    img->release = p->release;
+    img->release_user = p->release_user;
+    *out = img;
+}
+
 /* Once img->source has its bytes (and, for pixels, its reader). */
 static int finish_open(MuseImage *img, const MuseImageParams *p, MuseError *err)
 {
@@ -126,6 +136,7 @@ int muse_image_open_file(MuseImage **out, MuseRuntime *rt, const char *path, con
     MuseImageParams p;
     MuseImage *img = NULL;
     int rc = import_params(&p, params, err);
+    if (rc == 0 && p.release) rc = muse_fail(err, MUSE_ERR_ARG, "%s: release is told of borrowed bytes, and a file has none", path);
     if (rc == 0) rc = new_image(&img, rt, err);
     if (rc < 0) return rc;
     img->file.alloc = &img->rt->alloc;
@@ -177,7 +188,7 @@ int muse_image_open_memory(MuseImage **out, MuseRuntime *rt, const void *bytes, 
     }
     rc = finish_open(img, &p, err);
     if (rc < 0) goto fail;
-    *out = img;
+    hand_over(out, img, &p);
     return 0;
 fail:
     muse_image_close(&img);
@@ -230,7 +241,7 @@ int muse_image_open_pixels(MuseImage **out, MuseRuntime *rt, const void *pixels,
     if (rc == 0) rc = finish_open(img, &p, err);   /* before the copy: the limit on pixels is checked there */
     if (rc == 0 && !p.borrow) rc = copy_pixels(img, err);
     if (rc < 0) muse_image_close(&img);
-    *out = img;
+    else hand_over(out, img, &p);
     return rc;
 }
 

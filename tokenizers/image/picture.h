@@ -23,6 +23,8 @@ struct MuseImage {
     uint64_t     max_pixels;
     MuseFile     file;
     uint8_t     *owned;        /* a copy of the caller's bytes, or kept pixels */
+    MuseReleaseFn *release;    /* of borrowed bytes, or NULL */
+    void        *release_user;
 };
 
 static inline const MuseImage *muse_picture_root(const MuseImage *img) { return img->root ? img->root : img; }
