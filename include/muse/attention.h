@@ -29,6 +29,8 @@ typedef struct MuseWatchParams {
     size_t          n_layers;    ///< 0 = all
     const uint32_t *heads;       ///< [n_heads] different query heads, from 0, which every watched layer has; copied
     size_t          n_heads;     ///< 0 = all (of the watched layer with the fewest)
+    float          *weights;     ///< where MuseWatched.weights are to lie: the caller's, valid until the watch ends, its session's close at the latest; NULL = the library's own
+    size_t          n_weights;   ///< room in them: n_layers * n_heads * n at least. muse_session_watched() tells these numbers, also of a watch that saw nothing yet
 } MuseWatchParams;
 
 /** Fill with defaults (all 0 but struct_size). Any thread. */
@@ -37,7 +39,7 @@ MUSE_API void muse_watch_params_init(MuseWatchParams *params);
 /**
  * Watch from the next computed token on, or stop. A new watch takes the place of the old one; forks, files and caches do not take it along.
  * @param params NULL = stop.
- * @return 0; MUSE_ERR_ARG: no such layer, head or picture, one given twice, an empty range; MUSE_ERR_NOMEM; MUSE_ERR_LIMIT: over 2^26 weights a token. On error the old watch stays.
+ * @return 0; MUSE_ERR_ARG: no such layer, head or picture, one given twice, an empty range; MUSE_ERR_NOMEM; MUSE_ERR_LIMIT: over 2^26 weights a token; MUSE_ERR_FULL: n_weights is too small. On error the old watch stays.
  */
 MUSE_API int muse_session_watch(MuseSession *session, const MuseWatchParams *params, MuseError *err);
 
@@ -54,7 +56,7 @@ typedef struct MuseWatched {
 
 /**
  * What was seen. Pointers live until the next call that computes, watches or closes.
- * @return 0; MUSE_AGAIN: no token was computed yet; MUSE_ERR_ARG; MUSE_ERR_STATE: nobody watches.
+ * @return 0; MUSE_AGAIN: no token was computed yet, weights and mean say nothing; MUSE_ERR_ARG; MUSE_ERR_STATE: nobody watches.
  */
 MUSE_API int muse_session_watched(const MuseSession *session, MuseWatched *out, MuseError *err);
 

@@ -137,7 +137,7 @@ typedef struct MuseAgentParams {
     void            *cancel_user;
     MuseTrace       *trace;          ///< filled while agents work: docs/reason.md, "Traces". The pictures it has already must be those given, in order (so they have names);
                                      ///< others are added. NULL = none. Borrowed like tools, or until a muse_agent_ask() has returned 0: what it closes of the turn before goes here. Used by the running thread only
-    const MuseWatchParams *heat;     ///< with trace: attention maps of places, looks and answers in these layers and heads; image, first and n do not count. NULL = none. Borrowed like tools
+    const MuseWatchParams *heat;     ///< with trace: attention maps of places, looks and answers in these layers and heads; image, first, n and weights do not count. NULL = none. Borrowed like tools
     double           doubt;          ///< with MUSE_THINKING_OFF, 0..1: an answer whose probability (the product of its tokens') falls under it, an empty one, or one cut off by answer_tokens, is taken back:
                                      ///< the agent is set back to the end of the question, thinks and answers again, within budgets of their own. Not after calls of tools, and not in formats without thoughts. 0 = never
 } MuseAgentParams;

@@ -37,6 +37,8 @@ int muse_record_watch(MuseAgent *a, MuseError *err)
     size_t most = 0;
     p.image = 0;
     p.first = p.n = 0;
+    p.weights = NULL;   /* there is one of these params, and a watch for each agent */
+    p.n_weights = 0;
     for (size_t k = 0; k < muse_sequence_span_count(seq); k++) {
         if (muse_sequence_span(seq, k, &span) < 0 || span.modality != MUSE_IMAGE) continue;
         if (!p.n) p.first = span.first;

@@ -11,6 +11,7 @@ enum { WEIGHTS_MAX = 1 << 26 };
 
 typedef struct MuseSessionWatch {
     MuseWatch w;
+    float    *own;             /* w.weights, if they are not the caller's */
     double   *sum, *mean;      /* [n] */
     uint64_t  tokens, position;
     bool      seen;
@@ -30,7 +31,7 @@ static void close_watch(MuseSessionWatch *k)
     if (!k) return;
     muse_free(k->w.layer_at);
     muse_free(k->w.head_at);
-    muse_free(k->w.weights);
+    muse_free(k->own);
     muse_free(k->sum);
     muse_free(k->mean);
     muse_free(k);
@@ -89,10 +90,13 @@ static int fill_watch(MuseSessionWatch *k, const MuseSession *s, const MuseWatch
     if (rc < 0) return rc;
     if (w->n > WEIGHTS_MAX / (w->n_layers * w->n_heads))
         return muse_fail(err, MUSE_ERR_LIMIT, "attention: %zu layers, %zu heads and %zu positions are over 2^26 weights", w->n_layers, w->n_heads, w->n);
-    w->weights = muse_zalloc_array(a, w->n_layers * w->n_heads * w->n, sizeof *w->weights);
+    const size_t n_weights = w->n_layers * w->n_heads * w->n;
+    if (p->weights && p->n_weights < n_weights) return muse_fail(err, MUSE_ERR_FULL, "attention: %zu weights have no room among %zu", n_weights, p->n_weights);
+    if (!p->weights) k->own = muse_zalloc_array(a, n_weights, sizeof *k->own);
+    w->weights = p->weights ? p->weights : k->own;
     k->sum = muse_zalloc_array(a, w->n, sizeof *k->sum);
     k->mean = muse_zalloc_array(a, w->n, sizeof *k->mean);
-    return w->weights && k->sum && k->mean ? 0 : MUSE_NOMEM(err, w->n_layers * w->n_heads * w->n * sizeof *w->weights);
+    return w->weights && k->sum && k->mean ? 0 : MUSE_NOMEM(err, n_weights * sizeof *w->weights);
 }
 
 int muse_session_watch(MuseSession *s, const MuseWatchParams *params, MuseError *err)
@@ -105,7 +109,7 @@ int muse_session_watch(MuseSession *s, const MuseWatchParams *params, MuseError 
         muse_session_watch_close(s);
         return 0;
     }
-    MUSE_REQUIRE(err, (p.layers || !p.n_layers) && (p.heads || !p.n_heads) && (p.image == 0 || p.n == 0));
+    MUSE_REQUIRE(err, (p.layers || !p.n_layers) && (p.heads || !p.n_heads) && (p.image == 0 || p.n == 0) && (p.weights || !p.n_weights));
     const MuseSpan *span = NULL;
     if (p.image) rc = find_image(s, p.image, &span, err);
     if (rc < 0) return rc;

@@ -1287,6 +1287,8 @@ class MuseWatchParams(Structure):
     n_layers: int
     heads: Any
     n_heads: int
+    weights: Any
+    n_weights: int
     _fields_ = [
         ("struct_size", c_size_t),
         ("image", c_uint32),
@@ -1296,6 +1298,8 @@ class MuseWatchParams(Structure):
         ("n_layers", c_size_t),
         ("heads", POINTER(c_uint32)),
         ("n_heads", c_size_t),
+        ("weights", POINTER(c_float)),
+        ("n_weights", c_size_t),
     ]
 
 

@@ -252,6 +252,54 @@ static void heat_map(void **state)
     }
 }
 
+/* Weights in the caller's memory: the same numbers, written while the watch lasts and not after it. */
+static void own_memory(void **state)
+{
+    (void)state;
+    Setup t;
+    setup_open(&t, "tiny/muse/hf");
+    MuseSession *a = session_open(t.model, NULL), *b = session_open(t.model, NULL);
+    MuseWatched x, y;
+    float first[2048], second[2048];
+    for (size_t i = 0; i < COUNT_OF(first); i++) first[i] = second[i] = -1;
+    add_ids(a, 1, 20);
+    add_ids(b, 1, 20);
+    watch_range(a, 0, 30);
+    assert_int_equal(muse_session_watched(a, &x, &err), MUSE_AGAIN);   /* tells the size */
+    const size_t n = x.n_layers * x.n_heads * x.n;
+    MuseWatchParams p;
+    muse_watch_params_init(&p);
+    p.n = 30;
+    p.n_weights = n;
+    assert_int_equal(muse_session_watch(b, &p, &err), MUSE_ERR_ARG);   /* room in nothing */
+    p.weights = first;
+    p.n_weights = n - 1;
+    assert_int_equal(muse_session_watch(b, &p, &err), MUSE_ERR_FULL);
+    p.n_weights = COUNT_OF(first);
+    ok(muse_session_watch(b, &p, &err));
+    prefill(a);
+    prefill(b);
+    ok(muse_session_watched(a, &x, &err));
+    ok(muse_session_watched(b, &y, &err));
+    assert_ptr_equal(y.weights, first);
+    assert_memory_equal(x.weights, first, n * sizeof *first);
+    assert_true(n < COUNT_OF(first) && first[n] == -1);
+    p.weights = second;
+    ok(muse_session_watch(b, &p, &err));
+    step(a, 4);
+    step(b, 4);
+    ok(muse_session_watched(a, &x, &err));
+    assert_memory_equal(x.weights, second, n * sizeof *second);
+    assert_memory_not_equal(first, second, n * sizeof *first);
+    memcpy(first, second, sizeof first);
+    ok(muse_session_watch(b, NULL, &err));
+    step(b, 5);
+    assert_memory_equal(first, second, sizeof first);
+    muse_session_close(&a);
+    muse_session_close(&b);
+    setup_close(&t);
+}
+
 static void refused(void **state)
 {
     (void)state;
@@ -288,6 +336,6 @@ static void refused(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(slow_reference), cmocka_unit_test(sums_and_bits), cmocka_unit_test(batches), cmocka_unit_test(heat_map), cmocka_unit_test(refused) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(slow_reference), cmocka_unit_test(sums_and_bits), cmocka_unit_test(batches), cmocka_unit_test(heat_map), cmocka_unit_test(own_memory), cmocka_unit_test(refused) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
