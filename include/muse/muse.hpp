@@ -513,6 +513,13 @@ public:
         const float *row = muse_session_logits(get());
         return row && muse_model_info(muse_session_model(get()), &info) == 0 ? view<const float>(row, info.vocab) : view<const float>();
     }
+    /** Hidden state of the last position, as muse_session_hidden(); empty as logits() is. Valid until the next call. */
+    view<const float> hidden() const
+    {
+        MuseModelInfo info;
+        const float *row = muse_session_hidden(get());
+        return row && muse_model_info(muse_session_model(get()), &info) == 0 ? view<const float>(row, info.width) : view<const float>();
+    }
     void step(std::int32_t id) { detail::call(muse_session_step, get(), id); }
     /** One step of several sessions. MUSE_ERR_ARG also: not as many ids as sessions. */
     static void step(const std::vector<Session *> &sessions, view<const std::int32_t> ids)

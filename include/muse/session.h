@@ -114,6 +114,13 @@ MUSE_API int muse_session_prefill(MuseSession *session, MuseError *err);
  */
 MUSE_API const float *muse_session_logits(const MuseSession *session);
 
+/**
+ * Hidden state of the last computed position: [width], f32, behind the last layer and the final norm, what the head makes logits of
+ * ("final_norm" of the stages). Valid until the next call on this session.
+ * @return NULL if the last position is not computed yet, or came from a file that was not computed on since.
+ */
+MUSE_API const float *muse_session_hidden(const MuseSession *session);
+
 /** Append one id and compute it (and what was still to be computed). @return as muse_session_prefill(); on error the id is not appended. */
 MUSE_API int muse_session_step(MuseSession *session, int32_t id, MuseError *err);
 

@@ -162,6 +162,14 @@ static int give_logits(MuseSession *s, MuseWorkspace *ws, size_t n, MuseLogitsFn
     return 0;
 }
 
+/* the newest position and its logits are computed; row: what the logits were made of */
+static void note_newest(MuseSession *s, const float *row)
+{
+    memcpy(s->hidden, row, s->model->config.width * sizeof *row);
+    s->has_logits = s->has_hidden = true;
+    muse_session_saw(s);
+}
+
 static int run_chunk(MuseSession *s, size_t n, MuseLogitsFn *each, void *user, MuseError *err)
 {
     const bool last = s->kv.length + n == s->seq->length, all = each || s->params.stage;
@@ -182,9 +190,9 @@ static int run_chunk(MuseSession *s, size_t n, MuseLogitsFn *each, void *user, M
     }
     if (rc == 0 && all) rc = give_logits(s, ws, n, each, user, err);
     else if (rc == 0 && last) muse_decoder_head(s->decoder, ws, n - 1, 1, s->logits);
+    s->has_logits = false;
+    if (rc == 0 && last) note_newest(s, muse_workspace_rows(ws) + (n - 1) * s->model->config.width);
     muse_workspace_give(s->decoder, &ws);
-    s->has_logits = rc == 0 && last;
-    if (s->has_logits) muse_session_saw(s);
     return rc;
 }
 
@@ -296,10 +304,7 @@ static int run_steps(MuseSession *const *sessions, size_t n, MuseWorkspace *ws, 
         if (j == 0) muse_decoder_head(d, ws, i, left < MUSE_HEAD_ROWS ? left : MUSE_HEAD_ROWS, logits);
         memcpy(sessions[i]->logits, logits + j * vocab, vocab * sizeof *logits);
     }
-    for (size_t i = 0; i < n; i++) {
-        sessions[i]->has_logits = true;
-        muse_session_saw(sessions[i]);
-    }
+    for (size_t i = 0; i < n; i++) note_newest(sessions[i], rows + i * width);
     return 0;
 }
 

@@ -90,8 +90,9 @@ static MuseSession *new_session(MuseModel *model, const MuseSessionParams *p)
     s->params = *p;
     atomic_init(&s->cancel, 0);
     s->stop = &s->cancel;
-    s->logits = muse_alloc_array(&model->rt->alloc, model->config.vocab, sizeof *s->logits);
-    if (!s->logits) muse_session_close(&s);
+    s->logits = muse_alloc_array(&model->rt->alloc, (size_t)model->config.vocab + model->config.width, sizeof *s->logits);
+    if (s->logits) s->hidden = s->logits + model->config.vocab;
+    else muse_session_close(&s);
     return s;
 }
 
@@ -139,6 +140,7 @@ MuseSequence *muse_session_sequence(MuseSession *s) { return s ? s->seq : NULL; 
 MuseModel *muse_session_model(const MuseSession *s) { return s ? s->model : NULL; }
 const MuseTextTokenizer *muse_session_tokenizer(const MuseSession *s) { return s ? s->seq->tokenizer : NULL; }
 const float *muse_session_logits(const MuseSession *s) { return s && s->has_logits && s->kv.length == s->seq->length && s->seq->low >= s->kv.length ? s->logits : NULL; }
+const float *muse_session_hidden(const MuseSession *s) { return muse_session_logits(s) && s->has_hidden ? s->hidden : NULL; }
 
 void muse_session_cancel(MuseSession *s)
 {
@@ -183,7 +185,9 @@ int muse_session_fork(MuseSession **out, const MuseSession *from, MuseError *err
     }
     s->seq->low = from->seq->low;
     s->has_logits = from->has_logits;
+    s->has_hidden = from->has_hidden;
     if (from->has_logits) memcpy(s->logits, from->logits, from->model->config.vocab * sizeof *s->logits);
+    if (from->has_hidden) memcpy(s->hidden, from->hidden, from->model->config.width * sizeof *s->hidden);
     *out = s;
     return 0;
 }

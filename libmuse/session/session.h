@@ -16,7 +16,9 @@ struct MuseSession {
     MuseImageMask      mask;
     MusePrefixCache   *cache;      /* one reference held, or NULL */
     float             *logits;     /* [V] */
+    float             *hidden;     /* [D], behind the logits in memory */
     bool               has_logits; /* they are those after position kv.length - 1 */
+    bool               has_hidden; /* with has_logits: it is that of position kv.length - 1; a file has none */
     atomic_int         cancel;
     atomic_int        *stop;       /* what cancels it: its own cancel, or that of the session whose score it computes */
     bool               foreign;    /* its pages came from a file: nobody else's session may get them from the cache */

@@ -2172,6 +2172,7 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "muse_session_tokenizer": (POINTER(MuseTextTokenizer), [POINTER(MuseSession)]),
     "muse_session_prefill": (c_int, [POINTER(MuseSession), POINTER(MuseError)]),
     "muse_session_logits": (POINTER(c_float), [POINTER(MuseSession)]),
+    "muse_session_hidden": (POINTER(c_float), [POINTER(MuseSession)]),
     "muse_session_step": (c_int, [POINTER(MuseSession), c_int32, POINTER(MuseError)]),
     "muse_session_step_batch": (c_int, [POINTER(POINTER(MuseSession)), POINTER(c_int32), c_size_t, POINTER(MuseError)]),
     "muse_session_reserve": (c_int, [POINTER(MuseSession), c_size_t, POINTER(MuseError)]),

@@ -85,6 +85,7 @@ void ownership()
     session.sequence().append_text("hi");
     session.prefill();
     CHECK(session.logits().size() == 405 && session.sequence().size() == 2);
+    CHECK(session.hidden().size() == 40);
 }
 
 void errors()

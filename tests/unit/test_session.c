@@ -106,6 +106,64 @@ static void steps(Setup *t)
 
 static void test_steps(void **state) { (void)state; for_models(steps); }
 
+/* ---- hidden states ---- */
+
+typedef struct LastRow { float *row; size_t width, end; } LastRow;
+
+static void keep_last(void *user, const char *stage, size_t first, const float *data, size_t rows, size_t width)
+{
+    LastRow *k = user;
+    if (strcmp(stage, "final_norm") != 0) return;
+    assert_int_equal(width, k->width);
+    memcpy(k->row, data + (rows - 1) * width, width * sizeof *data);
+    k->end = first + rows;
+}
+
+static void near_row(const float *got, const LastRow *want)
+{
+    assert_non_null(got);
+    for (size_t i = 0; i < want->width; i++) assert_true(fabs((double)(got[i] - want->row[i])) <= close_enough);
+}
+
+/* the hidden state is the last row of stage "final_norm", whichever way the position was computed; forks have it, truncated sequences do not */
+static void hidden(Setup *t)
+{
+    const size_t width = t->model->config.width;
+    LastRow want = { calloc(width, sizeof(float)), width, 0 };
+    MuseSessionParams p = exact(16), plain = exact(16);
+    p.stage = keep_last;
+    p.stage_user = &want;
+    MuseSession *s[3] = { session_open(t->model, &plain), session_open(t->model, &p) };
+    add_prompt(s[0], 1);
+    add_prompt(s[1], 1);
+    assert_null(muse_session_hidden(s[0]));
+    prefill(s[0]);
+    prefill(s[1]);
+    assert_int_equal(want.end, s[1]->seq->length);
+    assert_memory_equal(muse_session_hidden(s[1]), want.row, width * sizeof(float));
+    near_row(muse_session_hidden(s[0]), &want);   /* computes no other row's last layer, so it may round otherwise */
+    assert_int_equal(muse_session_fork(&s[2], s[0], &err), 0);
+    assert_memory_equal(muse_session_hidden(s[2]), muse_session_hidden(s[0]), width * sizeof(float));
+    const int32_t ids[] = { 3, 7 }, endings[][2] = { { 7 }, { 3, 5 } };
+    MuseSession *both[] = { s[2], s[0] };
+    assert_int_equal(muse_session_step_batch(both, ids, 2, &err), 0);   /* s[0] ends in 7 */
+    step(s[2], 5);                                                       /* alone */
+    const size_t length = s[1]->seq->length;
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(muse_sequence_append_ids(s[1]->seq, endings[i], i + 1, &err), 0);
+        prefill(s[1]);
+        near_row(muse_session_hidden(s[i ? 2 : 0]), &want);
+        assert_int_equal(muse_session_rewind(s[1], length, &err), 0);
+    }
+    assert_int_equal(muse_session_rewind(s[0], s[0]->seq->length - 1, &err), 0);
+    assert_null(muse_session_hidden(s[0]));
+    assert_null(muse_session_hidden(NULL));
+    for (size_t i = 0; i < 3; i++) muse_session_close(&s[i]);
+    free(want.row);
+}
+
+static void test_hidden(void **state) { (void)state; for_models(hidden); }
+
 /* more than MUSE_HEAD_ROWS sessions of different lengths, forks among them, some pending */
 static void batches(Setup *t)
 {
@@ -737,7 +795,7 @@ static void test_no_memory(void **state) { (void)state; for_models(no_memory); }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_chunks), cmocka_unit_test(test_steps), cmocka_unit_test(test_batches), cmocka_unit_test(test_modes),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_chunks), cmocka_unit_test(test_steps), cmocka_unit_test(test_hidden), cmocka_unit_test(test_batches), cmocka_unit_test(test_modes),
         cmocka_unit_test(test_forks), cmocka_unit_test(test_rewinds), cmocka_unit_test(test_truncated), cmocka_unit_test(test_scores), cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_reserves), cmocka_unit_test(test_memory), cmocka_unit_test(test_large), cmocka_unit_test(test_refused), cmocka_unit_test(test_tokenizers), cmocka_unit_test(test_no_memory) };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -157,6 +157,7 @@ static void test_same_sequence(void **state)
     MuseSession *r = restore(t.model, file);
     assert_int_equal(muse_sequence_length(r->seq), muse_sequence_length(s->seq));
     assert_int_equal(info_of(r).computed, info_of(s).computed);
+    assert_true(muse_session_hidden(s) && !muse_session_hidden(r));   /* not in the file */
     for (size_t i = 0; i < s->seq->length; i++) {
         MusePosition a, b;
         muse_sequence_position(s->seq, i, &a);
