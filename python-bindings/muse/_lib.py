@@ -5,13 +5,15 @@ Calls release the GIL (ctypes does). An exception in a callback is kept, the C c
 the Python call that was under way; nothing is printed and forgotten. Not for users of the package."""
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import ctypes.util
+import itertools
 import os
 import pathlib
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence as List
+from collections.abc import Callable, Iterable, Iterator, Sequence as List
 from typing import Any, TypeVar
 
 import numpy as np
@@ -181,6 +183,35 @@ def params(kind: Any, init: Any, /, **values: Any) -> Any:
     return out
 
 
+# ---- memory that C borrows ----
+
+_lent: dict[int, Array] = {}   # arrays that C reads in place, until it says that it is done: sequences, regions, traces and more may hold a picture
+_lent_keys = itertools.count(1)
+
+
+def _returned(key: int, lent: dict[int, Array] = _lent) -> None:
+    lent.pop(key, None)
+
+
+RETURNED = n.MuseReleaseFn(_returned)
+
+
+@contextlib.contextmanager
+def lending(settings: Any, array: Array | None) -> Iterator[None]:
+    """Around the call that opens: C reads this array in place and keeps it alive. None: it copies."""
+    if array is None:
+        yield
+        return
+    key = next(_lent_keys)
+    settings.borrow, settings.release, settings.release_user = 1, RETURNED, key
+    _lent[key] = array
+    try:
+        yield
+    except BaseException:   # C took nothing, or has given it back
+        _lent.pop(key, None)
+        raise
+
+
 # ---- handles ----
 
 # Held for the counting alone, and nothing is made or called meanwhile: a collection must not come in between. To close may mean to wait
@@ -221,7 +252,7 @@ class Owner:
         if free:
             self._release(counts)
 
-    def _release(self, counts: Any) -> None:
+    def _release(self, counts: Any, returned: Any = RETURNED) -> None:   # what C may call back is named here, to be there at the end of a process
         self._close(self._byref(self._as_parameter_))
         for used in self.keep:
             if isinstance(used, type(self)):

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from . import _native as n
 from ._errors import NotFoundError, UnsupportedError
-from ._lib import POLL, Array, Handle, Serial, address, call, check, lib, params, path_bytes, png, string, utf8
+from ._lib import POLL, Array, Handle, Serial, address, call, check, lending, lib, params, path_bytes, png, string, utf8
 from ._runtime import Runtime, runtime_of
 
 
@@ -63,26 +63,28 @@ class Image(Handle):
     """A picture. Read-only, any thread. The library keeps the original, so that regions can be cut from it at full detail.
 
     Image(source) and Image.open(source) take a path, the bytes of a JPEG, PNG, WebP or PPM/PGM file, a file open in binary mode, a
-    NumPy array (see from_array) or a Pillow image. max_pixels: refuse larger pictures; 0 = 2^28."""
+    NumPy array (see from_array) or a Pillow image. copy=False, for an array: read it in place; it lives as long as anything needs the picture,
+    and must not be changed meanwhile. max_pixels: refuse larger pictures; 0 = 2^28."""
 
-    def __init__(self, source: Any, *, max_pixels: int = 0, runtime: Runtime | None = None) -> None:
+    def __init__(self, source: Any, *, copy: bool = True, max_pixels: int = 0, runtime: Runtime | None = None) -> None:
         rt = runtime_of(runtime)._own
         settings = params(n.MuseImageParams, lib.muse_image_params_init, max_pixels=max_pixels, cancel=POLL)
+        in_place(copy, source)
         self.name = os.path.basename(source) if isinstance(source, (str, os.PathLike)) else ""   #: of the file, to be shown to people
         if isinstance(source, (str, os.PathLike)):
             self._open(n.MuseImage, lib.muse_image_close, lib.muse_image_open_file, rt, path_bytes(source), ctypes.byref(settings), keep=(rt,))
             return
         if type(source).__module__.split(".")[0] == "PIL":
-            source = _from_pillow(source)
+            source, copy = _from_pillow(source), False   # a copy that nobody else has
         if hasattr(source, "__array_interface__"):
-            self._open_pixels(np.asarray(source), rt, settings)
+            self._open_pixels(np.asarray(source), copy, rt, settings)
             return
         data = read_all(source, "image")
         if data is None:
             raise TypeError(f"an image is a path, bytes, a binary file, a NumPy array or a Pillow image, not {type(source).__name__}")
         self._open(n.MuseImage, lib.muse_image_close, lib.muse_image_open_memory, rt, data, len(data), ctypes.byref(settings), keep=(rt,))
 
-    def _open_pixels(self, array: Array, rt: Any, settings: Any) -> None:
+    def _open_pixels(self, array: Array, copy: bool, rt: Any, settings: Any) -> None:
         if array.dtype != np.uint8:
             raise TypeError(f"pixels are uint8 in 0..255, not {array.dtype}; convert them (values in 0..1: (a * 255).round().astype('uint8'))")
         if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
@@ -91,10 +93,15 @@ class Image(Handle):
             raise ValueError(f"a picture of shape {list(array.shape)} has no pixels")
         if max(array.shape[:2]) >= 1 << 32:
             raise ValueError("a side is beyond 32 bits")
-        array = np.ascontiguousarray(array)
         layout = 1 if array.ndim == 2 else array.shape[2]
-        self._open(n.MuseImage, lib.muse_image_close, lib.muse_image_open_pixels, rt, array.ctypes.data, array.shape[1], array.shape[0], 0, layout,
-                   ctypes.byref(settings), keep=(rt,))
+        if copy:
+            array = np.ascontiguousarray(array)
+        elif not array[0].flags.c_contiguous or (len(array) > 1 and array.strides[0] < array[0].nbytes):
+            raise ValueError(f"copy=False takes rows from the top down, without gaps inside a row; these strides are {list(array.strides)}: copy, or np.ascontiguousarray()")
+        stride = array.strides[0] if len(array) > 1 else 0   # rows may be apart, as in a part of a larger picture
+        with lending(settings, None if copy else array):
+            self._open(n.MuseImage, lib.muse_image_close, lib.muse_image_open_pixels, rt, array.ctypes.data, array.shape[1], array.shape[0], stride, layout,
+                       ctypes.byref(settings), keep=(rt,))
 
     @classmethod
     def open(cls, source: Any, *, max_pixels: int = 0, runtime: Runtime | None = None) -> Image:
@@ -102,9 +109,10 @@ class Image(Handle):
         return source if isinstance(source, Image) else cls(source, max_pixels=max_pixels, runtime=runtime)
 
     @classmethod
-    def from_array(cls, pixels: Array, *, runtime: Runtime | None = None) -> Image:
-        """From uint8 pixels, shape [height, width] (grey), [height, width, 3] (RGB) or [height, width, 4] (RGBA); any strides. Copied."""
-        return cls(np.asarray(pixels), runtime=runtime)
+    def from_array(cls, pixels: Array, *, copy: bool = True, runtime: Runtime | None = None) -> Image:
+        """From uint8 pixels, shape [height, width] (grey), [height, width, 3] (RGB) or [height, width, 4] (RGBA); any strides. Copied, unless copy=False
+        (see Image): then rows may be apart, but go from the top down and have no gaps inside."""
+        return cls(np.asarray(pixels), copy=copy, runtime=runtime)
 
     @property
     def info(self) -> ImageInfo:
@@ -151,6 +159,12 @@ class Image(Handle):
         return f"<muse.Image {info.width} x {info.height}, {info.format}>"
 
 
+def in_place(copy: bool, source: Any) -> None:
+    """Refuses copy=False for what is no array, rather than copying all the same."""
+    if not copy and not isinstance(source, np.ndarray):
+        raise TypeError(f"copy=False is for NumPy arrays, whose memory is read in place, not for {type(source).__name__}")
+
+
 def _from_pillow(picture: Any) -> Array:
     """Pixels of a Pillow image as a person sees it: EXIF orientation applied, as for files."""
     from PIL import ImageOps   # type: ignore[import]
@@ -189,15 +203,17 @@ class Audio(Handle):
     """A sound. Read-only, any thread.
 
     Audio(source) and Audio.open(source) take a path, the bytes of a WAV, FLAC, OGG, MP3 or AIFF file, a file open in binary mode, or
-    a NumPy array of PCM together with rate=. max_seconds: refuse longer sounds; 0 = 4 hours."""
+    a NumPy array of PCM together with rate=. copy=False, for an array: read it in place, as for Image. max_seconds: refuse longer sounds;
+    0 = 4 hours."""
 
-    def __init__(self, source: Any, *, rate: int | None = None, max_seconds: float = 0, runtime: Runtime | None = None) -> None:
+    def __init__(self, source: Any, *, rate: int | None = None, copy: bool = True, max_seconds: float = 0, runtime: Runtime | None = None) -> None:
         rt = runtime_of(runtime)._own
         settings = params(n.MuseAudioParams, lib.muse_audio_params_init, max_seconds=max_seconds)
+        in_place(copy, source)
         if hasattr(source, "__array_interface__"):
             if rate is None:
                 raise TypeError("PCM needs rate=, samples per second")
-            self._open_pcm(np.asarray(source), rate, rt, settings)
+            self._open_pcm(np.asarray(source), rate, copy, rt, settings)
             return
         if rate is not None:
             raise TypeError("a sound file says its own rate; rate= is for arrays of PCM")
@@ -209,8 +225,11 @@ class Audio(Handle):
             raise TypeError(f"a sound is a path, bytes, a binary file or a NumPy array with rate=, not {type(source).__name__}")
         self._open(n.MuseAudio, lib.muse_audio_close, lib.muse_audio_open_memory, rt, data, len(data), ctypes.byref(settings), keep=(rt,))
 
-    def _open_pcm(self, array: Array, rate: int, rt: Any, settings: Any) -> None:
+    def _open_pcm(self, array: Array, rate: int, copy: bool, rt: Any, settings: Any) -> None:
+        given = array
         array, kind = pcm_of(array)
+        if not copy and array is not given:
+            raise TypeError(f"copy=False takes int16 or float32; {given.dtype} has to be converted: copy, or astype('float32')")
         if array.ndim not in (1, 2):
             raise ValueError(f"PCM has shape [samples] or [samples, channels], not {list(array.shape)}")
         channels = 1 if array.ndim == 1 else array.shape[1]
@@ -218,9 +237,13 @@ class Audio(Handle):
             raise ValueError(f"{channels} channels: PCM has shape [samples, channels], at most 64 of them")
         if not 1000 <= rate <= 768000:
             raise ValueError(f"a rate of {rate}: 1000..768000 samples per second")
-        array = np.ascontiguousarray(array)
-        self._open(n.MuseAudio, lib.muse_audio_close, lib.muse_audio_open_pcm, rt, array.ctypes.data, array.shape[0], kind, rate, channels,
-                   ctypes.byref(settings), keep=(rt,))
+        if copy:
+            array = np.ascontiguousarray(array)
+        elif not (array.flags.c_contiguous and array.flags.aligned):
+            raise ValueError(f"copy=False takes samples without gaps, channels side by side; these strides are {list(array.strides)}: copy, or np.ascontiguousarray()")
+        with lending(settings, None if copy else array):
+            self._open(n.MuseAudio, lib.muse_audio_close, lib.muse_audio_open_pcm, rt, array.ctypes.data, array.shape[0], kind, rate, channels,
+                       ctypes.byref(settings), keep=(rt,))
 
     @classmethod
     def open(cls, source: Any, *, rate: int | None = None, max_seconds: float = 0, runtime: Runtime | None = None) -> Audio:
@@ -228,9 +251,10 @@ class Audio(Handle):
         return source if isinstance(source, Audio) else cls(source, rate=rate, max_seconds=max_seconds, runtime=runtime)
 
     @classmethod
-    def from_array(cls, pcm: Array, rate: int, *, runtime: Runtime | None = None) -> Audio:
-        """From PCM: int16, or floats in -1..1; shape [samples] or [samples, channels]; any strides. Copied."""
-        return cls(np.asarray(pcm), rate=rate, runtime=runtime)
+    def from_array(cls, pcm: Array, rate: int, *, copy: bool = True, runtime: Runtime | None = None) -> Audio:
+        """From PCM: int16, or floats in -1..1; shape [samples] or [samples, channels]; any strides. Copied, unless copy=False (see Image): then int16 or
+        float32 without gaps."""
+        return cls(np.asarray(pcm), rate=rate, copy=copy, runtime=runtime)
 
     @property
     def info(self) -> AudioInfo:

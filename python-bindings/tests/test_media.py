@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pictures, sounds and text in every form a caller may have them."""
+import gc
 import io
 import pathlib
 import wave
+import weakref
 
 import numpy as np
 import pytest
@@ -48,6 +50,64 @@ def test_pixels_are_copied():
     before = rgb.copy()
     rgb[:] = 0
     np.testing.assert_array_equal(image.rgb(), before)
+
+
+def test_pixels_read_in_place():
+    """That there is no copy shows in what nobody should do: a change of the array is one of the picture."""
+    whole = gradient(20, 30)
+    for pixels in (whole, whole[5:15], whole[:, 3:20], whole[::2], whole[:, :, 0].copy(), np.full((9, 9, 4), 200, np.uint8), whole[3:4]):
+        image = muse.Image(pixels, copy=False)
+        want = image.rgb()
+        np.testing.assert_array_equal(want, muse.Image(pixels).rgb())
+        pixels[0, 0] = pixels[0, 0] // 2 + 90
+        assert not np.array_equal(image.rgb(), want)
+    frozen = gradient()
+    frozen.flags.writeable = False
+    assert muse.Image.from_array(frozen, copy=False).size == (7, 5)
+    for pixels in (whole[::-1], whole[:, ::2], whole[:, ::-1], np.asfortranarray(whole), whole.transpose(1, 0, 2), whole[:, :, :1], np.broadcast_to(whole[0], (4, 30, 3))):
+        with pytest.raises(ValueError, match="copy=False"):
+            muse.Image(pixels, copy=False)
+    for source in (MEDIA / "cat.jpg", b"bytes", Pillow.new("RGB", (4, 4)), [1]):
+        with pytest.raises(TypeError, match="copy=False"):
+            muse.Image(source, copy=False)
+
+
+def held(make):
+    """a weak reference to an array, what holds it"""
+    array, thing = make()
+    return weakref.ref(array), [thing]
+
+
+@pytest.mark.parametrize("user", [
+    lambda image: image, lambda image: image.region((1, 1, 4, 4)), lambda image: muse.Sequence("gemma4_unified").append(image).copy(),
+    lambda image: traced(image), lambda image: muse.Chat("muse").user("x", image)],
+    ids=["image", "region", "sequence", "trace", "chat"])
+def test_an_array_in_place_lives_as_long_as_its_picture(user):
+    def make():
+        array = gradient(9, 9)
+        return array, user(muse.Image(array, copy=False))
+    array, thing = held(make)
+    gc.collect()
+    assert array() is not None
+    thing.clear()
+    gc.collect()
+    assert array() is None
+
+
+def traced(image):
+    trace = muse.Trace("What?")
+    trace.add_image(image)
+    return trace.copy()
+
+
+def test_a_refused_array_in_place_is_let_go():
+    array = gradient(9, 9)
+    seen = weakref.ref(array)
+    with pytest.raises(muse.LimitError):
+        muse.Image(array, copy=False, max_pixels=4)
+    del array
+    gc.collect()
+    assert seen() is None
 
 
 def test_alpha_lies_over_white():
@@ -171,6 +231,30 @@ def test_pcm_forms():
 def test_refused_pcm(pcm, rate, error):
     with pytest.raises(error):
         frames(muse.Audio(pcm, rate=rate))
+
+
+def test_pcm_read_in_place():
+    wave16 = (np.sin(np.arange(16000) / 20) * 20000).astype(np.int16)
+    for pcm in (wave16, (wave16 / 32768).astype(np.float32), np.stack([wave16] * 2, 1), wave16[100:]):
+        audio = muse.Audio(pcm, rate=16000, copy=False)
+        want = frames(audio)
+        np.testing.assert_array_equal(want, frames(muse.Audio(pcm, rate=16000)))
+        pcm[:] = pcm[::-1].copy()
+        assert not np.array_equal(frames(audio), want)
+    for pcm in (wave16[::2], wave16[::-1], np.asfortranarray(np.stack([wave16] * 2, 1)), np.frombuffer(b"x" + bytes(64), np.uint8)[1:].view(np.float32)):
+        with pytest.raises(ValueError, match="copy=False"):
+            muse.Audio(pcm, rate=16000, copy=False)
+    for source, rate in ((wave16 / 32768, 16000), (MEDIA / "speech.flac", None), (b"bytes", None)):
+        with pytest.raises(TypeError, match="copy=False"):
+            muse.Audio(source, rate=rate, copy=False)
+    array = wave16.copy()
+    seen, sequence = weakref.ref(array), muse.Sequence("gemma4_unified").append(muse.Audio(array, rate=16000, copy=False))
+    del array
+    gc.collect()
+    assert seen() is not None
+    sequence.close()
+    gc.collect()
+    assert seen() is None
 
 
 def test_sound_edges():
