@@ -62,7 +62,7 @@ class Watched:
     position: int       #: of the newest token
     tokens: int         #: in the mean
     first: int          #: what is watched: positions first .. first + len(mean) - 1
-    weights: npt.NDArray[np.float32]  #: of the newest token, [layers, heads, positions]
+    weights: npt.NDArray[np.float32]  #: of the newest token, [layers, heads, positions]; a read-only view: the next token changes its contents
     mean: npt.NDArray[np.float64]     #: [positions], over layers, heads and tokens since the watch began or was reset
 
 
@@ -97,11 +97,12 @@ class Session(Handle):
 
     def _begin(self, model: Model, function: Any, *arguments: Any, keep: Iterable[Any]) -> None:
         self.model, self._serial = model, Serial("Session")
-        self._open(n.MuseSession, lib.muse_session_close, function, *arguments, keep=keep)
+        self._weights: list[npt.NDArray[np.float32]] = []   # where C writes what is watched; the owner keeps the list
+        self._open(n.MuseSession, lib.muse_session_close, function, *arguments, keep=(*keep, self._weights))
         own = self._own
         info = n.MuseModelInfo()
         check(lib.muse_model_info(lib.muse_session_model(own), ctypes.byref(info)), "model")
-        self._vocab = int(info.vocab)
+        self._vocab, self._width = int(info.vocab), int(info.width)
         self.sequence = Sequence.__new__(Sequence)   #: its positions: append to it, read it
         self.sequence._serial = self._serial
         self.sequence._owner = Owner(lib.muse_session_sequence(own), lambda pointer: None, (own, *keep))
@@ -143,6 +144,18 @@ class Session(Handle):
         out: npt.NDArray[np.float32] = view(own, pointer, ctypes.c_float, (self._vocab,))
         return out
 
+    @property
+    def hidden(self) -> npt.NDArray[np.float32]:
+        """Hidden state of the last position, behind the last layer and the final norm: float32 [width], what the head makes logits of. A view like
+        logits. StateError also: a restored session that has computed nothing yet."""
+        own = self._own
+        with self._serial:
+            pointer = lib.muse_session_hidden(own)
+        if not pointer:
+            raise StateError("the last position is not computed yet, or came from a file: prefill() or step()")
+        out: npt.NDArray[np.float32] = view(own, pointer, ctypes.c_float, (self._width,))
+        return out
+
     def step(self, id: int) -> None:
         """Append one id and compute it."""
         self._call(lib.muse_session_step, id)
@@ -170,7 +183,7 @@ class Session(Handle):
         """A second session in the same state; memory is shared until one of the two writes. It may be used in another thread."""
         out, own = Session.__new__(Session), self._own
         with self._serial:
-            out._begin(self.model, lib.muse_session_fork, own, keep=own.keep)
+            out._begin(self.model, lib.muse_session_fork, own, keep=[held for held in own.keep if held is not self._weights])
         return out
 
     def rewind(self, length: int) -> None:
@@ -221,10 +234,24 @@ class Session(Handle):
         layers, heads: none given = all."""
         deep, wide = (ctypes.c_uint32 * len(layers))(*layers), (ctypes.c_uint32 * len(heads))(*heads)
         settings = params(n.MuseWatchParams, lib.muse_watch_params_init, image=image, first=first, n=count, layers=deep, n_layers=len(deep), heads=wide, n_heads=len(wide))
-        self._call(lib.muse_session_watch, ctypes.byref(settings))
+        own, seen = self._own, n.MuseWatched()
+        with self._serial:
+            call(lib.muse_session_watch, own, ctypes.byref(settings))
+            call(lib.muse_session_watched, own, ctypes.byref(seen))   # how much it is
+            weights = np.zeros((seen.n_layers, seen.n_heads, seen.n), np.float32)
+            settings.weights, settings.n_weights = address(weights, ctypes.c_float), weights.size
+            self._weights.append(weights)   # before C has it
+            try:
+                call(lib.muse_session_watch, own, ctypes.byref(settings))
+            except BaseException:
+                lib.muse_session_watch(own, None, None)
+                raise
+            del self._weights[:-1]
 
     def unwatch(self) -> None:
+        """Stop. What `watched` has given stays as it is."""
         self._call(lib.muse_session_watch, None)
+        self._weights.clear()
 
     def watch_reset(self) -> None:
         """Begin the mean anew."""
@@ -233,12 +260,13 @@ class Session(Handle):
 
     @property
     def watched(self) -> Watched | None:
-        """What was seen, copied; None: no token was computed yet. StateError: nobody watches."""
+        """What was seen; its weights are a view. None: no token was computed yet. StateError: nobody watches."""
         own, out = self._own, n.MuseWatched()
         with self._serial:
             if call(lib.muse_session_watched, own, ctypes.byref(out)) == n.MUSE_AGAIN:
                 return None
-            weights = copied(out.weights, ctypes.c_float, out.n_layers * out.n_heads * out.n).reshape(out.n_layers, out.n_heads, out.n)
+            weights = self._weights[-1].view()
+            weights.flags.writeable = False
             return Watched(out.position, out.tokens, out.first, weights, copied(out.mean, ctypes.c_double, out.n))
 
     def heat(self, image: int = 1, picture: Image | None = None) -> Heat:

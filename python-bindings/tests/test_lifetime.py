@@ -30,6 +30,7 @@ def test_opens_and_closes_leave_nothing(llama, cat):
     def media():
         muse.Image(data).rgb()
         muse.Image(pixels).close()
+        muse.Sequence("gemma4_unified").append(muse.Image(pixels.copy(), copy=False), muse.Audio(pcm.copy(), rate=16000, copy=False))
         with muse.Sequence("gemma4_unified") as sequence:
             sequence.append(muse.Audio(pcm, rate=16000))
             sequence.draw()
@@ -72,6 +73,8 @@ def test_nothing_waits_for_the_cycle_collector(llama):
     "import threading; threading.Thread(target=lambda: session.generate(stop_ids=[], max_tokens=200).run()).start()",
     "import threading; threading.Thread(target=lambda: session.generate(stop_ids=[], max_tokens=100000).run(), daemon=True).start()",
     "session.cycle = session; sequence = session.sequence",
+    "session.watch(count=2); session.step(5); weights = session.watched.weights; hidden = session.hidden; session.cycle = session",
+    "import numpy; image = muse.Image(numpy.zeros((9, 9, 3), numpy.uint8), copy=False); sequence = muse.Sequence('gemma4_unified').append(image); sequence.cycle = sequence; del image",
     "raise SystemExit(0)",
 ])
 def test_the_process_may_end_at_any_time(last):

@@ -98,6 +98,31 @@ def test_logits_are_a_view(llama):
         session.sequence.append("more")
 
 
+def test_hidden_states_are_views(llama, tmp_path):
+    want, states = case("llama3", "text-short"), []
+    session = llama.session(compute="f32", stage=lambda name, first, rows: states.append(rows) if name == "final_norm" else None)
+    session.sequence.append_ids(want["input_ids"])
+    with pytest.raises(muse.StateError):
+        session.hidden
+    session.prefill()
+    one = session.hidden
+    np.testing.assert_allclose(one, want["final_norm"][-1], atol=2e-3 * np.abs(want["final_norm"]).max())
+    np.testing.assert_array_equal(one, states[-1][-1])
+    assert np.shares_memory(one, session.hidden) and not one.flags.writeable and one.shape == (llama.info.width,)
+    np.testing.assert_array_equal(session.fork().hidden, one)
+    session.save(tmp_path / "saved")
+    before = one.copy()
+    session.step(5)
+    assert not np.array_equal(one, before)   # a view: the step changed it
+    session.close()
+    assert np.isfinite(one).all()            # and it holds the memory
+    with muse.Session.restore(llama, tmp_path / "saved", compute="f32") as again:
+        with pytest.raises(muse.StateError, match="file"):
+            again.hidden
+        again.step(5)
+        np.testing.assert_allclose(again.hidden, one, atol=1e-5)
+
+
 def test_steps_forks_rewinds(llama):
     session = llama.session(compute="f32")
     session.append("Some words")
@@ -181,6 +206,38 @@ def test_watching(gemma, cat):
         session.watched
     with pytest.raises(muse.ArgumentError):
         session.watch(1, layers=[99])
+
+
+def test_watched_weights_are_a_view(gemma):
+    session = gemma.session(compute="f32")
+    session.append("Some words of a prompt")
+    session.prefill()
+    session.watch(count=4)
+    session.step(5)
+    one, two = session.watched.weights, session.watched.weights
+    assert np.shares_memory(one, two) and not one.flags.writeable
+    before = one.copy()
+    with pytest.raises(muse.ArgumentError):
+        session.watch(count=4, layers=[99])   # the old watch goes on
+    session.step(6)
+    assert not np.array_equal(one, before) and np.shares_memory(one, session.watched.weights)
+    copy = one.copy()
+    session.watch(count=3)
+    session.step(7)
+    other = session.watched.weights
+    np.testing.assert_array_equal(one, copy)   # another watch writes elsewhere
+    assert not np.shares_memory(one, other) and other.shape[2] == 3
+    copy = other.copy()
+    session.unwatch()
+    session.step(8)
+    np.testing.assert_array_equal(other, copy)
+    session.watch(count=4)
+    generation = session.generate(max_tokens=3, stop_ids=[])
+    next(generation.tokens())
+    session.close()   # the generation has the session, and so the memory that C writes to
+    generation.run()
+    del session, generation
+    assert np.isfinite(one).all() and np.isfinite(other).all()
 
 
 # ---- callbacks ----
