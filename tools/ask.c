@@ -139,7 +139,7 @@ static int report(Ask *a)
     size_t n;
     const char *answer = trace_answer(a->trace, a->o.raw, &n);
     int code = EXIT_OK;
-    if (cli->json) code = ask_print_json(a->trace, r->agents, r->n_agents, several ? r : NULL);
+    if (cli->json) code = ask_print_json(a->trace, &(AskJson){ r->agents, r->n_agents, several ? r : NULL, a->model, a->parts, a->n_parts });
     else if (r->answer && (!show_answer_text(answer, n) || !show_answer_text("\n", 1))) code = EXIT_OTHER;
     if (!cli->json && !cli->quiet) {
         if (a->o.raw) ask_print_written(r->agents, r->n_agents);

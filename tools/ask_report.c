@@ -149,15 +149,42 @@ static void gen_vote(yajl_gen g, const MuseReasonResult *r)
     yajl_gen_map_close(g);
 }
 
-int ask_print_json(const MuseTrace *trace, MuseAgent *const *agents, size_t n, const MuseReasonResult *vote)
+static void gen_pictures(yajl_gen g, const AskJson *more)
+{
+    long long number = 0;
+    json_key(g, "pictures");
+    yajl_gen_array_open(g);
+    for (size_t i = 0; i < more->n_parts; i++) {
+        MuseImageInfo info;
+        MuseImagePlan plan;
+        if (more->parts[i].modality != MUSE_IMAGE) continue;
+        number++;
+        if (muse_image_info(more->parts[i].image, &info) < 0) continue;
+        if (muse_image_plan(&muse_model_family(more->model)->image, info.width, info.height, more->parts[i].budget, &plan, NULL) < 0) continue;
+        yajl_gen_map_open(g);
+        json_integer(g, "image", number);
+        json_integer(g, "width", plan.width);
+        json_integer(g, "height", plan.height);
+        json_integer(g, "used_width", plan.used_width);
+        json_integer(g, "used_height", plan.used_height);
+        json_number(g, "scale_x", plan.scale_x);
+        json_number(g, "scale_y", plan.scale_y);
+        json_integer(g, "patches", plan.n_patches);
+        yajl_gen_map_close(g);
+    }
+    yajl_gen_array_close(g);
+}
+
+int ask_print_json(const MuseTrace *trace, const AskJson *more)
 {
     const unsigned char *text;
     size_t size;
     yajl_gen g = yajl_gen_alloc(NULL);
     if (!g) return EXIT_RESOURCE;
     yajl_gen_map_open(g);
-    gen_agents(g, agents, n);
-    if (vote) gen_vote(g, vote);
+    gen_agents(g, more->agents, more->n);
+    if (more->vote) gen_vote(g, more->vote);
+    if (more->model) gen_pictures(g, more);
     yajl_gen_map_close(g);
     const int code = yajl_gen_get_buf(g, &text, &size) == yajl_gen_status_ok ? trace_print_json(trace, (const char *)text, size) : EXIT_RESOURCE;
     yajl_gen_free(g);

@@ -9,7 +9,17 @@
 void ask_print_vote(const MuseReasonResult *r, const MuseTrace *trace);
 /* --raw: thought and answer of each agent as the model wrote them, on stderr */
 void ask_print_written(MuseAgent *const *agents, size_t n);
-/* The trace with "agents" (what they wrote, how they ended) and, where vote is given, "vote": one line on stdout. Exit code */
-int  ask_print_json(const MuseTrace *trace, MuseAgent *const *agents, size_t n, const MuseReasonResult *vote);
+/* What --json has beyond the trace */
+typedef struct AskJson {
+    MuseAgent *const *agents;         /* "agents": what they wrote, how they ended */
+    size_t            n;
+    const MuseReasonResult *vote;     /* "vote"; NULL: there was none */
+    const MuseModel  *model;          /* "pictures": how far the model's rule reduces those among parts; NULL: not told */
+    const MuseReasonPart *parts;
+    size_t            n_parts;
+} AskJson;
+
+/* The trace and this: one line on stdout. Exit code */
+int  ask_print_json(const MuseTrace *trace, const AskJson *more);
 
 #endif

@@ -218,7 +218,7 @@ static void report(Talk *t, int rc, const MuseError *err)
     if (t->shown || (!t->cli->json && info.n_answer)) putchar('\n');
     fflush(stdout);   /* what is said about the answer comes behind it */
     if (t->cli->json && rc == 0) {
-        const int code = ask_print_json(t->trace, &t->agent, 1, NULL);
+        const int code = ask_print_json(t->trace, &(AskJson){ .agents = &t->agent, .n = 1 });
         if (code) failed(t, code);
     }
     if (rc == MUSE_ERR_CANCELLED) fputs("muse: stopped\n", stderr);

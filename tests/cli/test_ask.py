@@ -126,6 +126,19 @@ class Form(unittest.TestCase):
         self.assertIn("muse: 5 of 8 agents answered, agreement 100 %; agents 6, 7, 8: stopped, since the answer was settled; agents 1, 2, 3, 4, 5: the tokens of the answer are spent\n",
                       ask(*args)[1])
 
+    def test_pictures(self):
+        """the scale that stderr warns of, picture by picture"""
+        args = ["--image", CAT, "--budget", 4, "--answer-tokens", 4, "--image", COFFEE, "Compare them."]
+        out, err = ask("--json", *args, code=None)
+        got = json.loads(out)["pictures"]
+        self.assertEqual([p["image"] for p in got], [1, 2])
+        self.assertEqual((got[0]["width"], got[0]["height"]), (451, 300))
+        for p in got:
+            self.assertIn(f"picture {p['image']}: {p['width']} x {p['height']} pixels are reduced to {p['used_width']} x {p['used_height']} (scale {p['scale_x']:.3g} x {p['scale_y']:.3g})", err)
+            self.assertAlmostEqual(p["scale_x"] * p["width"], p["used_width"], 6)
+            self.assertAlmostEqual(p["scale_y"] * p["height"], p["used_height"], 6)
+        self.assertEqual(in_json("Hello")["pictures"], [])
+
     def test_parts(self):
         self.check(in_json("--image", CAT, "--image", COFFEE, "--text", "Compare them.", "What changed?"), 2)
         self.assertEqual(in_json("--text", "One", "--image", CAT, "two?")["question"], "One two?")
