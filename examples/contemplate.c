@@ -15,12 +15,15 @@ static int progress(void *user, const MuseReasonEvent *event)
     return 0;
 }
 
+/* how agents end, by MuseAgentInfo.finish; who was stopped has no vote, whatever it had begun to say */
+static const char *const ends[] = { "still runs", "answered", "out of tokens", "out of positions", "out of calls", "stopped, no vote" };
+
 static void print(const MuseReasonResult *r)
 {
     for (size_t i = 0; i < r->n_forks; i++) {
         MuseAgentInfo a;
         muse_agent_info(r->agents[i], &a);
-        printf("agent %u, temperature %.2f: %.*s\n", a.number, (double)a.temperature, (int)a.n_answer, a.answer);
+        printf("agent %u, temperature %.2f, %s: %.*s\n", a.number, (double)a.temperature, ends[a.finish], (int)a.n_answer, a.answer);
     }
     for (size_t i = 0; i < r->n_candidates; i++) {
         MuseAgentInfo a;
