@@ -16,10 +16,9 @@ static uint8_t rgb[SIDE * SIDE * 3];
 static const char document[] =
     "{ \"model\": { \"model_type\": \"muse\", \"muse_version\": 1, \"vocab_size\": %u, \"hidden_size\": 64, \"intermediate_size\": 256,"
     " \"num_hidden_layers\": 2, \"num_attention_heads\": 2, \"num_key_value_heads\": 2, \"head_dim\": 32, \"max_position_embeddings\": 512,"
-    " \"rms_norm_eps\": 1e-5, \"hidden_act\": \"relu2\", \"qk_norm\": true, \"rope_theta\": 100, \"rope_pairs\": [8, 4, 4],"
-    " \"tie_word_embeddings\": true, \"bos_token_id\": 1, \"eos_token_id\": 2, \"pad_token_id\": 0, \"image_config\": { \"patch_size\": 8,"
-    " \"places\": 32, \"budgets\": [64], \"default_budget\": 64, \"mlp_size\": 128 } },"
-    " \"tokenizer\": \"%s\", \"out\": \"%s/run\", \"steps\": %d, \"data\": [{ \"jsonl\": \"%s/train.jsonl\" }] }";
+    " \"rms_norm_eps\": 1e-5, \"hidden_act\": \"relu2\", \"qk_norm\": true, \"rope_theta\": 100, \"rope_pairs\": [8, 4, 4], \"tie_word_embeddings\": true,"
+    " \"bos_token_id\": 1, \"eos_token_id\": 2, \"pad_token_id\": 0, \"image_config\": { \"patch_size\": 8, \"places\": 32, \"budgets\": [64],"
+    " \"default_budget\": 64, \"mlp_size\": 128 } }, \"tokenizer\": \"%s\", \"out\": \"%s/run\", \"steps\": %d, \"data\": [{ \"jsonl\": \"%s/train.jsonl\" }] }";
 
 /* picture i: a square of colour i % 4 somewhere on grey; returns its side */
 static unsigned draw(unsigned i)
@@ -71,10 +70,7 @@ static int train(const char *folder, const char *tokenizer, MuseRuntime *rt, Mus
 
 int main(int argc, char **argv)
 {
-    if (argc < 2) {
-        fputs("usage: train_own FOLDER [TOKENIZER.json]\n", stderr);
-        return 2;
-    }
+    if (argc < 2) { fputs("usage: train_own FOLDER [TOKENIZER.json]\n", stderr); return 2; }
     const char *folder = argv[1], *tokenizer = argc > 2 ? argv[2] : "models/muse-nano/tokenizer.json";
     MuseError err = { 0 };
     MuseRuntimeParams one = { .struct_size = sizeof one, .threads = 1 };   /* waking a second thread would cost more than it does here */

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs one example and compares what it prints with its records in expected.txt (which explains them).
+"""Runs one example and compares what it prints with its records in expected.txt (which explains them). Its source has under 100 lines.
 The form is checked with a tiny model of random weights, always; the answer with the shipped model.
 usage: test_examples.py NAME PROGRAM SOURCE_ROOT"""
 import pathlib
@@ -47,6 +47,10 @@ def check(record, model, pattern, match):
         print(f"FAILED {name} {record.get('run', '')} with {model}: exit {done.returncode}, expected {pattern!r}\n{out}\n{done.stderr.decode(errors='replace')}")
 
 
+sources = [path for path in (root / "examples").glob(f"{name}.*") if path.suffix in (".c", ".cpp")]
+lines = [len(path.read_text().splitlines()) for path in sources]
+if len(lines) != 1 or lines[0] >= 100:
+    sys.exit(f"examples/{name}: one source of under 100 lines is wanted, there are {lines}")
 found = 0
 for record in records():
     found += 1
