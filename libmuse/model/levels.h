@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What LayerNorm takes from a patch, given back beside it: how bright it is in red, green and blue, and its contrast.
- * docs/FORMATS.md, "muse". Knows nothing of models. */
+ * docs/FORMATS.md, "The muse family". Knows nothing of models. */
 #ifndef MUSE_LIBMUSE_MODEL_LEVELS_H
 #define MUSE_LIBMUSE_MODEL_LEVELS_H
 

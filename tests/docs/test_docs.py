@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What the documents say holds: files they link to or name in `backticks` exist, and blocks below a line <!-- tested --> work. Such
+"""What the documents say holds: files they link to or name in `backticks` exist, so do headings that links (FILE#anchor) and words (FILE,
+"Heading"; in code too) lead to, and blocks below a line <!-- tested --> work. Such
 a block of sh runs, line by line until one fails; a block of C is saved under the name in its first comment, for a block of sh that
 compiles it; blocks of python are run by python-bindings/tests/test_guides.py. A document's blocks share a folder, which shows the
 source tree as far as it has been named below. Drawings are what their script draws. Public calls and types have a comment.
 usage: test_docs.py MUSE BUILD_ROOT SOURCE_ROOT CC"""
+import functools
 import os
 import pathlib
 import re
@@ -13,7 +15,8 @@ import sys
 import tempfile
 
 muse, build, root, cc = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3]), " ".join(sys.argv[4:])
-SHOWN = "docs", "examples", "models", "tests", "tools"
+SHOWN = "docs", "eval", "examples", "models", "tests", "tools"
+CODE = "base", "eval", "examples", "include", "libmuse", "ops", "python-bindings", "tests", "tokenizers", "tools"
 BLOCK = re.compile(r"^<!-- tested -->\n+```(sh|c|python)\n(.*?)^```$", re.M | re.S)
 passed = failed = 0
 
@@ -30,11 +33,44 @@ def exists(name, document):
     return any(list(folder.glob(name)) if "*" in name else (folder / name).exists() for folder in (root, document.parent, root / "include"))
 
 
+def without_blocks(text):
+    return re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+
+
+@functools.lru_cache(None)
+def headings(path):
+    """Those of a document, and the bold words that begin a paragraph or item."""
+    prose = without_blocks(path.read_text())
+    return re.findall(r"^#+ +(.*?) *$", prose, re.M), re.findall(r"^(?:[*-] |\d+\. )?\*\*(.+?)[.:]?\*\*", prose, re.M)
+
+
+@functools.lru_cache(None)
+def anchors(path):
+    """Of a document's headings, as GitHub makes them: lower case, hyphens for spaces, no other signs; equal ones are numbered."""
+    out = []
+    for heading in headings(path)[0]:
+        name = re.sub(r"[^\w\- ]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading)).lower().replace(" ", "-")
+        same = sum(re.fullmatch(re.escape(name) + r"(-\d+)?", other) is not None for other in out)
+        out.append(f"{name}-{same}" if same else name)
+    return out
+
+
+def check_sections(path, text):
+    """Words such as docs/train.md, "Data"."""
+    for name, title in re.findall(r"([\w/-]+\.md)`?,\s+\"([^\"\n]+)\"", text):
+        target = next((t for t in (root / name, path.parent / name) if t.exists()), None)
+        check(target and title in sum(headings(target), []), f'{path.relative_to(root)}: {name} has no heading "{title}"')
+
+
 def check_names(path, text):
-    prose = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+    prose = without_blocks(text)
     for target in re.findall(r"\]\(([^)\s]+)\)", prose):
-        if not re.match(r"[a-z]+:|#", target):
-            check((path.parent / target.split("#")[0]).exists(), f"{path.relative_to(root)} links to {target}, which is not there")
+        if not re.match(r"[a-z]+:", target):
+            name, _, anchor = target.partition("#")
+            file = path.parent / name if name else path
+            check(file.exists(), f"{path.relative_to(root)} links to {target}, which is not there")
+            if anchor and file.exists():
+                check(anchor in anchors(file), f"{path.relative_to(root)} links to {target}, which is no heading there")
     for name in re.findall(r"`([\w.*-]+/[\w./*-]*)`", prose):
         top = name.split("/")[0]
         if (root / top).is_dir() and not top.startswith("build") and (name.endswith("/") or re.search(r"\.[a-z]\w*$", name)):
@@ -89,11 +125,15 @@ tested = 0
 for path in documents:
     text = path.read_text()
     check_names(path, text)
+    check_sections(path, text)
     blocks = BLOCK.findall(text)
     check(len(re.findall(r"^<!-- tested -->$", text, re.M)) == len(blocks), f"{path.relative_to(root)}: <!-- tested --> stands above a block of sh, c or python")
     tested += len(blocks)
     if blocks:
         run_blocks(path, blocks)
+for folder in CODE:
+    for path in sorted(p for p in (root / folder).rglob("*") if p.suffix in (".c", ".h", ".hpp", ".py") and not p.is_symlink()):
+        check_sections(path, path.read_text())
 print(f"{len(documents)} documents, {tested} tested blocks")
 print(f"{passed} passed, {failed} failed")
 sys.exit(bool(failed) or not tested)
