@@ -98,6 +98,8 @@ struct MuseChat {
 int  muse_chat_copy(MuseChat **out, const MuseChat *from, MuseError *err);
 /* what comes next belongs to a thought */
 bool muse_chat_parser_in_thought(const MuseChatParser *p);
+/* what comes next stands inside a call */
+bool muse_chat_parser_in_call(const MuseChatParser *p);
 /* true: 1..256 of the characters that a tool's name may have */
 bool muse_chat_name_ok(const char *name, size_t n);
 /* Parses a copy of the bytes; out is zeroed on error. object: refuse other types. */

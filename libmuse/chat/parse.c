@@ -289,6 +289,7 @@ void muse_chat_parser_close(MuseChatParser **p)
 }
 
 bool muse_chat_parser_in_thought(const MuseChatParser *p) { return (p->state == IN_CALL ? p->around : p->state) == IN_THOUGHT; }
+bool muse_chat_parser_in_call(const MuseChatParser *p) { return p->state == IN_CALL; }
 
 static int may_feed(const MuseChatParser *p, int what, MuseError *err)
 {

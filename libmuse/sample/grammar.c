@@ -46,24 +46,24 @@ static int copy_ends(MuseGrammar *g, const MuseTextTokenizer *tok, const MuseGra
     return 0;
 }
 
-/* a language puts its rules into the nfa; 0 or what nfa->rc holds */
-typedef int Write(MuseNfa *f, const void *source, size_t n, unsigned space);
-
-static int compile(MuseGrammar *g, Write *write, const void *source, size_t n, unsigned space, MuseError *err)
+static int compile(MuseGrammar *g, MuseGrammarWrite *write, const void *source, size_t n, unsigned space, int mark, MuseError *err)
 {
+    bool usable[256];
     MuseNfa *f = muse_zalloc(&g->rt->alloc, sizeof *f);
     if (!f) return MUSE_NOMEM(err, sizeof *f);
     f->alloc = f->nodes.alloc = &g->rt->alloc;
     f->err = err;
+    memcpy(usable, g->trie->has, sizeof usable);
+    if (mark >= 0) usable[mark] = true;
     int rc = write(f, source, n, space);
-    if (rc == 0) rc = muse_automaton_open(&g->automaton, f->alloc, f, g->trie->has, err);
+    if (rc == 0) rc = muse_automaton_open(&g->automaton, f->alloc, f, usable, err);
     g->n_rules = f->n_rules - (f->n_rules > 0);
     muse_nfa_close(f);
     muse_free(f);
     return rc;
 }
 
-static int fill(MuseGrammar *g, const MuseTextTokenizer *tok, Write *write, const void *source, size_t n, const MuseGrammarParams *params, MuseError *err)
+static int fill(MuseGrammar *g, const MuseTextTokenizer *tok, MuseGrammarWrite *write, const void *source, size_t n, int mark, const MuseGrammarParams *params, MuseError *err)
 {
     MuseGrammarParams p;
     int rc = MUSE_PARAMS_IMPORT(&p, params, "MuseGrammarParams", err);
@@ -71,7 +71,7 @@ static int fill(MuseGrammar *g, const MuseTextTokenizer *tok, Write *write, cons
     MUSE_REQUIRE(err, p.space <= MUSE_GRAMMAR_FREE && (p.end_ids || !p.n_end));
     if ((rc = copy_ends(g, tok, &p, err)) < 0) return rc;
     if ((rc = muse_token_trie_of(&g->trie, tok, err)) < 0) return rc;
-    if ((rc = compile(g, write, source, n, p.space, err)) < 0) return rc;
+    if ((rc = compile(g, write, source, n, p.space, mark, err)) < 0) return rc;
     for (uint32_t i = 1; i < g->automaton.n_states; i++) {
         const uint32_t need = g->automaton.states[i].need;
         if (need <= MUSE_GRAMMAR_DEPTH_MAX && need > g->need_max) g->need_max = need;
@@ -79,8 +79,8 @@ static int fill(MuseGrammar *g, const MuseTextTokenizer *tok, Write *write, cons
     return open_masks(g, p.mask_bytes ? p.mask_bytes : MASK_BYTES, err);
 }
 
-static int open_grammar(MuseGrammar **out, MuseRuntime *rt, const MuseTextTokenizer *tok, Write *write, const void *source, size_t n,
-                        const MuseGrammarParams *params, MuseError *err)
+int muse_grammar_open_written(MuseGrammar **out, MuseRuntime *rt, const MuseTextTokenizer *tok, MuseGrammarWrite *write, const void *source, size_t n,
+                              int mark, const MuseGrammarParams *params, MuseError *err)
 {
     MUSE_REQUIRE(err, out);
     *out = NULL;
@@ -93,7 +93,7 @@ static int open_grammar(MuseGrammar **out, MuseRuntime *rt, const MuseTextTokeni
         return MUSE_NOMEM(err, sizeof *g);
     }
     g->rt = rt;
-    int rc = fill(g, tok, write, source, n, params, err);
+    int rc = fill(g, tok, write, source, n, mark, params, err);
     if (rc < 0) muse_grammar_close(&g);
     *out = g;
     return rc;
@@ -144,18 +144,18 @@ static int write_choices(MuseNfa *f, const void *source, size_t n, unsigned spac
 int muse_grammar_open_regex(MuseGrammar **out, MuseRuntime *rt, const MuseTextTokenizer *tok, const char *pattern, size_t n,
                             const MuseGrammarParams *params, MuseError *err)
 {
-    return open_grammar(out, rt, tok, write_regex, pattern, n, params, err);
+    return muse_grammar_open_written(out, rt, tok, write_regex, pattern, n, -1, params, err);
 }
 
 int muse_grammar_open_schema(MuseGrammar **out, MuseRuntime *rt, const MuseTextTokenizer *tok, const char *schema, size_t n,
                              const MuseGrammarParams *params, MuseError *err)
 {
-    return open_grammar(out, rt, tok, muse_schema_write, schema, n, params, err);
+    return muse_grammar_open_written(out, rt, tok, muse_schema_write, schema, n, -1, params, err);
 }
 
 int muse_grammar_open_json(MuseGrammar **out, MuseRuntime *rt, const MuseTextTokenizer *tok, const MuseGrammarParams *params, MuseError *err)
 {
-    return open_grammar(out, rt, tok, muse_schema_write, "true", 4, params, err);
+    return muse_grammar_open_written(out, rt, tok, muse_schema_write, "true", 4, -1, params, err);
 }
 
 int muse_grammar_open_choices(MuseGrammar **out, MuseRuntime *rt, const MuseTextTokenizer *tok, const char *const *strings, const size_t *sizes,
@@ -166,7 +166,7 @@ int muse_grammar_open_choices(MuseGrammar **out, MuseRuntime *rt, const MuseText
     MUSE_REQUIRE(err, strings && sizes && n);
     for (size_t i = 0; i < n; i++) MUSE_REQUIRE(err, strings[i] || !sizes[i]);
     const Choices choices = { strings, sizes };
-    return open_grammar(out, rt, tok, write_choices, &choices, n, params, err);
+    return muse_grammar_open_written(out, rt, tok, write_choices, &choices, n, -1, params, err);
 }
 
 void muse_cursor_start(MuseCursor *c, const MuseGrammar *g)

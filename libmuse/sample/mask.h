@@ -70,6 +70,12 @@ struct MuseGrammar {
     uint32_t      n_rules, need_max;
 };
 
+/* A language puts its rules into the nfa; 0 or what nfa->rc holds */
+typedef int MuseGrammarWrite(MuseNfa *f, const void *source, size_t n, unsigned space);
+/* mark: a byte that the rules use though no token may hold it, -1 without. Errors: as muse_grammar_open_regex() */
+int  muse_grammar_open_written(MuseGrammar **out, MuseRuntime *rt, const MuseTextTokenizer *tok, MuseGrammarWrite *write, const void *source, size_t n, int mark,
+                               const MuseGrammarParams *params, MuseError *err);
+
 int  muse_walk_open(MuseWalk *w, const MuseAllocator *a, const MuseGrammar *g);
 void muse_walk_close(MuseWalk *w);
 
