@@ -126,7 +126,7 @@ typedef struct MuseAgentParams {
     uint32_t         looks;          ///< looks an agent may have, forced ones included; 0 = 8
     uint32_t         look_positions; ///< positions that they may take together; 0 = as many as there are
     uint32_t         look_budget;    ///< MuseImageOptions.budget of a cut; 0 = MUSE_BUDGET_AUTO: it is not scaled down while the family allows that
-    int              free_places;    ///< 1: ids behind `<box>` and `<point>` are not held to places
+    int              free_places;    ///< 1: ids behind `<box>` and `<point>` are not held to places, nor those of a call to its syntax
     uint32_t         calls;          ///< tool calls an agent may make, looks not counted; 0 = 16. One over it gets an error to read; after calls + looks turns with calls the agent ends
     MuseTools       *tools;          ///< offered to the model; NULL = none. Borrowed until the agent and its forks are closed
     const MuseSampleParams  *sample; ///< NULL = greedy. A grammar in it holds for the answer only. Its grammar is borrowed like tools

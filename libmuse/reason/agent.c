@@ -20,6 +20,7 @@ static void shared_release(MuseAgentShared *sh)
     muse_chat_close(&sh->chat);
     muse_free(sh->close);
     muse_free(sh->masked);
+    muse_call_grammar_close(&sh->calls);
     muse_model_close(&sh->model);
     muse_free(sh);
     muse_runtime_close(&rt);
@@ -272,6 +273,7 @@ void muse_agent_close(MuseAgent **agent)
     muse_agent_calls_clear(a);
     muse_record_close(a);
     muse_free(a->calls);
+    muse_free(a->call_at);
     for (size_t i = 0; i < a->n_pictures; i++) muse_image_close(&a->pictures[i].image);
     muse_free(a->pictures);
     for (size_t i = 0; i < a->n_steps; i++) {

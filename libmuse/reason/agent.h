@@ -9,6 +9,7 @@
 
 #include "libmuse/chat/chat.h"
 #include "libmuse/reason/chain.h"
+#include "libmuse/sample/calls.h"
 #include "libmuse/session/session.h"
 #include "muse/reason.h"
 #include "muse/trace.h"
@@ -17,7 +18,7 @@ enum { MUSE_STOP_IDS_MAX = 64, MUSE_EXACT_MAX = 4 };
 /* A view is shown so often in a turn, and so many looks in a row at such views end the thought. Why 3: docs/reason.md, "Budgets" */
 enum { MUSE_SHOWN_MAX = 3, MUSE_AGAIN_MAX = 2 };
 
-/* What forks have in common; read-only after open but for the scratch, and they belong to one thread */
+/* What forks have in common; read-only after open but for the scratch and the grammar of calls, and they belong to one thread */
 typedef struct MuseAgentShared {
     atomic_int      refs;
     MuseRuntime    *rt;
@@ -40,6 +41,8 @@ typedef struct MuseAgentShared {
     uint32_t        vocab;
     float          *masked;         /* [vocab] */
     uint32_t        trace_first;    /* agent number 0 is this agent of the trace */
+    MuseCallGrammar *calls;         /* made with the first call; NULL */
+    bool            calls_tried;
     bool            view;           /* the pictures are parts of those in the trace: view.h */
 } MuseAgentShared;
 
@@ -90,6 +93,8 @@ struct MuseAgent {
     MuseBuf          thought, answer;
     MuseAskedCall   *calls;         /* of this turn */
     size_t           n_calls, cap_calls;
+    MuseCursor      *call_at;       /* in the call that is being written; NULL: there was none yet */
+    bool             call_held;     /* it is held to the syntax */
     size_t           turn_first;    /* ids[turn_first] began this turn */
     size_t           text_from;     /* ids behind the last step */
     uint64_t         prompt, thought_tokens, answer_tokens, forced_tokens, view_positions, thought_max;   /* thought_tokens, answer_tokens: of this answer */
@@ -160,6 +165,13 @@ int  muse_agents_answer_calls(MuseAgent *const *agents, size_t n, MuseError *err
 /* Looks as calls of one turn: forced. looks [n], n at least 1: number of the picture in the sequence, its pixels */
 int  muse_agent_call_ids(MuseAgent *a, const MuseFocus *looks, size_t n, MuseError *err);
 int  muse_agent_offer_look(MuseChat *chat, MuseError *err);
+
+/* ---- call_mask.c ---- */
+/* The newest id was read; before: it came inside a call. 0; MUSE_ERR_NOMEM */
+int  muse_agent_follow_call(MuseAgent *a, int32_t id, bool before, MuseError *err);
+/* The logits under what may come inside a call, in shared->masked, or NULL: nothing is known of it */
+const float *muse_agent_call_logits(const MuseAgent *a, const float *logits);
+extern const char muse_look_name[];   /* of the tool: call.c */
 
 /* ---- doubt.c ---- */
 /* The turn ends in an answer: the agent has ended so, or, in doubt, stands at the end of the question again and is to think */

@@ -7,7 +7,7 @@
 #include "libmuse/reason/record.h"
 
 /* Corners as Gemma writes boxes: thousandths, y before x. */
-static const char look_name[] = "look";
+const char muse_look_name[] = "look";
 static const char look_about[] = "Look at a part of a picture again, at full detail. The result is that part as a picture of its own.";
 static const char look_schema[] =
     "{\"type\":\"object\",\"properties\":{\"image\":{\"type\":\"integer\",\"description\":\"number of the picture, from 1\"},"
@@ -16,7 +16,7 @@ static const char look_schema[] =
 
 int muse_agent_offer_look(MuseChat *chat, MuseError *err)
 {
-    return muse_chat_add_tool(chat, look_name, look_about, look_schema, sizeof look_schema - 1, err);
+    return muse_chat_add_tool(chat, muse_look_name, look_about, look_schema, sizeof look_schema - 1, err);
 }
 
 /* ---- a call that the caller wants ---- */
@@ -43,7 +43,7 @@ static int add_look(const MuseAgent *a, MuseChat *chat, const MuseFocus *f, Muse
     const double sx = 1000.0 / info.width, sy = 1000.0 / info.height;
     const double x1 = fmin(ceil(f->rect.x1 * sx), 1000), y1 = fmin(ceil(f->rect.y1 * sy), 1000);
     const int size = snprintf(arguments, sizeof arguments, "{\"image\":%u,\"box\":[%.0f,%.0f,%.0f,%.0f]}", f->image, floor(f->rect.y0 * sy), floor(f->rect.x0 * sx), y1, x1);
-    return muse_chat_add_call(chat, NULL, look_name, arguments, (size_t)size, err);
+    return muse_chat_add_call(chat, NULL, muse_look_name, arguments, (size_t)size, err);
 }
 
 int muse_agent_call_ids(MuseAgent *a, const MuseFocus *looks, size_t n_looks, MuseError *err)
@@ -151,7 +151,7 @@ static int prepare(MuseAgent *a, Result *results, MuseError *err)
         Result *r = &results[i];
         r->step = (MuseReasonStep){ .kind = MUSE_REASON_CALL, .group = MUSE_REASON_NONE, .token = muse_agent_count(a), .position = a->s->seq->length };
         if (c->error) continue;
-        if (a->shared->offers_look && strcmp(c->name, look_name) == 0) rc = look(a, c, r, err);
+        if (a->shared->offers_look && strcmp(c->name, muse_look_name) == 0) rc = look(a, c, r, err);
         else if (a->calls_made >= a->shared->p.calls) snprintf(r->error, sizeof r->error, "no more calls are allowed: answer now");
         else if (!a->shared->p.tools) snprintf(r->error, sizeof r->error, "there is no tool of this name");
         else {

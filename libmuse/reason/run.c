@@ -69,6 +69,8 @@ static const float *allowed(const MuseAgent *a)
     const bool places = !sh->p.free_places && muse_chain_wants(&a->chain, &sh->words, &axis, &first, &n);
     const bool no_look = sh->chains && sh->words.look >= 0 && looks_spent(a);
     const bool no_end = sh->think_end >= 0 && !in_thought(a);   /* where it means nothing, a model that was made to answer may write it */
+    const float *of_call = muse_agent_call_logits(a, logits);
+    if (of_call) return of_call;   /* control tokens are not among what may come there */
     if (!places && !no_look && !no_end) return logits;
     if (places) {
         for (uint32_t i = 0; i < sh->vocab; i++) sh->masked[i] = -INFINITY;
@@ -222,7 +224,7 @@ static bool ends_early(const MuseAgent *a, int32_t id)
 
 static int take(MuseAgent *a, const MuseSampled *id, bool forced, MuseError *err)
 {
-    const bool thought = in_thought(a);
+    const bool thought = in_thought(a), in_call = muse_chat_parser_in_call(a->parser);
     bool end = false;
     int reason = 0;
     a->broken = true;   /* until all of it is read */
@@ -240,6 +242,7 @@ static int take(MuseAgent *a, const MuseSampled *id, bool forced, MuseError *err
     }
     if (rc == 0) rc = muse_chat_parser_feed_ids(a->parser, &id->id, 1, NULL, err);
     if (rc == MUSE_ERR_NOT_FOUND) rc = 0;   /* a row of the model's without a token */
+    if (rc == 0) rc = muse_agent_follow_call(a, id->id, in_call, err);
     if (rc == 0 && stops(a->shared, id->id)) rc = muse_chat_parser_finish(a->parser, err);
     if (rc == 0) rc = muse_agent_drain(a, &end, &reason, err);
     if (rc == 0) {

@@ -302,9 +302,12 @@ static void bad_looks(void **state)
     (void)state;
     MuseModel *m = gemma();
     MuseImage *picture = make_picture(40, 40);
+    MuseAgentParams p;
+    muse_agent_params_init(&p);
+    p.free_places = 1;   /* most of them could not be written otherwise */
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
         char text[4096];
-        MuseAgent *a = open_agent(m, &picture, 1, NULL);
+        MuseAgent *a = open_agent(m, &picture, 1, &p);
         const size_t from = muse_sequence_length(muse_session_sequence(a->s));
         snprintf(text, sizeof text, CALL "%s" END "sorry<turn|>", t[i].call);
         script(a, text);
@@ -327,6 +330,56 @@ static void bad_looks(void **state)
     muse_model_close(&m);
 }
 
+typedef struct Closing { MuseAgent *a; int32_t end; } Closing;
+
+/* behind a call the turn ends, then the answer comes */
+static int on_closing(void *user, const MuseReasonEvent *e)
+{
+    Closing *c = user;
+    if (e->kind == MUSE_EVENT_TOKEN && e->id == c->end) script(c->a, "<|tool_response>ok<turn|>");
+    return 0;
+}
+
+/* What does not fit is not picked, whatever the model wants: the call is a whole look in the end. Its words are the model's own from there on. */
+static void calls_are_held(void **state)
+{
+    static const char *const scripts[] = { "look{box:[1,2,3]}" END, "look{box:[1,2,3,4000]}" END, "look{}" END, "fly{}" END, "look{box:[<turn|>", "look{box:[1,2,<|tool_call>call:look{", "", "<|\"|>" };
+    (void)state;
+    MuseModel *m = gemma();
+    MuseImage *picture = make_picture(400, 200);
+    MuseAgentParams p;
+    muse_agent_params_init(&p);
+    p.looks = 1;
+    p.calls = 1;
+    Closing closing;
+    p.event = on_closing;
+    p.event_user = &closing;
+    for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
+        char text[256];
+        double v[5];
+        int n, end = 0;
+        MuseAgent *a = open_agent(m, &picture, 1, &p);
+        snprintf(text, sizeof text, CALL "%s", scripts[i]);
+        if (i == 6) snprintf(text, sizeof text, "<|tool_call>");
+        closing = (Closing){ a, muse_text_find(muse_session_tokenizer(a->s), "<tool_call|>", 12) };
+        script(a, text);
+        ok(run_one(a));
+        assert_int_equal(info_of(a).bad, 0);
+        assert_int_equal(info_of(a).n_steps, 1);
+        assert_int_equal(info_of(a).finish, MUSE_AGENT_ANSWERED);
+        const MuseReasonStep s = step_at(a, 0);
+        assert_int_equal(s.kind, MUSE_REASON_LOOK);
+        n = sscanf(s.text, "look{\"box\":[%lf,%lf,%lf,%lf],\"image\":%lf}%n", &v[0], &v[1], &v[2], &v[3], &v[4], &end);
+        if (n == 4) n += sscanf(s.text, "look{\"box\":[%*f,%*f,%*f,%*f]%n", &end) + 1, end += s.text[end] == '}';
+        if (n == 0) n = sscanf(s.text, "look{\"image\":%lf,\"box\":[%lf,%lf,%lf,%lf]}%n", &v[4], &v[0], &v[1], &v[2], &v[3], &end);
+        if (n < 5 || s.text[end]) fail_msg("%s: %s", text, s.text);
+        for (int k = 0; k < 4; k++) assert_true(v[k] >= 0 && v[k] <= 1000 && v[k] == (int)v[k]);
+        muse_agent_close(&a);
+    }
+    muse_image_close(&picture);
+    muse_model_close(&m);
+}
+
 /* a call that can't be read, again and again, ends */
 static void unreadable_calls(void **state)
 {
@@ -337,6 +390,7 @@ static void unreadable_calls(void **state)
     muse_agent_params_init(&p);
     p.calls = 1;
     p.looks = 2;
+    p.free_places = 1;
     MuseAgent *a = open_agent(m, &picture, 1, &p);
     for (int i = 0; i < 6; i++) script(a, CALL "look{box:" END);
     ok(run_one(a));
@@ -433,7 +487,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(results), cmocka_unit_test(all_at_once), cmocka_unit_test(refused), cmocka_unit_test(look_is_a_tool), cmocka_unit_test(forced_looks_and_cuts), cmocka_unit_test(forced_comparison),
-        cmocka_unit_test(bad_looks), cmocka_unit_test(unreadable_calls), cmocka_unit_test(tools_in_a_turn), cmocka_unit_test(cancelled_in_a_tool),
+        cmocka_unit_test(bad_looks), cmocka_unit_test(calls_are_held), cmocka_unit_test(unreadable_calls), cmocka_unit_test(tools_in_a_turn), cmocka_unit_test(cancelled_in_a_tool),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
