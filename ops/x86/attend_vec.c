@@ -18,11 +18,12 @@ typedef enum Form { F32, BF16, Q8, WORDS } Form;
 
 enum { COLS = 2, TILE = LANES / 2, PAIRS = MUSE_KV_PAGE / 2, VECS = MUSE_KV_PAGE / LANES };
 
-/* Bytes ahead of what is read that memory is asked for, in whole heads' keys or values: of 3, 4, 6, 8, 10, 12 KiB the best or as good (docs/ops/attend.md) */
+/* Bytes ahead of what is read that memory is asked for: of 3, 4, 6, 8, 10, 12 KiB the best or as good (docs/ops/attend.md) */
 enum { AHEAD = 8192 };
 
-/* From a line of a head's keys, or values, to the one that is asked for while it is read */
-typedef struct Ahead { uintptr_t keys, values; } Ahead;
+/* What a call reads of a page goes on, at `edge`, in the next page: addresses below it ask for what lies `near` further, others `far`. That this is
+ * computed for each line does no harm: with a constant in its place, which a tighter loop adds, BF16 pages took 5 % longer (docs/ops/attend.md). */
+typedef struct Ahead { uintptr_t edge, near, far; } Ahead;
 
 /* One page for one group of rows */
 typedef struct Block {
@@ -64,8 +65,12 @@ enum { Q8_WORDS = 0 };
 /* two positions' values in a word */
 INLINE bool in_words(const Form form) { return form == WORDS || (form == Q8 && Q8_WORDS); }
 
-/* p is being read; ahead: of keys or values */
-INLINE void prefetch(const uint8_t *p, uintptr_t ahead) { _mm_prefetch((const char *)((uintptr_t)p + ahead), _MM_HINT_T0); }
+/* p is being read */
+INLINE void prefetch(const Block *b, const uint8_t *p)
+{
+    const uintptr_t at = (uintptr_t)p;
+    _mm_prefetch((const char *)(at + (at < b->ahead.edge ? b->ahead.near : b->ahead.far)), _MM_HINT_T0);
+}
 
 /* ---- scores: 16 positions across the lanes ---- */
 
@@ -92,7 +97,7 @@ INLINE void scores(const Form form, const int rows, const Block *b)
             VecInt word[COLS];
             UNROLL for (int c = 0; c < COLS; c++) {
                 word[c] = vi_load(key_column(b->keys, panel, at, c) + 64 * w);
-                if (!c || LANES == 16) prefetch(key_column(b->keys, panel, at, c) + 64 * w, b->ahead.keys);
+                if (!c || LANES == 16) prefetch(b, key_column(b->keys, panel, at, c) + 64 * w);
             }
             UNROLL for (int u = 0; u < units_of(form); u++, q += rows) {
                 Vec key[COLS];
@@ -120,14 +125,14 @@ INLINE void scores_q8(const int rows, const Block *b)
             VecDot dot[TILE][COLS], more[TILE][COLS];   /* few rows: a second sum each, or they would wait for each other */
             UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < COLS; c++) dot[r][c] = more[r][c] = (VecDot)vi_zero();
             if (!at) {   /* of the scales */
-                prefetch(b->keys + 2 * panel + 8 * w0, b->ahead.keys);
-                prefetch(b->values + 2 * panel + 8 * w0, b->ahead.values);
+                prefetch(b, b->keys + 2 * panel + 8 * w0);
+                prefetch(b, b->values + 2 * panel + 8 * w0);
             }
             for (size_t w = w0; w < w0 + BLOCK_WORDS; w++, q += 2 * rows) {
                 VecInt even[COLS], odd[COLS];
                 UNROLL for (int c = 0; c < COLS; c++) {
                     const VecInt word = vi_load(key_column(b->keys, panel, at, c) + 64 * w);
-                    if (!c || LANES == 16) prefetch(key_column(b->keys, panel, at, c) + 64 * w, b->ahead.keys);
+                    if (!c || LANES == 16) prefetch(b, key_column(b->keys, panel, at, c) + 64 * w);
                     even[c] = vi_right16(vi_left16(word, 8), 8);
                     odd[c] = vi_right16(word, 8);
                 }
@@ -214,11 +219,11 @@ INLINE void prefetch_values(const Form form, const Block *b, size_t j, size_t d)
 {
     const size_t line = form == Q8 ? 2 * j * words_of(Q8, b->width) * 4 + d : form == F32 ? 4 * (2 * j * b->width + d) : 4 * (j * b->width + d);
     const uint8_t *p = b->values + line;
-    prefetch(p, b->ahead.values);
-    if (form != Q8 && LANES == 16) prefetch(p + 64, b->ahead.values);
-    if (form == Q8) prefetch(p + words_of(Q8, b->width) * 4, b->ahead.values);
-    if (form == F32) prefetch(p + 4 * b->width, b->ahead.values);
-    if (form == F32 && LANES == 16) prefetch(p + 4 * b->width + 64, b->ahead.values);
+    prefetch(b, p);
+    if (form != Q8 && LANES == 16) prefetch(b, p + 64);
+    if (form == Q8) prefetch(b, p + words_of(Q8, b->width) * 4);
+    if (form == F32) prefetch(b, p + 4 * b->width);
+    if (form == F32 && LANES == 16) prefetch(b, p + 4 * b->width + 64);
 }
 
 /* o += p times values over whole pairs, dimensions d .. d + COLS * LANES - 1, of which n exist */
@@ -353,7 +358,7 @@ INLINE void turn_values(const Block *b, Words *to)
         size_t d = 0;
         for (; d + COLS * LANES <= b->width; d += COLS * LANES, word += COLS * LANES) {
             UNROLL for (size_t c = 0; c < COLS; c++) v_store(word + c * LANES, turn_pair(even + d + c * LANES, odd + d + c * LANES));
-            prefetch(even + 2 * d, b->ahead.values);
+            prefetch(b, even + 2 * d);
         }
         for (; d < b->width; d += LANES) v_store_n(word + d % (COLS * LANES), turn_pair(even + d, odd + d), b->width - d);
         word += b->width % (COLS * LANES);
@@ -476,30 +481,20 @@ INLINE void pack(const Form form, float *to, const MuseAttendArgs *a, size_t row
     }
 }
 
-/* What head h of page i asks for: keys and values, head after head, so many parts further on, in the next page if need be */
-static inline Ahead ahead_of(const Form form, const MuseAttendArgs *a, size_t i, size_t h)
+/* where page i of the call ends for its heads, and where they go on */
+static inline Ahead ahead_of(const MuseAttendArgs *a, size_t i)
 {
-    static const MuseKvType type_of[] = { [F32] = MUSE_KV_TYPE_F32, [BF16] = MUSE_KV_TYPE_BF16, [Q8] = MUSE_KV_TYPE_Q8, [WORDS] = MUSE_KV_TYPE_BF16 };
-    const size_t bytes = muse_kv_head_bytes(type_of[form], a->width), all = 2 * a->heads;
-    const uint8_t *page = a->pages[i], *next = i + 1 < a->first_page + a->n_pages && a->pages[i + 1] ? a->pages[i + 1] : page;
-    size_t parts = (AHEAD + bytes / 2) / bytes;
-    if (parts < 1) parts = 1;
-    if (parts > all) parts = all;
-    uintptr_t at[2];
-    for (size_t k = 0; k < 2; k++) {
-        const size_t part = 2 * h + k, to = (part + parts) % all;
-        const uint8_t *target = (part + parts < all ? page : next) + to / 2 * a->head_stride + (to % 2 ? a->v_offset : a->k_offset);
-        at[k] = (uintptr_t)target - ((uintptr_t)page + h * a->head_stride + (k ? a->v_offset : a->k_offset));
-    }
-    return (Ahead){ at[0], at[1] };
+    const size_t span = a->heads * a->head_stride, ahead = span < AHEAD ? span : AHEAD;
+    const uint8_t *page = a->pages[i], *next = i + 1 < a->first_page + a->n_pages ? a->pages[i + 1] : NULL;
+    const uintptr_t end = (uintptr_t)page + a->k_offset + span, begin = (uintptr_t)(next ? next : page) + a->k_offset;
+    return (Ahead){ end - ahead, ahead, begin - end + ahead };
 }
 
 /* page i for the rows of head h */
-INLINE void head_page(const Form form, const MuseAttendArgs *a, size_t i, size_t h, float *q, float *s, float *p, float *sums)
+INLINE void head_page(const Form form, const MuseAttendArgs *a, size_t i, size_t h, Ahead ahead, float *q, float *s, float *p, float *sums)
 {
     const size_t packed = packed_size(form, a->width), end = (h + 1) * (a->rows / a->heads);
     const uint8_t *page = a->pages[i] + h * a->head_stride;
-    Ahead ahead = ahead_of(form, a, i, h);
     bool first = true;
     for (size_t row = h * (a->rows / a->heads), rows; row < end; row += rows) {
         Seen seen[TILE];
@@ -510,7 +505,7 @@ INLINE void head_page(const Form form, const MuseAttendArgs *a, size_t i, size_t
         else if (TILE > 4 && rows == 4) group(form, 4, a, row, &b, seen, sums + row * LANES);
         else if (rows == 2) group(form, 2, a, row, &b, seen, sums + row * LANES);
         else group(form, 1, a, row, &b, seen, sums + row * LANES);
-        ahead = (Ahead){ 0, 0 };   /* the first group has asked */
+        ahead = (Ahead){ 0, 0, 0 };   /* the first group has asked */
         first = false;
     }
 }
@@ -535,7 +530,8 @@ INLINE void attend(const Form form, const MuseAttendArgs *a)
     }
     for (size_t i = a->first_page; i < a->first_page + a->n_pages; i++) {
         if (!a->pages[i]) continue;   /* no row sees it */
-        for (size_t h = 0; h < a->heads; h++) head_page(form, a, i, h, q, s, p, sums);
+        const Ahead ahead = ahead_of(a, i);
+        for (size_t h = 0; h < a->heads; h++) head_page(form, a, i, h, ahead, q, s, p, sums);
     }
     for (size_t r = 0; r < a->rows; r++) {
         a->sum[r] = v_sum(v_load(sums + r * LANES));
@@ -570,7 +566,8 @@ INLINE void weights(const Form form, const MuseAttendArgs *a, size_t row, size_t
         const uint8_t *page = a->pages[p / MUSE_KV_PAGE];
         end = begin + MUSE_KV_PAGE < hi ? begin + MUSE_KV_PAGE : hi;
         if (!page) continue;
-        const Block b = { .keys = page + a->k_offset, .width = a->width, .q = q, .s = s };
+        const uintptr_t next = (uintptr_t)(end < hi && a->pages[p / MUSE_KV_PAGE + 1] ? a->pages[p / MUSE_KV_PAGE + 1] : page);
+        const Block b = { .keys = page + a->k_offset, .ahead = { .far = next - (uintptr_t)page }, .width = a->width, .q = q, .s = s };
         if (form == Q8) scores_q8(1, &b);
         else scores(form, 1, &b);
         weigh_again(a, row, s, w + (p - first), p - begin, end - begin);
