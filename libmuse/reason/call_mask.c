@@ -22,7 +22,6 @@ static int open_calls(MuseAgentShared *sh, const MuseTextTokenizer *tok, MuseErr
     const MuseChatFormat *f = muse_chat_format_find(sh->format);
     const size_t n_tools = muse_tools_count(sh->p.tools), n = n_tools + sh->offers_look;
     MuseCallParams p = { .end = control(f, tok, MUSE_TOKEN_CALL_END), .mark = control(f, tok, MUSE_TOKEN_QUOTE) };
-    sh->calls_tried = true;
     if (!n || p.end < 0 || (p.mark < 0 && f->read_call == muse_read_call_gemma4)) return 0;
     MuseCallRule *rules = muse_alloc_array(&sh->rt->alloc, n, sizeof *rules);
     MuseToolSpec tool;
@@ -45,6 +44,7 @@ int muse_agent_follow_call(MuseAgent *a, int32_t id, bool before, MuseError *err
         return 0;
     }
     int rc = sh->calls_tried ? 0 : open_calls(sh, muse_session_tokenizer(a->s), err);
+    sh->calls_tried = rc == 0;
     if (rc == 0 && sh->calls) rc = muse_call_start(sh->calls, &a->call_at, err);
     a->call_held = rc == 0 && sh->calls;
     return rc;
