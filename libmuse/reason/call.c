@@ -29,8 +29,9 @@ static int force_segment(MuseAgent *a, const MuseChatSegment *s, MuseError *err)
     size_t n;
     if (s->kind == MUSE_SEGMENT_CONTROL && (id = muse_text_find(tok, s->text, s->n)) >= 0) return muse_agent_force(a, &id, 1, err);
     int rc = muse_text_encode(tok, s->text, s->n, 0, &ids, &n, err);
-    if (rc == 0) rc = muse_agent_force(a, ids, n, err);
-    if (rc == 0) muse_free(ids);
+    if (rc < 0) return rc;
+    rc = muse_agent_force(a, ids, n, err);
+    muse_free(ids);
     return rc;
 }
 

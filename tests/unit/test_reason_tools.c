@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "tests/unit/meter.h"
 #include "tests/unit/test_reason_data.h"
 
 /* ---- tools ---- */
@@ -483,11 +484,51 @@ static void cancelled_in_a_tool(void **state)
     muse_model_close(&m);
 }
 
+/* calls, a comparison of the caller's and boxes in the answer, with every allocation failing once */
+static void no_memory(void **state)
+{
+    (void)state;
+    static Meter meter;
+    MuseRuntime *rt = meter_runtime(&meter, 1);
+    MuseModel *m = open_model("golden/gemma4-a/hf", rt);
+    MuseImage *picture = make_picture(64, 32);
+    int rc = MUSE_ERR_NOMEM;
+    long n = 0;
+    for (; rc != 0 && n < 20000; n += 1 + n / 60) {
+        static const char turn[] = CALL "look{box:[0,0,9,9]}" END "[{\"box_2d\":[0,0,9,9],\"label\":\"a\"},{\"box_2d\":[1],\"label\":\"b\"}]<turn|>";
+        const MuseReasonPart parts[2] = { { .modality = MUSE_IMAGE, .image = picture }, { .modality = MUSE_TEXT, .text = "What?" } };
+        MuseAgent *a = NULL;
+        MuseAgentParams p;
+        int32_t *ids = NULL;
+        size_t n_ids;
+        meter_leave(&meter, n);
+        muse_agent_params_init(&p);
+        rc = muse_trace_open(&p.trace, rt, NULL, &err);
+        if (rc == 0) rc = muse_agent_open(&a, m, parts, 2, &p, &err);
+        if (rc == 0) rc = muse_compare(a, 1, (MuseRect){ 0, 0, 9, 9 }, 1, (MuseRect){ 9, 9, 20, 20 }, &err);
+        if (rc == 0) rc = muse_text_encode(muse_session_tokenizer(a->s), turn, sizeof turn - 1, MUSE_TEXT_ADDED, &ids, &n_ids, &err);
+        if (rc == 0) rc = muse_agent_script(a, ids, n_ids);
+        if (rc == 0) rc = muse_agent_run(&a, 1, &err);
+        if (rc == 0) assert_int_equal(info_of(a).looks, 3);
+        if (rc == 0) assert_int_equal(muse_trace_step_count(p.trace), 6);   /* three looks, a claim, what is not understood, the answer */
+        muse_free(ids);
+        muse_agent_close(&a);
+        muse_trace_close(&p.trace);
+        if (rc != 0 && rc != MUSE_ERR_NOMEM) fail_msg("allocation %ld: %d %s", n, rc, err.text);
+    }
+    ok(rc);
+    meter.fail_from = 0;
+    muse_image_close(&picture);
+    muse_model_close(&m);
+    muse_runtime_close(&rt);
+    assert_int_equal(meter.live, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(results), cmocka_unit_test(all_at_once), cmocka_unit_test(refused), cmocka_unit_test(look_is_a_tool), cmocka_unit_test(forced_looks_and_cuts), cmocka_unit_test(forced_comparison),
-        cmocka_unit_test(bad_looks), cmocka_unit_test(calls_are_held), cmocka_unit_test(unreadable_calls), cmocka_unit_test(tools_in_a_turn), cmocka_unit_test(cancelled_in_a_tool),
+        cmocka_unit_test(bad_looks), cmocka_unit_test(calls_are_held), cmocka_unit_test(unreadable_calls), cmocka_unit_test(tools_in_a_turn), cmocka_unit_test(cancelled_in_a_tool), cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
