@@ -12,8 +12,8 @@ static const struct { uint8_t x0, y0, x1, y1; } strips[MUSE_VIEWS] = {
     { 0, 0, 0, 0 }, { 1, 1, 0, 0 }, { 0, 0, 1, 1 }, { 0, 1, 1, 0 }, { 1, 0, 0, 1 }, { 1, 1, 1, 1 }, { 1, 0, 0, 0 }, { 0, 1, 0, 0 },
 };
 
-/* An eighth of a patch where 64 patches cover a square picture: docs/reason.md, "Contemplating". */
-static const double STRIP = 0.015;
+/* A third of a patch where 144 patches cover a square picture: docs/reason.md, "Contemplating". */
+static const double STRIP = 0.03;
 
 enum { SIDE_MIN = 16 };   /* of less nothing is left out */
 

@@ -403,9 +403,9 @@ static void coordinator(void **state)
 static void views(void **state)
 {
     (void)state;
-    static const double want[][4] = { { 0, 0, 128, 96 }, { 1, 1, 128, 96 }, { 0, 0, 128, 96 }, { 0, 0, 128, 96 }, { 1, 1, 128, 96 } };
+    static const double want[][4] = { { 0, 0, 128, 96 }, { 3, 3, 128, 96 }, { 0, 0, 128, 96 }, { 0, 0, 128, 96 }, { 3, 3, 128, 96 } };
     const MuseRect wide = muse_reason_view(2000, 300, 5), tiny = muse_reason_view(15, 300, 5);
-    assert_rect(wide, 5, 5, 1995, 295);   /* 1.5 % of 300 are 4.5 */
+    assert_rect(wide, 9, 9, 1991, 291);   /* 3 % of 300 */
     assert_rect(tiny, 0, 0, 15, 300);
     Setup s;
     MuseReasonResult r, alone;
@@ -426,7 +426,7 @@ static void views(void **state)
             size_t k = 0;
             do ok(muse_sequence_span(muse_session_sequence(muse_agent_session(r.agents[i])), k++, &span)); while (span.modality != MUSE_IMAGE);
             if (i != 2 || looks) assert_rect(span.region, w[0], w[1], w[2], w[3]);
-            else assert_rect(span.region, 0, 0, 127, 95);
+            else assert_rect(span.region, 0, 0, 125, 93);
             assert_true(info_of(r.agents[i]).temperature == (i < 3 ? 0 : 1));
             if (looks ? i % 4 == 0 : i < 3) prompts += info_of(r.agents[i]).prompt_tokens;   /* the first of each view; with a focus agents 0 and 4 */
         }
@@ -524,7 +524,7 @@ static void views_by_need(void **state)
 static void views_in_a_trace(void **state)
 {
     (void)state;
-    static const double want[][2] = { { 25, 30.75 }, { 1 + 12.5 * 127 / 64, 1 + 20.5 * 95 / 64 }, { 12.5 * 127 / 64, 20.5 * 95 / 64 } };
+    static const double want[][2] = { { 25, 30.75 }, { 3 + 12.5 * 125 / 64, 3 + 20.5 * 93 / 64 }, { 12.5 * 125 / 64, 20.5 * 93 / 64 } };
     Setup s;
     MuseReasonResult r;
     MuseTraceStep step;
