@@ -107,7 +107,7 @@ class Form(unittest.TestCase):
 
     def test_not_begun(self):
         """three of eight ways of seeing agree"""
-        args = ["--mode", "contemplating", "--budget", 1, "--answer-tokens", 1, "--compute", "f32", "--image", CAT, "What?"]
+        args = ["--mode", "contemplating", "--budget", 1, "--answer-tokens", 1, "--compute", "f32", "--image", CAT, "Why?"]
         got = json.loads(ask("--json", *args)[0])
         answers = [a["answer"] for a in got["agents"]]
         if len(set(answers)) > 1 or answers[0] == "":
