@@ -54,7 +54,7 @@ static void put_signs(Maker *m)
     }
 }
 
-/* A look at the whole line: an overview of 64 patches leaves a sign too few of them. Returns what is seen. */
+/* A look at the whole line: an overview leaves a sign too few patches. Returns what is seen. */
 static MuseRect look_at_line(Maker *m)
 {
     MuseRect all = m->objects[0].box;
