@@ -67,7 +67,7 @@ typedef struct MuseReasonStep {
     int         refused;  ///< LOOK, CALL: 1: nothing was shown; reason says why
     int         forced;   ///< 1: the caller asked for it, not the model
     uint32_t    image;    ///< number of the picture among those given, from 1; 0: none
-    uint32_t    shown;    ///< LOOK: the number that the cut has in the sequence, from 1
+    uint32_t    shown;    ///< LOOK: the number that the cut has in the sequence, from 1; before a DOUBT those cuts are gone, and numbers are given again
     uint32_t    group;    ///< index of the COMPARE or VERIFY step it belongs to; MUSE_REASON_NONE
     MuseRect    rect;     ///< POINT: the cell that was named; BOX, LOOK: the rectangle
     MuseRect    view;     ///< LOOK: what was shown
@@ -139,7 +139,7 @@ typedef struct MuseAgentParams {
                                      ///< others are added. NULL = none. Borrowed like tools, or until a muse_agent_ask() has returned 0: what it closes of the turn before goes here. Used by the running thread only
     const MuseWatchParams *heat;     ///< with trace: attention maps of places, looks and answers in these layers and heads; image, first, n and weights do not count. NULL = none. Borrowed like tools
     double           doubt;          ///< with MUSE_THINKING_OFF, 0..1: an answer whose probability (the product of its tokens') falls under it, an empty one, or one cut off by answer_tokens, is taken back:
-                                     ///< the agent is set back to the end of the question, thinks and answers again, within budgets of their own. Not after calls of tools, and not in formats without thoughts. 0 = never
+                                     ///< the agent is set back to the end of the question, thinks and answers again, with thought_tokens and answer_tokens anew (looks count together). Not after calls of tools, and not in formats without thoughts. 0 = never
 } MuseAgentParams;
 
 /** Fill with defaults (all 0 but struct_size). Any thread. */
@@ -365,7 +365,7 @@ typedef struct MuseReasonResult {
     int            stopped_early; ///< CONTEMPLATING: not all agents came to their end (or began), because 1: so many as `agree` says answered alike; 2: what the others could say would not have changed the count. 0: all did
     size_t         n_unbegun;     ///< CONTEMPLATING: agents that did not begin, because of stopped_early: with n_forks as many as were asked for
     int            calibrated;    ///< CONTEMPLATING: 1: confidence is how often such agreement was right, by the caller's table or one that was measured with such agents: as many, with these
-                                  ///< views, temperature and stop, and without focus. 0: nothing was measured so, and confidence is the agreement; or another mode
+                                  ///< views, temperature and stop, and without focus (the built-in table: eight agents without focus). 0: nothing was measured so, and confidence is the agreement; or another mode
 } MuseReasonResult;
 
 /** Release what the result holds and zero it. NULL is accepted. */

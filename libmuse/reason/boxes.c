@@ -78,7 +78,7 @@ int muse_read_boxes(const MuseAllocator *alloc, const char *text, size_t n, Muse
 {
     MuseJson doc = { 0 };
     if (!n || !find_json(&text, &n) || !names_a_box(text, n)) return 0;
-    int rc = muse_json_parse(&doc, alloc, text, n, NULL);
+    int rc = muse_json_parse(&doc, alloc, text, n, NULL);   /* what is no JSON has no boxes */
     if (rc == 0) rc = walk(doc.root, fn, user);
     muse_json_close(&doc);
     return rc;

@@ -30,8 +30,11 @@ static int open_calls(MuseAgentShared *sh, const MuseTextTokenizer *tok, MuseErr
     for (size_t i = 0; muse_tools_at(sh->p.tools, i, &tool) == 0 && p.n < n; i++)
         if (!sh->offers_look || strcmp(tool.name, muse_look_name) != 0) rules[p.n++] = (MuseCallRule){ tool.name, NULL };
     p.rules = rules;
-    const int rc = muse_call_grammar_open(&sh->calls, sh->rt, tok, &p, err);
+    MuseError why = { 0 };
+    const int rc = muse_call_grammar_open(&sh->calls, sh->rt, tok, &p, &why);
     muse_free(rules);
+    if (rc == MUSE_ERR_NOMEM) muse_fail_copy(err, &why);
+    else if (rc < 0) muse_log(&sh->rt->log, MUSE_LOG_WARN, "calls are not held to their syntax: %s", why.text);
     return rc == MUSE_ERR_NOMEM ? rc : 0;
 }
 

@@ -13,8 +13,14 @@ bool muse_agent_may_doubt(double doubt, int thinking)
     return doubt >= 0 && doubt <= 1 && (doubt == 0 || thinking == MUSE_THINKING_OFF);   /* false for what is no number */
 }
 
-/* Calls may have done something in the world, so what followed from them stays. */
-static bool may_take_back(const MuseAgent *a) { return a->doubt > 0 && !a->doubted && !a->asked && muse_agent_chat(a)->format->thinking; }
+enum { BEGINNING_MAX = 64 };   /* positions of a turn's beginning, and of what Gemma 4 puts before the first message: some twenty at most */
+
+/* Calls may have done something in the world, so what followed from them stays; so does an answer where no thought has room. */
+static bool may_take_back(const MuseAgent *a)
+{
+    const uint64_t room = a->s->params.max_positions - a->prompt;
+    return a->doubt > 0 && !a->doubted && !a->asked && room > 2 * BEGINNING_MAX + muse_agent_reserve(a) && muse_agent_chat(a)->format->thinking;
+}
 
 /* of the whole answer, not a token's mean: of forty sure tokens and a guess the mean is sure. It only falls, so what is written behind
  * the first doubt is written for nothing */
@@ -90,6 +96,7 @@ int muse_agent_end_answer(MuseAgent *a, int how, MuseError *err)
     if (rc == 0) rc = set_back(a, err);
     if (rc < 0) return rc;
     while (a->n_pictures > a->asked_pictures) muse_image_close(&a->pictures[--a->n_pictures].image);   /* cuts of the answer's looks */
+    muse_agent_calls_clear(a);   /* written, not made */
     muse_agent_begin_answer(a, a->first_picture);
     rc = muse_agent_open_samplers(a, err);   /* they forget what was written, so the thought is what it would be without it */
     if (rc == 0) rc = muse_agent_start_turn(a, err);
