@@ -46,7 +46,7 @@ int muse_gemm_open(MuseGemm **out, const MuseRuntime *rt, MuseError *err)
     g->rt = rt;
     g->n_lanes = (size_t)rt->team.threads + 1;
     atomic_flag_clear(&g->said);
-    const bool own = (rt->cpu & MUSE_X86_BF16) && !(rt->cpu & MUSE_X86_AMX);   /* oneDNN knows AMX's tiles */
+    const bool own = (rt->cpu & MUSE_X86_BF16) && !(MUSE_HAVE_ONEDNN && (rt->cpu & MUSE_X86_AMX));   /* oneDNN knows AMX's tiles */
     if (own && !(g->rooms = muse_alloc_array(&rt->alloc, rt->team.threads, MUSE_GEMM_ROOM))) goto fail;
 #if MUSE_HAVE_ONEDNN
     if (!(rt->cpu & MUSE_X86_AVX2)) return 0;   /* level c is portable C throughout */

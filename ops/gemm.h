@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* General products C (+)= A * B of f32 or bf16 matrices with f32 sums, either operand turned: what training needs, where weights
- * change every step and gradients want A^T * B. Done by oneDNN where it is built in and has the product on this CPU, else by
- * plain C. Inference uses plans instead (ops/matmul_plan.h). Numbers and speed: docs/train.md. Users: libmuse/train, tests. */
+ * change every step and gradients want A^T * B. Done by own kernels for bf16 on CPUs with AVX512_BF16 and no tiles, else by
+ * oneDNN where it is built in and has the product on this CPU, else by plain C. Inference uses plans instead (ops/matmul_plan.h). Numbers and speed: docs/train.md. Users: libmuse/train, tests. */
 #ifndef OPS_GEMM_H
 #define OPS_GEMM_H
 
