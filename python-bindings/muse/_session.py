@@ -236,15 +236,16 @@ class Session(Handle):
         settings = params(n.MuseWatchParams, lib.muse_watch_params_init, image=image, first=first, n=count, layers=deep, n_layers=len(deep), heads=wide, n_heads=len(wide))
         own, seen = self._own, n.MuseWatched()
         with self._serial:
-            call(lib.muse_session_watch, own, ctypes.byref(settings))
-            call(lib.muse_session_watched, own, ctypes.byref(seen))   # how much it is
-            weights = np.zeros((seen.n_layers, seen.n_heads, seen.n), np.float32)
-            settings.weights, settings.n_weights = address(weights, ctypes.c_float), weights.size
-            self._weights.append(weights)   # before C has it
+            call(lib.muse_session_watch, own, ctypes.byref(settings))   # what is refused leaves the old watch as it is
             try:
+                call(lib.muse_session_watched, own, ctypes.byref(seen))   # how much it is
+                weights = np.zeros((seen.n_layers, seen.n_heads, seen.n), np.float32)
+                settings.weights, settings.n_weights = address(weights, ctypes.c_float), weights.size
+                self._weights.append(weights)   # before C has it
                 call(lib.muse_session_watch, own, ctypes.byref(settings))
-            except BaseException:
+            except BaseException:   # the old watch is gone, so nothing is watched
                 lib.muse_session_watch(own, None, None)
+                self._weights.clear()
                 raise
             del self._weights[:-1]
 

@@ -240,6 +240,31 @@ def test_watched_weights_are_a_view(gemma):
     assert np.isfinite(one).all() and np.isfinite(other).all()
 
 
+def test_a_watch_that_fails_half_way_watches_nothing(gemma, monkeypatch):
+    session = gemma.session(compute="f32")
+    session.append("Some words of a prompt")
+    session.prefill()
+    session.watch(count=4)
+    session.step(5)
+    old = session.watched.weights
+    copy = old.copy()
+
+    def no_memory(*arguments):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "zeros", no_memory)
+        with pytest.raises(MemoryError):
+            session.watch(count=3)
+    with pytest.raises(muse.StateError):
+        session.watched
+    session.step(6)
+    np.testing.assert_array_equal(old, copy)
+    session.watch(count=3)
+    session.step(7)
+    assert session.watched.weights.shape[2] == 3
+
+
 # ---- callbacks ----
 
 def long_prompt(model, **settings):
