@@ -33,6 +33,7 @@ void talk_queue(Talk *t, PartKind kind, const char *path, uint32_t budget)
     t->queue[t->n_queue++] = p;
 }
 
+/* what was to go with the next message */
 static void drop_queue(Talk *t)
 {
     for (size_t i = 0; i < t->n_queue; i++) {
@@ -40,7 +41,7 @@ static void drop_queue(Talk *t)
         muse_audio_close(&t->queue[i].audio);
         free(t->queue_names[i]);
     }
-    t->n_queue = 0;
+    t->n_queue = t->n_looks = 0;
 }
 
 bool talk_begins_anew(const Talk *t)
@@ -186,7 +187,6 @@ static int begin_turn(Talk *t, const MuseReasonPart *parts, size_t n, MuseTrace 
     else if (first) muse_agent_close(&before);
     for (size_t i = 0; rc == 0 && i < t->n_looks; i++)
         if (muse_look(t->agent, t->looks[i].image, t->looks[i].rect, err) < 0) failed(t, cli_fail(err, "/look"));   /* the question is asked all the same */
-    t->n_looks = 0;
     return rc;
 }
 
@@ -293,7 +293,6 @@ void talk_reset(Talk *t)
     muse_trace_close(&t->trace);
     drop_queue(t);
     drop_pictures(t);
-    t->n_looks = 0;
 }
 
 /* ---- the command ---- */

@@ -10,7 +10,15 @@ enum { TOKENS_MAX = 1 << 20 };
 
 #define WRONG(t, ...) ((t)->code = cli_usage(__VA_ARGS__))
 
-static void image(Talk *t, char *rest) { talk_queue(t, PART_IMAGE, rest, 0); }
+static void image(Talk *t, char *rest)
+{
+    const bool before = talk_begins_anew(t);
+    talk_queue(t, PART_IMAGE, rest, 0);
+    if (before || !talk_begins_anew(t) || !t->n_looks) return;
+    t->n_looks = 0;   /* what they are about is left behind; number 1 is now another picture */
+    WRONG(t, "/look: not shown: the next message is about %s, not about the pictures before it; /look again looks there", base_name(rest));
+}
+
 static void audio(Talk *t, char *rest) { talk_queue(t, PART_AUDIO, rest, 0); }
 
 bool talk_set_mode(Talk *t, const char *name)

@@ -83,7 +83,7 @@ def main():
             elif not same:
                 print(f"{name}: changed: {key}: {then[key]} -> {now[key]}")
     for key in structs:   # what a program fills in may grow, so it says how much of it the program knows
-        if re.fullmatch(r"Muse\w+(Params|Options)", key) and not structs.get(f"{key}.struct_size", "").startswith("offset 0 "):
+        if re.fullmatch(r"Muse\w+(Params|Options)|MuseTrace(Step|Summary)", key) and not structs.get(f"{key}.struct_size", "").startswith("offset 0 "):
             print(f"structs: {key} does not begin with struct_size")
             failed += 1
     if update:

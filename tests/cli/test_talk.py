@@ -130,6 +130,17 @@ class SingleQuestions(unittest.TestCase):
         err = talk(f"/image {CAT}", "What?", f"/image {COFFEE}", "/look 2 10 20 60 70", "This?", history="auto", code=USAGE)[1]
         self.assertIn("there is no picture 2, the last is 1", err)
 
+    def test_a_look_stays_with_its_picture(self):
+        before = [f"/image {CAT}", "What?", "/look 1 10 20 60 70"]
+        _, err = talk(*before, f"/image {COFFEE}", "This?", history="none", code=USAGE)   # said, and the question is asked all the same
+        self.assertIn("/look: not shown: the next message is about coffee.jpg", err)
+        for lines, history, looks in (([f"/image {COFFEE}", "This?"], "none", []), ([f"/image {COFFEE}", "/look 1 10 20 60 70", f"/image {CAT}", "This?"], "none", [1]),
+                                      (["/image no-such.png", "This?"], "none", [1]), ([f"/image {COFFEE}", "This?"], "keep", [1])):
+            with self.subTest(lines=lines, history=history):
+                code = INPUT if "/image no-such.png" in lines else USAGE if history == "none" else OK
+                got = in_json(*before, *lines, history=history, args=["--looks", 1], code=code)
+                self.assertEqual([s["image"] for s in got[1]["trace"] if s["kind"] == "look"][:1], looks)
+
     def test_budgets_stay(self):
         got = in_json("What?", "What?", history="auto", args=["--image", COFFEE, "--image-budget", 20])
         self.assertEqual([g["tokens"]["prompt"] for g in got], [in_json("What?", args=["--image", COFFEE, "--image-budget", 20])[0]["tokens"]["prompt"]] * 2)
