@@ -44,12 +44,14 @@ static void drop_queue(Talk *t)
     t->n_queue = t->n_looks = 0;
 }
 
-bool talk_begins_anew(const Talk *t)
+static bool queued(const Talk *t, int modality)
 {
-    bool pictures = false;
-    for (size_t i = 0; i < t->n_queue; i++) pictures = pictures || t->queue[i].image;
-    return t->history == HISTORY_NONE && pictures;
+    for (size_t i = 0; i < t->n_queue; i++)
+        if (t->queue[i].modality == modality) return true;
+    return false;
 }
+
+bool talk_begins_anew(const Talk *t) { return t->history == HISTORY_NONE && queued(t, MUSE_IMAGE); }
 
 static void drop_pictures(Talk *t)
 {
@@ -234,7 +236,7 @@ static void report(Talk *t, int rc, const MuseError *err)
     }
 }
 
-/* without a history the pictures go in again: those of a message or two of TALK_QUEUE at most */
+/* without a history the pictures go in again, sounds don't: parts of a message or two of TALK_QUEUE at most */
 static size_t collect(const Talk *t, const char *text, bool again, MuseReasonPart *parts)
 {
     size_t n = 0;
@@ -245,6 +247,17 @@ static size_t collect(const Talk *t, const char *text, bool again, MuseReasonPar
     return n;
 }
 
+/* without a history a message is asked without something that was there before */
+static void tell_what_is_left_out(Talk *t, bool sounds)
+{
+    if (t->agent && !t->told && !t->cli->quiet && !t->cli->json) {
+        fputs("muse: each message is a question by itself, about the newest pictures, as models of this family are trained (--history keep: one conversation)\n", stderr);
+        t->told = true;
+    }
+    if (t->history == HISTORY_NONE && t->sounds && !sounds && !t->cli->quiet)
+        fputs("muse: the sound of the message before is not given again; /audio FILE does\n", stderr);
+}
+
 void talk_say(Talk *t, const char *text)
 {
     MuseReasonPart parts[2 * TALK_QUEUE + 1];
@@ -253,10 +266,8 @@ void talk_say(Talk *t, const char *text)
     if (!t->n_queue && !*text) return;
     const bool again = t->history == HISTORY_NONE && !talk_begins_anew(t);
     const size_t n = collect(t, text, again, parts);
-    if (t->agent && !t->told && !t->cli->quiet && !t->cli->json) {
-        fputs("muse: each message is a question by itself, about the newest pictures, as models of this family are trained (--history keep: one conversation)\n", stderr);
-        t->told = true;
-    }
+    const bool sounds = queued(t, MUSE_AUDIO);
+    tell_what_is_left_out(t, sounds);
     if (!again) cli_warnings_end(&t->cli->warnings);   /* of the turn before: the same words about another picture are said again */
     int rc = MUSE_ERR_NOMEM;
     if (make_room(t)) rc = open_trace(t, text, &trace, &err);
@@ -270,6 +281,7 @@ void talk_say(Talk *t, const char *text)
         return;
     }
     keep_pictures(t);
+    t->sounds = sounds;
     muse_trace_close(&t->trace);
     t->trace = trace;
     t->shown = 0;
@@ -293,6 +305,7 @@ void talk_reset(Talk *t)
     muse_trace_close(&t->trace);
     drop_queue(t);
     drop_pictures(t);
+    t->sounds = false;
 }
 
 /* ---- the command ---- */
@@ -304,7 +317,7 @@ static void help(FILE *to)
           "Ctrl-C stops an answer, Ctrl-D ends the program.\n\n"
           "  --mode MODE               instant, thinking (unless told) or auto; auto thinks if the instant answer is in doubt\n"
           "  --history auto|keep|none  keep: one conversation; none: each message is a question by itself, about the pictures that came\n"
-          "                            last; auto, unless told: none in models of the family muse, else keep\n"
+          "                            last, without the sounds before it; auto, unless told: none in models of the family muse, else keep\n"
           "  --system STRING           the system message\n", to);
     ask_shared_help(to);
     fputs("  With --json: a line for each answer, as muse ask --json.\n"

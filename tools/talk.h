@@ -34,6 +34,7 @@ typedef struct Talk {
     size_t       n_pictures, room;
     MuseFocus    looks[TALK_LOOKS];           /* asked for at the next turn */
     size_t       n_looks;
+    bool         sounds;                      /* the newest message had some */
     size_t       shown;                       /* bytes of the answer that are on stdout */
     Shown        chain;                       /* the chain on stderr */
     int          code;                        /* of the newest failure */

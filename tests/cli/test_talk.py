@@ -154,6 +154,15 @@ class SingleQuestions(unittest.TestCase):
         err = talk(f"/image {CAT}", "Hi", "Hi", "Hi", history="auto")[1]
         self.assertEqual((err.count("are reduced"), err.count("times more")), (1, 0), err)   # of one picture: once
 
+    def test_sounds_are_not_given_again(self):
+        words = "the sound of the message before is not given again"
+        for history, args, lines, times in (("none", [], ["And?"], 1), ("none", [], ["And?", "And?"], 1), ("none", ["--json"], ["And?"], 1), ("none", ["--quiet"], ["And?"], 0),
+                                            ("none", [], ["/reset", "And?"], 0), ("none", [], [f"/audio {VOICE}", "And?"], 0), ("keep", [], ["And?"], 0)):
+            with self.subTest(history=history, args=args, lines=lines):
+                self.assertEqual(talk(f"/audio {VOICE}", "What?", *lines, history=history, args=args)[1].count(words), times)
+        again, alone = in_json(f"/audio {VOICE}", "What?", "And?", history="none")[1], in_json("And?")[0]
+        self.assertEqual(again["tokens"], alone["tokens"])
+
     def test_what_fails_leaves_the_pictures(self):
         got = in_json(f"/image {CAT}", "What?", "/image no-such.png", "And?", history="auto", code=INPUT)
         self.assertEqual([len(g["images"]) for g in got], [1, 1])
