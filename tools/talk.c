@@ -250,7 +250,7 @@ static size_t collect(const Talk *t, const char *text, bool again, MuseReasonPar
 /* without a history a message is asked without something that was there before */
 static void tell_what_is_left_out(Talk *t, bool sounds)
 {
-    if (t->agent && !t->told && !t->cli->quiet && !t->cli->json) {
+    if (t->agent && !t->told && !t->cli->quiet) {
         fputs("muse: each message is a question by itself, about the newest pictures, as models of this family are trained (--history keep: one conversation)\n", stderr);
         t->told = true;
     }

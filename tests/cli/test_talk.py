@@ -147,7 +147,7 @@ class SingleQuestions(unittest.TestCase):
 
     def test_it_is_said_once(self):
         words = "each message is a question by itself"
-        for args, history, times in (([], "auto", 1), ([], "none", 0), ([], "keep", 0), (["--quiet"], "auto", 0), (["--json"], "auto", 0)):
+        for args, history, times in (([], "auto", 1), ([], "none", 0), ([], "keep", 0), (["--quiet"], "auto", 0), (["--json"], "auto", 1)):
             with self.subTest(args=args, history=history):
                 self.assertEqual(talk("Hi", "Hi", "Hi", args=args, history=history)[1].count(words), times)
         self.assertNotIn(words, talk("Hi", history="auto")[1])
