@@ -178,7 +178,7 @@ static void thinks_as_thinking_does(void **state)
         const size_t n = muse_agent_ids(r.agents[0], &x), m = muse_agent_ids(alone.agents[0], &y);
         assert_true(a.doubted && !b.doubted && n == m + a.direct_tokens);
         assert_memory_equal(x + a.direct_tokens, y, m * sizeof *x);
-        if (fabs(a.confidence - b.confidence) > 1e-4 * b.confidence) fail_msg("%d: %.17g %.17g", k, a.confidence, b.confidence);   /* what begins the turn is computed in a product of its own, which rounds otherwise: 1.4e-6 on a CPU with AVX2 */
+        if (fabs(a.confidence - b.confidence) > 1e-5 * b.confidence) fail_msg("%d: %.17g %.17g", k, a.confidence, b.confidence);   /* what begins the turn is computed in a product of its own, which rounds otherwise: 1.4e-6 on a CPU with AVX2; seven times that is left for others */
         assert_true(a.prompt_tokens == b.prompt_tokens && a.thought_tokens == b.thought_tokens && a.answer_tokens == b.answer_tokens + a.direct_tokens);
         assert_true(a.n_answer == b.n_answer && memcmp(a.answer, b.answer, a.n_answer) == 0);
         assert_int_equal(muse_sequence_length(muse_session_sequence(r.agents[0]->s)), muse_sequence_length(muse_session_sequence(alone.agents[0]->s)));
