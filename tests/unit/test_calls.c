@@ -96,6 +96,14 @@ static void syntax(void **state)
     check_syntax(&qwen, json, sizeof json / sizeof *json);
 }
 
+/* *at: where a call stands behind these ids */
+static void follow_all(const Use *u, MuseCursor **at, const int32_t *ids, size_t n)
+{
+    MuseError err;
+    assert_int_equal(muse_call_start(u->g, at, &err), 0);
+    for (size_t k = 0; k < n; k++) assert_true(muse_call_follow(u->g, *at, ids[k]));
+}
+
 /* the mask allows exactly the tokens that can be followed */
 static void masks(void **state)
 {
@@ -109,14 +117,12 @@ static void masks(void **state)
         int32_t *ids;
         size_t n;
         assert_int_equal(muse_text_encode(u.tok, starts[i], strlen(starts[i]), MUSE_TEXT_ADDED, &ids, &n, &err), 0);
-        for (uint32_t id = 0; id <= u.V; id++) {   /* V: the mask itself, then each token */
-            assert_int_equal(muse_call_start(u.g, &at, &err), 0);
-            for (size_t k = 0; k < n; k++) assert_true(muse_call_follow(u.g, at, ids[k]));
-            if (id == 0) {
-                for (uint32_t j = 0; j < u.V; j++) logits[j] = 0;
-                assert_true(muse_call_mask(u.g, at, logits, u.V));
-            }
-            if (id < u.V && muse_call_follow(u.g, at, (int32_t)id) != (logits[id] == 0)) fail_msg("%s: token %u", starts[i], id);
+        follow_all(&u, &at, ids, n);
+        for (uint32_t j = 0; j < u.V; j++) logits[j] = 0;
+        assert_true(muse_call_mask(u.g, at, logits, u.V));
+        for (uint32_t id = 0; id < u.V; id++) {
+            follow_all(&u, &at, ids, n);
+            if (muse_call_follow(u.g, at, (int32_t)id) != (logits[id] == 0)) fail_msg("%s: token %u", starts[i], id);
         }
         muse_free(ids);
         muse_free(at);
@@ -126,9 +132,8 @@ static void masks(void **state)
     MuseError err;
     int32_t *ids;
     size_t n;
-    assert_int_equal(muse_call_start(u.g, &at, &err), 0);
     assert_int_equal(muse_text_encode(u.tok, "call:echo{}", 11, 0, &ids, &n, &err), 0);
-    for (size_t k = 0; k < n; k++) assert_true(muse_call_follow(u.g, at, ids[k]));
+    follow_all(&u, &at, ids, n);
     for (uint32_t j = 0; j < u.V; j++) logits[j] = (float)j;
     logits[find(u.tok, gemma.end)] = -INFINITY;
     assert_false(muse_call_mask(u.g, at, logits, u.V));
