@@ -62,6 +62,13 @@ static void drop_pictures(Talk *t)
     t->n_pictures = 0;
 }
 
+/* as parts of a message; how many */
+static size_t picture_parts(const Talk *t, MuseReasonPart *out)
+{
+    for (size_t i = 0; i < t->n_pictures; i++) out[i] = (MuseReasonPart){ .modality = MUSE_IMAGE, .image = t->pictures[i].image, .budget = t->pictures[i].budget };
+    return t->n_pictures;
+}
+
 /* room for the queue's pictures among the conversation's, so that keeping them can't fail */
 static bool make_room(Talk *t)
 {
@@ -210,6 +217,17 @@ static void finish_trace(Talk *t, double seconds)
     if (muse_trace_set_summary(t->trace, &s, &err) < 0) failed(t, cli_fail(&err, NULL));
 }
 
+/* "pictures" are all of the conversation, as the trace's "images" are */
+static int print_json(const Talk *t)
+{
+    MuseReasonPart *parts = calloc(t->n_pictures + 1, sizeof *parts);
+    if (!parts) return EXIT_RESOURCE;
+    picture_parts(t, parts);
+    const int code = ask_print_json(t->trace, &(AskJson){ .agents = &t->agent, .n = 1, .model = t->model, .parts = parts, .n_parts = t->n_pictures });
+    free(parts);
+    return code;
+}
+
 static void report(Talk *t, int rc, const MuseError *err)
 {
     MuseAgentInfo info;
@@ -220,7 +238,7 @@ static void report(Talk *t, int rc, const MuseError *err)
     if (t->shown || (!t->cli->json && info.n_answer)) putchar('\n');
     fflush(stdout);   /* what is said about the answer comes behind it */
     if (t->cli->json && rc == 0) {
-        const int code = ask_print_json(t->trace, &(AskJson){ .agents = &t->agent, .n = 1 });
+        const int code = print_json(t);
         if (code) failed(t, code);
     }
     if (rc == MUSE_ERR_CANCELLED) fputs("muse: stopped\n", stderr);
@@ -239,8 +257,7 @@ static void report(Talk *t, int rc, const MuseError *err)
 /* without a history the pictures go in again, sounds don't: parts of a message or two of TALK_QUEUE at most */
 static size_t collect(const Talk *t, const char *text, bool again, MuseReasonPart *parts)
 {
-    size_t n = 0;
-    for (size_t i = 0; again && i < t->n_pictures; i++) parts[n++] = (MuseReasonPart){ .modality = MUSE_IMAGE, .image = t->pictures[i].image, .budget = t->pictures[i].budget };
+    size_t n = again ? picture_parts(t, parts) : 0;
     memcpy(parts + n, t->queue, t->n_queue * sizeof *parts);
     n += t->n_queue;
     if (*text) parts[n++] = (MuseReasonPart){ .modality = MUSE_TEXT, .text = text };

@@ -39,6 +39,17 @@ class Conversation(unittest.TestCase):
             self.assertGreater(after["tokens"]["prompt"], before["tokens"]["prompt"] + before["tokens"]["thought"] + before["tokens"]["look"])
         self.assertLess(got[1]["tokens"]["prompt"], in_json(f"/image {CAT}", "What is this?" * 20)[0]["tokens"]["prompt"] + 100)
 
+    def test_pictures_in_json(self):
+        """as muse ask has them, of all pictures of the conversation"""
+        def asked(*files):
+            return json.loads(muse("ask", "--model", TINY, *SHORT, "--json", *[x for f in files for x in ("--image", f)], "What?")[0])["pictures"]
+        lines = (f"/image {CAT}", "What?", "And?", f"/image {COFFEE}", "What?")
+        self.assertEqual([g["pictures"] for g in in_json(*lines)], [asked(CAT)] * 2 + [asked(CAT, COFFEE)])
+        self.assertEqual([g["pictures"] for g in in_json(*lines, history="none")], [asked(CAT)] * 2 + [asked(COFFEE)])
+        self.assertEqual(in_json("Hi")[0]["pictures"], [])
+        budget = in_json("What?", args=["--image", COFFEE, "--image-budget", 20])[0]["pictures"]
+        self.assertGreater(budget[0]["patches"], asked(COFFEE)[0]["patches"])
+
     def test_places(self):
         """people get pixels, with --raw what was written; --json has both"""
         lines = (f"/image {CAT}", "What is this?", "Where?", "And there?")
