@@ -431,6 +431,7 @@ static void test_bf16_tables(void **state)
 {
     (void)state;
     static const unsigned levels[] = { MUSE_CPU_C, MUSE_CPU_AVX2, MUSE_CPU_AVX512, MUSE_CPU_AVX512 };
+    if (!(muse_cpu_detect() & MUSE_X86_BF16)) print_message("not run: the tables with AVX512_BF16, which this CPU has not\n");
     for (int k = 0; k < 4; k++) {   /* the last with and without AVX512_BF16 */
         const unsigned bits = k ? muse_cpu_detect() & muse_cpu_bits_of_level(levels[k]) & (k == 2 ? ~(unsigned)MUSE_X86_BF16 : ~0u) : 0;
         const MuseTrainOps *f = muse_train_ops(bits, false), *h = muse_train_ops(bits, true);
