@@ -6,11 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* a newer library may have more of them than this program knows */
+#define NAME(list, k) ((size_t)(k) < sizeof(list) / sizeof *(list) ? (list)[k] : "(unknown)")
+
 static int progress(void *user, const MuseReasonEvent *event)
 {
     static const char *const stages[] = { "", "reading the question", "thinking", "checking", "scoring each other", "merging" };
     (void)user;
-    if (event->kind == MUSE_EVENT_STAGE) fprintf(stderr, "%s\n", stages[event->stage]);
+    if (event->kind == MUSE_EVENT_STAGE) fprintf(stderr, "%s\n", NAME(stages, event->stage));
     if (event->kind == MUSE_EVENT_DONE) fprintf(stderr, "%zu of %zu agents done, %llu tokens\n", event->done, event->agents, (unsigned long long)event->tokens);
     return 0;
 }
@@ -23,7 +26,7 @@ static void print(const MuseReasonResult *r)
     for (size_t i = 0; i < r->n_forks; i++) {
         MuseAgentInfo a;
         muse_agent_info(r->agents[i], &a);
-        printf("agent %u, temperature %.2f, %s: %.*s\n", a.number, (double)a.temperature, ends[a.finish], (int)a.n_answer, a.answer);
+        printf("agent %u, temperature %.2f, %s: %.*s\n", a.number, (double)a.temperature, NAME(ends, a.finish), (int)a.n_answer, a.answer);
     }
     for (size_t i = 0; i < r->n_candidates; i++) {
         MuseAgentInfo a;
