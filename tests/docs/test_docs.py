@@ -56,8 +56,8 @@ def anchors(path):
 
 
 def check_sections(path, text):
-    """Words such as docs/train.md, "Data"."""
-    for name, title in re.findall(r"([\w/-]+\.md)`?,\s+\"([^\"\n]+)\"", text):
+    """Words such as docs/train.md, "Data"; in code they may be wrapped, with the sign of the comment between."""
+    for name, title in re.findall(r"([\w/-]+\.md)`?,[\s*#/]+\"([^\"\n]+)\"", text):
         target = next((t for t in (root / name, path.parent / name) if t.exists()), None)
         check(target and title in sum(headings(target), []), f'{path.relative_to(root)}: {name} has no heading "{title}"')
 
