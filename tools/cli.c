@@ -359,7 +359,7 @@ static bool has_budget(const MuseImageRule *rule, uint32_t budget)
 void cli_warn_budgets(const Cli *cli, const MuseModel *model)
 {
     const MuseFamily *family = muse_model_family(model);
-    if (cli->quiet || strcmp(family->name, "muse") != 0) return;
+    if (cli->quiet || strcmp(family->name, "muse") != 0 || family->image.kind == MUSE_IMAGE_NONE) return;
     for (size_t i = 0; i < cli->n_parts; i++) {
         const Part *p = &cli->parts[i];
         if (p->kind != PART_IMAGE || p->budget == MUSE_BUDGET_DEFAULT || p->budget == family->image.budget || !has_budget(&family->image, p->budget)) continue;

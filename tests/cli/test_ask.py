@@ -241,6 +241,15 @@ class Budgets(unittest.TestCase):
                     self.assertEqual(muse(command, "--model", TINY, *budget, "--image", CAT, "--image", CAT, *more)[1].count(words), times)
         self.assertNotIn("--image-budget", muse("run", "--model", DATA / "golden/gemma4-a/hf", "--image-budget", 70, "--image", CAT, "--text", "a", "--max-tokens", 1)[1])   # trained with all of them
 
+    def test_a_model_without_pictures_has_no_default(self):
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(TINY, folder, dirs_exist_ok=True)
+            config = json.loads((TINY / "config.json").read_text("utf-8"))
+            del config["image_config"]
+            pathlib.Path(folder, "config.json").write_text(json.dumps(config), "utf-8")
+            _, err = muse("ask", "--model", folder, "--image-budget", 20, "--image", CAT, "What?", code=UNSUPPORTED)
+            self.assertNotIn("the model's default", err)
+
 
 class ExitCodes(unittest.TestCase):
     def test_usage(self):
