@@ -289,8 +289,9 @@ void talk_say(Talk *t, const char *text)
     int rc = MUSE_ERR_NOMEM;
     if (make_room(t)) rc = open_trace(t, text, &trace, &err);
     else err = (MuseError){ rc, "no memory for the pictures" };
+    const CliWarnings before = t->cli->warnings;
     if (rc == 0) rc = begin_turn(t, parts, n, trace, &err);
-    if (again) memset(t->cli->warnings.again, 0, sizeof t->cli->warnings.again);   /* of the same pictures */
+    if (again) memcpy(t->cli->warnings.again, before.again, sizeof before.again);   /* this turn's are of the same pictures */
     if (rc < 0) {
         muse_trace_close(&trace);
         drop_queue(t);

@@ -7,6 +7,7 @@ import os
 import pathlib
 import pty
 import select
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -164,6 +165,12 @@ class SingleQuestions(unittest.TestCase):
         self.assertNotIn(words, talk("Hi", history="auto")[1])
         err = talk(f"/image {CAT}", "Hi", "Hi", "Hi", history="auto")[1]
         self.assertEqual((err.count("are reduced"), err.count("times more")), (1, 0), err)   # of one picture: once
+        with tempfile.TemporaryDirectory() as folder:   # what came again before that stays told
+            shutil.copytree(TINY, folder, dirs_exist_ok=True)
+            config = (TINY / "config.json").read_text("utf-8")
+            pathlib.Path(folder, "config.json").write_text(config.replace('"patch_size"', '"extra": 1, "extra": 1, "extra": 1, "patch_size"'), "utf-8")
+            err = talk("Hi", "Hi", model=folder, history="auto")[1]
+            self.assertIn('2 times more: image_config: key "extra"', err)
 
     def test_sounds_are_not_given_again(self):
         words = "the sound of the message before is not given again"
