@@ -126,7 +126,7 @@ INLINE void scores_q8(const int rows, const Block *b)
             UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < COLS; c++) dot[r][c] = more[r][c] = (VecDot)vi_zero();
             if (!at) {   /* of the scales */
                 prefetch(b, b->keys + 2 * panel + 8 * w0);
-                prefetch(b, b->values + 2 * panel + 8 * w0);
+                if (b->values) prefetch(b, b->values + 2 * panel + 8 * w0);   /* weights alone have none */
             }
             for (size_t w = w0; w < w0 + BLOCK_WORDS; w++, q += 2 * rows) {
                 VecInt even[COLS], odd[COLS];
