@@ -11,13 +11,7 @@ static const struct { const char *key; size_t n; } keys[] = { { "box_2d", 4 }, {
 
 static bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 
-static const char *find(const char *text, const char *end, const char *what)
-{
-    const size_t n = strlen(what);
-    for (; (size_t)(end - text) >= n; text++)
-        if (memcmp(text, what, n) == 0) return text;
-    return NULL;
-}
+static const char *find(const char *text, const char *end, const char *what) { return memmem(text, (size_t)(end - text), what, strlen(what)); }
 
 /* The JSON of an answer, or false: all of it, or what stands between its only two fences */
 static bool find_json(const char **text, size_t *n)
@@ -74,11 +68,11 @@ static int walk(const MuseJsonValue *v, MuseBoxFn *fn, void *user)
     return rc;
 }
 
-int muse_read_boxes(const MuseAllocator *alloc, const char *text, size_t n, MuseBoxFn *fn, void *user)
+int muse_read_boxes(const MuseAllocator *alloc, const char *text, size_t n, MuseBoxFn *fn, void *user, MuseError *err)
 {
     MuseJson doc = { 0 };
     if (!n || !find_json(&text, &n) || !names_a_box(text, n)) return 0;
-    int rc = muse_json_parse(&doc, alloc, text, n, NULL);   /* what is no JSON has no boxes */
+    int rc = muse_json_parse(&doc, alloc, text, n, err);
     if (rc == 0) rc = walk(doc.root, fn, user);
     muse_json_close(&doc);
     return rc;

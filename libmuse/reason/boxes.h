@@ -19,7 +19,7 @@ typedef struct MuseBox {
 typedef int MuseBoxFn(void *user, const MuseBox *box);
 
 /* Each "box_2d", "bbox_2d" and "point_2d" of an answer that is JSON, or holds one fenced block of it, in order. Other answers have none.
- * 0; MUSE_ERR_FORMAT: one of these names, but no JSON; MUSE_ERR_NOMEM; what fn gave. */
-int muse_read_boxes(const MuseAllocator *alloc, const char *text, size_t n, MuseBoxFn *fn, void *user);
+ * 0; MUSE_ERR_FORMAT: one of these names, but no JSON; MUSE_ERR_NOMEM; what fn gave, which tells err itself. */
+int muse_read_boxes(const MuseAllocator *alloc, const char *text, size_t n, MuseBoxFn *fn, void *user, MuseError *err);
 
 #endif

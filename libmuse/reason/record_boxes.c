@@ -61,7 +61,7 @@ int muse_record_boxes(MuseAgent *a, const char *answer, size_t n, MuseError *err
 {
     Boxes u = { a, err };
     if (a->shared->boxes == MUSE_BOXES_UNKNOWN) return 0;
-    const int rc = muse_read_boxes(&a->shared->rt->alloc, answer, n, add_box, &u);
+    const int rc = muse_read_boxes(&a->shared->rt->alloc, answer, n, add_box, &u, err);
     if (rc == MUSE_ERR_FORMAT) return muse_record_note(a, MUSE_STEP_THOUGHT, "not understood", "boxes in what is no JSON", err);
     return rc;
 }

@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const MuseAllocator alloc;
     uint8_t *exact = fuzz_copy(data, size);
     unsigned sum = 0;
-    const int rc = muse_read_boxes(&alloc, (const char *)exact, size, on_box, &sum);
+    const int rc = muse_read_boxes(&alloc, (const char *)exact, size, on_box, &sum, NULL);
     FUZZ_CHECK(rc == 0 || rc == MUSE_ERR_FORMAT);
     free(exact);
     return 0;
