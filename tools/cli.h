@@ -63,7 +63,6 @@ int  cli_real(Cli *cli, const char *option, double least, double most, float *ou
 /* The value of the option just seen as its place in names, which NULL ends; the first stands for what is done unless told. Exit code. */
 int cli_choice(Cli *cli, const char *option, const char *const *names, uint32_t *out);
 extern const char *const cli_computes[], *const cli_kvs[];   /* in the order of MUSE_COMPUTE_ and MUSE_KV_ */
-#define CLI_DOUBT 0.95            /* of muse_reason(), for what drives agents itself */
 #define CLI_DOUBT_MIN 0.001       /* --doubt takes from this to 1 */
 extern const char *const cli_finishes[];                      /* in the order of MUSE_AGENT_ */
 double cli_now(void);   /* seconds, from some moment on */
@@ -105,6 +104,7 @@ void json_text(yajl_gen g, const char *key, const char *value);
 void json_bool(yajl_gen g, const char *key, int value);
 void json_hash(yajl_gen g, const char *key, const uint8_t hash[32]);
 void json_rect(yajl_gen g, const char *key, MuseRect r);
+void json_plan(yajl_gen g, const MuseImagePlan *p);   /* how a picture is reduced: the keys, into the open object */
 void json_ids(yajl_gen g, const char *key, const int32_t *ids, size_t n);
 void json_numbers(yajl_gen g, const char *key, const float *values, size_t n);
 int  json_print(yajl_gen g);     /* one line to stdout, then clears; EXIT_OK or EXIT_OTHER */

@@ -42,7 +42,7 @@ static void set_params(Params *p, const Eval *e, const EvalQuestion *q, bool no_
     p->agent.sample = &p->sample;
     p->agent.session = &p->session;
     p->agent.thinking = e->o.mode == MUSE_MODE_INSTANT || e->o.mode == MUSE_MODE_AUTO ? MUSE_THINKING_OFF : MUSE_THINKING_ON;
-    p->agent.doubt = e->o.mode != MUSE_MODE_AUTO ? 0 : e->o.doubt > 0 ? (double)e->o.doubt : CLI_DOUBT;
+    p->agent.doubt = e->o.mode != MUSE_MODE_AUTO ? 0 : e->o.doubt > 0 ? (double)e->o.doubt : MUSE_DOUBT;
     p->agent.thought_tokens = e->o.budget;
     p->agent.no_look = no_look;
     p->agent.cancel = cli_interrupted;

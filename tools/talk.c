@@ -139,7 +139,7 @@ static int show_answer(void *user, const MuseReasonEvent *event)
 }
 
 /* of the mode */
-static double doubt_of(const Talk *t) { return t->o.mode != MUSE_MODE_AUTO ? 0 : t->o.doubt > 0 ? (double)t->o.doubt : CLI_DOUBT; }
+static double doubt_of(const Talk *t) { return t->o.mode != MUSE_MODE_AUTO ? 0 : t->o.doubt > 0 ? (double)t->o.doubt : MUSE_DOUBT; }
 
 static int open_agent(Talk *t, const MuseReasonPart *parts, size_t n, MuseTrace *trace, int thinking, MuseError *err)
 {

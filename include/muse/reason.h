@@ -322,6 +322,8 @@ enum { MUSE_AGENTS_MAX = 256, MUSE_VIEWS = 8 };
 /** A place that an agent looks at first. */
 typedef struct MuseFocus { uint32_t image; MuseRect rect; } MuseFocus;
 
+#define MUSE_DOUBT 0.95   ///< MuseReasonParams.doubt unless told: docs/RL.md, "Choosing without training"
+
 /** How muse_reason() comes to an answer. */
 typedef struct MuseReasonParams {
     size_t                 struct_size;  ///< set by muse_reason_params_init()
@@ -343,7 +345,7 @@ typedef struct MuseReasonParams {
     size_t                 n_calibration;
     uint32_t               views;        ///< CONTEMPLATING with pictures, 1..MUSE_VIEWS: agent i sees them in way i mod views: 0 as they were given, the others without narrow strips at some edges, so that other patches
                                          ///< lie over the things; agents with a focus as given. A prompt is computed for each when its first agent begins (see agree). 0 = MUSE_VIEWS if the model has place tokens, else 1
-    double                 doubt;        ///< AUTO: MuseAgentParams.doubt, which follows from this as `thinking` does from mode; 0 = 0.95
+    double                 doubt;        ///< AUTO: MuseAgentParams.doubt, which follows from this as `thinking` does from mode; 0 = MUSE_DOUBT
 } MuseReasonParams;
 
 /** Fill with defaults (all 0 but struct_size). Any thread. */

@@ -11,7 +11,6 @@
 #include "libmuse/reason/view.h"
 
 enum { AGENTS = 8, AGREE = 3 };   /* AGREE: docs/reason.md, "What it gains" */
-static const double DOUBT = 0.95; /* docs/reason.md, "Think when in doubt" */
 
 void muse_reason_params_init(MuseReasonParams *params) { MUSE_PARAMS_INIT(params); }
 
@@ -99,7 +98,7 @@ static int import_params(Reason *r, const MuseReasonParams *params, MuseError *e
     r->agent.sample = &r->sample;
     const bool at_once = p->mode == MUSE_MODE_INSTANT || p->mode == MUSE_MODE_AUTO;
     MUSE_REQUIRE(err, muse_agent_may_doubt(p->doubt, MUSE_THINKING_OFF));
-    r->agent.doubt = p->mode != MUSE_MODE_AUTO ? 0 : p->doubt > 0 ? p->doubt : DOUBT;
+    r->agent.doubt = p->mode != MUSE_MODE_AUTO ? 0 : p->doubt > 0 ? p->doubt : MUSE_DOUBT;
     r->agent.thinking = at_once ? MUSE_THINKING_OFF : r->agent.format ? MUSE_THINKING_DEFAULT : MUSE_THINKING_ON;
     return 0;
 }
