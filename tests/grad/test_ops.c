@@ -530,9 +530,44 @@ static void test_products(void **state)
         }
 }
 
+#if MUSE_HAVE_AVX512
+/* The own kernel by itself: it takes the shapes that gemm.h says, writes nothing of the others, and rows are the same in three ranges */
+static void test_own_products(void **state)
+{
+    (void)state;
+    enum { M = 37, N_OWN = 70, K_MOST = 1100 };
+    static MuseBf16 a[(K_MOST + 3) * (M + 3) + K_MOST * M], b[K_MOST * (N_OWN + 3)];
+    static float x[(K_MOST + 3) * (M + 3) + K_MOST * M], whole[M * N_OWN], parts[M * N_OWN];
+    if (!(muse_cpu_detect() & MUSE_X86_BF16)) skip();
+    fill(x, sizeof x / sizeof *x, 33);
+    round_all(x, a, sizeof a / sizeof *a);
+    round_all(x, b, sizeof b / sizeof *b);
+    void *room = aligned_alloc(64, MUSE_GEMM_ROOM);
+    static const size_t depths[] = { 1, 2, 46, 47, K_MOST };
+    for (int kind = 0; kind < 4; kind++)
+        for (size_t d = 0; d < sizeof depths / sizeof *depths; d++) {
+            const bool turn_a = kind & 1, turn_b = kind & 2;
+            const size_t k = depths[d];
+            MuseGemmArgs g = { M, N_OWN, k, a, b, whole, turn_a ? M : k, turn_b ? k : N_OWN, N_OWN, turn_a, turn_b, false, true, false };
+            memset(whole, 0x7f, sizeof whole);
+            memcpy(parts, whole, sizeof parts);
+            const bool takes = turn_a || k % 2 == 0;
+            if (muse_gemm_bf16_avx512bf16(&g, 0, M, room) != takes) fail_msg("kind %d, k %zu: not %s", kind, k, takes ? "taken" : "declined");
+            if (!takes) assert_memory_equal(whole, parts, sizeof whole);
+            g.c = parts;
+            for (size_t p = 0; p < 3; p++) muse_gemm_bf16_avx512bf16(&g, M * p / 3, M * (p + 1) / 3, room);
+            assert_memory_equal(whole, parts, sizeof whole);
+        }
+    free(room);
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+#if MUSE_HAVE_AVX512
+        cmocka_unit_test(test_own_products),
+#endif
         cmocka_unit_test(test_norm), cmocka_unit_test(test_layernorm), cmocka_unit_test(test_turn), cmocka_unit_test(test_mlp), cmocka_unit_test(test_weights),
         cmocka_unit_test(test_cross_entropy), cmocka_unit_test(test_steps), cmocka_unit_test(test_bf16_tables), cmocka_unit_test(test_products),
     };
