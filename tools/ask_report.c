@@ -149,17 +149,6 @@ static void gen_vote(yajl_gen g, const MuseReasonResult *r)
     yajl_gen_map_close(g);
 }
 
-static void gen_plan(yajl_gen g, const MuseImagePlan *plan)
-{
-    json_integer(g, "width", plan->width);
-    json_integer(g, "height", plan->height);
-    json_integer(g, "used_width", plan->used_width);
-    json_integer(g, "used_height", plan->used_height);
-    json_number(g, "scale_x", plan->scale_x);
-    json_number(g, "scale_y", plan->scale_y);
-    json_integer(g, "patches", plan->n_patches);
-}
-
 static void gen_pictures(yajl_gen g, const AskJson *more)
 {
     long long number = 0;
@@ -172,7 +161,7 @@ static void gen_pictures(yajl_gen g, const AskJson *more)
         yajl_gen_map_open(g);
         json_integer(g, "image", ++number);
         if (muse_image_info(more->parts[i].image, &info) == 0 &&   /* else nothing is known but that there is one */
-            muse_image_plan(&muse_model_family(more->model)->image, info.width, info.height, more->parts[i].budget, &plan, NULL) == 0) gen_plan(g, &plan);
+            muse_image_plan(&muse_model_family(more->model)->image, info.width, info.height, more->parts[i].budget, &plan, NULL) == 0) json_plan(g, &plan);
         yajl_gen_map_close(g);
     }
     yajl_gen_array_close(g);

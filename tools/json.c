@@ -86,6 +86,17 @@ void json_rect(yajl_gen g, const char *key, MuseRect r)
     yajl_gen_array_close(g);
 }
 
+void json_plan(yajl_gen g, const MuseImagePlan *p)
+{
+    json_integer(g, "width", p->width);
+    json_integer(g, "height", p->height);
+    json_integer(g, "used_width", p->used_width);
+    json_integer(g, "used_height", p->used_height);
+    json_number(g, "scale_x", p->scale_x);
+    json_number(g, "scale_y", p->scale_y);
+    json_integer(g, "patches", p->n_patches);
+}
+
 void json_ids(yajl_gen g, const char *key, const int32_t *ids, size_t n)
 {
     json_key(g, key);

@@ -103,18 +103,12 @@ static int print_table(const Tokens *o)
 static void gen_image_plan(yajl_gen g, const MuseSpanInfo *s)
 {
     const MuseImagePlan *p = &s->image;
-    json_integer(g, "width", p->width);
-    json_integer(g, "height", p->height);
+    json_plan(g, p);
     json_rect(g, "region", s->region);
-    json_integer(g, "used_width", p->used_width);
-    json_integer(g, "used_height", p->used_height);
     json_integer(g, "grid_width", p->grid_width);
     json_integer(g, "grid_height", p->grid_height);
-    json_integer(g, "patches", p->n_patches);
     json_integer(g, "patch_size", p->unit);
     json_integer(g, "budget", p->budget);
-    json_number(g, "scale_x", p->scale_x);
-    json_number(g, "scale_y", p->scale_y);
 }
 
 static void gen_span(yajl_gen g, const MuseSpanInfo *s)
