@@ -168,7 +168,7 @@ static void tell_folder(const Train *o)
     MuseTrainerInfo info;
     if (muse_trainer_info(o->trainer, &info) < 0 || !info.folder) return;
     fprintf(stderr, "muse: the model of step %" PRIu64 " is in %s\n  ask it:       muse ask --model %s ...\n  train it on:  %smuse train %s --resume", info.step, info.folder, info.folder,
-            info.step >= info.steps ? "raise \"steps\" of the document, then " : "", o->path);
+            !o->steps && info.step >= info.steps ? "raise \"steps\" of the document, then " : "", o->path);
     if (o->out) fprintf(stderr, " --out %s", o->out);
     fputc('\n', stderr);
 }
