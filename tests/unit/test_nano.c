@@ -504,6 +504,12 @@ static void test_budgets(void **state)
         "{\"mix\":[{\"task\":\"print\",\"max_side\":512,\"min_side\":448}]}]}}]}";
     static NanoSource s;
     assert_int_equal(read_plan(&s.plan, json), 1);
+    s.plan.stages[0].mix[0].budget = 144;   /* the family has it, this model has not */
+    assert_int_equal(nano_source_open(&s, tok, folder, &err), MUSE_ERR_FORMAT);
+    assert_non_null(strstr(err.text, "\"print\" has a \"budget\" of 144"));
+    nano_source_close(&s);
+    memset(&s, 0, sizeof s);
+    assert_int_equal(read_plan(&s.plan, json), 1);
     assert_int_equal(nano_source_open(&s, tok, folder, &err), 0);
     const MuseTrainSource from = nano_source(&s);
     size_t shown = 0;
@@ -666,9 +672,9 @@ static void test_no_prompts(void **state)
     }
     assert_int_equal(read_prompts("{\"rl\":{}}"), 0);
     assert_int_equal(read_prompts("{"), 0);
-    static const struct { const char *json, *text; } bad[] = { { MIX(""), "\"mix\" is not a list" }, { MIX("{\"task\":\"nothing\"}"), "nothing" },
+    static const struct { const char *json, *text; } bad[] = { { MIX(""), "\"mix\" is not a list" }, { MIX("{\"task\":\"nothing\"}"), "nothing" }, { MIX("{\"task\":\"count\",\"budget\":64}"), "\"budget\" is for data" },
         { "{\"rl\":{\"worlds\":{\"stages\":[]}}}", "\"stages\" is not a key" }, { "{\"rl\":{\"worlds\":1}}", "rl.worlds is not an object" } };
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_int_equal(read_prompts(bad[i].json), MUSE_ERR_FORMAT);
         if (!strstr(err.text, bad[i].text)) fail_msg("%s: %s", bad[i].json, err.text);
     }

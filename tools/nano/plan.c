@@ -249,6 +249,8 @@ int nano_prompts_read(NanoPrompts *p, const char *json, size_t size, MuseError *
         p->plan.n_stages = 1;
         p->plan.stages[0].samples = UINT64_MAX;
         if (r.rc == 0) read_mixes(&r, worlds, 0, &p->plan.stages[0]);
+        for (size_t i = 0; r.rc == 0 && i < p->plan.stages[0].n_mix; i++)
+            if (p->plan.stages[0].mix[i].budget) refuse(&r, "rl.worlds.mix: \"budget\" is for data; what is tried is shown at the model's default");
         read_tasks(&r, &p->plan, nano_doc_get(doc, "tasks"));
     }
     yajl_tree_free(doc);

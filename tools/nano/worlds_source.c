@@ -139,6 +139,22 @@ static int open_clips(NanoSource *s, const char *folder, MuseError *err)
     return rc;
 }
 
+/* before the first sample, not when one comes that has it */
+static int check_budgets(const NanoSource *s, MuseError *err)
+{
+    for (size_t k = 0; k < s->plan.n_stages; k++)
+        for (size_t i = 0; i < s->plan.stages[k].n_mix; i++) {
+            const NanoMix *mix = &s->plan.stages[k].mix[i];
+            size_t b = 0;
+            while (b < MUSE_BUDGETS_MAX && s->image.budgets[b] && s->image.budgets[b] != mix->budget) b++;
+            if (!mix->budget || (b < MUSE_BUDGETS_MAX && s->image.budgets[b])) continue;
+            *err = (MuseError){ MUSE_ERR_FORMAT, "" };
+            snprintf(err->text, sizeof err->text, "worlds.mix: \"%s\" has a \"budget\" of %u patches, which is none of the model's", mix->task, mix->budget);
+            return MUSE_ERR_FORMAT;
+        }
+    return 0;
+}
+
 int nano_source_open(NanoSource *s, const MuseTextTokenizer *tokenizer, const char *folder, MuseError *err)
 {
     MuseRuntimeParams runtime;
@@ -155,7 +171,8 @@ int nano_source_open(NanoSource *s, const MuseTextTokenizer *tokenizer, const ch
         return MUSE_ERR_NOMEM;
     }
     s->has_lock = 1;
-    int rc = muse_runtime_open(&s->rt, &runtime, err);
+    int rc = check_budgets(s, err);
+    if (rc == 0) rc = muse_runtime_open(&s->rt, &runtime, err);
     MuseWorldsParams params;
     muse_worlds_params_init(&params);
     params.fonts = s->plan.fonts;
