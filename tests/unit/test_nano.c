@@ -86,7 +86,7 @@ static void add_spoken(MuseChat *chat, const MuseTrainSample *made, size_t numbe
 }
 
 /* The prompt by the chat, all that follows by appending what is written and shown. Questions that name places have no chat form. */
-static void check_branch(const MuseWorldsSample *s, size_t number, const MuseTrainSample *made, MuseImage *const *images, MuseAudio *audio, const char *heard)
+static void check_branch(const MuseWorldsSample *s, size_t number, const MuseTrainSample *made, MuseImage *const *images, MuseAudio *audio, const char *heard, bool ends)
 {
     const MuseWorldsBranch *b = &s->branches[number];
     MuseChat *chat;
@@ -118,7 +118,8 @@ static void check_branch(const MuseWorldsSample *s, size_t number, const MuseTra
         char rest[8192];
         size_t n = 0, skip = b->think ? 7 : 0;   /* <think> stands already */
         if (heard && b->think) n = (size_t)sprintf(rest, " %s", heard);
-        for (; i < b->n_parts; i++, skip = 0) {
+        if (ends) assert_int_equal(muse_sequence_append_text(seq, rest, n, MUSE_TEXT_ADDED, &err), 0);
+        for (; !ends && i < b->n_parts; i++, skip = 0) {
             const MuseWorldsPart *p = &b->parts[i];
             memcpy(rest + n, p->text + skip, p->size - skip);
             n += p->size - skip;
@@ -134,7 +135,7 @@ static void check_branch(const MuseWorldsSample *s, size_t number, const MuseTra
             assert_int_equal(muse_sequence_append_image(seq, view, &o, &err), 0);
             muse_image_close(&view);
         }
-        assert_int_equal(muse_sequence_append_text(seq, "<eos>", 5, MUSE_TEXT_ADDED, &err), 0);
+        if (!ends) assert_int_equal(muse_sequence_append_text(seq, "<eos>", 5, MUSE_TEXT_ADDED, &err), 0);
         compare(seq, at, &walk);
         if (here(&walk)) fail_msg("%s: the sample goes on", b->task);
     }
@@ -153,13 +154,13 @@ static bool never(const char *task)
 }
 
 /* the text of learned tokens is the learned text; it may hold a given byte or two where a token has both */
-static void check_learned(const MuseWorldsBranch *b, const MuseTrainBranch *made, const char *heard)
+static void check_learned(const MuseWorldsBranch *b, const MuseTrainBranch *made, const char *heard, bool ends)
 {
     char want[8192] = "", got[8192] = "";
     size_t n = 0, m = 0, first = heard && b->think ? (size_t)sprintf(want, " %s", heard) : 0;
     bool asked = false;
     n = first;
-    for (size_t i = 0; i < b->n_parts; i++) {
+    for (size_t i = 0; !ends && i < b->n_parts; i++) {
         const MuseWorldsPart *p = &b->parts[i];
         if (!asked && p->role != MUSE_WORLDS_QUESTION) {
             asked = true;
@@ -168,7 +169,7 @@ static void check_learned(const MuseWorldsBranch *b, const MuseTrainBranch *made
         const size_t skip = p->learn && n == first && b->think && p->size >= 7 && memcmp(p->text, "<think>", 7) == 0 ? 7 : 0;
         if (p->learn) memcpy(want + n, p->text + skip, p->size - skip), n += p->size - skip;
     }
-    n += (size_t)sprintf(want + n, "<eos>");
+    n += (size_t)sprintf(want + n, "%s", ends ? "" : "<eos>");
     for (size_t k = 0; k < made->n_parts; k++)
         for (size_t i = 0; made->parts[k].modality == MUSE_TEXT && i < made->parts[k].n; i++) {
             const char *bytes;
@@ -178,17 +179,17 @@ static void check_learned(const MuseWorldsBranch *b, const MuseTrainBranch *made
             memcpy(got + m, bytes, n_bytes);
             m += n_bytes;
         }
-    if (m < n || memcmp(got + m - 5, "<eos>", 5) != 0) fail_msg("%s: learned \"%s\", not \"%s\"", b->task, got, want);
+    if (m < n || (!ends && memcmp(got + m - 5, "<eos>", 5) != 0)) fail_msg("%s: learned \"%s\", not \"%s\"", b->task, got, want);
     if (strncmp(b->task, "drill", 5) != 0 && (n != m || memcmp(want, got, n) != 0)) fail_msg("%s: learned \"%s\", not \"%s\"", b->task, got, want);
 }
 
-/* what the thought of branch i begins with: the sentence of its clip, or the question where the clip is another's; NULL: it is typed */
+/* what the thought of branch i begins with: the sentence of its clip, or the question where that is given; NULL: it is typed */
 static const char *heard_by(const MuseWorldsSample *s, const NanoSpoken *spoken, size_t i)
 {
     static char question[1024];
     if (!spoken || spoken->clip[i] < 0) return NULL;
     snprintf(question, sizeof question, "%.*s", (int)s->branches[i].parts[0].size, s->branches[i].parts[0].text);
-    return spoken->other[i] ? question : source.clips.clips[spoken->clip[i]].text;
+    return spoken->says[i] == NANO_SPOKEN_GIVEN ? question : source.clips.clips[spoken->clip[i]].text;
 }
 
 static void check_sample(const MuseWorldsSample *s, const NanoSpoken *spoken)
@@ -203,8 +204,9 @@ static void check_sample(const MuseWorldsSample *s, const NanoSpoken *spoken)
     if (s->n_pcm) assert_int_equal(muse_audio_open_pcm(&audio, NULL, s->pcm, s->n_pcm, MUSE_PCM_S16, s->rate, 1, NULL, &err), 0);
     for (size_t i = 0; i < s->n_branches; i++) {
         const char *heard = heard_by(s, spoken, i);
-        check_branch(s, i, &made, images, audio, heard);
-        check_learned(&s->branches[i], &made.branches[i], heard && !spoken->other[i] ? heard : NULL);
+        const int says = heard ? spoken->says[i] : 0;
+        check_branch(s, i, &made, images, audio, heard, says == NANO_SPOKEN_HEARD);
+        check_learned(&s->branches[i], &made.branches[i], says == NANO_SPOKEN_GIVEN ? NULL : heard, says == NANO_SPOKEN_HEARD);
     }
     for (size_t i = 0; i < made.n_gazes; i++) {   /* a gaze stands at the last token of a name and meets its object */
         const MuseTrainGaze *g = &made.gazes[i];
@@ -254,7 +256,7 @@ static void test_spoken(void **state)
             for (size_t k = 0; k < s->n_branches; k++) {
                 const bool one = *s->branches[k].answer && s->branches[k].parts[1].role != MUSE_WORLDS_QUESTION;
                 spoken.clip[k] = one ? (int32_t)((k + i) % source.clips.n) : -1;
-                spoken.other[k] = one && s->branches[k].think && (k + i) % 3 == 0;   /* given, not learned */
+                spoken.says[k] = one && s->branches[k].think ? (uint8_t)((k + i) % 3) : NANO_SPOKEN_SAME;
             }
             check_sample(s, &spoken);
         }

@@ -280,31 +280,31 @@ static int ask(Draft *d, const MuseWorldsBranch *from, const NanoClip *clip, siz
 }
 
 /* The prompt ends in <think>; who was spoken to writes down first what was heard, or is given it. */
-static int open_thought(Draft *d, const MuseWorldsBranch *from, const NanoClip *clip, int other)
+static int open_thought(Draft *d, const MuseWorldsBranch *from, const NanoClip *clip, int says)
 {
     static const char think[] = "<think>", done[] = "</think>";
     int rc = say(d, think, sizeof think - 1, 0);
     if (rc == 0 && !from->think) return say(d, done, sizeof done - 1, (float)never_thinks(from->task));
-    if (rc == 0 && clip) rc = say(d, " ", 1, (float)!other);
-    if (rc == 0 && other) return say(d, from->parts[0].text, from->parts[0].size, 0);
+    if (rc == 0 && clip) rc = say(d, " ", 1, (float)(says != NANO_SPOKEN_GIVEN));
+    if (rc == 0 && says == NANO_SPOKEN_GIVEN) return say(d, from->parts[0].text, from->parts[0].size, 0);
     return rc == 0 && clip ? say(d, clip->text, strlen(clip->text), 1) : rc;
 }
 
-static int add_branch(Draft *d, const MuseWorldsBranch *from, const NanoClip *clip, int other)
+static int add_branch(Draft *d, const MuseWorldsBranch *from, const NanoClip *clip, int says)
 {
     static const char end[] = "<eos>";
     const float answer = *from->answer ? ANSWER_WEIGHT : 1;   /* dense branches are all answer */
     size_t first, skip = from->think ? sizeof "<think>" - 1 : 0;
     d->first_part = (uint32_t)d->b->parts.n;
     int rc = ask(d, from, clip, &first);
-    if (rc == 0) rc = open_thought(d, from, clip, other);
-    for (size_t i = first; i < from->n_parts && rc == 0; i++, skip = 0) {
+    if (rc == 0) rc = open_thought(d, from, clip, says);
+    for (size_t i = says == NANO_SPOKEN_HEARD ? from->n_parts : first; i < from->n_parts && rc == 0; i++, skip = 0) {
         const MuseWorldsPart *p = &from->parts[i];
         rc = note_refs(d, from, i, skip);
         if (rc == 0) rc = p->role == MUSE_WORLDS_VIEW ? show(d, p->image, &p->rect)
                                                       : say(d, p->text + skip, p->size - skip, !p->learn ? 0 : p->role == MUSE_WORLDS_ANSWER ? answer : 1);
     }
-    if (rc == 0) rc = say(d, end, sizeof end - 1, 1);
+    if (rc == 0 && says != NANO_SPOKEN_HEARD) rc = say(d, end, sizeof end - 1, 1);
     if (rc == 0) rc = flush(d);
     const NanoPlan *plan = &d->source->plan;
     const char *task = clip && !d->spoken->hear ? "spoken" : from->task;
@@ -371,7 +371,7 @@ int nano_sample_make(const NanoSource *s, const MuseWorldsSample *from, const Na
     for (size_t i = 0; i < from->n_branches && rc == 0; i++) {
         d->branch = (uint32_t)i;
         d->n_shown = shown;
-        rc = add_branch(d, &from->branches[i], spoken && spoken->clip[i] >= 0 ? &s->clips.clips[spoken->clip[i]] : NULL, spoken && spoken->other[i]);
+        rc = add_branch(d, &from->branches[i], spoken && spoken->clip[i] >= 0 ? &s->clips.clips[spoken->clip[i]] : NULL, spoken ? spoken->says[i] : 0);
     }
     for (size_t i = 0; i < sizeof d->images / sizeof *d->images; i++) muse_image_close(&d->images[i]);
     free(d);

@@ -50,8 +50,11 @@ static uint64_t positions(const MuseTrainSample *s)
 
 /* ---- speech ---- */
 
+enum { NEAR = 64 };
+
 /* Of samples with pictures: sounds have one of their own, drills none. Where there is no clip of a question, as of most that name
- * two things, any clip is played and the question given as what was heard: what follows from it is learned without its sound. */
+ * two things, what hearing leads to and what follows from it are learned apart: a clip that begins alike is written down, and there
+ * the branch ends, or any clip is played and the question given as what was heard. */
 static void speak(const NanoSource *s, const NanoMix *mix, const MuseWorldsSample *from, NanoSpoken *spoken)
 {
     for (size_t i = 0; i < from->n_branches; i++) {
@@ -62,8 +65,12 @@ static void speak(const NanoSource *s, const NanoMix *mix, const MuseWorldsSampl
         if (!rng_chance(&spoken->rng, mix->spoken)) continue;
         if (!from->n_images || !*b->answer || b->n_parts < 2 || b->parts[1].role == MUSE_WORLDS_QUESTION) continue;
         n = nano_clips_find(&s->clips, b->parts[0].text, b->parts[0].size, &first);
-        spoken->other[i] = n == 0 && s->clips.n && b->think && nano_clip_key(b->parts[0].text, b->parts[0].size, key);
-        if (spoken->other[i]) first = 0, n = s->clips.n;
+        if (n == 0 && s->clips.n && b->think && nano_clip_key(b->parts[0].text, b->parts[0].size, key)) {
+            const size_t near = s->clips.n < NEAR ? s->clips.n : NEAR, at = first > near / 2 ? first - near / 2 : 0;
+            spoken->says[i] = rng_chance(&spoken->rng, 0.5) ? NANO_SPOKEN_HEARD : NANO_SPOKEN_GIVEN;
+            first = 0, n = s->clips.n;
+            if (spoken->says[i] == NANO_SPOKEN_HEARD) first = at + near <= n ? at : n - near, n = near;
+        }
         if (n) spoken->clip[i] = (int32_t)(first + rng_below(&spoken->rng, (uint32_t)n));
     }
 }

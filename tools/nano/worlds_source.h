@@ -105,10 +105,17 @@ MuseTrainSource nano_source(NanoSource *s);
 /** Which of the mix makes sample `number`. */
 const NanoMix *nano_plan_at(const NanoPlan *plan, uint64_t number);
 
+/** What a clip says of its branch's question. */
+enum {
+    NANO_SPOKEN_SAME,    /* the question */
+    NANO_SPOKEN_GIVEN,   /* something else; the question is given as what was heard, and what follows from it is learned */
+    NANO_SPOKEN_HEARD    /* something else, which is learned as what was heard; there the branch ends */
+};
+
 /** Which branches of a sample are spoken, by which clip. */
 typedef struct NanoSpoken {
     int32_t clip[32];   /* -1: typed */
-    uint8_t other[32];  /* 1: the clip says something else; the question is given as what was heard (for questions there is no clip of) */
+    uint8_t says[32];   /* NANO_SPOKEN_* */
     int     hear;       /* 1: the question stands beside the sound; 0: the sound is the question */
     Rng     rng;        /* of the sounds */
 } NanoSpoken;
