@@ -27,7 +27,7 @@ INLINE void some_tokens(__m512 acc[2][TOKENS], const Pass *pass, const uint8_t *
 }
 
 /* Two sums of each token. x is zero-padded to 32, so only w needs masks. */
-INLINE void row_at(const MuseRowsArgs *a, Pass *pass, size_t i, size_t r, const int tokens, const int type)
+INLINE size_t rows_at(const MuseRowsArgs *a, Pass *pass, size_t i, size_t r, const int tokens, const int type)
 {
     (void)type;
     const size_t whole = a->k / 64, to = pass->to < whole ? pass->to : whole;
@@ -41,7 +41,7 @@ INLINE void row_at(const MuseRowsArgs *a, Pass *pass, size_t i, size_t r, const 
     if (pass->to < pass->units) {
         UNROLL for (int p = 0; p < tokens; p++)
             UNROLL for (int u = 0; u < 2; u++) pass->sums[r][2 * p + u] = acc[u][p];
-        return;
+        return 1;
     }
     for (size_t j = 64 * whole; j < a->k; j += 32) {
         const size_t left = a->k - j;
@@ -51,6 +51,7 @@ INLINE void row_at(const MuseRowsArgs *a, Pass *pass, size_t i, size_t r, const 
     }
     UNROLL for (int p = 0; p < tokens; p++) acc[0][p] = _mm512_add_ps(acc[0][p], acc[1][p]);
     put_row(a, pass, i, acc[0], tokens);
+    return 1;
 }
 
 void muse_rows_bf16_bf16_avx512bf16(const MuseRowsArgs *a) { rows_all(a, MUSE_WEIGHT_BF16); }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What row kernels for AVX-512 that serve up to eight tokens at a time share: the order in which rows and columns are passed
  * over, and sums over lanes. The including file gives UNIT_TOKENS_NEAR (units of x, of all tokens together, that stay in L1),
- * unit_columns(type), unit_bytes(type) and row_at(). Users: matmul_rows_vnni.c, matmul_bf16.c. */
+ * unit_columns(type), unit_bytes(type) and rows_at(). Users: matmul_rows_vnni.c, matmul_bf16.c. */
 
 #include "ops/x86/matmul_512.h"
 
@@ -30,8 +30,9 @@ INLINE size_t ahead_of_row(const MuseRowsArgs *a, const Pass *pass, size_t r)
     return next - (BLOCK - pass->ahead) * a->w_stride;   /* of a row above: may wrap round */
 }
 
-/* Units pass->from .. to of row i, which is row r of the block; tokens and type are constants. */
-INLINE void row_at(const MuseRowsArgs *a, Pass *pass, size_t i, size_t r, const int tokens, const int type);
+/* Units pass->from .. to of row i, which is row r of the block, or of more rows from there on: how many. tokens and type are
+ * constants. */
+INLINE size_t rows_at(const MuseRowsArgs *a, Pass *pass, size_t i, size_t r, const int tokens, const int type);
 
 /* A token's lanes are added in one order, alone or beside seven others: words of a 128-bit lane, then lanes. */
 INLINE float sum_one(__m512 v)
@@ -86,7 +87,7 @@ INLINE void rows_of(const MuseRowsArgs *a, size_t token, const int tokens, const
     for (size_t i = 0; i < a->m; i += BLOCK)
         for (pass.from = 0; pass.from < pass.units; pass.from = pass.to) {
             pass.to = pass.units - pass.from <= piece + piece / 2 ? pass.units : pass.from + piece;
-            for (size_t r = 0; r < BLOCK && i + r < a->m; r++) row_at(a, &pass, i + r, r, tokens, type);
+            for (size_t r = 0; r < BLOCK && i + r < a->m;) r += rows_at(a, &pass, i + r, r, tokens, type);
         }
 }
 

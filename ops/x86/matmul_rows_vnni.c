@@ -6,7 +6,10 @@
 #include "ops/x86/matmul_512.h"
 #include "ops/x86/matmul_k.h"
 
-enum { UNIT_TOKENS_NEAR = 32 };     /* 22 KiB */
+enum {
+    UNIT_TOKENS_NEAR = 32,   /* 22 KiB */
+    PAIR_TOKENS = 8          /* so many take rows in pairs: with four it was slower */
+};
 
 /* Byte l of the block in lane e (muse_q8_lane) is byte l % 4 of lane e of q[l / 4]. more: Q4_K, Q5_K: minima; Q6_K: the scales
  * of the second halves */
@@ -157,60 +160,92 @@ INLINE Unit load_unit(const uint8_t *p, const int type)
          : type == MUSE_WEIGHT_Q4_K ? load_k45(p, MUSE_Q4_K_BYTES, 0) : type == MUSE_WEIGHT_Q5_K ? load_k45(p, MUSE_Q5_K_BYTES, 32) : load_q6_k(p);
 }
 
-INLINE __m512i dot4(__m512i sum, const __m512i *q, const int8_t (*x)[64])
+/* A unit of each of `rows` rows times a group of one token, added to the rows' sums. Its two halves run side by side: of Q6_K they
+ * have scales of their own, of the others they are one sum. */
+INLINE void add_units(__m512 *acc, const Unit *u, const int rows, const MuseQ8Group *g, const int type)
 {
-    UNROLL for (int j = 0; j < 4; j++) sum = _mm512_dpbusd_epi32(sum, q[j], _mm512_loadu_si512(x[j]));
-    return sum;
-}
-
-INLINE __m512 add_unit(__m512 acc, const Unit *u, const MuseQ8Group *g, const int type)
-{
-    const __m512i sum = _mm512_loadu_si512(g->minus_sum);
-    __m512 v;
-    if (type == MUSE_WEIGHT_Q6_K) {
-        const __m512i low = _mm512_loadu_si512(g->minus_low), high = _mm512_sub_epi32(sum, low);
-        v = _mm512_mul_ps(_mm512_cvtepi32_ps(dot4(_mm512_slli_epi32(low, 5), u->q, g->q)), u->d);
-        v = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot4(_mm512_slli_epi32(high, 5), u->q + 4, g->q + 4)), u->more, v);
-    } else if (type == MUSE_WEIGHT_Q8_0 || type == MUSE_WEIGHT_Q4_0) {
-        const __m512i dot = dot4(_mm512_slli_epi32(sum, type == MUSE_WEIGHT_Q8_0 ? 7 : 3), u->q, g->q);
-        v = _mm512_mul_ps(_mm512_cvtepi32_ps(dot4(dot, u->q + 4, g->q + 4)), u->d);
-    } else {
-        const __m512i dot = dot4(_mm512_setzero_si512(), u->q, g->q);
-        v = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), u->more);
-        v = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot4(dot, u->q + 4, g->q + 4)), u->d, v);
+    const bool halves = type == MUSE_WEIGHT_Q6_K, minima = type == MUSE_WEIGHT_Q4_K || type == MUSE_WEIGHT_Q5_K;
+    const __m512i zero = _mm512_setzero_si512(), sum = _mm512_loadu_si512(g->minus_sum), low = _mm512_loadu_si512(g->minus_low);
+    const __m512i first = halves ? _mm512_slli_epi32(low, 5) : minima ? zero : _mm512_slli_epi32(sum, type == MUSE_WEIGHT_Q8_0 ? 7 : 3);
+    const __m512i second = halves ? _mm512_slli_epi32(_mm512_sub_epi32(sum, low), 5) : zero;
+    __m512i a[2], b[2];
+    UNROLL for (int r = 0; r < rows; r++) a[r] = first, b[r] = second;
+    UNROLL for (int j = 0; j < 4; j++) {
+        __m512i x = _mm512_loadu_si512(g->q[j]), y = _mm512_loadu_si512(g->q[4 + j]);
+        if (rows > 1) __asm__("" : "+v"(x), "+v"(y));   /* else the compiler loads them once a row */
+        UNROLL for (int r = 0; r < rows; r++) a[r] = _mm512_dpbusd_epi32(a[r], u[r].q[j], x), b[r] = _mm512_dpbusd_epi32(b[r], u[r].q[4 + j], y);
     }
-    return _mm512_fmadd_ps(v, _mm512_loadu_ps(g->d), acc);
+    UNROLL for (int r = 0; r < rows; r++) {
+        const __m512 dot = _mm512_cvtepi32_ps(halves ? a[r] : _mm512_add_epi32(a[r], b[r]));
+        __m512 v;
+        if (minima) v = _mm512_fmadd_ps(dot, u[r].d, _mm512_mul_ps(_mm512_cvtepi32_ps(sum), u[r].more));
+        else v = _mm512_mul_ps(dot, u[r].d);
+        if (halves) v = _mm512_fmadd_ps(_mm512_cvtepi32_ps(b[r]), u[r].more, v);
+        acc[r] = _mm512_fmadd_ps(v, _mm512_loadu_ps(g->d), acc[r]);
+    }
 }
 
-INLINE void row_at(const MuseRowsArgs *a, Pass *pass, size_t i, size_t r, const int tokens, const int type)
+/* Where a row's bytes begin, and how far they may be read */
+typedef struct Row { const uint8_t *w, *end; size_t ahead; } Row;
+
+INLINE Row row_of(const MuseRowsArgs *a, const Pass *pass, size_t i, size_t r, const int type)
 {
-    const size_t bytes = unit_bytes(type), whole = a->k / MUSE_Q8_GROUP;
     const uint8_t *w = (const uint8_t *)a->w + i * a->w_stride;
     /* rows without gaps may be read as far as the last one goes: copying a short end costs more than the products */
-    const size_t row_bytes = a->k * bytes / MUSE_Q8_GROUP, last = a->w_stride == row_bytes ? a->m - 1 : i;
-    const uint8_t *end = (const uint8_t *)a->w + last * a->w_stride + row_bytes;
-    const size_t ahead = ahead_of_row(a, pass, r);
-    __m512 acc[TOKENS];
-    UNROLL for (int p = 0; p < TOKENS; p++) acc[p] = p < tokens && pass->from ? pass->sums[r][p] : _mm512_setzero_ps();
-    for (size_t g = pass->from; g < pass->to; g++) {
-        uint8_t padded[16 * MUSE_Q8_0_BYTES];
-        const uint8_t *at = w + g * bytes;
-        for (size_t b = 0; b < bytes; b += 64) prefetch(at + ahead + b);
-        if (g == whole && at + bytes > end) {
-            memset(padded, 0, sizeof padded);
-            memcpy(padded, at, a->k % MUSE_Q8_GROUP * bytes / MUSE_Q8_GROUP);
-            at = padded;
-        }
-        Unit u = load_unit(at, type);
-        if (g + 1 == pass->units) {   /* what follows a row's last blocks belongs to the next row */
-            u.d = _mm512_maskz_mov_ps(pass->present, u.d);
-            u.more = _mm512_maskz_mov_ps(pass->present, u.more);
-        }
-        UNROLL for (int p = 0; p < tokens; p++)
-            acc[p] = add_unit(acc[p], &u, (const MuseQ8Group *)(const void *)(pass->x[p] + g * sizeof(MuseQ8Group)), type);
+    const size_t row_bytes = a->k * unit_bytes(type) / MUSE_Q8_GROUP, last = a->w_stride == row_bytes ? a->m - 1 : i;
+    return (Row){ w, (const uint8_t *)a->w + last * a->w_stride + row_bytes, ahead_of_row(a, pass, r) };
+}
+
+/* Unit g of a row; asks for what comes later. */
+INLINE Unit unit_at(const MuseRowsArgs *a, const Pass *pass, const Row *row, size_t g, const int type)
+{
+    const size_t bytes = unit_bytes(type), whole = a->k / MUSE_Q8_GROUP;
+    uint8_t padded[16 * MUSE_Q8_0_BYTES];
+    const uint8_t *at = row->w + g * bytes;
+    for (size_t b = 0; b < bytes; b += 64) prefetch(at + row->ahead + b);
+    if (g == whole && at + bytes > row->end) {
+        memset(padded, 0, sizeof padded);
+        memcpy(padded, at, a->k % MUSE_Q8_GROUP * bytes / MUSE_Q8_GROUP);
+        at = padded;
     }
-    if (pass->to == pass->units) put_row(a, pass, i, acc, tokens);
-    else UNROLL for (int p = 0; p < tokens; p++) pass->sums[r][p] = acc[p];
+    Unit u = load_unit(at, type);
+    if (g + 1 == pass->units) {   /* what follows a row's last blocks belongs to the next row */
+        u.d = _mm512_maskz_mov_ps(pass->present, u.d);
+        u.more = _mm512_maskz_mov_ps(pass->present, u.more);
+    }
+    return u;
+}
+
+INLINE const MuseQ8Group *group_at(const Pass *pass, size_t p, size_t g) { return (const MuseQ8Group *)(const void *)(pass->x[p] + g * sizeof(MuseQ8Group)); }
+
+/* Two rows side by side: what is loaded of a token serves both. Their sums wait in memory, weights take the registers. */
+INLINE void some_rows(const MuseRowsArgs *a, Pass *pass, size_t i, size_t r, const int rows, const int tokens, const int type)
+{
+    Row row[2];
+    __m512 sums[TOKENS][2], acc[TOKENS];
+    UNROLL for (int k = 0; k < rows; k++) {
+        row[k] = row_of(a, pass, i + (size_t)k, r + (size_t)k, type);
+        UNROLL for (int p = 0; p < tokens; p++) sums[p][k] = pass->from ? pass->sums[r + (size_t)k][p] : _mm512_setzero_ps();
+    }
+    for (size_t g = pass->from; g < pass->to; g++) {
+        Unit u[2];
+        UNROLL for (int k = 0; k < rows; k++) u[k] = unit_at(a, pass, &row[k], g, type);
+        if (rows > 1) for (int p = 0; p < tokens; p++) add_units(sums[p], u, rows, group_at(pass, (size_t)p, g), type);
+        else UNROLL for (int p = 0; p < tokens; p++) add_units(sums[p], u, rows, group_at(pass, (size_t)p, g), type);
+    }
+    UNROLL for (int k = 0; k < rows; k++) {
+        UNROLL for (int p = 0; p < tokens; p++) acc[p] = sums[p][k];
+        if (pass->to == pass->units) put_row(a, pass, i + (size_t)k, acc, tokens);
+        else UNROLL for (int p = 0; p < tokens; p++) pass->sums[r + (size_t)k][p] = acc[p];
+    }
+}
+
+INLINE size_t rows_at(const MuseRowsArgs *a, Pass *pass, size_t i, size_t r, const int tokens, const int type)
+{
+    const bool pair = tokens >= PAIR_TOKENS && r + 1 < BLOCK && i + 1 < a->m;
+    if (pair) some_rows(a, pass, i, r, 2, tokens, type);
+    else some_rows(a, pass, i, r, 1, tokens, type);
+    return pair ? 2 : 1;
 }
 
 void muse_rows_q8_0_q8_vnni(const MuseRowsArgs *a) { rows_all(a, MUSE_WEIGHT_Q8_0); }
