@@ -360,7 +360,7 @@ typedef struct MuseReasonResult {
     MuseAgent    **agents;        ///< [n_agents] with their steps, in order of number: the forks, then checks, then the one that merged
     size_t         n_agents;
     size_t         n_forks;       ///< of these, the first ones
-    MuseCandidate *candidates;    ///< [n_candidates] the winner first; vote: index into agents
+    MuseCandidate *candidates;    ///< [n_candidates] the winner first, as muse_vote(), but where agent 0 is greedy (no temperature, no spread) its candidate wins if no other has more votes; vote: index into agents
     size_t         n_candidates;
     uint64_t       prompt_tokens, thought_tokens, answer_tokens; ///< prompt: of each that was computed: one for each view that an agent has, one to merge; muse_coordinate(): the first one's. The others of all agents
     double         seconds;

@@ -195,6 +195,8 @@ bool muse_reason_agree(const char *a, size_t n_a, const char *b, size_t n_b);   
 /* Each vote goes to the first candidate with whose first vote it agrees, so that later votes move nobody: a near b and b near c do not make
  * a near c. out [n]: vote (the first), count, weight (a sum). @return the number of candidates */
 size_t muse_reason_group(const MuseVote *votes, size_t n, MuseCandidate *out);
+/* muse_vote(). plain < n: the vote of the chain that one agent alone would write; its candidate comes first if no other has more votes */
+int muse_reason_vote(const MuseVote *votes, size_t n, size_t plain, MuseCandidate *out, size_t *n_out, MuseError *err);
 void muse_reason_lead(const MuseCandidate *c, size_t n, size_t *lead, size_t *second);   /* the two largest counts */
 
 #endif

@@ -224,11 +224,13 @@ static int vote(Reason *r, MuseError *err)
     MuseReasonResult *out = r->out;
     collect_votes(r);
     if (r->n_votes == 0) return 0;
-    int rc = muse_vote(r->votes, r->n_votes, out->candidates, &out->n_candidates, err);
+    size_t plain = r->mixed ? 0 : r->n_votes;
+    while (plain < r->n_votes && r->voters[plain] != 0) plain++;
+    int rc = muse_reason_vote(r->votes, r->n_votes, plain, out->candidates, &out->n_candidates, err);
     if (rc == 0 && !r->p.no_cross && out->n_candidates > 1) {
         stage(r, MUSE_STAGE_SCORE);
         rc = score_votes(r, out->candidates, out->n_candidates, err);
-        if (rc == 0) rc = muse_vote(r->votes, r->n_votes, out->candidates, &out->n_candidates, err);
+        if (rc == 0) rc = muse_reason_vote(r->votes, r->n_votes, plain, out->candidates, &out->n_candidates, err);
     }
     if (rc < 0) out->n_candidates = 0;
     for (size_t k = 0; k < out->n_candidates; k++) out->candidates[k].vote = r->voters[out->candidates[k].vote];

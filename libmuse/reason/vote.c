@@ -104,10 +104,11 @@ void muse_reason_lead(const MuseCandidate *c, size_t n, size_t *lead, size_t *se
     }
 }
 
-/* candidates in the order of their first votes, counted and weighed, each with its heaviest vote's text */
-static size_t collect(const MuseVote *votes, size_t n, MuseCandidate *out)
+/* candidates in the order of their first votes, counted and weighed, each with its heaviest vote's text. of: NULL, or a vote, which becomes
+ * the one that its candidate has the text of */
+static size_t collect(const MuseVote *votes, size_t n, size_t *of, MuseCandidate *out)
 {
-    const size_t n_out = muse_reason_group(votes, n, out);
+    const size_t n_out = muse_reason_group(votes, n, out), mine = of ? candidate_of(votes, *of, out, n_out) : n_out;
     double sum = 0;
     for (size_t i = 0; i < n; i++) sum += votes[i].weight;
     for (size_t k = n_out; k-- > 0;) {   /* the last first: whose vote one is, first votes tell */
@@ -117,14 +118,28 @@ static size_t collect(const MuseVote *votes, size_t n, MuseCandidate *out)
         out[k].vote = heaviest;
         out[k].weight = sum > 0 ? out[k].weight / sum : (double)out[k].count / (double)n;
     }
+    if (of) *of = out[mine].vote;
     return n_out;
 }
 
-int muse_vote(const MuseVote *votes, size_t n, MuseCandidate *out, size_t *n_out, MuseError *err)
+/* the candidate whose text is vote `of` to the front, if none has more votes */
+static void prefer(MuseCandidate *c, size_t n, size_t of)
+{
+    size_t at = 0, lead, second;
+    muse_reason_lead(c, n, &lead, &second);
+    while (c[at].vote != of) at++;
+    if (c[at].count < lead) return;
+    const MuseCandidate first = c[at];
+    memmove(c + 1, c, at * sizeof *c);
+    c[0] = first;
+}
+
+int muse_reason_vote(const MuseVote *votes, size_t n, size_t plain, MuseCandidate *out, size_t *n_out, MuseError *err)
 {
     MUSE_REQUIRE(err, votes && n > 0 && out && n_out);
     for (size_t i = 0; i < n; i++) MUSE_REQUIRE(err, (votes[i].answer || votes[i].n == 0) && isfinite(votes[i].weight) && votes[i].weight >= 0);
-    *n_out = collect(votes, n, out);
+    size_t of = plain;
+    *n_out = collect(votes, n, plain < n ? &of : NULL, out);
     for (size_t k = 0; k < *n_out; k++) {
         size_t scored = 0;
         for (size_t j = 0; j < n; j++) {
@@ -141,8 +156,11 @@ int muse_vote(const MuseVote *votes, size_t n, MuseCandidate *out, size_t *n_out
             out[k] = out[k - 1];
             out[k - 1] = c;
         }
+    if (plain < n) prefer(out, *n_out, of);
     return 0;
 }
+
+int muse_vote(const MuseVote *votes, size_t n, MuseCandidate *out, size_t *n_out, MuseError *err) { return muse_reason_vote(votes, n, n, out, n_out, err); }
 
 /* Eight chains of the 2.9M prototype, 768 pictures: docs/reason.md. */
 static const MuseCalibration measured[] = { { 0, 0.39 }, { 0.5, 0.57 }, { 0.75, 0.67 }, { 0.995, 0.948 } };

@@ -52,6 +52,24 @@ static void votes_by_hand(void **state)
     assert_int_equal(muse_vote(&bad, 0, p, &n, &err), MUSE_ERR_ARG);
 }
 
+/* as many votes as the leader: the candidate of the chain that one agent alone would write, whatever the others weigh */
+static void ties(void **state)
+{
+    (void)state;
+    const MuseVote v[] = { { "a", 1, 0.9, NULL }, { "<x9>", 4, 0.1, NULL }, { "c", 1, 0.8, NULL }, { "A", 1, 0.9, NULL }, { "<x11>", 5, 0.2, NULL } };
+    static const struct { size_t n, plain, first; uint32_t count; } cases[] = { { 5, 5, 0, 2 }, { 5, 1, 4, 2 }, { 5, 4, 4, 2 }, { 5, 0, 0, 2 }, { 5, 2, 0, 2 }, { 4, 1, 0, 2 }, { 3, 1, 1, 1 }, { 3, 2, 2, 1 }, { 1, 0, 0, 1 } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        MuseCandidate c[5];
+        size_t n, votes = 0;
+        ok(muse_reason_vote(v, cases[i].n, cases[i].plain, c, &n, &err));
+        assert_int_equal(c[0].vote, cases[i].first);
+        assert_int_equal(c[0].count, cases[i].count);
+        for (size_t k = 0; k < n; k++) votes += c[k].count;
+        assert_int_equal(votes, cases[i].n);
+        for (size_t k = 2; k < n; k++) assert_true(c[k - 1].score >= c[k].score);
+    }
+}
+
 static void calibration(void **state)
 {
     (void)state;
@@ -757,7 +775,7 @@ static void refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(votes_by_hand), cmocka_unit_test(votes_near_each_other), cmocka_unit_test(near_answers_stop_nobody), cmocka_unit_test(calibration), cmocka_unit_test(instant_and_thinking), cmocka_unit_test(early_stop), cmocka_unit_test(seeds), cmocka_unit_test(views), cmocka_unit_test(views_by_need), cmocka_unit_test(views_in_a_trace), cmocka_unit_test(reduced_is_said_once), cmocka_unit_test(no_room_to_score),
+        cmocka_unit_test(votes_by_hand), cmocka_unit_test(ties), cmocka_unit_test(votes_near_each_other), cmocka_unit_test(near_answers_stop_nobody), cmocka_unit_test(calibration), cmocka_unit_test(instant_and_thinking), cmocka_unit_test(early_stop), cmocka_unit_test(seeds), cmocka_unit_test(views), cmocka_unit_test(views_by_need), cmocka_unit_test(views_in_a_trace), cmocka_unit_test(reduced_is_said_once), cmocka_unit_test(no_room_to_score),
         cmocka_unit_test(all_stages), cmocka_unit_test(coordinator), cmocka_unit_test(cross_scores), cmocka_unit_test(memory_of_forks), cmocka_unit_test(cancelled_anywhere), cmocka_unit_test(cancelled_at_once), cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
