@@ -21,6 +21,7 @@ void ask_shared_help(FILE *to)
           "  --raw                     the answer as the model wrote it, places as tokens (<x39><y26>), and behind the chain all that it wrote\n"
           "  --temp T                  sample at this temperature; unless told the most probable token is taken (contemplating:\n"
           "                            by the first agent of each view, docs/reason.md; the others sample at 1)\n"
+          "  --seed N                  of what is drawn; 0 unless told\n"
           "  --compute MODE            auto, f32 (the reference path), bf16 or int8\n", to);
 }
 
@@ -41,7 +42,7 @@ static void help(FILE *to)
           "  With --json: answer, confidence, trace (steps; boxes in pixels of the original), images, tokens, seconds (docs/trace.md),\n"
           "  agents (what each wrote, as it was written, and how it ended) and, with several, vote.\n"
           "  A question may be spoken: --audio FILE without any text.\n", to);
-    cli_common_help(to);
+    cli_common_help(to, CLI_TEXT | CLI_MEDIA);
 }
 
 static bool take_text(AskOptions *o, Cli *cli, const char *option, int *code)

@@ -37,6 +37,7 @@ static void help(FILE *to)
           "       muse bench --config FILE [OPTION ...]\n"
           "Computes a prompt of pseudo-random tokens and steps after it, several times; tokens a second, medians.\n\n"
           "  --model PATH              a Hugging Face folder or a GGUF file\n"
+          "  --mmproj FILE             the projector beside a text GGUF\n"
           "  --config FILE             instead: the shape of this config.json, with random weights in BF16\n"
           "  --prompt N                positions of the prompt; 512 unless told\n"
           "  --new N                   steps after it; 64 unless told\n"
@@ -46,7 +47,7 @@ static void help(FILE *to)
           "                            adding on all threads; 0 where it lacks the instruction\n"
           "  --compute MODE            auto, f32, bf16 or int8\n"
           "  --kv TYPE                 auto, f32, bf16 or q8: how keys and values are kept\n", to);
-    cli_common_help(to);
+    cli_common_help(to, 0);
 }
 
 static int ascending(const void *a, const void *b) { return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b); }
@@ -258,7 +259,9 @@ static int parse(Bench *b, Cli *cli)
             return cli_usage("muse bench has no option %s", o);
         }
     }
-    return code != EXIT_OK ? code : b->path ? EXIT_OK : cli_usage("muse bench needs --model PATH or --config FILE");
+    if (code != EXIT_OK) return code;
+    if (cli->n_parts || cli->seed) return cli_usage("bench: takes no parts and no --seed: its prompt is always the same");
+    return b->path ? EXIT_OK : cli_usage("muse bench needs --model PATH or --config FILE");
 }
 
 int cmd_bench(Cli *cli)

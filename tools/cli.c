@@ -42,22 +42,25 @@ int cli_usage(const char *fmt, ...)
     return EXIT_USAGE;
 }
 
-void cli_common_help(FILE *to)
+void cli_common_help(FILE *to, unsigned parts)
 {
-    fputs("\nparts, in the order given:\n"
-          "  --text STRING             text\n"
-          "  --image FILE              a picture (JPEG, PNG, WebP, PPM, PGM); - is standard input\n"
-          "  --audio FILE              a sound (WAV, FLAC, OGG, MP3, AIFF); - is standard input\n"
-          "  --ids N,N,...             token ids as they are\n"
-          "  --image-size WxH          a picture of this size, counted without one\n"
-          "  --audio-length S[@RATE]   a sound of S seconds, counted without one (rate 16000 unless told)\n"
-          "  --image-budget N|auto     patches for the pictures after it (after the last: for all)\n"
-          "\ncommon:\n"
+    static const struct { unsigned of; const char *line; } lines[] = {
+        { CLI_TEXT, "  --text STRING             text\n" },
+        { CLI_MEDIA, "  --image FILE              a picture (JPEG, PNG, WebP, PPM, PGM); - is standard input\n"
+                     "  --audio FILE              a sound (WAV, FLAC, OGG, MP3, AIFF); - is standard input\n" },
+        { CLI_IDS, "  --ids N,N,...             token ids as they are\n" },
+        { CLI_SIZES, "  --image-size WxH          a picture of this size, counted without one\n"
+                     "  --audio-length S[@RATE]   a sound of S seconds, counted without one (rate 16000 unless told)\n" },
+        { CLI_MEDIA, "  --image-budget N|auto     patches for the pictures after it (after the last: for all)\n" },
+    };
+    if (parts) fputs("\nparts, in the order given:\n", to);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        if (parts & lines[i].of) fputs(lines[i].line, to);
+    fputs("\ncommon:\n"
           "  --json                    JSON on stdout\n"
           "  --quiet                   no warnings\n"
           "  --threads N               size of the thread team; all cores unless told\n"
           "  --cpu-level LEVEL         c, avx2, avx512 or amx; the best unless told\n"
-          "  --seed N                  for commands that draw lots; 0 unless told\n"
           "\nexit codes: 0 done, 2 usage, 3 bad input file, 4 unsupported, 5 memory or limit, 6 cancelled, 1 anything else\n", to);
 }
 

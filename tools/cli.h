@@ -66,7 +66,9 @@ extern const char *const cli_computes[], *const cli_kvs[];   /* in the order of 
 #define CLI_DOUBT_MIN 0.001       /* --doubt takes from this to 1 */
 extern const char *const cli_finishes[];                      /* in the order of MUSE_AGENT_ */
 double cli_now(void);   /* seconds, from some moment on */
-void cli_common_help(FILE *to);
+/* The end of a command's help. parts: those that it takes; --seed is listed by the commands that draw lots. */
+enum { CLI_TEXT = 1, CLI_MEDIA = 2, CLI_IDS = 4, CLI_SIZES = 8 };
+void cli_common_help(FILE *to, unsigned parts);
 
 /* A file, or standard input for "-", as an open picture or sound. */
 int cli_open_image(MuseImage **out, MuseRuntime *rt, const char *path, MuseError *err);

@@ -39,6 +39,7 @@ static void help(FILE *to)
           "  --limit N                 the first N questions of each set\n"
           "  --temp T                  sample at this temperature; unless told the most probable token is taken (contemplating:\n"
           "                            by the first agent of each view, the others sample at 1)\n"
+          "  --seed N                  of what is drawn; 0 unless told\n"
           "  --batch N                 questions that step together, 1 to 256; 32 unless told\n"
           "  --compute MODE            auto, f32 (the reference path), bf16 or int8\n"
           "  --lines                   one JSON object a question on stdout; the table then goes to stderr, and with --json the\n"
@@ -46,7 +47,7 @@ static void help(FILE *to)
           "  --skip-broken             leave out lines that can't be read and questions that can't be asked, and say so\n"
           "  --calibrate OUT.json      contemplating: write how often answers are right by agreement; put into the model's\n"
           "                            folder as calibration.json it gives the confidence of contemplating\n", to);
-    cli_common_help(to);
+    cli_common_help(to, 0);
 }
 
 /* ---- options ---- */

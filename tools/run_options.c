@@ -21,6 +21,7 @@ static void help(FILE *to)
           "  --max-tokens N            512 unless told; 0 computes the prompt only\n"
           "  --stop STRING             end before this text; may be repeated\n"
           "  --temp T                  sample at this temperature; unless told the most probable token is taken\n"
+          "  --seed N                  of what is drawn; 0 unless told\n"
           "  --top-k K, --top-p P, --min-p P    of the most probable tokens only\n"
           "  --repeat-penalty R        divide logits of tokens seen by R\n"
           "  --presence P              subtract P from logits of tokens seen\n"
@@ -36,8 +37,8 @@ static void help(FILE *to)
           "  --dump DIR                stages of the prompt's computation as .npy files: embeddings, layers.K, final_norm,\n"
           "                            logits, imageN.*, audioN.*\n"
           "  With --json: ids (new ones), text (all that was written), answer and thought (in a chat format, without a grammar),\n"
-          "  prompt_ids, finish, seconds.\n", to);
-    cli_common_help(to);
+          "  prompt_ids, finish, seconds. --ids goes with --raw.\n", to);
+    cli_common_help(to, CLI_TEXT | CLI_MEDIA | CLI_IDS);
 }
 
 /* 1: taken, 0: not one of these; the exit code of a usage error is left in *code */

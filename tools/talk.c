@@ -341,7 +341,7 @@ static void help(FILE *to)
     fputs("  With --json: a line for each answer, as muse ask --json.\n"
           "  Pictures and sounds among the options belong to the first message.\n\n", to);
     talk_commands_help(to);
-    cli_common_help(to);
+    cli_common_help(to, CLI_MEDIA);
 }
 
 static int take_mode(Talk *t)

@@ -30,7 +30,7 @@ static void help(FILE *to)
           "  --lines FILE              tokenize each line by itself and print {\"ids\":[...],\"decoded\":\"...\"} a line;\n"
           "                            a line that starts with \" is a JSON string; - is standard input\n"
           "Added tokens in a text (such as <|turn>) count as tokens; no BOS is added.\n", to);
-    cli_common_help(to);
+    cli_common_help(to, CLI_TEXT | CLI_MEDIA | CLI_IDS | CLI_SIZES);
 }
 
 static const char *const modality_names[] = { "text", "image", "audio", "rows" };
@@ -347,6 +347,7 @@ int cmd_tokens(Cli *cli)
         return EXIT_OK;
     }
     if (o.lines && (cli->n_parts > 0 || o.draw || o.summary)) return cli_usage("tokens: --lines goes with no parts, --draw or --summary");
+    if (cli->seed) return cli_usage("tokens: draws no lots that --seed could change");
     if (cli->n_parts == 0 && !o.lines) return cli_usage("tokens: nothing to show: give --text, --image, --audio, --ids or --lines");
     if (muse_runtime_open(&o.rt, &cli->runtime, &err) < 0) return cli_fail(&err, NULL);
     code = open_tokenizer(&o, &err);

@@ -39,8 +39,10 @@ static void help(FILE *to)
           "  --only K          this kind of question only\n"
           "  --fonts F         system (DejaVu and Liberation) or builtin\n"
           "  --draw            pictures with the true boxes drawn in, beside the others\n"
-          "  --list            the worlds and their kinds of question\n", to);
-    cli_common_help(to);
+          "  --list            the worlds and their kinds of question\n"
+          "  --json            JSON on stdout\n"
+          "  --quiet           not what was written\n"
+          "\nexit codes: 0 done, 2 usage, 3 bad input file, 4 unsupported, 5 memory or limit, 1 anything else\n", to);
 }
 
 static int list_worlds(const Cli *cli)
@@ -412,8 +414,8 @@ int cmd_worlds(Cli *cli)
         help(stdout);
         return EXIT_OK;
     }
-    if (o.list) return list_worlds(cli);
     if (cli->n_parts) return cli_usage("worlds: takes no parts");
+    if (o.list) return list_worlds(cli);
     if (!o.task || !o.out) return cli_usage("worlds: --task and --out are needed (try muse worlds --help)");
     return run(cli, &o);
 }

@@ -41,6 +41,20 @@ class Usage(unittest.TestCase):
                 self.assertTrue(err)
 
 
+    def test_help_lists_the_parts_that_are_taken(self):
+        """and no others: those are refused, here before the model or picture that is not there"""
+        parts = {"--text": ["hi"], "--image": ["no-such.jpg"], "--audio": ["no-such.wav"], "--ids": ["1"], "--image-size": ["8x8"],
+                 "--audio-length": ["1"], "--image-budget": ["64", "--image", "no-such.jpg"], "--seed": ["1"]}
+        base = {"tokens": ["--ids", "1"], "ask": ["--model", "no-such", "What?"], "chat": ["--model", "no-such"], "run": ["--model", "no-such", "--raw", "--text", "a"],
+                "eval": ["--set", "no-such.jsonl"], "bench": ["--model", "no-such"], "worlds": ["--list"]}
+        for command, others in base.items():
+            text = muse(command, "--help")[0]
+            for option, value in parts.items():
+                with self.subTest(command=command, option=option):
+                    run = subprocess.run([MUSE, command, *others, option, *value], stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+                    self.assertEqual(run.returncode != USAGE, f"  {option} " in text, run.stderr)
+
+
 class BadFiles(unittest.TestCase):
     def test_named_errors(self):
         text = ROOT / "README.md"
