@@ -9,9 +9,10 @@
 
 typedef struct Tokens {
     const MuseFamily *family;
-    const char *tokenizer_path, *lines, *draw;
-    bool summary, help;
+    const char *tokenizer_path, *lines, *draw, *model_path, *mmproj;
+    bool summary, help, family_budget;   /* a picture has the budget of the family's table */
     MuseRuntime *rt;
+    MuseModel *model;
     MuseTextTokenizer *tokenizer;
     MuseSequence *seq;
 } Tokens;
@@ -23,6 +24,8 @@ static void help(FILE *to)
           "  --family NAME             ", to);
     for (size_t i = 0; i < muse_family_count(); i++) fprintf(to, "%s%s", i ? ", " : "", muse_family_at(i)->name);
     fputs("; muse unless told\n"
+          "  --model PATH              instead: what this model gets, by its own tokenizer and budget of patches\n"
+          "  --mmproj FILE             the projector beside a text GGUF\n"
           "  --tokenizer FILE          a tokenizer.json, a folder with one, or a GGUF file; family muse has its own\n"
           "                            (in the folder that MUSE_MODELS names, else beside the program)\n"
           "  --summary                 spans only, not each position\n"
@@ -94,7 +97,9 @@ static int print_table(const Tokens *o)
     }
     for (size_t k = 0; k < muse_sequence_span_count(o->seq); k++)
         if (muse_sequence_span(o->seq, k, &span) == 0) print_span(k, &span);
-    printf("%zu positions, family %s\n", muse_sequence_length(o->seq), o->family->name);
+    printf("%zu positions, family %s", muse_sequence_length(o->seq), o->family->name);
+    if (o->family_budget) printf("; pictures by its budget of %u patches: a model may have another (--model)", o->family->image.budget);
+    putchar('\n');
     return EXIT_OK;
 }
 
@@ -164,6 +169,7 @@ static int print_json(const Tokens *o)
     muse_sequence_hash(o->seq, length, hash);
     yajl_gen_map_open(g);
     json_text(g, "family", o->family->name);
+    if (o->model_path) json_text(g, "model", o->model_path);
     json_integer(g, "length", (long long)length);
     json_hash(g, "hash", hash);
     json_key(g, "spans");
@@ -289,24 +295,37 @@ static int print_lines(const Tokens *o)
 
 static int read_options(Cli *cli, Tokens *o)
 {
+    const struct { const char *name, **to; } texts[] = {
+        { "--model", &o->model_path }, { "--mmproj", &o->mmproj }, { "--tokenizer", &o->tokenizer_path }, { "--lines", &o->lines }, { "--draw", &o->draw } };
+    const size_t n_texts = sizeof texts / sizeof *texts;
     int code = EXIT_OK;
     const char *option, *value;
     while ((option = cli_next(cli, &code))) {
         if (strcmp(option, "--help") == 0) { o->help = true; return EXIT_OK; }
         if (strcmp(option, "--summary") == 0) { o->summary = true; continue; }
-        const bool known = strcmp(option, "--family") == 0 || strcmp(option, "--tokenizer") == 0 || strcmp(option, "--lines") == 0 || strcmp(option, "--draw") == 0;
-        if (!known) return cli_usage("tokens: %s is no option of it (try muse tokens --help)", option);
+        size_t i = 0;
+        while (i < n_texts && strcmp(option, texts[i].name) != 0) i++;
+        if (i == n_texts && strcmp(option, "--family") != 0) return cli_usage("tokens: %s is no option of it (try muse tokens --help)", option);
         if (!(value = cli_value(cli, option, &code))) break;
-        if (strcmp(option, "--tokenizer") == 0) o->tokenizer_path = value;
-        else if (strcmp(option, "--lines") == 0) o->lines = value;
-        else if (strcmp(option, "--draw") == 0) o->draw = value;
+        if (i < n_texts) *texts[i].to = value;
         else if (!(o->family = muse_family_find(value))) return cli_usage("--family %s: no such family (see muse tokens --help)", value);
     }
     return code;
 }
 
+static int open_model(Tokens *o, MuseError *err)
+{
+    MuseModelParams p;
+    muse_model_params_init(&p);
+    p.mmproj = o->mmproj;
+    if (muse_model_open(&o->model, o->rt, o->model_path, &p, err) < 0) return cli_fail(err, o->model_path);
+    o->family = muse_model_family(o->model);
+    return o->tokenizer_path || muse_model_open_tokenizer(o->model, &o->tokenizer, err) == 0 ? EXIT_OK : cli_fail(err, o->model_path);
+}
+
 static int open_tokenizer(Tokens *o, MuseError *err)
 {
+    if (o->tokenizer) return EXIT_OK;
     char *shipped = NULL;
     const char *path = o->tokenizer_path;
     if (!path && strcmp(o->family->name, "muse") == 0) path = shipped = cli_find_shipped("muse-nano/tokenizer.json");
@@ -326,6 +345,8 @@ static int build(Cli *cli, Tokens *o)
     if (muse_sequence_open(&o->seq, o->rt, &params, &err) < 0) return cli_fail(&err, NULL);
     for (size_t i = 0; i < cli->n_parts; i++) {
         const Part *part = &cli->parts[i];
+        const bool picture = part->kind == PART_IMAGE || part->kind == PART_IMAGE_SIZE;
+        if (picture && !o->model && part->budget == MUSE_BUDGET_DEFAULT && o->family->image.budgets[0]) o->family_budget = true;
         if (cli_append_part(o->seq, o->rt, part, MUSE_TEXT_ADDED, &err) >= 0) continue;
         if (part->kind == PART_TEXT && !o->tokenizer) {
             fprintf(stderr, "muse: --text needs a --tokenizer: there is none for family %s here\n", o->family->name);
@@ -338,7 +359,7 @@ static int build(Cli *cli, Tokens *o)
 
 int cmd_tokens(Cli *cli)
 {
-    Tokens o = { .family = muse_family_find("muse") };
+    Tokens o = { 0 };
     MuseError err;
     int code = read_options(cli, &o);
     if (code != EXIT_OK) return code;
@@ -348,9 +369,13 @@ int cmd_tokens(Cli *cli)
     }
     if (o.lines && (cli->n_parts > 0 || o.draw || o.summary)) return cli_usage("tokens: --lines goes with no parts, --draw or --summary");
     if (cli->seed) return cli_usage("tokens: draws no lots that --seed could change");
+    if (o.model_path && o.family) return cli_usage("tokens: --model has a family, --family is for none");
+    if (o.mmproj && !o.model_path) return cli_usage("tokens: --mmproj goes with --model");
+    if (!o.family) o.family = muse_family_find("muse");
     if (cli->n_parts == 0 && !o.lines) return cli_usage("tokens: nothing to show: give --text, --image, --audio, --ids or --lines");
     if (muse_runtime_open(&o.rt, &cli->runtime, &err) < 0) return cli_fail(&err, NULL);
-    code = open_tokenizer(&o, &err);
+    if (o.model_path) code = open_model(&o, &err);
+    if (code == EXIT_OK) code = open_tokenizer(&o, &err);
     if (code == EXIT_OK && o.lines) {
         code = print_lines(&o);
     } else if (code == EXIT_OK) {
@@ -360,6 +385,7 @@ int cmd_tokens(Cli *cli)
     }
     muse_sequence_close(&o.seq);
     muse_text_close(&o.tokenizer);
+    muse_model_close(&o.model);
     muse_runtime_close(&o.rt);
     return code;
 }

@@ -98,6 +98,25 @@ class Sequence(unittest.TestCase):
         self.assertIn("<image 1>", out)
         self.assertIn("frame 0, 0-40 ms", out)
 
+    def test_as_a_model_gets_it(self):
+        """its own budget, which may not be the family's, and its tokenizer; without a model the summary says whose budget it is"""
+        nano, cat = ROOT / "models/muse-nano", MEDIA / "cat.jpg"
+        own = json.loads((nano / "config.json").read_text())["image_config"]["default_budget"]
+        got = tokens("--model", nano, "--image", cat, "--text", "Hi")
+        self.assertEqual((got["spans"][0]["budget"], got["model"]), (own, str(nano)))
+        self.assertEqual(got["spans"][0]["budget"], json.loads(muse("inspect", nano, "--json")[0])["image"]["budget"])
+        self.assertEqual(got["ids"], tokens("--image", cat, "--image-budget", own, "--text", "Hi")["ids"])
+        out = muse("tokens", "--summary", "--quiet", "--image", cat)[0]
+        self.assertIn("; pictures by its budget of 64 patches: a model may have another (--model)\n", out)
+        for args in (["--model", nano], ["--image-budget", "64"], ["--family", "fuyu"]):
+            self.assertNotIn("may have another", muse("tokens", "--summary", "--quiet", *args, "--image", cat)[0], args)
+        llama = DATA / "golden/llama3/hf"
+        self.assertEqual(tokens("--model", llama, "--text", "Hi")["ids"], tokens("--family", "llama", "--tokenizer", llama, "--text", "Hi")["ids"])
+        muse("tokens", "--model", llama, "--image", cat, code=UNSUPPORTED)
+        muse("tokens", "--model", "no-such", "--text", "Hi", code=INPUT)
+        for args in (["--model", nano, "--family", "muse"], ["--mmproj", "x"]):
+            muse("tokens", *args, "--text", "Hi", code=USAGE)
+
     def test_gemma4_numbers(self):
         d = tokens("--family", "gemma4_unified", "--image", MEDIA / "coffee.jpg", "--image-budget", "70", "--image", MEDIA / "cat.jpg")
         first, second = d["spans"]
