@@ -74,7 +74,9 @@ static void draw(const MuseCanvas *k, const Curve *c)
         const int y = height_of(c, loss), x = LEFT + PLOT_W * i / 4;
         muse_canvas_fill(k, LEFT, y, PLOT_W, 1, 0xdddddd);
         muse_canvas_text(k, 8, y - MUSE_FONT_HEIGHT / 2, text, (size_t)snprintf(text, sizeof text, "%9.4g", loss), 0x444444);
-        muse_canvas_text(k, x - 24, HEIGHT - BOTTOM + 8, text, (size_t)snprintf(text, sizeof text, "%.0f", c->last_step * i / 4), 0x444444);
+        const int n = snprintf(text, sizeof text, "%.0f", c->last_step * i / 4), left = x - n * MUSE_FONT_WIDTH / 2;
+        muse_canvas_fill(k, x, HEIGHT - BOTTOM, 1, 5, 0x444444);
+        muse_canvas_text(k, left + n * MUSE_FONT_WIDTH < WIDTH ? left : WIDTH - n * MUSE_FONT_WIDTH, HEIGHT - BOTTOM + 8, text, (size_t)n, 0x444444);
     }
     muse_canvas_text(k, LEFT, 4, text, (size_t)snprintf(text, sizeof text, "loss by step"), 0x444444);
     for (int i = 0, y_before = -1; i < PLOT_W; i++) {

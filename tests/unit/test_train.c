@@ -208,6 +208,44 @@ static void test_resume(void **state)
     assert_int_equal(access(in_folder("whole0/step-00000012.part"), F_OK), -1);
 }
 
+/* the numbers under a log's curve stand below their place on its axis, those of a long run too */
+static void test_curve_numbers(void **state)
+{
+    (void)state;
+    enum { WIDTH = 800, HEIGHT = 400, LEFT = 70, AXIS = 363, FIRST = 367, END = 385 };   /* of the plot; rows: the ticks, the numbers below */
+    static const double last[] = { 200, 28600, 12345678 };
+    MuseRuntime *rt = runtime(1);
+    for (size_t k = 0; k < sizeof last / sizeof *last; k++) {
+        char rows[200];
+        const int n = snprintf(rows, sizeof rows, "step,positions,loss\n1,8,4\n%.0f,800,0.5\n", last[k]);
+        MuseBuf csv = { .alloc = &rt->alloc };
+        assert_int_equal(muse_buf_append(&csv, rows, (size_t)n), 0);
+        const char *path = in_folder("numbers.png");
+        assert_int_equal(muse_curve_write(&rt->alloc, path, &csv, &err), 0);
+        MuseImage *image;
+        assert_int_equal(muse_image_open_file(&image, rt, path, NULL, &err), 0);
+        uint8_t *rgb = malloc((size_t)WIDTH * HEIGHT * 3);
+        assert_non_null(rgb);
+        assert_int_equal(muse_image_read_rgb(image, 0, NULL, rgb, (size_t)WIDTH * 3, &err), 0);
+        int ticks = 0;
+        for (int x = LEFT; x < WIDTH; x++) {
+            if (rgb[(AXIS * WIDTH + x) * 3] == 255) continue;
+            double sum = 0, dark = 0;
+            for (int y = FIRST; y < END; y++)
+                for (int at = x - 60 < 0 ? 0 : x - 60; at < x + 60 && at < WIDTH; at++)
+                    if (rgb[(y * WIDTH + at) * 3] < 128) sum += at, dark++;
+            assert_true(dark > 0);
+            if (x + 25 < WIDTH && fabs(sum / dark - x) > 4) fail_msg("last step %.0f: a number stands at %.1f, its place is %d", last[k], sum / dark, x);
+            ticks++;
+        }
+        assert_int_equal(ticks, 5);
+        free(rgb);
+        muse_image_close(&image);
+        muse_buf_clear(&csv);
+    }
+    muse_runtime_close(&rt);
+}
+
 /* a file where a checkpoint's folder is to be made: the error says so, and the file stays */
 static void test_file_in_the_way(void **state)
 {
@@ -713,7 +751,7 @@ int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_curve), IN_FOLDER(test_resume), IN_FOLDER(test_file_in_the_way), IN_FOLDER(test_opens_as_model), IN_FOLDER(test_added_heads), IN_FOLDER(test_model_view), IN_FOLDER(test_shared_places), cmocka_unit_test(test_bad_documents), cmocka_unit_test(test_bad_samples),
+        cmocka_unit_test(test_curve), IN_FOLDER(test_resume), IN_FOLDER(test_curve_numbers), IN_FOLDER(test_file_in_the_way), IN_FOLDER(test_opens_as_model), IN_FOLDER(test_added_heads), IN_FOLDER(test_model_view), IN_FOLDER(test_shared_places), cmocka_unit_test(test_bad_documents), cmocka_unit_test(test_bad_samples),
         cmocka_unit_test(test_limits), IN_FOLDER(test_not_finite), IN_FOLDER(test_no_memory), IN_FOLDER(test_bad_lines), IN_FOLDER(test_jsonl_run),
         cmocka_unit_test(test_shuffle),
     };
