@@ -4,8 +4,9 @@
 "Heading"; in code too) lead to, and blocks below a line <!-- tested --> work. Such
 a block of sh runs, line by line until one fails; a block of C is saved under the name in its first comment, for a block of sh that
 compiles it; blocks of python are run by python-bindings/tests/test_guides.py. A document's blocks share a folder, which shows the
-source tree as far as it has been named below. Drawings are what their script draws. Public calls and types have a comment.
+source tree as far as it has been named below; what blocks leave in it is in .gitignore. Drawings are what their script draws. Public calls and types have a comment.
 usage: test_docs.py MUSE BUILD_ROOT SOURCE_ROOT CC"""
+import fnmatch
 import functools
 import os
 import pathlib
@@ -17,6 +18,7 @@ import tempfile
 muse, build, root, cc = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3]), " ".join(sys.argv[4:])
 SHOWN = "docs", "eval", "examples", "models", "tests", "tools"
 CODE = "base", "eval", "examples", "include", "libmuse", "ops", "python-bindings", "tests", "tokenizers", "tools"
+IGNORED = [line.strip("/") for line in (root / ".gitignore").read_text().split()]
 BLOCK = re.compile(r"^<!-- tested -->\n+```(sh|c|python)\n(.*?)^```$", re.M | re.S)
 passed = failed = 0
 
@@ -100,6 +102,9 @@ def run_blocks(path, blocks):
             commands = [line for line in done.stderr.splitlines() if line.startswith("+ ")]
             check(done.returncode == 0, f"{path.relative_to(root)}: {commands[-1:]}: {done.stderr[-1500:]}")
             script += re.findall(r"^\w+=\S*$", block, re.M)   # variables set in a block hold in those after it
+        made = {p.name for p in top.iterdir()} - {*SHOWN, "muse.pc", "build"}
+        for name in sorted(made):
+            check(any(fnmatch.fnmatch(name, rule) for rule in IGNORED), f"{path.relative_to(root)}: its blocks make {name}, which .gitignore does not name")
 
 
 def check_header(path):
