@@ -22,7 +22,7 @@ typedef struct Run {
     const char   *format;      /* chat format in use, NULL: none */
     Dump          dump;
     int32_t      *prompt;      /* ids of the prompt's positions */
-    size_t        n_prompt;
+    size_t        n_prompt, restored;   /* positions; of these, those that were computed before */
     MuseGenerateResult result;
     MuseChatParser *parser;    /* tells thought from answer; NULL: no chat format, or a grammar holds for the whole text */
     FILE         *to[2];       /* answer, thought; NULL: not shown */
@@ -291,6 +291,8 @@ static int compute_prompt(Run *r)
     MuseError err;
     MuseModelInfo info;
     if (interrupted) muse_session_cancel(r->s);
+    MuseSessionInfo before;
+    if (muse_session_info(r->s, &before) == 0) r->restored = before.computed;
     const double t = cli_now();
     int rc = muse_session_prefill(r->s, &err);
     r->prompt_s = cli_now() - t;
@@ -370,8 +372,13 @@ static int report(const Run *r)
     if ((person || !r->cli->quiet) && !r->thinks && x->n_text && x->text[x->n_text - 1] != '\n')   /* what reads a pipe gets the text as it is; who sees both gets two lines */
         fputc('\n', person ? stdout : stderr);
     if (!r->cli->quiet) {
-        fprintf(stderr, "muse: prompt of %zu positions in %.3f s (%.1f/s)", r->n_prompt, r->prompt_s, (double)r->n_prompt / r->prompt_s);
-        if (r->o.max_tokens) fprintf(stderr, "; %zu tokens in %.3f s (%.1f/s); ended by %s", x->n, r->new_s, (double)x->n / r->new_s, muse_finish_name(x->finish));
+        const size_t computed = r->n_prompt - r->restored;   /* rates are of what was computed: a first token needs no step */
+        fprintf(stderr, "muse: prompt of %zu positions", r->n_prompt);
+        if (r->restored) fprintf(stderr, ", %zu of them restored", r->restored);
+        if (computed) fprintf(stderr, "%s in %.3f s (%.1f/s)", r->restored ? ", the others" : "", r->prompt_s, (double)computed / r->prompt_s);
+        if (r->o.max_tokens) fprintf(stderr, "; %zu token%s in %.3f s", x->n, x->n == 1 ? "" : "s", r->new_s);
+        if (r->o.max_tokens && x->n > 1) fprintf(stderr, " (%.1f/s)", (double)x->n / r->new_s);
+        if (r->o.max_tokens) fprintf(stderr, "; ended by %s", muse_finish_name(x->finish));
         fputc('\n', stderr);
     }
     return ferror(stdout) ? EXIT_OTHER : EXIT_OK;

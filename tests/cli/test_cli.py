@@ -209,6 +209,7 @@ class Inspect(unittest.TestCase):
                 out, err = muse("inspect", *args, code=code)
                 self.assertEqual(out, "")
                 self.assertEqual(err.count("\n"), 1)
+        self.assertIn("README.md: neither a GGUF nor a safetensors file", muse("inspect", ROOT / "README.md", code=INPUT)[1])
 
 
 class Convert(unittest.TestCase):

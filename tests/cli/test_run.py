@@ -203,6 +203,10 @@ class Saved(unittest.TestCase):
                 self.assertEqual(rest["prompt_ids"], first["prompt_ids"] + first["ids"])
                 more = run(model, "--raw", "--restore", file, "--text", " more", "--max-tokens", 3)
                 self.assertGreater(len(more["prompt_ids"]), len(rest["prompt_ids"]))
+            said = {n: muse("run", "--model", GEMMA, "--raw", "--restore", file, "--max-tokens", n, *more)[1] for n, more in ((0, ["--text", "more"]), (1, []), (3, []))}
+            self.assertRegex(said[0], r"muse: prompt of \d+ positions, \d+ of them restored, the others in [\d.]+ s \([\d.]+/s\)\n$")
+            self.assertRegex(said[1], r"muse: prompt of (\d+) positions, \d+ of them restored(, the others in \S+ s \(\S+\))?; 1 token in [\d.]+ s; ended by")   # no rate of one
+            self.assertRegex(said[3], r"; \d tokens in [\d.]+ s \([\d.]+/s\); ended by")
             muse("run", "--model", LLAMA, "--raw", "--restore", file, code=UNSUPPORTED)   # another model's
             muse("run", "--model", GEMMA, "--restore", file, code=USAGE)
             muse("run", "--model", GEMMA, "--raw", "--restore", file, "--dump", folder, code=USAGE)
