@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from . import _native as n
+from ._errors import ArgumentError
 from ._lib import POLL, Handle, Owner, Serial, call, callback, chars, check, copied, lib, params, string, utf8
 from ._media import Audio, Image, Rect, c_rect, rect_of
 from ._model import Model
@@ -234,6 +235,8 @@ def _reply_parts(reply: Any) -> list[str | Image]:
 
 def parts_of(question: str | None, images: Iterable[Any], audio: Any, budget: int | str | None) -> tuple[Any, list[Image], list[Any]]:
     """The struct array: pictures, sounds, question; the pictures; what must live meanwhile."""
+    if question is not None and not isinstance(question, (str, bytes)):
+        raise TypeError(f"a question is str, not {type(question).__name__}: pictures are given as images=, sounds as audio=")
     one = isinstance(images, (str, bytes, bytearray, memoryview, os.PathLike, Image)) or hasattr(images, "read") or hasattr(images, "__array_interface__")
     pictures = [Image.open(image) for image in ([images] if one else images)]
     sounds = [Audio.open(sound) for sound in ([] if audio is None else audio if isinstance(audio, (list, tuple)) else [audio])]
@@ -342,7 +345,10 @@ def ask(model: Model, question: str | None = None, *, images: Iterable[Any] = ()
     trace: one of your own to fill (with a listener, say); heat: attention maps in the trace, True or {"layers": [...], "heads": [...]};
     event(Event): called as it goes, a true value stops with Cancelled. MuseAgentParams in reason.h says more. Ctrl-C stops between two tokens."""
     places = [n.MuseFocus(image, c_rect(rect)) for image, rect in focus]
-    return _reason(model, lib.muse_reason, (), parts_of(question, images, audio, budget), question or "", mode, settings, agents=agents, seed=seed, temperature=temperature,
+    given = parts_of(question, images, audio, budget)
+    if not len(given[0]):
+        raise ArgumentError("nothing is asked: give a question, ask(\"What is this?\", images=[...]), or a spoken one as audio=")
+    return _reason(model, lib.muse_reason, (), given, question or "", mode, settings, agents=agents, seed=seed, temperature=temperature,
                    spread=spread, focus=(n.MuseFocus * len(places))(*places), n_focus=len(places), agree=agree, no_stop=not stop_early, no_cross=not cross, verify=verify, views=views, doubt=doubt,
                    synthesis=n.MUSE_SYNTHESIS_GENERATE if synthesis else n.MUSE_SYNTHESIS_VOTE)
 
@@ -371,7 +377,7 @@ def _reason(model: Model, function: Any, middle: tuple[Any, ...], given: tuple[A
             trace.add_image(picture, picture.name)
     agent_params, keep, errors = _agent_params(settings)
     if settings:
-        raise TypeError(f"there is no setting {', '.join(sorted(settings))}")
+        raise TypeError(f"there is no setting {', '.join(sorted(settings))}: help(muse.ask) names them")
     own = model._own
     run = params(n.MuseReasonParams, lib.muse_reason_params_init, mode=choice(MODES, mode, "mode"), agent=ctypes.pointer(agent_params), **how)
     out = n.MuseReasonResult()

@@ -69,8 +69,13 @@ def test_refused(reasoner, cat):
                             ({"images": ["/nothing.png"]}, muse.FileError), ({"format": "nonsense"}, muse.NotFoundError)):
         with pytest.raises(error):
             reasoner.ask("What?", **settings)
-    with pytest.raises(muse.MuseError):
-        reasoner.ask()
+    for question in (None, ""):
+        with pytest.raises(muse.ArgumentError, match="give a question"):
+            reasoner.ask(question)
+    with pytest.raises(TypeError, match="images="):
+        reasoner.ask(muse.Image(cat))
+    with pytest.raises(TypeError, match="image: help"):
+        reasoner.ask("What?", image=cat)
 
 
 def test_callbacks_that_stop_or_raise(reasoner, cat):
