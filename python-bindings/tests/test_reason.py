@@ -73,7 +73,7 @@ def test_refused(reasoner, cat):
         with pytest.raises(muse.ArgumentError, match="give a question"):
             reasoner.ask(question)
     with pytest.raises(TypeError, match="images="):
-        reasoner.ask(muse.Image(cat))
+        reasoner.ask(cat)
     with pytest.raises(TypeError, match="image: help"):
         reasoner.ask("What?", image=cat)
 
