@@ -11,6 +11,7 @@ import ctypes.util
 import itertools
 import os
 import pathlib
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence as List
@@ -24,6 +25,10 @@ from ._errors import BusyError, LibraryError, error_of
 
 VERSION = "0.1.0"
 LIBRARY = f"libmuse.so.{n.MUSE_ABI_VERSION}"
+# what libmuse is linked with, and the packages of Debian 12 that have it (docs/python.md)
+NEEDED = {"libyajl.so.2": "libyajl2", "libb2.so.1": "libb2-1", "libpcre2-8.so.0": "libpcre2-8-0", "libutf8proc.so.2": "libutf8proc2", "libjpeg.so.62": "libjpeg62-turbo",
+          "libpng16.so.16": "libpng16-16", "libwebp.so.7": "libwebp7", "libwebpdemux.so.2": "libwebpdemux2", "libsndfile.so.1": "libsndfile1", "libsoxr.so.0": "libsoxr0",
+          "libfftw3f.so.3": "libfftw3-single3", "libdnnl.so.2": "libdnnl2", "libgomp.so.1": "libgomp1"}
 Array = npt.NDArray[Any]
 T = TypeVar("T", bound="Handle")
 
@@ -51,6 +56,9 @@ def load() -> ctypes.CDLL:
             lib = ctypes.CDLL(path)
         except OSError as error:
             tried.append(f"  {path} ({why}): {error}")
+            lacks = re.match(r"(\S+): cannot open shared object file", str(error))
+            if lacks and lacks[1] != path:   # glibc names the first one that is missing, not libmuse
+                tried.append(f"    it needs {lacks[1]} of the system. On Debian 12 it and the others come with: apt-get install {' '.join(NEEDED.values())}")
             continue
         check_version(lib, path)
         return lib

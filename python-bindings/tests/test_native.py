@@ -71,6 +71,21 @@ def test_a_missing_library_names_the_places(tmp_path):
     assert str(tmp_path / "muse/libmuse.so.0") in out.stderr and "the system's libraries" in out.stderr
 
 
+def test_what_the_library_needs_is_named(tmp_path):
+    built = open(_lib.lib._name, "rb").read()
+    if b"\0libyajl.so.2\0" not in built:
+        pytest.skip("this library is not linked with libyajl.so.2")
+    lacking = tmp_path / "libmuse.so.0"
+    lacking.write_bytes(built.replace(b"\0libyajl.so.2\0", b"\0libyajX.so.2\0"))
+    out = load_with(tmp_path, lacking)
+    assert out.returncode == 1 and "LibraryError" in out.stderr and "it needs libyajX.so.2 of the system" in out.stderr and "apt-get install libyajl2 " in out.stderr
+    guide = (ROOT / "docs/python.md").read_text()
+    assert "apt-get install " + " ".join(_lib.NEEDED.values()) + "\n" in guide
+    if shutil.which("readelf"):
+        linked = set(re.findall(r"NEEDED.*\[(.*?)\]", subprocess.run(["readelf", "-d", _lib.lib._name], capture_output=True, text=True, check=True).stdout))
+        assert {name for name in linked if not re.match(r"lib(c|m|dl|pthread)\.so|ld-", name)} <= set(_lib.NEEDED)
+
+
 @pytest.mark.parametrize("code, says", [
     ("int muse_abi_version(void) { return 7; } const char *muse_version(void) { return \"0.1.0\"; }", "ABI 7"),
     ("int muse_abi_version(void) { return 0; } const char *muse_version(void) { return \"0.0.9\"; }", "libmuse 0.0.9"),
