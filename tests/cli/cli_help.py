@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shared by the tests of the muse program. sys.argv: PROGRAM MUSE SOURCE_ROOT"""
+import os
 import pathlib
+import pty
 import subprocess
 import sys
 import unittest
@@ -18,8 +20,21 @@ def muse(*args, code=OK, stdin=b""):   # code None: any
     return out, err
 
 
+def needs_terminal(test):
+    """Skips the test where no terminal can be opened: a container may be without devpts."""
+    try:
+        for end in pty.openpty():
+            os.close(end)
+    except OSError as error:
+        return unittest.skip(f"no terminal can be opened: {error}")(test)
+    return test
+
+
 def main():
     result = unittest.main(module="__main__", argv=["test"], exit=False, verbosity=1).result
     bad = len(result.failures) + len(result.errors)
-    print(f"{result.testsRun - bad} passed, {bad} failed")
+    for test, reason in result.skipped:
+        print(f"skipped {test.id()}: {reason}")
+    skipped = len(result.skipped)
+    print(f"{result.testsRun - bad - skipped} passed, {bad} failed" + (f", {skipped} skipped" if skipped else ""))
     sys.exit(bool(bad) or result.testsRun == 0)

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import unittest
 
-from cli_help import CANCELLED, DATA, INPUT, MUSE, OTHER, ROOT, UNSUPPORTED, USAGE, main, muse
+from cli_help import CANCELLED, DATA, INPUT, MUSE, OTHER, ROOT, UNSUPPORTED, USAGE, main, muse, needs_terminal
 
 TINY = DATA / "tiny/muse/hf"
 MEDIA = DATA / "tiny/muse/cases/image-audio-text"
@@ -306,6 +306,7 @@ class Refused(Sets):
 
 
 class Interrupted(Sets):
+    @needs_terminal
     def test_progress_is_erased(self):
         path = self.write(question(), question("What?", {"image": "gone.png"}))
         for more, said in (([], [b"muse: "]), (["--skip-broken"], [b"muse: left out: "])):

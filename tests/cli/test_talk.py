@@ -14,7 +14,7 @@ import tempfile
 import time
 import unittest
 
-from cli_help import CANCELLED, DATA, INPUT, MEDIA, MUSE, OK, OTHER, UNSUPPORTED, USAGE, main, muse
+from cli_help import CANCELLED, DATA, INPUT, MEDIA, MUSE, OK, OTHER, UNSUPPORTED, USAGE, main, muse, needs_terminal
 
 TINY, GEMMA, LLAMA = DATA / "reason/muse", DATA / "golden/gemma4-a/hf", DATA / "golden/llama3/hf"
 CAT, COFFEE, VOICE = MEDIA / "cat.jpg", MEDIA / "coffee.jpg", MEDIA / "speech.flac"
@@ -269,6 +269,7 @@ class Interrupted(unittest.TestCase):
         p.communicate(timeout=60)
         self.assertIn(p.returncode, (CANCELLED, OK))
 
+    @needs_terminal
     def test_terminal(self):
         pid, fd = pty.fork()
         if pid == 0:
