@@ -52,7 +52,10 @@ MUSE_API int muse_audio_open_memory(MuseAudio **out, MuseRuntime *rt, const void
                                     const MuseAudioParams *params, MuseError *err);
 
 /** Sample types of PCM. */
-enum { MUSE_PCM_S16 = 1, MUSE_PCM_F32 = 2 };
+enum {
+    MUSE_PCM_S16 = 1, ///< int16_t, -32768..32767
+    MUSE_PCM_F32 = 2  ///< float, full scale -1..1
+};
 
 /**
  * Wrap PCM in native byte order. s16 is divided by 32768. Any thread.

@@ -21,17 +21,19 @@ typedef struct MuseChat MuseChat;
 /** What a model writes, taken apart as it comes. One thread at a time. Close with muse_chat_parser_close(). */
 typedef struct MuseChatParser MuseChatParser;
 
+/** Who speaks a message. */
 enum {
-    MUSE_ROLE_SYSTEM    = 1,
-    MUSE_ROLE_USER      = 2,
-    MUSE_ROLE_ASSISTANT = 3,
+    MUSE_ROLE_SYSTEM    = 1, ///< instructions before the conversation
+    MUSE_ROLE_USER      = 2, ///< what the model is told or asked
+    MUSE_ROLE_ASSISTANT = 3, ///< what the model wrote
     MUSE_ROLE_TOOL      = 4  ///< a result of a call; made by muse_chat_add_result()
 };
 
+/** Whether the model thinks before it answers. */
 enum {
     MUSE_THINKING_DEFAULT = 0, ///< the format's own: on for qwen3 and muse, off for gemma4_unified, none for the others
-    MUSE_THINKING_ON      = 1,
-    MUSE_THINKING_OFF     = 2
+    MUSE_THINKING_ON      = 1, ///< it thinks first; MUSE_ERR_UNSUPPORTED in formats without thoughts
+    MUSE_THINKING_OFF     = 2  ///< it answers at once
 };
 
 /** How messages become text for a model. */
@@ -123,11 +125,12 @@ MUSE_API size_t muse_chat_length(const MuseChat *chat);
 /** Takes the newest message back; nothing if there is none, or chat is NULL. */
 MUSE_API void muse_chat_drop_newest(MuseChat *chat);
 
+/** What a piece of a rendered chat is. */
 enum {
     MUSE_SEGMENT_CONTROL = 0, ///< one added token, by its text
     MUSE_SEGMENT_TEXT    = 1, ///< plain text
-    MUSE_SEGMENT_IMAGE   = 2,
-    MUSE_SEGMENT_AUDIO   = 3
+    MUSE_SEGMENT_IMAGE   = 2, ///< a picture, with its markers
+    MUSE_SEGMENT_AUDIO   = 3  ///< a sound, with its markers
 };
 
 /** A piece of a rendered chat: text, or a part that stands between texts. */
@@ -186,6 +189,7 @@ MUSE_API int muse_chat_stop_ids(const char *format, const MuseTextTokenizer *tok
 MUSE_API int muse_chat_close_thought(const char *format, const MuseTextTokenizer *tok, const char *words, int32_t **ids, size_t *n,
                                      MuseError *err);
 
+/** What a parser's item is. */
 enum {
     MUSE_CHAT_THOUGHT  = 1, ///< text of the thought
     MUSE_CHAT_ANSWER   = 2, ///< text of the answer
@@ -195,6 +199,7 @@ enum {
     MUSE_CHAT_END      = 6  ///< nothing follows
 };
 
+/** Why nothing follows. */
 enum {
     MUSE_CHAT_STOP  = 1, ///< the model ended its turn
     MUSE_CHAT_TOOLS = 2, ///< it waits for results

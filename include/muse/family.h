@@ -25,9 +25,9 @@ enum {
 
 /** Resampling filters, all antialiased (support grows with the downscale), as Pillow and torchvision define them. */
 enum {
-    MUSE_FILTER_BOX      = 1,
-    MUSE_FILTER_BILINEAR = 2,
-    MUSE_FILTER_BICUBIC  = 3  ///< a = -0.5
+    MUSE_FILTER_BOX      = 1, ///< mean of what a pixel covers; half-width 0.5 of the larger pixel
+    MUSE_FILTER_BILINEAR = 2, ///< triangle, half-width 1
+    MUSE_FILTER_BICUBIC  = 3  ///< a = -0.5, half-width 2
 };
 
 /** Fixed-point precision of the filter weights; results differ in under 2 % of bytes, by 1 level (by 2 in a few of 100,000). */
@@ -44,7 +44,10 @@ enum {
 
 #define MUSE_BUDGET_DEFAULT 0u         ///< the family's own
 #define MUSE_BUDGET_AUTO    0xffffffffu ///< the smallest allowed budget that does not shrink the picture; else the largest
-enum { MUSE_BUDGETS_MAX = 8 };
+/** Bounds of a rule. */
+enum {
+    MUSE_BUDGETS_MAX = 8 ///< most numbers of patches that MuseImageRule.budgets lists
+};
 
 /** From pixels to patches. @source Gemma 4: spec 3.1 to 3.3; Fuyu: spec 3. */
 typedef struct MuseImageRule {
@@ -62,6 +65,7 @@ typedef struct MuseImageRule {
     float    scale, offset;             ///< a patch value is sample * scale + offset, sample in 0..255
 } MuseImageRule;
 
+/** How a sound becomes frames. */
 enum {
     MUSE_AUDIO_NONE   = 0, ///< the family takes no sound
     MUSE_AUDIO_RAW    = 1, ///< consecutive blocks of samples, the last padded with zeros

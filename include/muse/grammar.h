@@ -22,12 +22,14 @@ extern "C" {
 typedef struct MuseGrammar MuseGrammar;
 
 /** White space between the tokens of JSON. */
+/** White space in JSON. */
 enum {
     MUSE_GRAMMAR_COMPACT = 0, ///< none: {"a":1,"b":[2,3]}
     MUSE_GRAMMAR_SPACED  = 1, ///< one space after ',' and ':'
     MUSE_GRAMMAR_FREE    = 2  ///< any, wherever JSON allows it inside the outermost value
 };
 
+/** Bounds of a grammar. */
 enum {
     MUSE_GRAMMAR_STATES_MAX = 1 << 16, ///< states of the automaton
     MUSE_GRAMMAR_DEPTH_MAX  = 256      ///< nested uses of recursive definitions; deeper nesting is never allowed by the mask

@@ -67,7 +67,11 @@ MUSE_API int muse_image_open_memory(MuseImage **out, MuseRuntime *rt, const void
                                     const MuseImageParams *params, MuseError *err);
 
 /** Layout of caller's pixels, 8 bits a sample. */
-enum { MUSE_PIXELS_RGB = 3, MUSE_PIXELS_RGBA = 4, MUSE_PIXELS_GREY = 1 };
+enum {
+    MUSE_PIXELS_RGB  = 3, ///< 3 bytes a pixel
+    MUSE_PIXELS_RGBA = 4, ///< 4 bytes a pixel, alpha last, not multiplied in
+    MUSE_PIXELS_GREY = 1  ///< 1 byte a pixel
+};
 
 /**
  * Wrap pixels. Copied unless params->borrow. Any thread.

@@ -24,7 +24,7 @@ typedef struct MuseModel MuseModel;
 
 /** Where the weights come from. */
 enum {
-    MUSE_WEIGHTS_FILES  = 0,
+    MUSE_WEIGHTS_FILES  = 0, ///< path is a folder or a weight file: mapped
     MUSE_WEIGHTS_RANDOM = 1, ///< path is a config.json: drawn, BF16, always the same: to measure a shape that nobody has trained
     MUSE_WEIGHTS_NONE   = 2  ///< path is a config.json: none; muse_model_info(), _type(), _tensor() and _memory() tell what there would be, sessions are MUSE_ERR_STATE
 };

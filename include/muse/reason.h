@@ -80,7 +80,7 @@ typedef struct MuseReasonStep {
 
 /** How an agent ended. */
 enum {
-    MUSE_AGENT_RUNNING  = 0,
+    MUSE_AGENT_RUNNING  = 0, ///< it has not ended
     MUSE_AGENT_ANSWERED = 1, ///< the model ended its turn
     MUSE_AGENT_LENGTH   = 2, ///< answer_tokens
     MUSE_AGENT_FULL     = 3, ///< no more positions
@@ -96,7 +96,14 @@ enum {
     MUSE_EVENT_STAGE = 4  ///< muse_reason() begins a stage
 };
 
-enum { MUSE_STAGE_PREFILL = 1, MUSE_STAGE_THINK = 2, MUSE_STAGE_VERIFY = 3, MUSE_STAGE_SCORE = 4, MUSE_STAGE_SYNTHESIS = 5 };
+/** What muse_reason() is at. */
+enum {
+    MUSE_STAGE_PREFILL   = 1, ///< a prompt is computed
+    MUSE_STAGE_THINK     = 2, ///< agents think and answer
+    MUSE_STAGE_VERIFY    = 3, ///< leading answers are checked (MuseReasonParams.verify)
+    MUSE_STAGE_SCORE     = 4, ///< answers are scored under other agents
+    MUSE_STAGE_SYNTHESIS = 5  ///< one more agent merges (MUSE_SYNTHESIS_GENERATE), or answers after a coordinator's sub-questions
+};
 
 /** What a running agent does, as it happens. */
 typedef struct MuseReasonEvent {
@@ -310,14 +317,23 @@ MUSE_API double muse_calibrate(const MuseCalibration *table, size_t n, double ag
 
 /* ---- modes ---- */
 
+/** How a question is answered. */
 enum {
     MUSE_MODE_INSTANT       = 0, ///< one agent answers at once
     MUSE_MODE_THINKING      = 1, ///< one agent thinks first
     MUSE_MODE_CONTEMPLATING = 2, ///< several think and vote
     MUSE_MODE_AUTO          = 3  ///< one agent answers at once, and thinks if that answer is in doubt; MuseAgentInfo.doubted of agents[0] tells which way was taken
 };
-enum { MUSE_SYNTHESIS_VOTE = 0, MUSE_SYNTHESIS_GENERATE = 1 };
-enum { MUSE_AGENTS_MAX = 256, MUSE_VIEWS = 8 };
+/** How several agents' answers become one. */
+enum {
+    MUSE_SYNTHESIS_VOTE     = 0, ///< that of the candidate with the highest score
+    MUSE_SYNTHESIS_GENERATE = 1  ///< where candidates differ, one more agent answers, told what they said and how often
+};
+/** Bounds of a run. */
+enum {
+    MUSE_AGENTS_MAX = 256, ///< agents of one run
+    MUSE_VIEWS      = 8    ///< ways of seeing the pictures: most of MuseReasonParams.views
+};
 
 /** A place that an agent looks at first. */
 typedef struct MuseFocus { uint32_t image; MuseRect rect; } MuseFocus;

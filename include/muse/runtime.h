@@ -34,11 +34,12 @@ typedef int MuseCancelFn(void *user);
 /** Called once, when the library no longer needs memory that it borrowed; from whichever thread gives up the last reference. */
 typedef void MuseReleaseFn(void *user);
 
+/** How talkative a log is, and how grave a line. */
 enum {
     MUSE_LOG_NONE  = 0, ///< the level of a runtime without a log function: libmuse is silent
     MUSE_LOG_WARN  = 1, ///< something was changed or left out that the caller may not expect
     MUSE_LOG_INFO  = 2, ///< what was chosen: kernels, threads, sizes
-    MUSE_LOG_DEBUG = 3
+    MUSE_LOG_DEBUG = 3  ///< details of these choices: how each matrix is multiplied
 };
 
 /** Called from any thread that works for this runtime; text is one line without newline, valid for the call. */

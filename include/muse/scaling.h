@@ -20,8 +20,21 @@ typedef struct MuseScalingPoint {
     double loss;         ///< L at its end, nats
 } MuseScalingPoint;
 
-enum { MUSE_SCALING_E = 0, MUSE_SCALING_A = 1, MUSE_SCALING_ALPHA = 2, MUSE_SCALING_B = 3, MUSE_SCALING_BETA = 4, MUSE_SCALING_VALUES = 5 };
-enum { MUSE_SCALING_POINTS_MIN = 6, MUSE_SCALING_POINTS_MAX = 256, MUSE_SCALING_SAMPLES = 200 };
+/** Indices of a fit's values: L = E + A / N^a + B / D^b. */
+enum {
+    MUSE_SCALING_E      = 0, ///< nats: what no size and no data take away
+    MUSE_SCALING_A      = 1, ///< nats times parameters^a
+    MUSE_SCALING_ALPHA  = 2, ///< the exponent a, 0.01 to 3
+    MUSE_SCALING_B      = 3, ///< nats times positions^b
+    MUSE_SCALING_BETA   = 4, ///< the exponent b, 0.01 to 3
+    MUSE_SCALING_VALUES = 5  ///< how many there are
+};
+/** Bounds of a fit. */
+enum {
+    MUSE_SCALING_POINTS_MIN = 6,   ///< fewest runs: one more than values
+    MUSE_SCALING_POINTS_MAX = 256, ///< most runs
+    MUSE_SCALING_SAMPLES    = 200  ///< of the bootstrap
+};
 
 /** The law L(N, D) = E + A / N^a + B / D^b, fitted: muse_scaling_fit(). */
 typedef struct MuseScalingFit {

@@ -22,6 +22,7 @@ extern "C" {
 /** Positions of text, pictures and sounds in order. One thread at a time. Close with muse_sequence_close(), but for a session's, which goes with it. */
 typedef struct MuseSequence MuseSequence;
 
+/** What a position holds. */
 enum {
     MUSE_TEXT  = 0, ///< a token id
     MUSE_IMAGE = 1, ///< a patch

@@ -30,8 +30,8 @@ typedef struct MusePrefixCache MusePrefixCache;
 /** How keys and values are kept. */
 enum {
     MUSE_KV_AUTO = 0, ///< F32 with MUSE_COMPUTE_F32, else BF16
-    MUSE_KV_F32  = 1,
-    MUSE_KV_BF16 = 2,
+    MUSE_KV_F32  = 1, ///< 4 bytes a value
+    MUSE_KV_BF16 = 2, ///< 2 bytes a value
     MUSE_KV_Q8   = 3  ///< 8 bit in blocks of 32 with a 16-bit scale: half the memory of BF16
 };
 
@@ -40,7 +40,7 @@ enum {
     MUSE_IMAGE_MASK_DEFAULT = 0, ///< as the family says: Gemma 4 A, muse B, others causal
     MUSE_IMAGE_MASK_A       = 1, ///< both ways in layers with a window only
     MUSE_IMAGE_MASK_B       = 2, ///< both ways in all layers
-    MUSE_IMAGE_MASK_CAUSAL  = 3
+    MUSE_IMAGE_MASK_CAUSAL  = 3  ///< one way: no patch sees a later one
 };
 
 /** Called behind each chunk of a prompt from the computing thread; a fork calls it from its own. done, total: positions. Non-zero = stop: MUSE_ERR_CANCELLED. */

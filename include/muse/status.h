@@ -26,6 +26,7 @@
 extern "C" {
 #endif
 
+/** What calls return. Negative: an error. The numbers are stable. */
 enum {
     MUSE_OK    = 0, ///< done
     MUSE_AGAIN = 1, ///< nothing to give yet: feed more input, call again
@@ -43,7 +44,10 @@ enum {
     MUSE_ERR_NOT_FOUND   = -10  ///< no such name, id or member
 };
 
-enum { MUSE_ERROR_TEXT = 512 };
+/** Bounds of a MuseError. */
+enum {
+    MUSE_ERROR_TEXT = 512 ///< bytes of its text, the final 0 included
+};
 
 /** What failed, in words. Owned by the caller; overwritten when a call fails, left alone when it succeeds. */
 typedef struct MuseError {

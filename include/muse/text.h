@@ -55,6 +55,7 @@ typedef struct MuseTextInfo {
 /** Any thread. @return 0; MUSE_ERR_ARG. */
 MUSE_API int muse_text_info(const MuseTextTokenizer *tok, MuseTextInfo *out);
 
+/** Flags of muse_text_encode(). */
 enum {
     MUSE_TEXT_ADDED = 1, ///< added tokens in the text count as tokens (a rendered prompt); otherwise they are plain text
     MUSE_TEXT_BOS   = 2  ///< put bos first if MuseTextInfo.add_bos says so and the text does not begin with it already
@@ -75,6 +76,7 @@ enum {
 MUSE_API int muse_text_encode(const MuseTextTokenizer *tok, const char *text, size_t n, unsigned flags,
                               int32_t **ids, size_t *n_ids, MuseError *err);
 
+/** Flags of muse_text_decode() and of a decoder. */
 enum {
     MUSE_TEXT_SKIP_SPECIAL = 1, ///< leave out added tokens marked special
     MUSE_TEXT_CONTINUE     = 2  ///< the ids go on with a text: no space that only begins a text is taken from the first of them

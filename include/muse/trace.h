@@ -72,7 +72,7 @@ enum {
     MUSE_STEP_TOOL_RESULT = 9,  ///< [tool_result]
     MUSE_STEP_ANSWER      = 10, ///< [answer] of one agent, or of all (agent 0)
     MUSE_STEP_END         = 11, ///< [end] an agent or its thought was ended for it: text says why
-    MUSE_STEP_KINDS       = 12
+    MUSE_STEP_KINDS       = 12  ///< how many there are
 };
 
 /** The name in JSON, NULL for no kind. Static. Any thread. */
@@ -114,6 +114,7 @@ typedef struct MuseTraceStep {
 /** confidence -1, all else 0. Any thread. */
 MUSE_API void muse_trace_step_init(MuseTraceStep *step);
 
+/** What a listener is told. */
 enum {
     MUSE_TRACE_BEGUN = 0, ///< a step was appended
     MUSE_TRACE_TEXT  = 1, ///< text was added to it

@@ -235,7 +235,12 @@ typedef struct MuseTrainTask {
 MUSE_API int muse_trainer_task(const MuseTrainer *trainer, size_t i, MuseTrainTask *out);
 
 /** Indices of the three ways in MuseTrainGuard. */
-enum { MUSE_GUARD_THINK = 0, MUSE_GUARD_FREE = 1, MUSE_GUARD_DIRECT = 2, MUSE_GUARDS = 3 };
+enum {
+    MUSE_GUARD_THINK  = 0, ///< made to think
+    MUSE_GUARD_FREE   = 1, ///< free to choose
+    MUSE_GUARD_DIRECT = 2, ///< made to answer at once
+    MUSE_GUARDS       = 3  ///< how many there are
+};
 
 /** Held-out prompts of one task, answered greedily in three ways: made to think, free to choose, made to answer at once. */
 typedef struct MuseTrainGuard {

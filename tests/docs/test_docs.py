@@ -4,7 +4,8 @@
 "Heading"; in code too) lead to, and blocks below a line <!-- tested --> work. Such
 a block of sh runs, line by line until one fails; a block of C is saved under the name in its first comment, for a block of sh that
 compiles it; blocks of python are run by python-bindings/tests/test_guides.py. A document's blocks share a folder, which shows the
-source tree as far as it has been named below; what blocks leave in it is in .gitignore. Drawings are what their script draws. Public calls and types have a comment.
+source tree as far as it has been named below; what blocks leave in it is in .gitignore. Drawings are what their script draws. Public calls, types, enums and
+their values have a comment.
 usage: test_docs.py MUSE BUILD_ROOT SOURCE_ROOT CC"""
 import fnmatch
 import functools
@@ -115,6 +116,17 @@ def check_header(path):
             check(lines[number - 1].endswith("*/") or "///<" in line, f"{path.relative_to(root)}:{number + 1}: no comment says what this is: {line}")
 
 
+def check_enums(path):
+    """So have enums, and each of their values, whose place in a line tells nothing."""
+    text = path.read_text()
+    for found in re.finditer(r"^(?:typedef )?enum[^{;]*\{(.*?)\}", text, re.M | re.S):
+        line = text.count("\n", 0, found.start()) + 1
+        check(text[:found.start()].rstrip().endswith("*/"), f"{path.relative_to(root)}:{line}: no comment says what this enum is about")
+        for value in re.finditer(r"^\s*(MUSE_\w+)(.*)$", found.group(1), re.M):
+            check("///<" in value.group(2), f"{path.relative_to(root)}: no comment says what {value.group(1)} means")
+        check(not found.group(1).strip() or found.group(1).startswith("\n"), f"{path.relative_to(root)}:{line}: a value a line, each with a comment")
+
+
 def check_drawings():
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, root / "docs/draw.py", folder], check=True)
@@ -125,6 +137,7 @@ def check_drawings():
 check_drawings()
 for header in sorted((root / "include/muse").glob("*.h")):
     check_header(header)
+    check_enums(header)
 documents = [p for p in sorted(root.rglob("*.md")) if not p.relative_to(root).parts[0].startswith(("build", ".", "demo"))]
 tested = 0
 for path in documents:
