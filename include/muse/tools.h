@@ -37,8 +37,10 @@ typedef struct MuseToolSpec {
     const char *description; ///< NULL = ""
     const char *parameters;  ///< JSON schema, an object; NULL = none
     MuseToolFn *fn;          ///< needed
-    void       *user;        ///< handed to fn; must live until the tools are closed and no call runs any more (muse_tools_running())
+    void       *user;        ///< handed to fn; must live until the tools are closed and no call runs any more (muse_tools_running()), which release tells
     double      timeout;     ///< seconds, at most 10^6; 0 = 30. A call that takes longer is answered for: the model reads that it timed out
+    MuseReleaseFn *release;  ///< called once, when the tools are closed and no call runs any more: nobody uses user from then on. By the thread that closes, or that of
+                             ///< the last call. Not if muse_tools_add() failed. NULL = none
 } MuseToolSpec;
 
 /** Fill with defaults (all 0 but struct_size). Any thread. */

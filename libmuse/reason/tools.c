@@ -69,7 +69,10 @@ static void spec_clear(MuseToolSpec *s)
 static void tools_release(MuseTools *t)
 {
     if (!t || atomic_fetch_sub(&t->refs, 1) != 1) return;
-    for (size_t i = 0; i < t->n; i++) spec_clear(&t->list[i]);
+    for (size_t i = 0; i < t->n; i++) {
+        if (t->list[i].release) t->list[i].release(t->list[i].user);
+        spec_clear(&t->list[i]);
+    }
     muse_free(t->list);
     MuseRuntime *rt = t->rt;
     muse_free(t);

@@ -1341,6 +1341,7 @@ class MuseToolSpec(Structure):
     fn: Any
     user: Any
     timeout: float
+    release: Any
     _fields_ = [
         ("struct_size", c_size_t),
         ("name", POINTER(c_char)),
@@ -1349,6 +1350,7 @@ class MuseToolSpec(Structure):
         ("fn", MuseToolFn),
         ("user", c_void_p),
         ("timeout", c_double),
+        ("release", MuseReleaseFn),
     ]
 
 

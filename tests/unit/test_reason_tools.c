@@ -114,6 +114,56 @@ static void results(void **state)
     muse_image_close(&picture);
 }
 
+/* what release is told of: how often, and that the function had returned */
+typedef struct Guest { atomic_int released, inside, let_go; } Guest;
+
+static int lingers(void *user, const char *arguments, size_t n, MuseToolReply *reply, MuseError *e)
+{
+    (void)arguments, (void)n, (void)reply, (void)e;
+    Guest *g = user;
+    atomic_store(&g->inside, 1);
+    while (!atomic_load(&g->let_go)) nap();
+    atomic_store(&g->inside, 0);
+    return 0;
+}
+
+static void released(void *user)
+{
+    Guest *g = user;
+    atomic_fetch_add(&g->released, 1 + 100 * atomic_load(&g->inside));
+}
+
+static void release(void **state)
+{
+    (void)state;
+    Guest g = { 0 };
+    MuseTools *t;
+    MuseToolReply *r;
+    MuseToolSpec s;
+    ok(muse_tools_open(&t, NULL, &err));
+    muse_tool_spec_init(&s);
+    s.name = "lingers";
+    s.fn = lingers;
+    s.user = &g;
+    s.timeout = 0.02;
+    s.release = released;
+    ok(muse_tools_add(t, &s, &err));
+    assert_int_equal(muse_tools_add(t, &s, &err), MUSE_ERR_ARG);   /* the name is taken: user stays the caller's */
+    const MuseToolCall call = { "lingers", "{}", 2 };
+    ok(muse_tools_run(t, &call, 1, &r, NULL, NULL, &err));
+    assert_int_equal(muse_tool_reply_status(r), MUSE_ERR_LIMIT);
+    muse_tool_reply_close(&r);
+    muse_tools_close(&t);
+    assert_int_equal(atomic_load(&g.released), 0);   /* the call runs */
+    atomic_store(&g.let_go, 1);
+    while (!atomic_load(&g.released)) nap();
+    assert_int_equal(atomic_load(&g.released), 1);
+    ok(muse_tools_open(&t, NULL, &err));
+    ok(muse_tools_add(t, &s, &err));
+    muse_tools_close(&t);
+    assert_int_equal(atomic_load(&g.released), 2);   /* none runs: at once */
+}
+
 static void all_at_once(void **state)
 {
     (void)state;
@@ -527,7 +577,7 @@ static void no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(results), cmocka_unit_test(all_at_once), cmocka_unit_test(refused), cmocka_unit_test(look_is_a_tool), cmocka_unit_test(forced_looks_and_cuts), cmocka_unit_test(forced_comparison),
+        cmocka_unit_test(results), cmocka_unit_test(release), cmocka_unit_test(all_at_once), cmocka_unit_test(refused), cmocka_unit_test(look_is_a_tool), cmocka_unit_test(forced_looks_and_cuts), cmocka_unit_test(forced_comparison),
         cmocka_unit_test(bad_looks), cmocka_unit_test(calls_are_held), cmocka_unit_test(unreadable_calls), cmocka_unit_test(tools_in_a_turn), cmocka_unit_test(cancelled_in_a_tool), cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
