@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file muse.hpp
- * The C API as C++17 objects, in this header alone: link libmuse and nothing else.
+ * The C API as C++17 objects, in this header and chat.hpp, which it includes: link libmuse and nothing else.
  *
  *   muse::Model model("models/muse-nano");
  *   muse::Image image("street.jpg");
@@ -17,7 +17,11 @@
  * C header says: an object is no owner of the grammar or the tools in its params.
  *
  * Callbacks are std::functions that return true to go on and false to stop. What they throw stops the run, is kept, and is thrown
- * again by the call that ran them. After a C call of your own that may have run one, muse::rethrow() throws it.
+ * again by the call that ran them. After a C call of your own that may have run one, muse::rethrow() throws it. No exception passes
+ * through C. Tools are different: what they throw is an error that the model reads (chat.hpp).
+ *
+ * Left to the C API, with get(): conversion, training, the tensors of a model, votes by themselves, training tokenizers, stop strings and
+ * text by the token outside of generation, patches, frames and live sound without a sequence, limits of the machine, scaling laws.
  */
 #ifndef MUSE_MUSE_HPP
 #define MUSE_MUSE_HPP
@@ -98,10 +102,10 @@ inline int check(int rc, const MuseError *err = nullptr)
 }
 
 /* A call with a MuseError at its end. */
-template <class F, class... Args> void call(F f, Args... args)
+template <class F, class... Args> int call(F f, Args... args)
 {
     Error err;
-    check(f(args..., &err), &err);
+    return check(f(args..., &err), &err);
 }
 
 /* A call that fills a struct. */
@@ -159,6 +163,9 @@ private:
     T *raw_;
 };
 
+inline void init(MuseChatParams *p) { muse_chat_params_init(p); }
+inline void init(MuseGrammarParams *p) { muse_grammar_params_init(p); }
+inline void init(MuseToolSpec *p) { muse_tool_spec_init(p); }
 inline void init(MuseRuntimeParams *p) { muse_runtime_params_init(p); }
 inline void init(MuseModelParams *p) { muse_model_params_init(p); }
 inline void init(MuseImageParams *p) { muse_image_params_init(p); }
@@ -365,6 +372,14 @@ public:
     }
 };
 
+/** session.h: a store of computed prefixes, for MuseSessionParams.cache; sessions that use it keep it alive. Any thread. */
+class PrefixCache : public detail::Handle<MusePrefixCache, muse_prefix_cache_close> {
+public:
+    using Handle::Handle;
+    explicit PrefixCache(const Model &model, std::uint64_t max_bytes = 0) { detail::call(muse_prefix_cache_open, &raw_, model.get(), max_bytes); }
+    MusePrefixCacheInfo info() const { return detail::read<MusePrefixCacheInfo>(muse_prefix_cache_info, get()); }
+};
+
 /** What a sequence can do, its own (Sequence) or a session's (SequenceRef). */
 template <class Base> class SequenceOps : public Base {
 public:
@@ -482,6 +497,7 @@ public:
 
 private:
     friend class Session;
+    friend class Stream;
     MuseGenerateResult raw_;
 };
 
@@ -558,6 +574,30 @@ public:
         detail::call(muse_generate, get(), &params, &out.raw_);
         return out;
     }
+    /** Several that step together, all with these params; they may not name a sampler, which nobody shares. */
+    static std::vector<Generation> generate(const std::vector<Session *> &sessions, const MuseGenerateParams &params = defaults<MuseGenerateParams>())
+    {
+        std::vector<MuseSession *> raw;
+        for (const Session *s : sessions) raw.push_back(s ? s->get() : nullptr);
+        const std::vector<const MuseGenerateParams *> each(raw.size(), &params);
+        std::vector<MuseGenerateResult> results(raw.size());
+        std::vector<Generation> out(raw.size());
+        detail::Error err;
+        const int rc = muse_generate_batch(raw.data(), each.data(), raw.size(), results.data(), &err);
+        for (std::size_t i = 0; i < out.size(); i++) out[i].raw_ = results[i];
+        detail::check(rc, &err);
+        return out;
+    }
+    /** Watch where it looks, from the next computed token on: attention.h. */
+    void watch(const MuseWatchParams &params) { detail::call(muse_session_watch, get(), &params); }
+    void unwatch() { detail::call(muse_session_watch, get(), static_cast<const MuseWatchParams *>(nullptr)); }
+    /** What was seen; its weights lie until the next call that computes. MUSE_ERR_STATE also: nothing was computed since. */
+    MuseWatched watched() const
+    {
+        MuseWatched out;
+        if (detail::call(muse_session_watched, get(), &out) == MUSE_AGAIN) throw error(MUSE_ERR_STATE, "Session::watched: no token was computed yet");
+        return out;
+    }
 
 private:
     void keep(MuseSessionParams &params, ProgressFn progress)
@@ -570,6 +610,22 @@ private:
         params.progress_user = progress_.get();
     }
     std::shared_ptr<ProgressFn> progress_;   // of the session and its forks
+};
+
+/** generate.h: a text at the caller's pace. Until result() or its end the session is the stream's, and must outlive it. */
+class Stream : public detail::Handle<MuseStream, muse_stream_close> {
+public:
+    Stream() noexcept = default;
+    explicit Stream(Session &session, const MuseGenerateParams &params = defaults<MuseGenerateParams>()) { detail::call(muse_stream_open, &raw_, session.get(), &params); }
+    /** false: the text has ended. The token's text lives until the next call. */
+    bool next(MuseGenerated &token) { return detail::call(muse_stream_next, get(), &token) != MUSE_DONE; }
+    /** What was written; a text that has not ended ends here. Once. */
+    Generation result()
+    {
+        Generation out;
+        detail::call(muse_stream_result, get(), &out.raw_);
+        return out;
+    }
 };
 
 /** One part of a question. Pictures and sounds are borrowed until the call that gets the part returns. */
@@ -735,6 +791,16 @@ public:
 
 private:
     friend Result reason(const Model &, const std::vector<Part> &, MuseReasonParams, EventFn);
+    friend Result coordinate(const Model &, const std::vector<Part> &, const std::vector<std::string> &, const std::string &, MuseReasonParams, EventFn);
+    template <class F> static Result run(MuseReasonParams &params, EventFn event, F &&f)
+    {
+        Result out;
+        MuseAgentParams agent = params.agent ? *params.agent : defaults<MuseAgentParams>();
+        out.event_ = detail::listen(agent, std::move(event));
+        params.agent = &agent;
+        f(&params, &out.raw_);
+        return out;
+    }
     std::shared_ptr<EventFn> event_;
     MuseReasonResult raw_;
 };
@@ -743,14 +809,22 @@ private:
  * must outlive the result, whose agents use it. */
 inline Result reason(const Model &model, const std::vector<Part> &parts, MuseReasonParams params = defaults<MuseReasonParams>(), EventFn event = nullptr)
 {
-    detail::Error err;
-    Result out;
-    MuseAgentParams agent = params.agent ? *params.agent : defaults<MuseAgentParams>();
-    out.event_ = detail::listen(agent, std::move(event));
-    params.agent = &agent;
     const std::vector<MuseReasonPart> raw = Part::all(parts);
-    detail::call(muse_reason, model.get(), raw.data(), raw.size(), &params, &out.raw_);
-    return out;
+    return Result::run(params, std::move(event), [&](const MuseReasonParams *p, MuseReasonResult *out) {
+        detail::call(muse_reason, model.get(), raw.data(), raw.size(), p, out);
+    });
+}
+
+/** muse_coordinate(): an agent for each of the questions, all over the same parts, then one that answers `question`. As reason(). */
+inline Result coordinate(const Model &model, const std::vector<Part> &parts, const std::vector<std::string> &questions, const std::string &question,
+                         MuseReasonParams params = defaults<MuseReasonParams>(), EventFn event = nullptr)
+{
+    const std::vector<MuseReasonPart> raw = Part::all(parts);
+    std::vector<const char *> each;
+    for (const std::string &q : questions) each.push_back(q.c_str());
+    return Result::run(params, std::move(event), [&](const MuseReasonParams *p, MuseReasonResult *out) {
+        detail::call(muse_coordinate, model.get(), raw.data(), raw.size(), each.data(), each.size(), question.c_str(), p, out);
+    });
 }
 
 /** Told of a trace's growth: MUSE_TRACE_*, the step's number, what is new of its text. What it throws comes out of the call that
@@ -870,4 +944,6 @@ private:
 };
 
 } // namespace muse
+
+#include "muse/chat.hpp"
 #endif

@@ -39,7 +39,7 @@ typedef struct MuseToolSpec {
     MuseToolFn *fn;          ///< needed
     void       *user;        ///< handed to fn; must live until the tools are closed and no call runs any more (muse_tools_running()), which release tells
     double      timeout;     ///< seconds, at most 10^6; 0 = 30. A call that takes longer is answered for: the model reads that it timed out
-    MuseReleaseFn *release;  ///< called once, when the tools are closed and no call runs any more: nobody uses user from then on. By the thread that closes, or that of
+    MuseReleaseFn *release;  ///< called once, when the tools and all replies are closed and no call runs any more: nobody uses user from then on. By the thread that closes, or that of
                              ///< the last call. Not if muse_tools_add() failed. NULL = none
 } MuseToolSpec;
 

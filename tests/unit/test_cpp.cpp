@@ -3,8 +3,11 @@
  * calls behind it do, which the C tests hold. A case ends at its first failed CHECK. */
 #include "muse/muse.hpp"
 
+#include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <thread>
 #include <type_traits>
 
 namespace {
@@ -63,6 +66,8 @@ template <class T> constexpr bool owns = !std::is_copy_constructible_v<T> && !st
 static_assert(owns<muse::Model> && owns<muse::Image> && owns<muse::Audio> && owns<muse::Sequence> && owns<muse::Session> && owns<muse::Sampler>);
 static_assert(owns<muse::Tokenizer> && owns<muse::Agent> && owns<muse::Result> && owns<muse::Generation> && owns<muse::Trace> && owns<muse::Runtime>);
 
+static_assert(owns<muse::Grammar> && owns<muse::Chat> && owns<muse::ChatParser> && owns<muse::Tools> && owns<muse::ToolResult> && owns<muse::Stream> && owns<muse::PrefixCache>);
+static_assert(!std::is_constructible_v<muse::ChatParser, muse::Chat &, muse::Tokenizer>);   // it must outlive the parser
 static_assert(!std::is_constructible_v<muse::view<const std::int32_t>, std::nullptr_t, std::size_t>);   // decode({ 0, 5 })
 
 void ownership()
@@ -209,6 +214,203 @@ void generating()
     CHECK(moved.ids().size() == 2 && two.ids().empty());
 }
 
+void streaming()
+{
+    const muse::Model model(folder);
+    const muse::PrefixCache cache(model);
+    int mode = 0;
+    MuseSessionParams sp = muse::defaults<MuseSessionParams>();
+    sp.cache = cache.get();
+    muse::Session s(model, sp, [&](std::uint64_t, std::uint64_t) -> bool {
+        if (mode) throw Mine();
+        return true;
+    });
+    MuseGenerateParams p = muse::defaults<MuseGenerateParams>();
+    const std::int32_t none = 0;
+    p.max_tokens = 5;
+    p.stop_ids = &none;
+    s.sequence().append_text("one");
+    mode = 1;
+    {
+        muse::Stream broken(s, p);
+        MuseGenerated t;
+        CHECK(throws_mine([&] { broken.next(t); }));   // by the prompt's progress function
+    }
+    mode = 0;
+    muse::Session other = s.fork(), third = s.fork();
+    muse::Stream stream(s, p);
+    std::string text;
+    MuseGenerated t;
+    for (int i = 0; i < 3 && stream.next(t); i++) text.append(t.text, t.n_text);
+    const muse::Generation part = stream.result();
+    CHECK(part.ids().size() == 3 && part.finish() == MUSE_FINISH_CANCELLED && code_of([&] { stream.result(); }) == MUSE_ERR_STATE);
+    muse::Stream whole(other, p);
+    int n = 0;
+    while (whole.next(t)) n += t.id >= 0;
+    CHECK(n == 5 && whole.result().ids()[0] == part.ids()[0]);
+    muse::Session fourth = third.fork();
+    const std::vector<muse::Generation> both = muse::Session::generate({ &third, &fourth }, p);
+    CHECK(both.size() == 2 && both[0].ids().size() == 5 && both[1].text() == both[0].text());
+    CHECK(code_of([&] { muse::Session::generate({ &third, nullptr }, p); }) == MUSE_ERR_ARG);
+    CHECK(cache.info().lookups > 0);
+}
+
+void watching()
+{
+    const muse::Model model(folder);
+    muse::Session s(model);
+    s.sequence().append_text("where");
+    MuseWatchParams p = muse::defaults<MuseWatchParams>();
+    p.n = 5;
+    CHECK(code_of([&] { s.watched(); }) == MUSE_ERR_STATE);
+    s.watch(p);
+    CHECK(code_of([&] { s.watched(); }) == MUSE_ERR_STATE);   // nothing was computed yet
+    s.prefill();
+    CHECK(s.watched().n == 5 && s.watched().mean[0] > 0);
+    s.unwatch();
+    CHECK(code_of([&] { s.watched(); }) == MUSE_ERR_STATE);
+}
+
+void grammars()
+{
+    const muse::Model model(folder);
+    const muse::Tokenizer tok = model.tokenizer();
+    const muse::Grammar digits = muse::Grammar::regex(tok, "[0-9]{3}"), object = muse::Grammar::schema(tok, R"({"type":"object","properties":{"a":{"type":"boolean"}},"required":["a"]})"),
+                        any = muse::Grammar::json(tok), colors = muse::Grammar::choices(tok, { "red", "green" });
+    CHECK(digits.match("123") == 0 && digits.match("12") == MUSE_AGAIN && digits.match("x") == MUSE_ERR_NOT_FOUND);
+    CHECK(object.match(R"({"a":true})") == 0 && object.match(R"({"b":1})") == MUSE_ERR_NOT_FOUND);
+    CHECK(any.match("[1,2]") == 0 && colors.match("green") == 0 && colors.match("gr") == MUSE_AGAIN && digits.info().n_states > 3);
+    CHECK(code_of([&] { muse::Grammar::regex(tok, "("); }) == MUSE_ERR_FORMAT && code_of([&] { muse::Grammar::choices(tok, {}); }) == MUSE_ERR_ARG);
+    CHECK(code_of([] { muse::Grammar().match("x"); }) == MUSE_ERR_ARG);
+
+    MuseSampleParams sample = muse::defaults<MuseSampleParams>();   // a session writes what it allows
+    sample.grammar = colors.get();
+    MuseGenerateParams p = muse::defaults<MuseGenerateParams>();
+    p.sample = &sample;
+    p.max_tokens = 20;
+    muse::Session s(model);
+    s.sequence().append_text("the color is ");
+    const std::string said(s.generate(p).text());
+    CHECK(said == "red" || said == "green");
+}
+
+void chats()
+{
+    const muse::Model model(folder);
+    const muse::Tokenizer tok = model.tokenizer();
+    muse::Chat chat(model);
+    CHECK(chat.format() == "muse" && std::string(muse::Chat::format_of(model)) == "muse" && chat.size() == 0);
+    CHECK(code_of([&] { chat.prompt(); }) == MUSE_ERR_STATE);
+    chat.add(MUSE_ROLE_USER, { picture(), muse::Part("What is this?") });
+    CHECK(code_of([&] { chat.add(MUSE_ROLE_USER, { "and", muse::Part(muse::Image()) }); }) == MUSE_ERR_ARG && chat.size() == 1);   // nothing of it is left
+    {
+        const muse::ChatSegments pieces = chat.render();
+        std::size_t pictures = 0;
+        std::string text;
+        for (const MuseChatSegment &piece : pieces) {
+            pictures += piece.kind == MUSE_SEGMENT_IMAGE;
+            if (piece.text) text.append(piece.text, piece.n);
+        }
+        CHECK(pictures == 1 && text.find("What is this?") != std::string::npos && chat.prompt().find("What is this?") != std::string::npos);
+    }
+    muse::Session s(model);
+    chat.append(s.sequence());
+    const std::size_t n = s.sequence().size();
+    muse::Sequence alone = text_sequence(model, tok);
+    chat.append(alone);
+    CHECK(alone.size() == n);
+
+    muse::ChatParser parser(chat, tok);   // the prompt ends inside a thought
+    const std::vector<std::int32_t> written = tok.encode("hm</think>yes", MUSE_TEXT_ADDED), stops = chat.stop_ids(tok);
+    CHECK(!stops.empty() && parser.feed(written) == written.size() && parser.feed(stops) > 0);
+    const muse::ChatReply reply = parser.reply();
+    CHECK(reply.thought == "hm" && reply.answer == "yes" && reply.end == MUSE_CHAT_STOP && reply.calls.empty());
+    chat.add(parser);
+    CHECK(chat.size() == 2 && chat.prompt().find("hm</think>yes") != std::string::npos && !chat.close_thought(tok, "so").empty());
+    CHECK(code_of([&] { parser.feed(written); }) == MUSE_ERR_STATE);
+    muse::ChatParser pieces(chat);
+    MuseChatItem item;
+    CHECK(!pieces.next(item) && pieces.feed("a") == 1);
+
+    MuseChatParams p = muse::defaults<MuseChatParams>();
+    p.format = "qwen3";
+    muse::Chat q(p);
+    q.add_tool("add", "Two numbers", R"({"type":"object","properties":{"a":{"type":"integer"}}})");
+    q.add(MUSE_ROLE_USER, { "2 and 3?" });
+    muse::ChatParser calls(q);
+    calls.feed("<think>\nadd\n</think>\n\n<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": 2}}\n</tool_call>\n<tool_call>\nnonsense\n</tool_call><|im_end|>");
+    const muse::ChatReply asked = calls.reply();
+    CHECK(asked.calls.size() == 1 && asked.calls[0].name == "add" && asked.calls[0].arguments == R"({"a": 2})" && asked.errors.size() == 1 && asked.end == MUSE_CHAT_TOOLS);
+    CHECK(asked.answer.find("nonsense") != std::string::npos);
+    q.add(MUSE_ROLE_ASSISTANT);
+    q.add_thought("add");
+    q.add_call(asked.calls[0], "c1");
+    q.add_result("c1", "");
+    q.add_json("5");
+    CHECK(q.size() == 3 && q.prompt().find("<tool_response>\n5") != std::string::npos);
+    q.drop_newest();
+    CHECK(q.size() == 2 && code_of([&] { q.add_result("nobody", ""); }) == MUSE_ERR_NOT_FOUND);
+    muse::Chat m(model);
+    m.add(MUSE_ROLE_ASSISTANT);
+    m.add_token("<look>", true);
+    CHECK(code_of([&] { m.add_json("1"); }) == MUSE_ERR_STATE && code_of([] { muse::Chat(muse::defaults<MuseChatParams>()); }) == MUSE_ERR_ARG);
+}
+
+void tools()
+{
+    const auto witness = std::make_shared<std::atomic<int>>(0);
+    muse::Tools t = muse::Tools::open();
+    t.add("echo", "What it is given", R"({"type":"object"})", [witness](std::string_view arguments, muse::ToolReply &reply) {
+        ++*witness;
+        reply.text(arguments);
+        reply.image(picture(8, 8));
+    });
+    t.add("mine", "", "", [](std::string_view, muse::ToolReply &reply) {
+        reply.text("half");
+        throw std::runtime_error("the disk is full");
+    });
+    t.add("ours", "", "", [](std::string_view, muse::ToolReply &) { muse::Image("/nowhere"); });
+    t.add("odd", "", "", [](std::string_view, muse::ToolReply &) { throw 5; });
+    t.add("long", "", "", [](std::string_view, muse::ToolReply &) {
+        std::string words(MUSE_ERROR_TEXT - 2, 'x');
+        throw std::runtime_error(words + "\xc3\xa4 and more");
+    });
+    t.add("memory", "", "", [](std::string_view, muse::ToolReply &) { throw std::bad_alloc(); });
+    CHECK(t.size() == 6 && code_of([&] { t.add("echo", "", "", [witness](std::string_view, muse::ToolReply &) {}); }) == MUSE_ERR_ARG);
+    CHECK(code_of([&] { t.add("empty", "", "", nullptr); }) == MUSE_ERR_ARG && witness.use_count() == 2);   // what was refused is gone
+    std::vector<muse::ToolResult> r = t.run({ { "echo", "{\"a\":1}" }, { "mine", "{}" }, { "ours", "{}" }, { "odd", "{}" }, { "nobody", "{}" }, { "long", "{}" }, { "memory", "{}" } });
+    CHECK(r[0].status() == 0 && r[0].text() == "{\"a\":1}" && r[0].parts().size() == 2 && r[0].parts()[1].image && *witness == 1);
+    CHECK(r[1].status() == MUSE_ERR_STATE && r[1].text() == "the disk is full" && r[2].status() == MUSE_ERR_IO && r[2].text().find("/nowhere") != std::string::npos);
+    CHECK(r[3].status() == MUSE_ERR_STATE && !r[3].text().empty() && r[4].status() == MUSE_ERR_NOT_FOUND);
+    CHECK(r[5].text() == std::string(MUSE_ERROR_TEXT - 2, 'x') && r[6].status() == MUSE_ERR_NOMEM);   // no half character
+    CHECK(!throws_mine([] { muse::rethrow(); }) && code_of([&] { t.run({}); }) == MUSE_ERR_ARG);
+
+    const auto let_go = std::make_shared<std::atomic<bool>>(false);   // one that overstays its time, behind the set too
+    t.add("slow", "", "", [witness, let_go](std::string_view, muse::ToolReply &reply) {
+        while (!*let_go) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        if (reply.abandoned()) ++*witness;
+    }, 0.02);
+    CHECK(t.run({ { "slow", "{}" } })[0].status() == MUSE_ERR_LIMIT && t.running() == 1);
+    t = muse::Tools();
+    CHECK(witness.use_count() == 3 && *witness == 1);
+    *let_go = true;
+    r.clear();   // results have their tools too
+    while (witness.use_count() > 1) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    CHECK(*witness == 2);
+
+    muse::Chat chat(muse::Model(data + "/golden/gemma4-a/hf"));
+    t = muse::Tools::open();
+    t.add("now", "The time", "", [](std::string_view, muse::ToolReply &reply) { reply.text("noon"); });
+    chat.add_tools(t.get());
+    chat.add(MUSE_ROLE_USER, { "When?" });
+    CHECK(chat.prompt().find("now") != std::string::npos);
+    const muse::Model gemma(data + "/golden/gemma4-a/hf");   // offered to an agent, the prompt grows by it
+    MuseAgentParams p = muse::defaults<MuseAgentParams>();
+    const std::size_t without = muse::Agent(gemma, { "When?" }, p).info().prompt_tokens;
+    p.tools = t.get();
+    CHECK(muse::Agent(gemma, { "When?" }, p).info().prompt_tokens > without);
+}
+
 void sampling()
 {
     MuseSampleParams p = muse::defaults<MuseSampleParams>();
@@ -304,6 +506,10 @@ void reasoning()
     muse::Trace quiet(muse::defaults<MuseTraceParams>());
     agent.trace = quiet.get();
     CHECK(muse::reason(model, { image, "How many?" }, p).get().thought_tokens == 200 && quiet.step_count() > 0);
+    const muse::Result merged = muse::coordinate(model, { image }, { "How many?", "Where?" }, "So?", p);
+    CHECK(merged.agent_count() == 3 && merged.get().n_forks == 2);
+    CHECK(throws_mine([&] { muse::coordinate(model, {}, { "a" }, "b", p, [](const MuseReasonEvent &) -> bool { throw Mine(); }); }));
+    CHECK(code_of([&] { muse::coordinate(model, {}, {}, "b"); }) == MUSE_ERR_ARG);
     const muse::Result last = muse::reason(model, { std::string_view("How many?") });   // nothing is left of the throws before
     CHECK(last.agent_count() == 1);
 }
@@ -377,7 +583,7 @@ int main()
 {
     static const struct { const char *name; void (*run)(); } cases[] = {
         { "ownership", ownership }, { "errors", errors }, { "tokenizer and sequence", tokenizer_and_sequence }, { "pictures", pictures },
-        { "sessions", sessions }, { "generating", generating }, { "sampling", sampling }, { "agents", agents }, { "reasoning", reasoning },
+        { "sessions", sessions }, { "generating", generating }, { "streaming", streaming }, { "watching", watching }, { "grammars", grammars }, { "chats", chats }, { "tools", tools }, { "sampling", sampling }, { "agents", agents }, { "reasoning", reasoning },
         { "traces", traces }, { "runtimes", runtimes },
     };
     int passed = 0, failed = 0;
