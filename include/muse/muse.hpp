@@ -893,6 +893,8 @@ public:
         const char *text = muse_trace_question(get());
         return text ? text : "";
     }
+    /** nullptr: as it is. */
+    void set_names(const char *question, const char *model, const char *mode) { detail::call(muse_trace_set_names, get(), question, model, mode); }
     std::size_t step_count() const noexcept { return muse_trace_step_count(get()); }
     /** From 1. Its pointers live until the trace changes. */
     MuseTraceStep step(std::uint32_t number) const

@@ -150,6 +150,9 @@ MUSE_API void muse_trace_close(MuseTrace **trace);
  * @return as muse_trace_open(). */
 MUSE_API int muse_trace_copy(MuseTrace **out, const MuseTrace *trace, MuseError *err);
 
+/** Say anew what the run is about, as MuseTraceParams does; NULL = as it is. Nobody is told. @return 0; MUSE_ERR_ARG; MUSE_ERR_NOMEM: all is as it was. */
+MUSE_API int muse_trace_set_names(MuseTrace *trace, const char *question, const char *model, const char *mode, MuseError *err);
+
 /*
  * Writing. Common errors: MUSE_ERR_ARG: a number that names nothing, a mark that is not finite or not inside its picture (nothing is clipped), values
  * out of range; MUSE_ERR_STATE: the step is completed; MUSE_ERR_NOMEM; MUSE_ERR_LIMIT: 2^16 pictures, 2^20 steps, 2^16 marks or 2^12 heats of a step.
@@ -194,6 +197,8 @@ MUSE_API int muse_trace_set_summary(MuseTrace *trace, const MuseTraceSummary *su
 /** How the run ended; as muse_trace_summary_init() leaves it while that was not set. */
 MUSE_API void muse_trace_summary(const MuseTrace *trace, MuseTraceSummary *out);
 MUSE_API const char *muse_trace_question(const MuseTrace *trace); ///< never NULL but for a NULL trace
+MUSE_API const char *muse_trace_model(const MuseTrace *trace);    ///< never NULL but for a NULL trace
+MUSE_API const char *muse_trace_mode(const MuseTrace *trace);     ///< never NULL but for a NULL trace
 /** Number of steps. 0 if trace is NULL. */
 MUSE_API size_t muse_trace_step_count(const MuseTrace *trace);
 /** Step number, from 1. @return 0; MUSE_ERR_ARG. */

@@ -70,6 +70,22 @@ int muse_trace_open(MuseTrace **out, MuseRuntime *rt, const MuseTraceParams *par
     return 0;
 }
 
+int muse_trace_set_names(MuseTrace *t, const char *question, const char *model, const char *mode, MuseError *err)
+{
+    MUSE_REQUIRE(err, t);
+    const char *const given[3] = { question, model, mode };
+    char **const to[3] = { &t->question, &t->model, &t->mode }, *made[3] = { NULL, NULL, NULL };
+    bool all = true;
+    for (int i = 0; i < 3; i++)
+        if (given[i]) all = (made[i] = copy_string(&t->rt->alloc, given[i])) != NULL && all;
+    for (int i = 0; i < 3; i++) {
+        if (!made[i]) continue;
+        muse_free(all ? *to[i] : made[i]);
+        if (all) *to[i] = made[i];
+    }
+    return all ? 0 : MUSE_NOMEM(err, 1);
+}
+
 static void clear_heats(MuseBuf *heats)
 {
     MuseTraceHeat *h = (MuseTraceHeat *)(void *)heats->data;
@@ -370,6 +386,8 @@ void muse_trace_summary(const MuseTrace *t, MuseTraceSummary *out)
 }
 
 const char *muse_trace_question(const MuseTrace *t) { return t ? t->question : NULL; }
+const char *muse_trace_model(const MuseTrace *t) { return t ? t->model : NULL; }
+const char *muse_trace_mode(const MuseTrace *t) { return t ? t->mode : NULL; }
 size_t muse_trace_step_count(const MuseTrace *t) { return t ? muse_trace_n_steps(t) : 0; }
 size_t muse_trace_image_count(const MuseTrace *t) { return t ? muse_trace_n_pictures(t) : 0; }
 

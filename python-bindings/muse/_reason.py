@@ -370,7 +370,8 @@ def coordinate(model: Model, questions: List[str], question: str, *, images: Ite
 def _reason(model: Model, function: Any, middle: tuple[Any, ...], given: tuple[Any, list[Image], list[Any]], question: str, mode: str, settings: dict[str, Any], **how: Any) -> Answer:
     """middle: arguments between the parts and the params; given: of parts_of()"""
     parts, pictures, keep_parts = given
-    trace: Trace = settings.get("trace") or Trace(question, model=model._name, mode=mode)
+    trace: Trace = settings.get("trace") or Trace()
+    trace._name(question, model._name, mode)
     settings["trace"] = trace
     if not trace.images:
         for picture in pictures:
@@ -406,11 +407,15 @@ class Agent(Handle):
 
     def __init__(self, model: Model, question: str | None = None, *, images: Iterable[Any] = (), audio: Any = None, budget: int | str | None = None, **settings: Any) -> None:
         parts, _, _ = parts_of(question, images, audio, budget)
+        trace: Trace | None = settings.get("trace")
         settings_c, keep, self._errors = _agent_params(settings)
         if settings:
             raise TypeError(f"an agent has no setting {', '.join(sorted(settings))}")
         self._serial, own = Serial("Agent"), model._own
         self._open(n.MuseAgent, lib.muse_agent_close, lib.muse_agent_open, own, parts, len(parts), ctypes.byref(settings_c), keep=(own, *_flat(keep)))
+        self._model_name = model._name
+        if trace:
+            trace._name(question, self._model_name)
 
     def _call(self, function: Any, *arguments: Any) -> int:
         own = self._own
@@ -419,7 +424,7 @@ class Agent(Handle):
 
     def _made(self, function: Any, *arguments: Any) -> Agent:
         out, own = Agent.__new__(Agent), self._own
-        out._serial, out._errors = self._serial, self._errors   # forks share pages and pictures
+        out._serial, out._errors, out._model_name = self._serial, self._errors, self._model_name   # forks share pages and pictures
         with self._serial:
             out._open(n.MuseAgent, lib.muse_agent_close, function, own, *arguments, keep=own.keep)
         return out
@@ -442,6 +447,7 @@ class Agent(Handle):
         turn = params(n.MuseTurnParams, lib.muse_turn_params_init, thinking=how, thought_tokens=thought_tokens, trace=trace._own.pointer if trace else None, doubt=doubt)
         self._call(lib.muse_agent_ask, parts, len(parts), ctypes.byref(turn))
         if trace:
+            trace._name(question, self._model_name)
             self._own.hold(trace._own)
         return self
 

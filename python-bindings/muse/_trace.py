@@ -60,6 +60,7 @@ class Summary:
 class Trace(Handle):
     """The record of one run. In a notebook it shows itself as a page that steps through the chain beside the pictures.
 
+    question, model, mode: what the page says of the run; "": ask() and Agent, which it may be given to, say it.
     Pictures, steps, objects and agents are numbered from 1; 0 means none. Coordinates are pixels of the original pictures.
     listener(event, number, text): called as the trace grows, with event "begun", "text", "done" or "end". One thread at a time."""
 
@@ -154,7 +155,33 @@ class Trace(Handle):
 
     @property
     def question(self) -> str:
+        """The heading of its page. It, model and mode may be set at any time; ask() and Agent give those that are ""."""
         return string(lib.muse_trace_question(self._own))
+
+    @question.setter
+    def question(self, value: str) -> None:
+        self._call(lib.muse_trace_set_names, utf8(value), None, None)
+
+    @property
+    def model(self) -> str:
+        """Its name, shown behind the answer."""
+        return string(lib.muse_trace_model(self._own))
+
+    @model.setter
+    def model(self, value: str) -> None:
+        self._call(lib.muse_trace_set_names, None, utf8(value), None)
+
+    @property
+    def mode(self) -> str:
+        return string(lib.muse_trace_mode(self._own))
+
+    @mode.setter
+    def mode(self, value: str) -> None:
+        self._call(lib.muse_trace_set_names, None, None, utf8(value))
+
+    def _name(self, question: str | None, model: str, mode: str = "") -> None:
+        """What its owner left open."""
+        self._call(lib.muse_trace_set_names, utf8(self.question or question or ""), utf8(self.model or model), utf8(self.mode or mode))
 
     def __len__(self) -> int:
         """Steps so far."""

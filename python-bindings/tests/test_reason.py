@@ -153,6 +153,26 @@ def test_turns(reasoner, cat):
     assert len(second.ids) > len(first.ids) and second.thought_tokens <= 10 and trace.steps[-1].kind == "answer" and len(trace.images) == 1
 
 
+def test_own_traces_say_what_they_are_of(reasoner, cat):
+    """what was left open, and nothing else"""
+    bare, named = muse.Trace(), muse.Trace("mine", model="a model", mode="a mode")
+    for trace, names in ((bare, ("What?", "muse", "thinking")), (named, ("mine", "a model", "a mode"))):
+        reasoner.ask("What?", images=[cat], trace=trace, **SHORT)
+        assert (trace.question, trace.model, trace.mode) == names
+        assert f"<h1 dir=\"auto\">{names[0]}</h1>" in trace.html() and all(name in trace.html() for name in names)
+    trace, next_trace, fork_trace = muse.Trace(), muse.Trace(), muse.Trace()
+    agent = muse.Agent(reasoner, "What?", trace=trace, **SHORT)
+    fork = agent.fork(1)
+    agent.run()
+    agent.ask("And?", trace=next_trace)
+    fork.run()
+    fork.ask("And then?", trace=fork_trace)
+    assert [(t.question, t.model, t.mode) for t in (trace, next_trace, fork_trace)] == [("What?", "muse", ""), ("And?", "muse", ""), ("And then?", "muse", "")]
+    spoken = muse.Trace()
+    reasoner.ask(images=[cat], audio=muse.Audio(np.zeros(8000, np.float32), rate=16000), trace=spoken, **SHORT)
+    assert spoken.question == ""
+
+
 def test_traces_while_they_grow(reasoner, cat):
     heard = []
     trace = muse.Trace("mine", listener=lambda event, number, text: heard.append(event))

@@ -66,6 +66,18 @@ def test_reading_back(trace, cat):
             muse.Trace.from_json(bad)
 
 
+def test_names(trace):
+    page = trace.html()
+    assert (trace.question, trace.model, trace.mode) == ("Where is the eye?", "none", "thinking") and "Where is the eye?</h1>" in page
+    trace.question, trace.model, trace.mode = "Where is <it>?", "muse-nano", "by hand"
+    assert (trace.question, trace.model, trace.mode) == ("Where is <it>?", "muse-nano", "by hand")
+    page = trace.html()
+    assert "<title>Where is &lt;it&gt;?</title>" in page and "Where is &lt;it&gt;?</h1>" in page and "&middot; muse-nano &middot; by hand" in page
+    assert {name: trace.to_dict()[name] for name in ("question", "model", "mode")} == {"question": "Where is <it>?", "model": "muse-nano", "mode": "by hand"}
+    trace.model = ""
+    assert trace.mode == "by hand" and "muse-nano" not in trace.html() and trace.copy().mode == "by hand"
+
+
 def test_faces(trace, tmp_path):
     page = trace.html()
     assert page.startswith("<!doctype html>") or page.lower().startswith("<!doctype html")

@@ -554,6 +554,8 @@ void traces()
     sum.answer = "here";
     sum.n_answer = 4;
     t.set_summary(sum);
+    t.set_names(nullptr, "nano", nullptr);
+    CHECK(std::string(muse_trace_model(t.get())) == "nano" && t.question() == "Where?");
     CHECK(t.summary().n_answer == 4 && t.question() == "Where?" && t.image_count() == 1 && std::string(t.image(1).name) == "a.png");
 
     muse::Trace back = muse::Trace::from_json(t.json());

@@ -296,6 +296,34 @@ static void json_round_trip(void **state)
     muse_image_close(&b);
 }
 
+static void names(void **state)
+{
+    (void)state;
+    Meter meter = { 0 };
+    MuseRuntime *rt = open_runtime(1, &meter);
+    const size_t live = meter.live;
+    MuseTrace *t;
+    ok(muse_trace_open(&t, rt, NULL, &err));
+    assert_string_equal(muse_trace_model(t), "");
+    ok(muse_trace_set_names(t, "What?", "nano", NULL, &err));
+    ok(muse_trace_set_names(t, NULL, NULL, "auto", &err));
+    ok(muse_trace_set_names(t, NULL, "", NULL, &err));
+    for (long n = 1; n <= 3; n++) {   /* all or none */
+        meter.calls = 0;
+        meter.fail_at = n;
+        assert_int_equal(muse_trace_set_names(t, "a", "b", "c", &err), MUSE_ERR_NOMEM);
+    }
+    assert_string_equal(muse_trace_question(t), "What?");
+    assert_string_equal(muse_trace_model(t), "");
+    assert_string_equal(muse_trace_mode(t), "auto");
+    assert_int_equal(muse_trace_set_names(NULL, "a", NULL, NULL, &err), MUSE_ERR_ARG);
+    assert_null(muse_trace_mode(NULL));
+    assert_null(muse_trace_model(NULL));
+    muse_trace_close(&t);
+    assert_int_equal(meter.live, live);
+    muse_runtime_close(&rt);
+}
+
 static void refused_json(void **state)
 {
     (void)state;
@@ -372,7 +400,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trips), cmocka_unit_test(cells_are_stable), cmocka_unit_test(patches_agree), cmocka_unit_test(known_places), cmocka_unit_test(refused_numbers),
-        cmocka_unit_test(streams), cmocka_unit_test(refused_steps), cmocka_unit_test(region_frame), cmocka_unit_test(json_round_trip), cmocka_unit_test(refused_json),
+        cmocka_unit_test(streams), cmocka_unit_test(refused_steps), cmocka_unit_test(region_frame), cmocka_unit_test(json_round_trip), cmocka_unit_test(refused_json), cmocka_unit_test(names),
         cmocka_unit_test(failing_allocator) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
