@@ -170,11 +170,11 @@ MUSE_API void muse_agent_close(MuseAgent **agent);
 MUSE_API int muse_agent_prefill(MuseAgent *agent, MuseError *err);
 
 /**
- * A second agent at the same place, with a sampler of its own. Memory grows by what each writes from here on.
+ * A second agent at the same place, at the first question or that of a muse_agent_ask(), with a sampler of its own. Memory grows by what each writes from here on.
  * @param out    Receives the handle, or NULL. Release with muse_agent_close().
  * @param temperature As MuseSampleParams.temperature, in place of that of the params.
  * @param number What events call it.
- * @return 0; MUSE_ERR_ARG; MUSE_ERR_STATE: from has written something already; MUSE_ERR_NOMEM.
+ * @return 0; MUSE_ERR_ARG; MUSE_ERR_STATE: from has written something since it was asked; MUSE_ERR_NOMEM.
  */
 MUSE_API int muse_agent_fork(MuseAgent **out, const MuseAgent *from, uint32_t number, uint64_t seed, float temperature, MuseError *err);
 

@@ -317,6 +317,7 @@ static int fork_empty(MuseAgent **out, const MuseAgent *from, uint32_t number, u
     a->temperature = temperature;
     a->prompt = from->prompt;
     a->trace = from->trace;
+    a->trace_first = from->trace_first;
     a->started = from->started;
     int rc = muse_session_fork(&a->s, from->s, err);
     if (rc == 0) rc = muse_agent_open_samplers(a, err);
@@ -325,18 +326,51 @@ static int fork_empty(MuseAgent **out, const MuseAgent *from, uint32_t number, u
     return rc;
 }
 
+static int copy_steps(MuseAgent *a, const MuseAgent *from, MuseError *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < from->n_steps && rc == 0; i++)
+        if (from->steps[i].token <= from->thought_id) rc = muse_agent_add_step(a, from->steps[i], from->steps[i].text, from->steps[i].reason, err);
+    a->looks = from->looks;
+    a->view_positions = from->view_positions;
+    a->calls_made = from->calls_made;
+    a->cited = from->cited;
+    a->refused = from->refused;
+    a->bad = from->bad;
+    return rc;
+}
+
+/* What the turns before wrote: of an agent that stands at a question */
+static int copy_turns(MuseAgent *a, const MuseAgent *from, MuseError *err)
+{
+    const size_t n = muse_agent_count(from);
+    if (n && muse_buf_append(&a->ids, from->ids.data, n * sizeof(int32_t)) < 0) return MUSE_NOMEM(err, n * sizeof(int32_t));
+    int rc = n ? muse_sampler_observe(a->sampler, muse_agent_id(a, 0), n, err) : 0;   /* penalties go over all turns */
+    if (rc == 0) rc = copy_steps(a, from, err);
+    a->chain = from->chain;
+    a->first_picture = from->first_picture;
+    a->asked_pictures = from->asked_pictures;
+    a->thought_max = from->thought_max;
+    a->doubt = from->doubt;
+    a->text_from = n;
+    return rc;
+}
+
+/* nothing was written since the question was asked */
+static bool is_at_question(const MuseAgent *a)
+{
+    return muse_agent_count(a) == a->turn_first && muse_sequence_length(a->s->seq) == a->prompt && !a->forced.len && !a->doubted && !a->broken;
+}
+
 int muse_agent_fork(MuseAgent **out, const MuseAgent *from, uint32_t number, uint64_t seed, float temperature, MuseError *err)
 {
     MUSE_REQUIRE(err, out);
     *out = NULL;
     MUSE_REQUIRE(err, from);
-    if (muse_agent_count(from) || from->forced.len) return muse_fail(err, MUSE_ERR_STATE, "agent %u has written something: only a fresh one can be forked", from->number);
+    if (!is_at_question(from)) return muse_fail(err, MUSE_ERR_STATE, "agent %u has written something: only one that was just asked can be forked", from->number);
     int rc = fork_empty(out, from, number, seed, temperature, err);
-    if (rc == 0) {
-        (*out)->asked_pictures = from->asked_pictures;
-        (*out)->doubt = from->doubt;
-        rc = muse_agent_start_turn(*out, err);
-    }
+    if (rc == 0) rc = copy_turns(*out, from, err);
+    if (rc == 0) rc = muse_agent_start_turn(*out, err);
     if (rc == 0) rc = muse_record_open(*out, err);
     if (rc < 0) muse_agent_close(out);
     return rc;
@@ -358,20 +392,6 @@ static int copy_thought(MuseAgent *a, const MuseAgent *from, MuseError *err)
     a->chain = from->chain_then;
     muse_chain_end(&a->chain);   /* what was unfinished there is recorded already */
     a->text_from = n;
-    return rc;
-}
-
-static int copy_steps(MuseAgent *a, const MuseAgent *from, MuseError *err)
-{
-    int rc = 0;
-    for (size_t i = 0; i < from->n_steps && rc == 0; i++)
-        if (from->steps[i].token <= from->thought_id) rc = muse_agent_add_step(a, from->steps[i], from->steps[i].text, from->steps[i].reason, err);
-    a->looks = from->looks;
-    a->view_positions = from->view_positions;
-    a->calls_made = from->calls_made;
-    a->cited = from->cited;
-    a->refused = from->refused;
-    a->bad = from->bad;
     return rc;
 }
 

@@ -40,7 +40,6 @@ typedef struct MuseAgentShared {
     int32_t         think_end;      /* the token that ends a thought: never part of an answer; -1 */
     uint32_t        vocab;
     float          *masked;         /* [vocab] */
-    uint32_t        trace_first;    /* agent number 0 is this agent of the trace */
     MuseCallGrammar *calls;         /* made with the first call; NULL */
     bool            calls_tried;
     bool            view;           /* the pictures are parts of those in the trace: view.h */
@@ -124,6 +123,7 @@ struct MuseAgent {
     int              finish;
     MuseRun         *run;           /* NULL: not running */
     MuseTrace       *trace;         /* of this turn, of forks too; NULL */
+    uint32_t         trace_first;   /* agent number 0 is this agent of the trace: 1 in a turn of several, whose answers are votes. Forks have it too */
     double           started;       /* muse_reason_now() of its second 0 */
     MuseRecord      *record;        /* record.h; NULL: nobody wants a trace */
 };

@@ -118,7 +118,7 @@ static int open_agent(Reason *r, const MuseReasonPart *parts, size_t n, MuseAgen
     }
     if (rc < 0) return rc;
     (*out)->started = r->start;
-    (*out)->shared->trace_first = r->several;
+    (*out)->trace_first = r->several;
     return 0;
 }
 

@@ -416,7 +416,7 @@ int muse_record_end(MuseAgent *a, MuseError *err)
     muse_agent_info(a, &info);
     r->ended = info.finish != MUSE_AGENT_RUNNING;   /* one that was cancelled may go on */
     const bool in_answer = info.n_answer && !muse_chat_parser_in_thought(a->parser);
-    const bool stopped = info.finish == MUSE_AGENT_STOPPED && in_answer, voteless = stopped && a->shared->trace_first;   /* one of several: what it began to say is no answer */
+    const bool stopped = info.finish == MUSE_AGENT_STOPPED && in_answer, voteless = stopped && a->trace_first;   /* one of several: what it began to say is no answer */
     const bool answered = info.n_answer && (info.finish == MUSE_AGENT_ANSWERED || info.finish == MUSE_AGENT_LENGTH || info.finish == MUSE_AGENT_FULL || stopped) && !voteless;
     if (!r->ended && in_answer) return 0;   /* its words wait for the rest of the answer */
     if (answered || voteless) r->words.len = 0, r->ends = false;   /* the answer has them, or the note */

@@ -22,7 +22,7 @@ double muse_reason_now(void)
 
 double muse_record_seconds(const MuseAgent *a) { return muse_reason_now() - a->started; }
 
-static uint32_t trace_agent(const MuseAgent *a) { return a->number + a->shared->trace_first; }
+static uint32_t trace_agent(const MuseAgent *a) { return a->number + a->trace_first; }
 
 /* ---- attention ---- */
 

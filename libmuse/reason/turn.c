@@ -137,6 +137,7 @@ int muse_agent_ask(MuseAgent *a, const MuseReasonPart *parts, size_t n_parts, co
     muse_record_close(a);
     a->started = muse_reason_now();
     a->trace = p.trace;   /* the one before may be closed now */
+    a->trace_first = 0;
     if (rc == 0) rc = muse_record_open(a, err);
     a->broken = rc < 0;
     return rc;

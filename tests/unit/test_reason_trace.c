@@ -101,7 +101,7 @@ static void things(void **state)
     p.trace = open_trace();
     for (uint32_t i = 0; i < 3; i++) {
         MuseAgent *a = open_agent(m, &picture, 1, &p);
-        a->shared->trace_first = i;
+        a->trace_first = i;
         script(a, scripts[i]);
         ok(run_one(a));
         muse_agent_close(&a);

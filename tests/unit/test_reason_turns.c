@@ -120,6 +120,65 @@ static void cut_off(void **state)
     muse_model_close(&m);
 }
 
+/* an agent that was just asked, forked: it goes on as the one that it comes from, over all turns */
+static void forked(void **state)
+{
+    (void)state;
+    MuseModel *m = muse_model();
+    MuseImage *picture = make_picture(128, 128), *second = make_picture(640, 320);
+    MuseSessionParams sp;
+    MuseAgentParams p;
+    MuseTurnParams t;
+    muse_session_params_init(&sp);
+    muse_agent_params_init(&p);
+    muse_turn_params_init(&t);
+    sp.compute = MUSE_COMPUTE_F32;
+    p.session = &sp;
+    p.thought_tokens = 12;
+    p.answer_tokens = 6;
+    MuseAgent *a = open_agent(m, &picture, 1, &p), *b, *c;
+    script(a, "<look> a<box><x1><y1><x2><y2> 7</think> seven<eos>");
+    ok(run_one(a));
+    assert_int_equal(muse_agent_fork(&b, a, 1, 0, 0, &err), MUSE_ERR_STATE);   /* it has written */
+    assert_null(b);
+    t.thought_tokens = 20;
+    ok(muse_trace_open(&t.trace, NULL, NULL, &err));
+    const MuseReasonPart more[] = { { .modality = MUSE_IMAGE, .image = second }, text("And here?") };
+    ok(muse_agent_ask(a, more, 2, &t, &err));
+    ok(muse_agent_fork(&b, a, 1, 0, 0, &err));
+    assert_int_equal(muse_agent_count(b), muse_agent_count(a));
+    assert_int_equal(info_of(b).n_steps, info_of(a).n_steps);
+    MuseAgent *each[2] = { a, b };
+    for (int i = 0; i < 2; i++) {   /* places mean the second picture */
+        script(each[i], " red star<x16><y32>");
+        ok(run_one(each[i]));
+    }
+    assert_int_equal(info_of(a).thought_tokens, 20);
+    assert_int_equal(info_of(b).thought_tokens, 20);
+    assert_int_equal(muse_agent_count(b), muse_agent_count(a));
+    assert_memory_equal(muse_agent_id(b, 0), muse_agent_id(a, 0), muse_agent_count(a) * sizeof(int32_t));
+    assert_true(info_of(b).n_steps >= 2 && info_of(b).n_steps == info_of(a).n_steps);
+    for (size_t i = 0; i < info_of(a).n_steps; i++) {
+        assert_string_equal(step_at(b, i).text, step_at(a, i).text);
+        assert_int_equal(step_at(b, i).image, step_at(a, i).image);
+    }
+    assert_int_equal(step_at(b, 1).image, 2);
+    assert_int_equal(muse_agent_fork(&c, b, 2, 0, 0, &err), MUSE_ERR_STATE);
+    const MuseReasonPart third = text("So?");   /* and each goes on by itself */
+    muse_trace_close(&t.trace);
+    for (int i = 0; i < 2; i++) ok(muse_agent_ask(each[i], &third, 1, &t, &err));
+    ok(muse_agent_fork(&c, b, 2, 0, 0, &err));
+    muse_agent_close(&a);
+    muse_agent_close(&b);
+    script(c, " 7</think> eight<eos>");
+    ok(run_one(c));
+    assert_memory_equal(info_of(c).answer, "eight", 5);
+    muse_agent_close(&c);
+    muse_image_close(&picture);
+    muse_image_close(&second);
+    muse_model_close(&m);
+}
+
 /* no room, a picture too many, a format without thoughts: said, and the agent can be asked something else */
 static void refused(void **state)
 {
@@ -202,6 +261,6 @@ static void siblings(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(two_turns), cmocka_unit_test(cut_off), cmocka_unit_test(refused), cmocka_unit_test(siblings) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(two_turns), cmocka_unit_test(cut_off), cmocka_unit_test(forked), cmocka_unit_test(refused), cmocka_unit_test(siblings) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
