@@ -362,6 +362,9 @@ typedef struct MuseReasonParams {
     uint32_t               views;        ///< CONTEMPLATING with pictures, 1..MUSE_VIEWS: agent i sees them in way i mod views: 0 as they were given, the others without narrow strips at some edges, so that other patches
                                          ///< lie over the things; agents with a focus as given. A prompt is computed for each when its first agent begins (see agree). 0 = MUSE_VIEWS if the model has place tokens, else 1
     double                 doubt;        ///< AUTO: MuseAgentParams.doubt, which follows from this as `thinking` does from mode; 0 = MUSE_DOUBT
+    MuseAgent             *from;         ///< a conversation: an agent that has ended. The parts are its next turn (muse_agent_ask()), and the agents are its forks, all over what was said
+                                         ///< so far: as it was opened but for mode, seed, temperature and, of `agent`, thought_tokens, trace, and event and cancel between agents. It stays
+                                         ///< at the question, stopped; go on with muse_reason_take(). With views at most 1, and without a merger. NULL = none
 } MuseReasonParams;
 
 /** Fill with defaults (all 0 but struct_size). Any thread. */
@@ -373,7 +376,7 @@ typedef struct MuseReasonResult {
     size_t         n_answer;
     double         agreement;     ///< share of the forks' answers that the largest candidate has, in the order in which they ended; 1 for one agent
     double         confidence;    ///< CONTEMPLATING: calibrated agreement, or (see calibrated) the agreement; else MuseAgentInfo.confidence
-    MuseAgent    **agents;        ///< [n_agents] with their steps, in order of number: the forks, then checks, then the one that merged
+    MuseAgent    **agents;        ///< [n_agents] (NULL: taken) with their steps, in order of number: the forks, then checks, then the one that merged
     size_t         n_agents;
     size_t         n_forks;       ///< of these, the first ones
     MuseCandidate *candidates;    ///< [n_candidates] the winner first, as muse_vote(), but where agent 0 is greedy (no temperature, no spread) its candidate wins if no other has more votes; vote: index into agents
@@ -383,7 +386,8 @@ typedef struct MuseReasonResult {
     int            stopped_early; ///< CONTEMPLATING: not all agents came to their end (or began), because 1: so many as `agree` says answered alike; 2: what the others could say would not have changed the count. 0: all did
     size_t         n_unbegun;     ///< CONTEMPLATING: agents that did not begin, because of stopped_early: with n_forks as many as were asked for
     int            calibrated;    ///< CONTEMPLATING: 1: confidence is how often such agreement was right, by the caller's table or one that was measured with such agents: as many, with these
-                                  ///< views, temperature and stop, and without focus (the built-in table: eight agents without focus). 0: nothing was measured so, and confidence is the agreement; or another mode
+                                  ///< views, temperature and stop, and without focus or `from` (the built-in table: eight agents without these). 0: nothing was measured so, and confidence is the agreement; or another mode
+    size_t         by;            ///< index into agents: whose answer it is; n_agents: nobody's
 } MuseReasonResult;
 
 /** Release what the result holds and zero it. NULL is accepted. */
@@ -399,14 +403,20 @@ MUSE_API void muse_reason_result_clear(MuseReasonResult *result);
 MUSE_API int muse_reason(MuseModel *model, const MuseReasonPart *parts, size_t n_parts, const MuseReasonParams *params, MuseReasonResult *out, MuseError *err);
 
 /**
+ * Take agent i out of a result, to go on with what it was asked: its place is NULL then, and its number 0. One thread, that of the other agents.
+ * @return it, to be released with muse_agent_close(); NULL: there is none at i.
+ */
+MUSE_API MuseAgent *muse_reason_take(MuseReasonResult *result, size_t i);
+
+/**
  * A coordinator: one agent for each sub-question, all over the same parts and at once, then one that gets the parts, the
  * question and what each answered.
  * @param parts      Shared: pictures, sounds.
  * @param questions  [n] sub-questions, terminated.
  * @param question   What the last agent answers; terminated.
- * @param params     mode INSTANT, THINKING or AUTO holds for all of them.
+ * @param params     mode INSTANT, THINKING or AUTO holds for all of them; `from` must be NULL.
  * @param out        As muse_reason(): agents in the order of questions, the one that merged last; no candidates.
- * @return as muse_reason(); MUSE_ERR_ARG also: MUSE_AGENTS_MAX questions or more, or mode CONTEMPLATING.
+ * @return as muse_reason(); MUSE_ERR_ARG also: MUSE_AGENTS_MAX questions or more, mode CONTEMPLATING, or `from`.
  */
 MUSE_API int muse_coordinate(MuseModel *model, const MuseReasonPart *parts, size_t n_parts, const char *const *questions, size_t n, const char *question,
                              const MuseReasonParams *params, MuseReasonResult *out, MuseError *err);

@@ -24,6 +24,15 @@ void muse_reason_result_clear(MuseReasonResult *r)
     memset(r, 0, sizeof *r);
 }
 
+MuseAgent *muse_reason_take(MuseReasonResult *r, size_t i)
+{
+    if (!r || i >= r->n_agents || !r->agents[i]) return NULL;
+    MuseAgent *a = r->agents[i];
+    r->agents[i] = NULL;
+    a->number = 0;
+    return a;
+}
+
 /* One call of muse_reason() or muse_coordinate() */
 typedef struct Reason {
     MuseModel        *model;
@@ -84,6 +93,7 @@ static int import_params(Reason *r, const MuseReasonParams *params, MuseError *e
     const bool many = p->mode == MUSE_MODE_CONTEMPLATING;
     MUSE_REQUIRE(err, p->mode >= MUSE_MODE_INSTANT && p->mode <= MUSE_MODE_AUTO && p->agents <= MUSE_AGENTS_MAX && p->views <= MUSE_VIEWS);
     MUSE_REQUIRE(err, (p->focus || !p->n_focus) && (p->calibration || !p->n_calibration) && p->synthesis >= 0 && p->synthesis <= MUSE_SYNTHESIS_GENERATE);
+    MUSE_REQUIRE(err, !p->from || (p->views <= 1 && p->synthesis == MUSE_SYNTHESIS_VOTE));   /* other views, and a merger, would be another conversation */
     if (!p->agents) p->agents = AGENTS;
     if (!many) p->agents = 1;
     if (p->temperature != 0) r->sample.temperature = p->temperature;
@@ -120,6 +130,31 @@ static int open_agent(Reason *r, const MuseReasonPart *parts, size_t n, MuseAgen
     (*out)->started = r->start;
     (*out)->trace_first = r->several;
     return 0;
+}
+
+/* The question as the next turn of a conversation: a fork of the agent that led it, which stays there */
+static int ask_from(Reason *r, MuseAgent **out, MuseError *err)
+{
+    MuseAgent *from = r->p.from;
+    MuseTurnParams p;
+    muse_turn_params_init(&p);
+    p.thinking = r->agent.thinking == MUSE_THINKING_OFF ? MUSE_THINKING_OFF : MUSE_THINKING_ON;
+    p.doubt = r->agent.doubt;
+    p.thought_tokens = r->agent.thought_tokens;
+    p.trace = r->agent.trace;
+    int rc = muse_agent_ask(from, r->parts, r->n_parts, &p, err);
+    if (rc == MUSE_ERR_UNSUPPORTED && p.thinking == MUSE_THINKING_ON) {   /* as open_agent() */
+        p.thinking = MUSE_THINKING_DEFAULT;
+        rc = muse_agent_ask(from, r->parts, r->n_parts, &p, err);
+    }
+    if (rc < 0) return rc;
+    from->trace_first = r->several;
+    from->started = r->start;
+    rc = muse_agent_fork(out, from, 0, r->sample.seed, r->sample.temperature, err);
+    muse_agent_stop(from);
+    muse_record_close(from);   /* its forks tell of the turn, and the trace may be closed before it is asked again */
+    from->trace = NULL;
+    return rc;
 }
 
 static void stage(Reason *r, int which)
@@ -313,6 +348,7 @@ static int set_answer(Reason *r, const MuseAgent *by, MuseError *err)
     r->out->answer = muse_copy_text(r->alloc, info.answer, info.n_answer);
     r->out->n_answer = info.n_answer;
     r->winner = by;
+    for (r->out->by = 0; r->out->agents[r->out->by] != by;) r->out->by++;
     return r->out->answer ? 0 : MUSE_NOMEM(err, info.n_answer);
 }
 
@@ -337,7 +373,7 @@ static int open_view(Reason *r, uint32_t number, MuseAgent **out, MuseError *err
     MuseTrace *trace = r->agent.trace;
     int rc = number ? muse_reason_view_open(&parts, r->alloc, r->parts, r->n_parts, number, err) : 0;
     if (number) r->agent.trace = NULL;   /* it has the pictures as they were given */
-    if (rc == 0) rc = open_agent(r, number ? parts : r->parts, r->n_parts, out, err);
+    if (rc == 0) rc = r->p.from ? ask_from(r, out, err) : open_agent(r, number ? parts : r->parts, r->n_parts, out, err);
     r->agent.trace = trace;
     muse_reason_view_close(parts, r->n_parts);
     if (rc < 0) return rc;
@@ -346,7 +382,7 @@ static int open_view(Reason *r, uint32_t number, MuseAgent **out, MuseError *err
     if (number == 0) {
         stage(r, MUSE_STAGE_PREFILL);
         if (!r->p.views) r->p.views = (*out)->shared->chains ? MUSE_VIEWS : 1;
-        if (!r->several || !muse_reason_has_views(r->parts, r->n_parts)) r->p.views = 1;
+        if (!r->several || r->p.from || !muse_reason_has_views(r->parts, r->n_parts)) r->p.views = 1;
         if (!r->p.agree && r->mixed && r->p.views >= AGREE && !r->p.n_focus) r->p.agree = AGREE;   /* the first see in as many ways */
     }
     rc = check_cancel(r, err);
@@ -405,7 +441,7 @@ static bool is_measured(const Reason *r)
     const MuseReasonParams *p = &r->asked;
     const MuseCalibrationFile *c = &r->model->calibration;
     if (p->calibration) return true;   /* the caller's own affair */
-    if (p->n_focus) return false;
+    if (p->n_focus || p->from) return false;
     if (!c->rows) return r->p.agents == AGENTS;
     return (!c->agents || c->agents == r->p.agents) && views_asked(r, c->views) == views_asked(r, p->views) && (float)c->temperature == r->asked_temperature &&
            p->spread == 0 && p->agree == 0 && !p->no_stop;
@@ -478,6 +514,7 @@ static int begin(Reason *r, MuseModel *model, const MuseReasonPart *parts, size_
 static int end(Reason *r, int rc, MuseError *err)
 {
     sum_tokens(r);
+    if (!r->winner) r->out->by = r->out->n_agents;
     r->out->seconds = muse_reason_now() - r->start;
     if (r->agent.trace) rc = end_trace(r, rc, err);
     for (uint32_t v = 0; v < MUSE_VIEWS; v++) muse_agent_close(&r->base[v]);
@@ -552,6 +589,7 @@ int muse_coordinate(MuseModel *model, const MuseReasonPart *parts, size_t n_part
     int rc = begin(&r, model, parts, n_parts, params, out, err);
     r.several = true;
     if (rc == 0 && r.p.mode == MUSE_MODE_CONTEMPLATING) rc = muse_fail(err, MUSE_ERR_ARG, "a coordinator's agents are instant, thinking or auto");
+    if (rc == 0 && r.p.from) rc = muse_fail(err, MUSE_ERR_ARG, "a coordinator's questions are no conversation");
     if (rc == 0) rc = MUSE_PARAMS_IMPORT(&sp, r.agent.session, "MuseSessionParams", err);
     if (rc == 0 && !sp.cache) rc = muse_prefix_cache_open(&cache, model, 0, err);
     if (rc == 0) {

@@ -1694,6 +1694,7 @@ class MuseReasonParams(Structure):
         ("n_calibration", c_size_t),
         ("views", c_uint32),
         ("doubt", c_double),
+        ("from", POINTER(MuseAgent)),
     ]
 
 
@@ -1714,6 +1715,7 @@ class MuseReasonResult(Structure):
     stopped_early: int
     n_unbegun: int
     calibrated: int
+    by: int
     _fields_ = [
         ("answer", POINTER(c_char)),
         ("n_answer", c_size_t),
@@ -1731,6 +1733,7 @@ class MuseReasonResult(Structure):
         ("stopped_early", c_int),
         ("n_unbegun", c_size_t),
         ("calibrated", c_int),
+        ("by", c_size_t),
     ]
 
 
@@ -2334,6 +2337,7 @@ PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "muse_reason_params_init": (None, [POINTER(MuseReasonParams)]),
     "muse_reason_result_clear": (None, [POINTER(MuseReasonResult)]),
     "muse_reason": (c_int, [POINTER(MuseModel), POINTER(MuseReasonPart), c_size_t, POINTER(MuseReasonParams), POINTER(MuseReasonResult), POINTER(MuseError)]),
+    "muse_reason_take": (POINTER(MuseAgent), [POINTER(MuseReasonResult), c_size_t]),
     "muse_coordinate": (c_int, [POINTER(MuseModel), POINTER(MuseReasonPart), c_size_t, POINTER(c_char_p), c_size_t, c_char_p, POINTER(MuseReasonParams), POINTER(MuseReasonResult), POINTER(MuseError)]),
     "muse_trainer_params_init": (None, [POINTER(MuseTrainerParams)]),
     "muse_trainer_open": (c_int, [POINTER(POINTER(MuseTrainer)), POINTER(MuseRuntime), c_char_p, c_size_t, POINTER(MuseTrainerParams), POINTER(MuseError)]),

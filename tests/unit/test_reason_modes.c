@@ -745,6 +745,138 @@ static void cancelled_at_once(void **state)
     tear_down(&s);
 }
 
+/* ---- a turn of a conversation ---- */
+
+static MuseAgent *first_turn(Setup *s)
+{
+    MuseAgent *a;
+    s->agent.thinking = MUSE_THINKING_ON;
+    ok(muse_agent_open(&a, s->m, s->parts, 2, &s->agent, &err));
+    ok(muse_agent_run(&a, 1, &err));
+    return a;
+}
+
+/* several answer over what was said so far; the first is what one alone would be, and the chosen one goes on */
+static void conversation(void **state)
+{
+    (void)state;
+    Setup s;
+    MuseReasonResult r, again;
+    MuseTraceStep step;
+    set_up(&s, "(yes|no)");
+    s.sample.temperature = s.p.temperature = 0;
+    MuseAgent *a = first_turn(&s), *alone = first_turn(&s), *next;
+    MuseReasonPart more[] = { { .modality = MUSE_TEXT, .text = "And now?" } };
+    MuseTurnParams t;
+    muse_turn_params_init(&t);
+    t.thought_tokens = 11;
+    ok(muse_agent_ask(alone, more, 1, &t, &err));
+    ok(muse_agent_run(&alone, 1, &err));
+    ok(muse_trace_open(&s.agent.trace, NULL, NULL, &err));
+    s.agent.thought_tokens = 11;
+    s.p.from = a;
+    s.p.agents = 4;
+    s.p.no_stop = 1;
+    ok(muse_reason(s.m, more, 1, &s.p, &r, &err));
+    assert_int_equal(r.n_forks, 4);
+    assert_int_equal(r.prompt_tokens, info_of(alone).prompt_tokens);   /* one for all */
+    assert_int_equal(r.calibrated, 0);
+    same_ids(r.agents[0], alone);
+    assert_int_equal(info_of(r.agents[0]).thought_tokens, 11);
+    assert_true(r.by < 4 && r.by == r.candidates[0].vote && strlen(r.answer) == info_of(r.agents[r.by]).n_answer);
+    uint32_t last = 0;
+    for (uint32_t i = 1; i <= muse_trace_step_count(s.agent.trace); i++) {
+        ok(muse_trace_step(s.agent.trace, i, &step));
+        assert_true(step.agent <= 4 && (step.agent || step.kind == MUSE_STEP_ANSWER));
+        last = step.agent > last ? step.agent : last;
+    }
+    assert_int_equal(last, 4);
+    assert_int_equal(step.agent, 0);
+    assert_int_equal(muse_trace_image_count(s.agent.trace), 1);
+    muse_trace_close(&s.agent.trace);
+    assert_int_equal(info_of(a).finish, MUSE_AGENT_STOPPED);
+    next = muse_reason_take(&r, r.by);
+    assert_non_null(next);
+    assert_null(r.agents[r.by]);
+    assert_null(muse_reason_take(&r, r.by));
+    assert_null(muse_reason_take(&r, r.n_agents));
+    assert_null(muse_reason_take(NULL, 0));
+    assert_int_equal(info_of(next).number, 0);
+    muse_reason_result_clear(&r);
+    for (int i = 0; i < 2; i++) {   /* one agent, then several again; behind each other or (a) behind a question without an answer */
+        s.p.mode = i ? MUSE_MODE_CONTEMPLATING : MUSE_MODE_INSTANT;
+        s.p.from = next;
+        ok(muse_reason(s.m, s.parts, 2, &s.p, &r, &err));
+        assert_true(r.n_forks == (i ? 4 : 1) && r.answer && r.prompt_tokens > info_of(alone).prompt_tokens);
+        s.p.from = a;
+        ok(muse_reason(s.m, more, 1, &s.p, &again, &err));
+        assert_non_null(again.answer);
+        muse_reason_result_clear(&again);
+        muse_agent_close(&next);
+        next = muse_reason_take(&r, r.by);
+        muse_reason_result_clear(&r);
+    }
+    ok(muse_trace_open(&t.trace, NULL, NULL, &err));   /* a plain turn is the run's own in its trace again */
+    ok(muse_agent_ask(next, more, 1, &t, &err));
+    ok(muse_agent_run(&next, 1, &err));
+    for (uint32_t i = 1; i <= muse_trace_step_count(t.trace); i++) {
+        ok(muse_trace_step(t.trace, i, &step));
+        assert_int_equal(step.agent, 0);
+    }
+    muse_agent_close(&next);
+    muse_agent_close(&alone);
+    muse_agent_close(&a);
+    muse_trace_close(&t.trace);
+    tear_down(&s);
+}
+
+static int is_over(void *user) { return --*(long *)user < 0; }
+
+/* whatever goes wrong, the agent that led the conversation has ended and can be asked again */
+static void conversation_refused(void **state)
+{
+    (void)state;
+    static const char *const questions[] = { "Which?" };
+    Setup s;
+    MuseReasonResult r;
+    set_up(&s, "yes");
+    long polls = 1 << 20;
+    s.agent.cancel = is_over;
+    s.agent.cancel_user = &polls;
+    MuseReasonPart more[] = { { .modality = MUSE_TEXT, .text = "And now?" } };
+    MuseAgent *a = first_turn(&s);
+    s.p.from = a;
+    s.p.agents = 2;
+    MuseReasonParams bad[2] = { s.p, s.p };
+    bad[0].views = 2;
+    bad[1].synthesis = MUSE_SYNTHESIS_GENERATE;
+    for (int i = 0; i < 2; i++) assert_int_equal(muse_reason(s.m, more, 1, &bad[i], &r, &err), MUSE_ERR_ARG);
+    s.p.mode = MUSE_MODE_THINKING;
+    assert_int_equal(muse_coordinate(s.m, NULL, 0, questions, 1, "So?", &s.p, &r, &err), MUSE_ERR_ARG);
+    muse_reason_result_clear(&r);
+    s.p.mode = MUSE_MODE_CONTEMPLATING;
+    more[0].modality = 9;
+    assert_int_equal(muse_reason(s.m, more, 1, &s.p, &r, &err), MUSE_ERR_ARG);
+    assert_int_equal(r.by, r.n_agents);
+    more[0].modality = MUSE_TEXT;
+    assert_int_equal(info_of(a).finish, MUSE_AGENT_ANSWERED);   /* not asked */
+    int rc = MUSE_ERR_CANCELLED;
+    for (long n = 0; rc != 0 && n < 200; n++) {
+        polls = n;
+        rc = muse_reason(s.m, more, 1, &s.p, &r, &err);
+        if (rc != 0) assert_int_equal(rc, MUSE_ERR_CANCELLED);
+        assert_int_not_equal(info_of(a).finish, MUSE_AGENT_RUNNING);
+        muse_reason_result_clear(&r);
+    }
+    assert_int_equal(rc, 0);
+    ok(muse_agent_ask(a, more, 1, NULL, &err));
+    assert_int_equal(muse_reason(s.m, more, 1, &s.p, &r, &err), MUSE_ERR_STATE);   /* it writes */
+    polls = 1 << 20;
+    ok(muse_agent_run(&a, 1, &err));
+    muse_agent_close(&a);
+    tear_down(&s);
+}
+
 static void refused(void **state)
 {
     (void)state;
@@ -776,7 +908,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(votes_by_hand), cmocka_unit_test(ties), cmocka_unit_test(votes_near_each_other), cmocka_unit_test(near_answers_stop_nobody), cmocka_unit_test(calibration), cmocka_unit_test(instant_and_thinking), cmocka_unit_test(early_stop), cmocka_unit_test(seeds), cmocka_unit_test(views), cmocka_unit_test(views_by_need), cmocka_unit_test(views_in_a_trace), cmocka_unit_test(reduced_is_said_once), cmocka_unit_test(no_room_to_score),
-        cmocka_unit_test(all_stages), cmocka_unit_test(coordinator), cmocka_unit_test(cross_scores), cmocka_unit_test(memory_of_forks), cmocka_unit_test(cancelled_anywhere), cmocka_unit_test(cancelled_at_once), cmocka_unit_test(refused),
+        cmocka_unit_test(all_stages), cmocka_unit_test(coordinator), cmocka_unit_test(cross_scores), cmocka_unit_test(memory_of_forks), cmocka_unit_test(cancelled_anywhere), cmocka_unit_test(cancelled_at_once), cmocka_unit_test(conversation), cmocka_unit_test(conversation_refused), cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
