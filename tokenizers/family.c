@@ -16,7 +16,7 @@ static const MuseFamily families[] = {
         .name = "muse",
         .image = {
             .struct_size = sizeof(MuseImageRule), .kind = MUSE_IMAGE_FILL_EXACT, .unit = 8,
-            .budgets = { 64, 144, 256, 576, 1024 }, .budget = 64,
+            .budgets = { 64, 144, 256, 576, 1024 }, .budget = 64, .max_width = 512, .max_height = 512,   /* 64 places a side */
             .filter = MUSE_FILTER_BICUBIC, .precision = MUSE_PRECISION_TORCH,
             .alpha = MUSE_ALPHA_OVER, .background = { 255, 255, 255 }, .scale = 1.0f / 255,
         },

@@ -56,7 +56,7 @@ typedef struct MuseImageRule {
     uint32_t unit;                      ///< side of a patch, pixels of the resized picture, 1..256
     uint32_t budgets[MUSE_BUDGETS_MAX]; ///< FILL: allowed numbers of patches, ascending, then 0; first 0: any from 1 to 65536
     uint32_t budget;                    ///< FILL: the default
-    uint32_t max_width, max_height;     ///< FIT: largest size, pixels, both multiples of unit or not
+    uint32_t max_width, max_height;     ///< largest size of the resized picture, pixels. FIT: multiples of unit or not; FILL: from a patch on, a longer side is cut to it and the other follows; 0 = no limit but the budget
     uint32_t filter;                    ///< MUSE_FILTER_*
     uint32_t precision;                 ///< MUSE_PRECISION_*
     uint32_t alpha;                     ///< MUSE_ALPHA_*

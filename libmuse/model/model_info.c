@@ -22,6 +22,7 @@ void muse_family_from_config(MuseFamily *family, const MuseConfig *c)
             memcpy(family->image.budgets, c->image.budgets, sizeof family->image.budgets);
             family->image.budget = c->image.budget;
         }
+        if (family->image.kind == MUSE_IMAGE_FILL_EXACT) family->image.max_width = family->image.max_height = c->image.positions * c->image.unit;   /* beyond its places it knows none */
     }
     if (!c->audio.live) {
         family->audio = (MuseAudioRule){ .struct_size = sizeof(MuseAudioRule), .kind = MUSE_AUDIO_NONE };

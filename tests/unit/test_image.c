@@ -118,6 +118,29 @@ static void test_plan_exact(void **state)
     assert_int_equal(p.n_patches, 1);
 }
 
+/* A limit on the sides, here 12 patches. By hand: 4000 x 100 at 144 would be 75 x 1; 20:1 at 144 would be 53 x 2, and 12 x 12 / 20. */
+static void test_plan_sides(void **state)
+{
+    (void)state;
+    static const struct { uint32_t w, h, budget, x, y; } rows[] = {
+        { 64, 64, 144, 12, 12 }, { 64, 64, 1024, 12, 12 }, { 300, 100, 64, 12, 4 }, { 300, 100, 1024, 12, 4 }, { 100, 300, 1024, 4, 12 }, { 4000, 100, 144, 12, 1 },
+        { 100, 4000, 144, 1, 12 }, { 2000, 100, 144, 12, 1 }, { 20000, 3, 1024, 12, 1 }, { 1, 4294967295u, 1024, 1, 12 }, { 100, 90, 64, 8, 7 },
+    };
+    MuseImageRule rule = fill_rule(8, 64);
+    MuseImagePlan p;
+    rule.kind = MUSE_IMAGE_FILL_EXACT;
+    rule.max_width = rule.max_height = 12 * 8 + 7;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        assert_int_equal(muse_image_plan(&rule, rows[i].w, rows[i].h, rows[i].budget, &p, NULL), 0);
+        assert_true(p.grid_width == rows[i].x && p.grid_height == rows[i].y && p.n_patches == rows[i].x * rows[i].y);
+    }
+    rule.max_height = 0;
+    assert_int_equal(muse_image_plan(&rule, 100, 300, 1024, &p, NULL), 0);
+    assert_true(p.grid_width == 12 && p.grid_height == 36);
+    rule.max_width = 7;
+    assert_int_equal(muse_image_plan(&rule, 1, 1, 64, &p, NULL), MUSE_ERR_ARG);
+}
+
 static void test_plan_auto(void **state)
 {
     (void)state;
@@ -910,7 +933,7 @@ static void test_exif(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plan_sizes), cmocka_unit_test(test_plan_spec), cmocka_unit_test(test_plan_exact), cmocka_unit_test(test_plan_auto), cmocka_unit_test(test_plan_fuyu),
+        cmocka_unit_test(test_plan_sizes), cmocka_unit_test(test_plan_spec), cmocka_unit_test(test_plan_exact), cmocka_unit_test(test_plan_sides), cmocka_unit_test(test_plan_auto), cmocka_unit_test(test_plan_fuyu),
         cmocka_unit_test(test_plan_rects), cmocka_unit_test(test_plan_arguments), cmocka_unit_test(test_orientations), cmocka_unit_test(test_padding),
         cmocka_unit_test(test_patch_order), cmocka_unit_test(test_hash), cmocka_unit_test(test_alpha), cmocka_unit_test(test_pixels),
         cmocka_unit_test(test_borrow), cmocka_unit_test(test_release), cmocka_unit_test(test_limits), cmocka_unit_test(test_ignore_orientation), cmocka_unit_test(test_regions),

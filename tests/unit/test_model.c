@@ -478,6 +478,7 @@ static void other_families(void **state)
     muse_family_from_config(&f, &c);
     assert_int_equal(f.image.budgets[1], 144);
     assert_int_equal(f.image.budgets[2], 0);
+    assert_true(f.image.max_width == 256 && f.image.max_height == 256);   /* 32 places */
     muse_config_clear(&c);
     static const struct { const char *from, *to; int code; MuseImageMask mask; } edits[] = {
         { "[16,8,8]", "[16,8,9]", MUSE_ERR_FORMAT, 0 }, { "\"mlp_size\":512", "\"image_mask\":\"prefix\"", MUSE_ERR_UNSUPPORTED, 0 },

@@ -26,6 +26,8 @@ static int check_rule(const MuseImageRule *rule, MuseError *err)
     if (rule->alpha > MUSE_ALPHA_DROP) return muse_fail(err, MUSE_ERR_ARG, "alpha %u is not a MUSE_ALPHA_ value", rule->alpha);
     if (rule->kind == MUSE_IMAGE_FIT && (!rule->max_width || !rule->max_height))
         return muse_fail(err, MUSE_ERR_ARG, "a largest size of %ux%u", rule->max_width, rule->max_height);
+    if (rule->kind != MUSE_IMAGE_FIT && ((rule->max_width && rule->max_width < rule->unit) || (rule->max_height && rule->max_height < rule->unit)))
+        return muse_fail(err, MUSE_ERR_ARG, "a largest size of %ux%u holds no patch of %u pixels", rule->max_width, rule->max_height, rule->unit);
     return 0;
 }
 
@@ -77,6 +79,15 @@ static uint64_t whole_side(uint32_t budget, uint32_t a, uint32_t b)
     return root;
 }
 
+/* A side of at most so many patches, 0: any number; the other follows by the picture's shape, cut to whole patches, at least one. */
+static void keep_to(uint64_t *side, uint64_t *other, uint32_t most, uint32_t shape_other, uint32_t shape_side)
+{
+    if (!most || *side <= most) return;
+    const uint64_t follows = (uint64_t)most * shape_other / shape_side;
+    *side = most;
+    *other = follows ? follows : 1;
+}
+
 /* Fill the budget: sides scaled by one factor, each cut to whole patches. */
 static int plan_fill(const MuseImageRule *rule, uint32_t budget, MuseImagePlan *p, MuseError *err)
 {
@@ -92,6 +103,8 @@ static int plan_fill(const MuseImageRule *rule, uint32_t budget, MuseImagePlan *
         across = 1;
         down = p->height / p->width < budget ? p->height / p->width : budget;
     }
+    keep_to(&across, &down, rule->max_width / u, p->height, p->width);
+    keep_to(&down, &across, rule->max_height / u, p->width, p->height);
     if (!across || !down || across * down > budget)
         return muse_fail(err, MUSE_ERR_LIMIT, "no grid of at most %u patches fits %ux%u pixels", budget, p->width, p->height);
     p->budget = budget;
