@@ -28,7 +28,8 @@ static double to_segment(double px, double py, double x0, double y0, double x1, 
 {
     const double dx = x1 - x0, dy = y1 - y0, len = dx * dx + dy * dy;
     const double t = len > 0 ? fmin(fmax(((px - x0) * dx + (py - y0) * dy) / len, 0), 1) : 0;
-    return hypot(px - x0 - t * dx, py - y0 - t * dy);
+    const double x = px - x0 - t * dx, y = py - y0 - t * dy;
+    return sqrt(x * x + y * y);   /* hypot() would guard a range that pixels have not */
 }
 
 void muse_canvas_line(const MuseCanvas *c, double x0, double y0, double x1, double y1, double width, uint32_t colour)
@@ -47,7 +48,8 @@ void muse_canvas_disc(const MuseCanvas *c, double x, double y, double radius, ui
 static double to_box(double px, double py, MuseRect b, double radius)
 {
     const double qx = fabs(px - (b.x0 + b.x1) / 2) - (b.x1 - b.x0) / 2 + radius, qy = fabs(py - (b.y0 + b.y1) / 2) - (b.y1 - b.y0) / 2 + radius;
-    return hypot(fmax(qx, 0), fmax(qy, 0)) + fmin(fmax(qx, qy), 0) - radius;
+    const double x = fmax(qx, 0), y = fmax(qy, 0);
+    return sqrt(x * x + y * y) + fmin(fmax(qx, qy), 0) - radius;
 }
 
 void muse_canvas_box(const MuseCanvas *c, MuseRect b, double radius, double width, uint32_t colour)
