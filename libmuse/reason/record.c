@@ -266,6 +266,7 @@ int muse_record_text(MuseAgent *a, const char *text, size_t n, bool thought, Mus
         else if (text[i] == ' ' && i == 0 && only_numbers(r)) add_end(r, r->words.len, &r->last);
     }
     if (n && a->chain.state != MUSE_CHAIN_PLACE) r->spoken = r->at;
+    r->last = r->at;   /* it is read: what is told of before the next token stands behind it */
     return n && muse_buf_append(&r->words, text, n) < 0 ? MUSE_NOMEM(err, n) : 0;
 }
 
@@ -286,8 +287,8 @@ int muse_record_step(MuseAgent *a, const MuseReasonStep *s, const char *reason, 
     switch (s->kind) {
     case MUSE_REASON_POINT: case MUSE_REASON_BOX: return on_place(a, s, err);
     case MUSE_REASON_LOOK: return on_look(a, s, reason, err);
-    case MUSE_REASON_COMPARE: return on_group(a, MUSE_STEP_COMPARE, err);
-    case MUSE_REASON_VERIFY: return on_group(a, MUSE_STEP_VERIFY, err);
+    case MUSE_REASON_COMPARE: return thinks ? on_group(a, MUSE_STEP_COMPARE, err) : 0;   /* in an answer it is a word of it, as a turn is */
+    case MUSE_REASON_VERIFY: return thinks ? on_group(a, MUSE_STEP_VERIFY, err) : 0;
     case MUSE_REASON_IMAGE:
         rc = thinks ? flush(a, false, &r->last, err) : 0;
         r->turn = thinks ? s->image : 0;

@@ -184,9 +184,10 @@ int muse_record_note(MuseAgent *a, int kind, const char *what, const char *text,
     char line[320];
     const int n = snprintf(line, sizeof line, "%s: %s", what, text);
     MuseTraceStep s = muse_record_step_of(a, kind);
-    const MuseCut from = a->record->from;
-    a->record->from = a->record->at;
-    return muse_record_add(a, &s, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1, &from, &a->record->at, NULL, err);
+    Record *r = a->record;
+    const MuseCut from = r->words.len ? r->last : r->from;   /* words of an answer wait for its end, and begin where they began */
+    if (!r->words.len) r->from = r->at;
+    return muse_record_add(a, &s, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1, &from, &r->at, NULL, err);
 }
 
 /* ---- objects and tracks ---- */

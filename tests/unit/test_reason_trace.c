@@ -185,6 +185,7 @@ static void groups_and_tracks(void **state)
           "claim a x 5/64 star |1:3,3#1\nlook a x 5/64 star |1:0,0,64,64#1\nclaim 7 y 9/64 |1:0,0,2,2#1 ^2\nanswer g\n" },
         { "w</think> it is<image 2><x3><y9>;<image 7><x1><y1><eos>",   /* there is no seventh: still the second, and that it was named stays */
           "thought w\nthought not understood: a place in a picture that is not there\nanswer it is picture 2 (7, 19);<image 7> picture 2 (3, 3) |2:7,19 |2:3,3\n" },
+        { "w</think> no<compare> red<x1><y1><verify> it<eos>", "thought w\nanswer no<compare> red picture 1 (3, 3)<verify> it |1:3,3\n" },   /* all of it is the answer */
         { "w</think> it<look><box><x0><y0><x1><y1> is<image 2><x3><y9><eos>",   /* a place without a mark: numbers, nothing is said to be elsewhere */
           "thought w\nthought it\nlook  |1:0,0,64,64\nbox  |1:0,0,4,4 ^3\nanswer it<look> x 0/64, y 0/64, x 1/64, y 1/64 is<image 2> x 3/64, y 9/64 |2:7,19\n" },
     };
