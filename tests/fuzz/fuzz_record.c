@@ -260,7 +260,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     set_params(&p, data[1], !(data[0] & 1), t);
     for (size_t i = 0; i < agents; i++) {   /* each writes its share */
         MuseAgent *a = open_agent(m->model, data, &p);
-        a->shared->trace_first = (uint32_t)(agents > 1 ? i + 1 : 0);
+        a->trace_first = (uint32_t)(agents > 1 ? i + 1 : 0);
         script(m, a, data + HEAD + i * (n / agents), n / agents);
         run(a);
         bool tracks = false;   /* a name that is the same again is in its track once */
