@@ -19,6 +19,7 @@ extern const char *const ask_modes[];   /* in the order of MUSE_MODE_ */
 /* options that muse chat has too: 1: taken, 0: not one of these; a usage error is left in *code */
 bool ask_take_option(AskOptions *o, Cli *cli, const char *option, int *code);
 void ask_shared_help(FILE *to);
+bool ask_all_alike(const AskOptions *o);   /* --temp 0 was asked for: agents of contemplating would not differ */
 int ask_read_options(AskOptions *o, Cli *cli);   /* exit code; the question becomes the last part */
 /* Which head to show: named, or the one that is taught to look in models of the family muse. false: the mean of all */
 bool ask_heat_at(const MuseModel *model, const AskOptions *o, uint32_t *layer, uint32_t *head);

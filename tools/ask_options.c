@@ -86,6 +86,8 @@ bool ask_take_option(AskOptions *o, Cli *cli, const char *option, int *code)
     return true;
 }
 
+bool ask_all_alike(const AskOptions *o) { return o->temp_named && o->temperature <= 0; }
+
 static int take_heat_at(AskOptions *o, Cli *cli)
 {
     char layer[16] = "";
@@ -115,7 +117,7 @@ static int check(const AskOptions *o, const Cli *cli)
     if (o->views && o->mode != MUSE_MODE_CONTEMPLATING) return cli_usage("ask: --views goes with --mode contemplating");
     if (o->budget && o->mode == MUSE_MODE_INSTANT) return cli_usage("ask: an instant answer has no thought that --budget could limit");
     if (o->no_look && o->looks) return cli_usage("ask: --looks or --no-look, not both");
-    if (o->mode == MUSE_MODE_CONTEMPLATING && o->temp_named && o->temperature <= 0) return cli_usage("ask: with --temp 0 all agents would say the same");
+    if (o->mode == MUSE_MODE_CONTEMPLATING && ask_all_alike(o)) return cli_usage("ask: with --temp 0 all agents would say the same");
     if (o->heat && !o->annotate && !o->html && !cli->json) return cli_usage("ask: --heat goes with --annotate, --html or --json");
     if (o->annotate) {
         size_t pictures = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* muse chat: a conversation with a model about pictures and sounds, several turns over one session; or, for models that were trained on single
  * questions, one question after the other about the same pictures. Answers to stdout as they come, chains of thought and everything else to
- * stderr. Works with piped lines too. Commands: talk_commands.c. */
+ * stderr. Works with piped lines too. Commands: talk_commands.c; several agents: talk_several.c. */
 #include "tools/talk.h"
 
 #include <stdlib.h>
@@ -130,7 +130,7 @@ static int show_answer(void *user, const MuseReasonEvent *event)
     Talk *t = user;
     MuseAgentInfo info;
     if (event->kind != MUSE_EVENT_TOKEN || t->cli->json || muse_agent_info(t->agent, &info) < 0) return 0;
-    if (t->o.mode == MUSE_MODE_AUTO && !info.doubted) return 0;   /* it may be taken back */
+    if (t->o.mode == MUSE_MODE_CONTEMPLATING || (t->o.mode == MUSE_MODE_AUTO && !info.doubted)) return 0;   /* others may win; it may be taken back */
     if (info.n_answer < t->shown) t->shown = 0;   /* behind a call of a tool it begins anew */
     const size_t from = t->shown, to = t->o.raw ? info.n_answer : before_places(info.answer, info.n_answer);
     if (to <= from) return 0;
@@ -141,32 +141,48 @@ static int show_answer(void *user, const MuseReasonEvent *event)
 /* of the mode */
 static double doubt_of(const Talk *t) { return t->o.mode != MUSE_MODE_AUTO ? 0 : t->o.doubt > 0 ? (double)t->o.doubt : MUSE_DOUBT; }
 
+void talk_params(Talk *t, TalkParams *p)
+{
+    MuseAgentParams *a = &p->agent;
+    muse_agent_params_init(a);
+    muse_session_params_init(&p->session);
+    muse_sample_params_init(&p->sample);
+    p->session.compute = t->o.compute;
+    p->session.cache = t->cache;
+    p->sample.temperature = t->o.temperature;
+    p->sample.seed = t->cli->seed;
+    a->session = &p->session;
+    a->sample = &p->sample;
+    a->system = t->system;
+    a->thought_tokens = t->o.budget;
+    a->answer_tokens = t->o.answer_tokens;
+    a->looks = t->o.looks;
+    a->no_look = t->o.no_look;
+    a->cancel = cli_interrupted;
+    a->event = show_answer;
+    a->event_user = t;
+}
+
 static int open_agent(Talk *t, const MuseReasonPart *parts, size_t n, MuseTrace *trace, int thinking, MuseError *err)
 {
-    MuseAgentParams p;
-    MuseSessionParams session;
-    MuseSampleParams sample;
-    muse_agent_params_init(&p);
-    muse_session_params_init(&session);
-    muse_sample_params_init(&sample);
-    session.compute = t->o.compute;
-    session.cache = t->cache;
-    sample.temperature = t->o.temperature;
-    sample.seed = t->cli->seed;
-    p.session = &session;
-    p.sample = &sample;
-    p.system = t->system;
-    p.thinking = thinking;
-    p.doubt = doubt_of(t);
-    p.thought_tokens = t->o.budget;
-    p.answer_tokens = t->o.answer_tokens;
-    p.looks = t->o.looks;
-    p.no_look = t->o.no_look;
-    p.cancel = cli_interrupted;
-    p.event = show_answer;
-    p.event_user = t;
-    p.trace = trace;
-    return muse_agent_open(&t->agent, t->model, parts, n, &p, err);
+    TalkParams p;
+    talk_params(t, &p);
+    p.agent.thinking = thinking;
+    p.agent.doubt = doubt_of(t);
+    p.agent.trace = trace;
+    return muse_agent_open(&t->agent, t->model, parts, n, &p.agent, err);
+}
+
+/* One of several goes on alone: with its own random numbers it would draw where one agent takes the most probable token */
+static int settle_agent(Talk *t, MuseError *err)
+{
+    MuseAgent *plain;
+    const int rc = muse_agent_fork(&plain, t->agent, 0, t->cli->seed, t->o.temperature, err);
+    if (rc < 0) return rc;
+    muse_agent_close(&t->agent);
+    t->agent = plain;
+    t->chosen = false;
+    return 0;
 }
 
 static int begin_turn(Talk *t, const MuseReasonPart *parts, size_t n, MuseTrace *trace, MuseError *err)
@@ -194,6 +210,8 @@ static int begin_turn(Talk *t, const MuseReasonPart *parts, size_t n, MuseTrace 
     }
     if (rc < 0) t->agent = before;
     else if (first) muse_agent_close(&before);
+    if (rc == 0 && first) t->chosen = false;
+    if (rc == 0 && t->chosen && settle_agent(t, err) < 0) failed(t, cli_fail(err, NULL));   /* it goes on as it is */
     for (size_t i = 0; rc == 0 && i < t->n_looks; i++)
         if (muse_look(t->agent, t->looks[i].image, t->looks[i].rect, err) < 0) failed(t, cli_fail(err, "/look"));   /* the question is asked all the same */
     return rc;
@@ -218,36 +236,48 @@ static void finish_trace(Talk *t, double seconds)
 }
 
 /* "pictures" are all of the conversation, as the trace's "images" are */
-static int print_json(const Talk *t)
+static int print_json(const Talk *t, const MuseReasonResult *several)
 {
     MuseReasonPart *parts = calloc(t->n_pictures + 1, sizeof *parts);
     if (!parts) return EXIT_RESOURCE;
     picture_parts(t, parts);
-    const int code = ask_print_json(t->trace, &(AskJson){ .agents = &t->agent, .n = 1, .model = t->model, .parts = parts, .n_parts = t->n_pictures });
+    AskJson more = { .agents = &t->agent, .n = 1, .model = t->model, .parts = parts, .n_parts = t->n_pictures };
+    if (several) more.agents = several->agents, more.n = several->n_agents, more.vote = several;
+    const int code = ask_print_json(t->trace, &more);
     free(parts);
     return code;
 }
 
-static void report(Talk *t, int rc, const MuseError *err)
+/* why there is no whole answer; several: the vote tells of each */
+static void say_how_it_ended(const MuseAgentInfo *info, bool answered, bool several)
 {
-    MuseAgentInfo info;
+    if (!several && info->finish == MUSE_AGENT_LENGTH) fputs("muse: cut off: the tokens of the answer are spent (--answer-tokens)\n", stderr);
+    else if (!several && info->finish == MUSE_AGENT_FULL) fputs("muse: cut off: the conversation is full; /reset begins a new one\n", stderr);
+    else if (!answered) fputs("muse: no answer\n", stderr);
+}
+
+static void report(Talk *t, int rc, const MuseError *err, const MuseReasonResult *several)
+{
+    MuseAgentInfo info = { 0 };
     muse_agent_info(t->agent, &info);
     size_t n = 0;
     const char *answer = trace_answer(t->trace, t->o.raw, &n);   /* none of a turn that was stopped within it */
+    const bool answered = several ? several->answer != NULL : info.n_answer > 0;
     if (!t->cli->json && n > t->shown) show_answer_text(answer + t->shown, n - t->shown);
-    if (t->shown || (!t->cli->json && info.n_answer)) putchar('\n');
+    if (t->shown || (!t->cli->json && answered)) putchar('\n');
     fflush(stdout);   /* what is said about the answer comes behind it */
     if (t->cli->json && rc == 0) {
-        const int code = print_json(t);
+        const int code = print_json(t, several);
         if (code) failed(t, code);
     }
     if (rc == MUSE_ERR_CANCELLED) fputs("muse: stopped\n", stderr);
     else if (rc < 0) failed(t, cli_fail(err, NULL));
-    else if (info.finish == MUSE_AGENT_LENGTH) fputs("muse: cut off: the tokens of the answer are spent (--answer-tokens)\n", stderr);
-    else if (info.finish == MUSE_AGENT_FULL) fputs("muse: cut off: the conversation is full; /reset begins a new one\n", stderr);
-    else if (!info.n_answer) fputs("muse: no answer\n", stderr);
-    if (!t->cli->quiet && !t->cli->json && t->o.raw) ask_print_written(&t->agent, 1);
-    if (!t->cli->quiet && !t->cli->json) show_summary(t->trace);
+    else say_how_it_ended(&info, answered, several != NULL);
+    if (!t->cli->quiet && !t->cli->json) {
+        if (t->o.raw) ask_print_written(several ? several->agents : &t->agent, several ? several->n_agents : 1);
+        if (several && rc == 0) ask_print_vote(several, t->trace);
+        show_summary(t->trace);
+    }
     if (fflush(stdout) || ferror(stdout)) {   /* ferror: what failed before, above and as the answer came */
         failed(t, EXIT_OTHER);
         t->quit = true;   /* nobody gets more answers */
@@ -275,36 +305,11 @@ static void tell_what_is_left_out(Talk *t, bool sounds)
         fputs("muse: the sound of the message before is not given again; /audio FILE does\n", stderr);
 }
 
-void talk_say(Talk *t, const char *text)
+/* the agent to its end */
+static int run_turn(Talk *t, MuseError *err)
 {
-    MuseReasonPart parts[2 * TALK_QUEUE + 1];
-    MuseError err;
-    MuseTrace *trace = NULL;
-    if (!t->n_queue && !*text) return;
-    const bool again = t->history == HISTORY_NONE && !talk_begins_anew(t);
-    const size_t n = collect(t, text, again, parts);
-    const bool sounds = queued(t, MUSE_AUDIO);
-    tell_what_is_left_out(t, sounds);
-    if (!again) cli_warnings_end(&t->cli->warnings);   /* of the turn before: the same words about another picture are said again */
-    int rc = MUSE_ERR_NOMEM;
-    if (make_room(t)) rc = open_trace(t, text, &trace, &err);
-    else err = (MuseError){ rc, "no memory for the pictures" };
-    const CliWarnings before = t->cli->warnings;
-    if (rc == 0) rc = begin_turn(t, parts, n, trace, &err);
-    if (again) memcpy(t->cli->warnings.again, before.again, sizeof before.again);   /* this turn's are of the same pictures */
-    if (rc < 0) {
-        muse_trace_close(&trace);
-        drop_queue(t);
-        failed(t, cli_fail(&err, NULL));
-        return;
-    }
-    keep_pictures(t);
-    t->sounds = sounds;
-    muse_trace_close(&t->trace);
-    t->trace = trace;
-    t->shown = 0;
     const double start = cli_now();
-    rc = muse_agent_run(&t->agent, 1, &err);
+    const int rc = muse_agent_run(&t->agent, 1, err);
     if (rc == MUSE_ERR_CANCELLED) {   /* the turn is over: a stopped agent has its last words put into the trace by the next run */
         MuseError second;
         cli_take_interrupt();
@@ -312,7 +317,51 @@ void talk_say(Talk *t, const char *text)
         if (muse_agent_run(&t->agent, 1, &second) < 0 && second.code != MUSE_ERR_CANCELLED) failed(t, cli_fail(&second, NULL));
     }
     finish_trace(t, cli_now() - start);
-    report(t, rc, &err);
+    return rc;
+}
+
+/* the message was not taken: nothing of it is left */
+static void forget_message(Talk *t, MuseTrace *trace, int rc, const MuseError *err)
+{
+    muse_trace_close(&trace);
+    drop_queue(t);
+    if (rc != MUSE_ERR_CANCELLED) failed(t, cli_fail(err, NULL));
+    else fputs("muse: stopped before it began: the message is forgotten\n", stderr);
+    cli_take_interrupt();
+}
+
+void talk_say(Talk *t, const char *text)
+{
+    MuseReasonPart parts[2 * TALK_QUEUE + 1];
+    MuseReasonResult r = { 0 };
+    MuseError err;
+    MuseTrace *trace = NULL;
+    if (!t->n_queue && !*text) return;
+    const bool again = t->history == HISTORY_NONE && !talk_begins_anew(t), several = t->o.mode == MUSE_MODE_CONTEMPLATING;
+    const size_t n = collect(t, text, again, parts);
+    const bool sounds = queued(t, MUSE_AUDIO);
+    bool taken = false;
+    tell_what_is_left_out(t, sounds);
+    if (!again) cli_warnings_end(&t->cli->warnings);   /* of the turn before: the same words about another picture are said again */
+    int rc = MUSE_ERR_NOMEM;
+    if (make_room(t)) rc = open_trace(t, text, &trace, &err);
+    else err = (MuseError){ rc, "no memory for the pictures" };
+    const CliWarnings before = t->cli->warnings;
+    if (rc == 0) rc = several ? talk_contemplate(t, parts, n, trace, &r, &taken, &err) : begin_turn(t, parts, n, trace, &err);
+    if (again) memcpy(t->cli->warnings.again, before.again, sizeof before.again);   /* this turn's are of the same pictures */
+    if (several ? !taken : rc < 0) {
+        muse_reason_result_clear(&r);
+        forget_message(t, trace, rc, &err);
+        return;
+    }
+    keep_pictures(t);
+    t->sounds = sounds;
+    muse_trace_close(&t->trace);
+    t->trace = trace;
+    t->shown = 0;
+    if (!several) rc = run_turn(t, &err);
+    report(t, rc, &err, several ? &r : NULL);
+    if (several) talk_adopt(t, &r);
     muse_agent_stop(t->agent);   /* nothing, if it has ended */
     cli_take_interrupt();
 }
@@ -323,7 +372,7 @@ void talk_reset(Talk *t)
     muse_trace_close(&t->trace);
     drop_queue(t);
     drop_pictures(t);
-    t->sounds = false;
+    t->sounds = t->chosen = false;
 }
 
 /* ---- the command ---- */
@@ -333,7 +382,9 @@ static void help(FILE *to)
     fputs("usage: muse chat [OPTION ...] [PARTS]\n"
           "Talks with a model about pictures and sounds. Lines come from standard input; answers go to stdout, chains of thought to stderr.\n"
           "Ctrl-C stops an answer, Ctrl-D ends the program.\n\n"
-          "  --mode MODE               instant, thinking (unless told) or auto; auto thinks if the instant answer is in doubt\n"
+          "  --mode MODE               instant, thinking (unless told), auto or contemplating; auto thinks if the instant answer is in\n"
+          "                            doubt, contemplating are several agents and a vote\n"
+          "  --agents N                contemplating: how many, 1 to 256; 8 unless told\n"
           "  --history auto|keep|none  keep: one conversation; none: each message is a question by itself, about the pictures that came\n"
           "                            last, without the sounds before it; auto, unless told: none in models of the family muse, else keep\n"
           "  --system STRING           the system message\n", to);
@@ -342,13 +393,6 @@ static void help(FILE *to)
           "  Pictures and sounds among the options belong to the first message.\n\n", to);
     talk_commands_help(to);
     cli_common_help(to, CLI_MEDIA);
-}
-
-static int take_mode(Talk *t)
-{
-    int code = EXIT_OK;
-    const char *v = cli_value(t->cli, "--mode", &code);
-    return !v || talk_set_mode(t, v) ? code : cli_usage("--mode %s: one of instant, thinking, auto", v);
 }
 
 static int read_options(Talk *t)
@@ -362,7 +406,8 @@ static int read_options(Talk *t)
             t->o.help = true;
             return EXIT_OK;
         }
-        if (strcmp(option, "--mode") == 0) code = take_mode(t);
+        if (strcmp(option, "--mode") == 0) code = cli_choice(t->cli, option, ask_modes, &t->o.mode);
+        else if (strcmp(option, "--agents") == 0) code = cli_whole(t->cli, option, 1, MUSE_AGENTS_MAX, &t->o.agents);
         else if (strcmp(option, "--history") == 0) code = cli_choice(t->cli, option, histories, &t->history);
         else if (strcmp(option, "--system") == 0) t->system = cli_value(t->cli, option, &code);
         else if (!ask_take_option(&t->o, t->cli, option, &code)) code = cli_usage("muse chat has no option %s", option);
@@ -373,6 +418,7 @@ static int read_options(Talk *t)
         else if (strcmp(p->value, "-") == 0) code = cli_usage("chat: standard input is where the lines come from");
     }
     if (code == EXIT_OK && t->o.no_look && t->o.looks) code = cli_usage("chat: --looks or --no-look, not both");
+    if (code == EXIT_OK && t->o.mode == MUSE_MODE_CONTEMPLATING && ask_all_alike(&t->o)) code = cli_usage("chat: with --temp 0 all agents would say the same");
     return code;
 }
 

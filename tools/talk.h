@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A conversation in muse chat. Users: talk.c (what is said), talk_commands.c (lines that begin with /). */
+/* A conversation in muse chat. Users: talk.c (what is said), talk_several.c (a turn of several agents),
+ * talk_commands.c (lines that begin with /). */
 #ifndef TOOLS_TALK_H
 #define TOOLS_TALK_H
 
@@ -35,6 +36,7 @@ typedef struct Talk {
     MuseFocus    looks[TALK_LOOKS];           /* asked for at the next turn */
     size_t       n_looks;
     bool         sounds;                      /* the newest message had some */
+    bool         chosen;                      /* the agent is one of several: it may draw its tokens */
     size_t       shown;                       /* bytes of the answer that are on stdout */
     Shown        chain;                       /* the chain on stderr */
     int          code;                        /* of the newest failure */
@@ -47,9 +49,17 @@ void talk_say(Talk *t, const char *text);       /* and let the model answer; "" 
 void talk_reset(Talk *t);
 bool talk_begins_anew(const Talk *t);           /* the next message leaves the pictures before it behind */
 
+/* Of the conversation's agents; a struct, since the params point to each other */
+typedef struct TalkParams { MuseAgentParams agent; MuseSessionParams session; MuseSampleParams sample; } TalkParams;
+void talk_params(Talk *t, TalkParams *p);
+
+/* talk_several.c: mode contemplating */
+/* Ask several agents the next message. *taken: it is part of the conversation now, whatever is returned. Result: also on error, to be cleared */
+int  talk_contemplate(Talk *t, const MuseReasonPart *parts, size_t n, MuseTrace *trace, MuseReasonResult *out, bool *taken, MuseError *err);
+void talk_adopt(Talk *t, MuseReasonResult *r);  /* the conversation goes on from the one whose answer it is */
+
 /* talk_commands.c */
 void talk_command(Talk *t, char *line);
 void talk_commands_help(FILE *to);
-bool talk_set_mode(Talk *t, const char *name);   /* false: no mode of one agent */
 
 #endif

@@ -21,19 +21,18 @@ static void image(Talk *t, char *rest)
 
 static void audio(Talk *t, char *rest) { talk_queue(t, PART_AUDIO, rest, 0); }
 
-bool talk_set_mode(Talk *t, const char *name)
-{
-    for (uint32_t i = 0; ask_modes[i]; i++) {
-        if (i == MUSE_MODE_CONTEMPLATING || strcmp(name, ask_modes[i]) != 0) continue;
-        t->o.mode = i;
-        return true;
-    }
-    return false;
-}
-
 static void mode(Talk *t, char *rest)
 {
-    if (!talk_set_mode(t, rest)) WRONG(t, "/mode instant, /mode thinking or /mode auto, not %s; several agents at once: muse ask --mode contemplating", rest);
+    uint32_t i = 0;
+    while (ask_modes[i] && strcmp(rest, ask_modes[i]) != 0) i++;
+    if (!ask_modes[i]) WRONG(t, "/mode instant, /mode thinking, /mode auto or /mode contemplating, not %s", rest);
+    else if (i == MUSE_MODE_CONTEMPLATING && ask_all_alike(&t->o)) WRONG(t, "/mode contemplating: with --temp 0 all agents would say the same");
+    else t->o.mode = i;
+}
+
+static void agents(Talk *t, char *rest)
+{
+    if (!cli_number(rest, 1, MUSE_AGENTS_MAX, &t->o.agents)) WRONG(t, "/agents takes a number from 1 to %d, not %s", MUSE_AGENTS_MAX, rest);
 }
 
 static void budget(Talk *t, char *rest)
@@ -72,6 +71,7 @@ static void add_look(Talk *t, const double *v)
     size_t n;
     MuseImage *image = picture(t, v[0], &n);
     if (t->o.no_look) WRONG(t, "/look: looks are off (--no-look)");
+    else if (t->o.mode == MUSE_MODE_CONTEMPLATING) WRONG(t, "/look is for thinking: several agents look where each wants to; /mode thinking turns it on");
     else if (t->o.mode != MUSE_MODE_THINKING) WRONG(t, "/look is for thinking: an instant answer has no thought to look in; /mode thinking turns it on");
     else if (n == 0) WRONG(t, "/look: there is no picture yet; /image FILE gives one");
     else if (!image) WRONG(t, "/look: there is no picture %.0f, the last is %zu", v[0], n);
@@ -123,7 +123,8 @@ static void quit(Talk *t, char *rest)
 static const struct { const char *name, *arguments, *help; void (*run)(Talk *t, char *rest); } commands[] = {
     { "image", "FILE", "a picture for the next message", image },
     { "audio", "FILE", "a sound for the next message; an empty line asks without text", audio },
-    { "mode", "M", "instant, thinking or auto, from the next answer on", mode },
+    { "mode", "M", "instant, thinking, auto or contemplating, from the next answer on", mode },
+    { "agents", "N", "how many contemplate", agents },
     { "budget", "N", "tokens that a thought may have", budget },
     { "look", "K X0 Y0 X1 Y1", "show the model this part of picture K (pixels) when it thinks next", look },
     { "trace", "FILE", "the newest answer's chain as .png, .html or .json", trace },

@@ -123,6 +123,86 @@ class Conversation(unittest.TestCase):
         self.assertEqual(talk("Hello", args=["--quiet"])[1].count("tokens:"), 0)
 
 
+class Contemplating(unittest.TestCase):
+    EXACT = ["--compute", "f32", "--answer-tokens", 20, "--seed", 3]
+    FOUR = ["--mode", "contemplating", "--agents", 4, *EXACT]
+
+    def test_single_questions_as_ask_does(self):
+        for picture, views in ((CAT, 8), (None, 1)):
+            with self.subTest(picture):
+                chat = in_json(*[f"/image {picture}"] * bool(picture), "What is this?", "And this?", args=self.FOUR, history="auto")
+                for line, question in zip(chat, ("What is this?", "And this?")):
+                    ask = json.loads(muse("ask", "--model", TINY, *SHORT, *self.FOUR, "--json", *(["--image", picture] if picture else []), question)[0])
+                    for name in "answer", "confidence", "mode", "agents", "vote", "pictures":
+                        self.assertEqual(line[name], ask[name], name)
+                    self.assertEqual(line["vote"]["agents"], 4)
+
+    def test_over_the_conversation(self):
+        got = in_json(f"/image {CAT}", "What is this?", f"/image {COFFEE}", "And this?", "/mode thinking", "So?", "/mode contemplating", "/agents 3", "And so?", args=self.FOUR)
+        self.assertEqual([g["mode"] for g in got], ["contemplating", "contemplating", "thinking", "contemplating"])
+        self.assertEqual([g.get("vote", {}).get("agents") for g in got], [4, 4, None, 3])
+        self.assertEqual([len(g["agents"]) for g in got], [4, 4, 1, 3])
+        self.assertEqual([len(g["images"]) for g in got], [1, 2, 2, 2])
+        for g in got:
+            several = g["mode"] == "contemplating"
+            self.assertEqual(set(s.get("agent", 0) for s in g["trace"]) - {0}, set(range(1, len(g["agents"]) + 1)) if several else set())
+            if several:
+                self.assertFalse(g["vote"]["calibrated"])
+                self.assertAlmostEqual(g["confidence"], g["vote"]["agreement"], 4)
+        for before, after in zip(got, got[1:]):   # what was said stays, of one of them
+            self.assertLess(before["tokens"]["prompt"], after["tokens"]["prompt"])
+            self.assertLess(after["tokens"]["prompt"], before["tokens"]["prompt"] + 100)
+
+    def test_goes_on_from_the_chosen_one(self):
+        lines = ("Hello", "And?", "So?")
+        alone = [g["answer"] for g in in_json(*lines, args=self.EXACT)]
+        one = ["--mode", "contemplating", "--agents", 1, *self.EXACT]   # the first takes the most probable tokens
+        self.assertEqual([g["answer"] for g in in_json(*lines, args=one)], alone)
+        self.assertEqual([g["answer"] for g in in_json("Hello", "/mode thinking", "And?", "/mode contemplating", "So?", args=one)], alone)
+        self.assertEqual([g["answer"] for g in in_json("Hello", "/mode contemplating", "And?", "/mode thinking", "So?", args=[*self.EXACT, "--agents", 1])], alone)
+        chosen = set()
+        for seed in range(1, 6):   # the turn behind it has what that one said before it, and thinks as one alone does: whatever the seed
+            args = ["--mode", "contemplating", "--agents", 3, "--compute", "f32", "--answer-tokens", 20, "--seed", seed]
+            first, second = in_json("Hello", "/mode thinking", "And?", args=args)
+            winner = first["vote"]["candidates"][0]["agent"]
+            chosen.add(winner)
+            if winner == 1:
+                self.assertEqual(second["answer"], alone[1])
+        self.assertGreater(len(chosen), 1)
+
+    def test_the_vote_is_told(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out, err = talk("Hello", f"/trace {folder}/t.json", f"/trace {folder}/t.html", f"/save {folder}/s", args=self.FOUR)
+            self.assertIn("of 4 agents answered, agreement", err)
+            self.assertIn("agent 4   ", err)
+            self.assertIn("muse: 1 of 4 for", err)
+            got = json.loads(pathlib.Path(folder, "t.json").read_text("utf-8"))
+            self.assertEqual(out, got["trace"][-1]["text"] + "\n")
+            self.assertIn("agent 4", pathlib.Path(folder, "t.html").read_text("utf-8").lower())
+        self.assertEqual(talk("Hello", args=[*self.FOUR, "--quiet"])[0::1][1].count("agents answered"), 0)
+        self.assertEqual(talk("Hello", args=[*self.FOUR, "--raw"])[1].count("written by agent"), 4)
+
+    def test_other_formats(self):
+        for model in (GEMMA, LLAMA):
+            got = in_json("Hello", "And?", model=model, history="auto", args=self.FOUR)
+            self.assertEqual([len(g["agents"]) for g in got], [4, 4])
+            self.assertGreater(got[1]["tokens"]["prompt"], got[0]["tokens"]["prompt"])
+
+    def test_wrong(self):
+        for lines, words, args in (([f"/image {CAT}", "/look 1 10 20 60 70"], "several agents look", self.FOUR), (["/agents 0"], "from 1 to 256, not 0", []), (["/agents"], "how many contemplate", []),
+                                   (["/mode contemplating"], "would say the same", ["--temp", 0])):
+            with self.subTest(lines):
+                self.assertIn(words, talk(*lines, code=USAGE, args=args)[1])
+        _, err = talk(f"/image {CAT}", "/look 1 10 20 60 70", "/mode contemplating", "What?", code=USAGE, args=["--agents", 2])   # said, and asked all the same
+        self.assertIn("/look: not shown", err)
+        self.assertIn("of 2 agents answered", err)
+        self.assertEqual(muse("chat", "--model", TINY, "--mode", "contemplating", "--temp", 0, code=USAGE)[0], "")
+
+    def test_refused_message(self):
+        got = in_json("Hello", f"/image {CAT}", "What?", "And?", model=LLAMA, args=self.FOUR, code=UNSUPPORTED)   # no pictures: the conversation stays as it was
+        self.assertEqual([(g["question"], len(g["images"])) for g in got], [("Hello", 0), ("And?", 0)])
+
+
 class SingleQuestions(unittest.TestCase):
     """models of the family muse are trained on single questions: unless told otherwise each message is one"""
     EXACT = ["--compute", "f32", "--answer-tokens", 20]
@@ -197,7 +277,7 @@ class Commands(unittest.TestCase):
             muse("run", "--model", TINY, "--raw", "--restore", f / "session", "--max-tokens", 2)
 
     def test_wrong(self):
-        for lines, code in ((["/what"], USAGE), (["/image"], USAGE), (["/quit now"], USAGE), (["/mode fast"], USAGE), (["/mode contemplating"], USAGE), (["/budget 0"], USAGE),
+        for lines, code in ((["/what"], USAGE), (["/image"], USAGE), (["/quit now"], USAGE), (["/mode fast"], USAGE), (["/budget 0"], USAGE),
                             (["/budget 99999999999"], USAGE), (["/trace a.png"], USAGE), (["Hi", "/trace a.txt"], USAGE), (["Hi", "/trace /dev/null/a.json"], INPUT), (["/save a"], USAGE),
                             (["Hi", "/save /dev/null/a"], INPUT), (["/look 1 2 3"], USAGE), (["/look 0 0 0 9 9"], USAGE), (["/look 1 0 0 9 nan"], USAGE), (["/look 1 0 0 9 9 9"], USAGE),
                             (["/image no-such.png"], INPUT), ([f"/image {VOICE}"], INPUT), ([f"/audio {CAT}"], INPUT)):
@@ -223,7 +303,7 @@ class Commands(unittest.TestCase):
             self.assertNotIn(b"nothing.png", run.stderr)
 
     def test_usage(self):
-        for args in (["--what"], ["--mode", "contemplating"], ["--text", "a"], ["--image", "-"], ["--ids", "1"], ["--agents", 2], ["--no-look", "--looks", 2], ["hello"], ["--budget", 0]):
+        for args in (["--what"], ["--mode", "fast"], ["--text", "a"], ["--image", "-"], ["--ids", "1"], ["--agents", 0], ["--no-look", "--looks", 2], ["hello"], ["--budget", 0]):
             with self.subTest(args):
                 self.assertEqual(muse("chat", "--model", TINY, *args, code=USAGE)[0], "")
         self.assertIn("/trace", muse("chat", "--help")[0])
@@ -269,8 +349,31 @@ class Interrupted(unittest.TestCase):
         p.communicate(timeout=60)
         self.assertIn(p.returncode, (CANCELLED, OK))
 
+    def test_several(self):
+        """stopped while they answer; the conversation goes on from the question"""
+        for model in (GEMMA, TINY):
+            p = subprocess.Popen([MUSE, "chat", "--model", str(model), "--history", "keep", "--budget", "1", "--mode", "contemplating", "--agents", "3", *self.SLOW], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            p.stdin.write(b"Hello\n")
+            p.stdin.flush()
+            while b"thought" not in p.stderr.readline():   # of one of them has ended
+                pass
+            p.send_signal(signal.SIGINT)
+            for line in p.stderr:
+                if line == b"muse: stopped\n":
+                    break
+            out, err = p.communicate(b"/reset\n/quit\n", timeout=60)
+            self.assertEqual((p.returncode, out), (OK, b""), err)
+
     @needs_terminal
     def test_terminal(self):
+        self.in_terminal((b"half a line", b"half a line"), (b"\x03", b"> "), (b"/what\n", b"there is no command"), (b"", b"> "))   # \x03: gone, the program stays
+
+    @needs_terminal
+    def test_several_in_a_terminal(self):
+        self.in_terminal((b"/mode contemplating\n", b"> "), (b"/agents 2\n", b"> "), (b"Hello\n", b"2 of 2 agents answered"), (b"", b"confidence"), (b"", b"> "))
+
+    def in_terminal(self, *dialogue):
+        """what is typed, and what is waited for then"""
         pid, fd = pty.fork()
         if pid == 0:
             os.execv(MUSE, [MUSE, "chat", "--model", str(TINY), *map(str, SHORT)])
@@ -286,13 +389,9 @@ class Interrupted(unittest.TestCase):
             seen = seen[seen.index(text) + len(text):]
 
         wait_for(b"> ")
-        os.write(fd, b"half a line")
-        wait_for(b"half a line")
-        os.write(fd, b"\x03")   # gone, the program stays
-        wait_for(b"> ")
-        os.write(fd, b"/what\n")
-        wait_for(b"there is no command")
-        wait_for(b"> ")
+        for typed, expected in dialogue:
+            os.write(fd, typed)
+            wait_for(expected)
         os.write(fd, b"/quit\n")
         try:
             while os.read(fd, 4096):
