@@ -710,6 +710,8 @@ inline std::shared_ptr<EventFn> listen(MuseAgentParams &params, EventFn event)
 
 } // namespace detail
 
+class Result;
+
 /** reason.h: one chain in progress. An agent and its forks belong to one thread. */
 class Agent : public AgentOps<detail::Handle<MuseAgent, muse_agent_close>> {
 public:
@@ -762,6 +764,8 @@ public:
     }
 
 private:
+    friend class Result;
+    friend Result reason(const Agent &, const std::vector<Part> &, MuseReasonParams, EventFn);
     std::shared_ptr<EventFn> event_;   // of the agent, its forks and checks
 };
 
@@ -769,10 +773,11 @@ private:
 class Result {
 public:
     Result() noexcept : raw_() {}
-    Result(Result &&o) noexcept : event_(std::move(o.event_)), raw_(std::exchange(o.raw_, MuseReasonResult())) {}
+    Result(Result &&o) noexcept : event_(std::move(o.event_)), led_(std::move(o.led_)), raw_(std::exchange(o.raw_, MuseReasonResult())) {}
     Result &operator=(Result &&o) noexcept
     {
         std::swap(event_, o.event_);
+        std::swap(led_, o.led_);
         std::swap(raw_, o.raw_);
         return *this;
     }
@@ -786,11 +791,23 @@ public:
     std::size_t agent_count() const noexcept { return raw_.n_agents; }
     /** Agent i, below agent_count(); lives as long as the result. */
     AgentRef agent(std::size_t i) const noexcept { return AgentRef(raw_.agents[i]); }
+    /** Whose answer it is; agent_count(): nobody's. */
+    std::size_t by() const noexcept { return raw_.by; }
+    /** Take agent i out, to go on with what it was asked: agent(i) is gone then. MUSE_ERR_NOT_FOUND: it is not there. */
+    Agent take(std::size_t i)
+    {
+        Agent out;
+        out.raw_ = muse_reason_take(&raw_, i);
+        if (!out.raw_) throw error(MUSE_ERR_NOT_FOUND, "Result::take: there is no such agent");
+        out.event_ = led_ ? led_ : event_;
+        return out;
+    }
     view<const MuseCandidate> candidates() const noexcept { return { raw_.candidates, raw_.n_candidates }; }
     const MuseReasonResult &get() const noexcept { return raw_; }
 
 private:
     friend Result reason(const Model &, const std::vector<Part> &, MuseReasonParams, EventFn);
+    friend Result reason(const Agent &, const std::vector<Part> &, MuseReasonParams, EventFn);
     friend Result coordinate(const Model &, const std::vector<Part> &, const std::vector<std::string> &, const std::string &, MuseReasonParams, EventFn);
     template <class F> static Result run(MuseReasonParams &params, EventFn event, F &&f)
     {
@@ -801,7 +818,7 @@ private:
         f(&params, &out.raw_);
         return out;
     }
-    std::shared_ptr<EventFn> event_;
+    std::shared_ptr<EventFn> event_, led_;   // led_: of the agent that led a conversation, and so of all its forks
     MuseReasonResult raw_;
 };
 
@@ -813,6 +830,20 @@ inline Result reason(const Model &model, const std::vector<Part> &parts, MuseRea
     return Result::run(params, std::move(event), [&](const MuseReasonParams *p, MuseReasonResult *out) {
         detail::call(muse_reason, model.get(), raw.data(), raw.size(), p, out);
     });
+}
+
+/** The next turn of the conversation that `from` led: MuseReasonParams.from. event hears of the stages, the agents are heard as `from` is.
+ *   muse::Result r = muse::reason(agent, { "And now?" }, params);
+ *   if (r.answered()) agent = r.take(r.by()); */
+inline Result reason(const Agent &from, const std::vector<Part> &parts, MuseReasonParams params = defaults<MuseReasonParams>(), EventFn event = nullptr)
+{
+    const std::vector<MuseReasonPart> raw = Part::all(parts);
+    params.from = from.get();
+    Result out = Result::run(params, std::move(event), [&](const MuseReasonParams *p, MuseReasonResult *result) {
+        detail::call(muse_reason, muse_session_model(muse_agent_session(from.get())), raw.data(), raw.size(), p, result);
+    });
+    out.led_ = from.event_;
+    return out;
 }
 
 /** muse_coordinate(): an agent for each of the questions, all over the same parts, then one that answers `question`. As reason(). */

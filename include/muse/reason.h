@@ -363,7 +363,7 @@ typedef struct MuseReasonParams {
                                          ///< lie over the things; agents with a focus as given. A prompt is computed for each when its first agent begins (see agree). 0 = MUSE_VIEWS if the model has place tokens, else 1
     double                 doubt;        ///< AUTO: MuseAgentParams.doubt, which follows from this as `thinking` does from mode; 0 = MUSE_DOUBT
     MuseAgent             *from;         ///< a conversation: an agent that has ended. The parts are its next turn (muse_agent_ask()), and the agents are its forks, all over what was said
-                                         ///< so far: as it was opened but for mode, seed, temperature and, of `agent`, thought_tokens, trace, and event and cancel between agents. It stays
+                                         ///< so far: as it was opened, of `model`, but for mode, seed, temperature and, of `agent`, thought_tokens, trace, and event and cancel between agents. It stays
                                          ///< at the question, stopped; go on with muse_reason_take(). With views at most 1, and without a merger. NULL = none
 } MuseReasonParams;
 

@@ -93,6 +93,7 @@ static int import_params(Reason *r, const MuseReasonParams *params, MuseError *e
     const bool many = p->mode == MUSE_MODE_CONTEMPLATING;
     MUSE_REQUIRE(err, p->mode >= MUSE_MODE_INSTANT && p->mode <= MUSE_MODE_AUTO && p->agents <= MUSE_AGENTS_MAX && p->views <= MUSE_VIEWS);
     MUSE_REQUIRE(err, (p->focus || !p->n_focus) && (p->calibration || !p->n_calibration) && p->synthesis >= 0 && p->synthesis <= MUSE_SYNTHESIS_GENERATE);
+    MUSE_REQUIRE(err, !p->from || p->from->shared->model == r->model);
     MUSE_REQUIRE(err, !p->from || (p->views <= 1 && p->synthesis == MUSE_SYNTHESIS_VOTE));   /* other views, and a merger, would be another conversation */
     if (!p->agents) p->agents = AGENTS;
     if (!many) p->agents = 1;

@@ -514,6 +514,40 @@ void reasoning()
     CHECK(last.agent_count() == 1);
 }
 
+void conversations()
+{
+    const muse::Model model(folder);
+    MuseAgentParams p = muse::defaults<MuseAgentParams>();
+    p.thought_tokens = 8;
+    p.answer_tokens = 6;
+    int heard = 0, stages = 0;
+    const auto witness = std::make_shared<int>();
+    muse::Agent agent(model, { picture(), muse::Part("What?") }, p, [&, witness](const MuseReasonEvent &) { return ++heard > 0; });
+    agent.run();
+    MuseReasonParams how = muse::defaults<MuseReasonParams>();
+    how.mode = MUSE_MODE_CONTEMPLATING;
+    how.agents = 3;
+    how.agent = &p;
+    for (int turn = 0; turn < 2; turn++) {
+        const int before = heard;
+        muse::Result r = muse::reason(agent, { "And now?" }, how, [&](const MuseReasonEvent &e) { return stages += e.kind == MUSE_EVENT_STAGE, true; });
+        CHECK(heard > before && stages > turn && r.agent_count() == 3 && r.answered() && r.by() < 3);
+        const std::string said(r.answer());
+        agent = r.take(r.by());
+        CHECK(agent.answer() == said && agent.info().number == 0);
+        CHECK(code_of([&] { r.take(r.by()); }) == MUSE_ERR_NOT_FOUND && code_of([&] { r.agent(r.by()).info(); }) == MUSE_ERR_ARG);
+    }
+    CHECK(witness.use_count() == 2);   // it is heard as the first one was
+    agent.ask({ "So?" });
+    agent.run();
+    CHECK(throws_mine([&] { muse::reason(agent, { "?" }, how, [](const MuseReasonEvent &) -> bool { throw Mine(); }); }));
+    CHECK(agent.info().finish == MUSE_AGENT_STOPPED && code_of([] { muse::reason(muse::Agent(), { "?" }); }) == MUSE_ERR_ARG);
+    muse::Result r = muse::reason(model, { "Hi" }, how);   // and from a result of its own
+    agent = r.take(0);
+    r = muse::Result();
+    CHECK(witness.use_count() == 1 && muse::reason(agent, { "And?" }, how).agent_count() == 3);
+}
+
 void traces()
 {
     const muse::Image image = picture();
@@ -586,7 +620,7 @@ int main()
     static const struct { const char *name; void (*run)(); } cases[] = {
         { "ownership", ownership }, { "errors", errors }, { "tokenizer and sequence", tokenizer_and_sequence }, { "pictures", pictures },
         { "sessions", sessions }, { "generating", generating }, { "streaming", streaming }, { "watching", watching }, { "grammars", grammars }, { "chats", chats }, { "tools", tools }, { "sampling", sampling }, { "agents", agents }, { "reasoning", reasoning },
-        { "traces", traces }, { "runtimes", runtimes },
+        { "conversations", conversations }, { "traces", traces }, { "runtimes", runtimes },
     };
     int passed = 0, failed = 0;
     for (const auto &c : cases) {

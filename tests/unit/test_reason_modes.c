@@ -851,6 +851,9 @@ static void conversation_refused(void **state)
     bad[0].views = 2;
     bad[1].synthesis = MUSE_SYNTHESIS_GENERATE;
     for (int i = 0; i < 2; i++) assert_int_equal(muse_reason(s.m, more, 1, &bad[i], &r, &err), MUSE_ERR_ARG);
+    MuseModel *other = muse_model();
+    assert_int_equal(muse_reason(other, more, 1, &s.p, &r, &err), MUSE_ERR_ARG);
+    muse_model_close(&other);
     s.p.mode = MUSE_MODE_THINKING;
     assert_int_equal(muse_coordinate(s.m, NULL, 0, questions, 1, "So?", &s.p, &r, &err), MUSE_ERR_ARG);
     muse_reason_result_clear(&r);
