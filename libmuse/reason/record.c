@@ -3,7 +3,8 @@
  * run.c's and look.c's. Called by them; docs/reason.md, "Traces", has the rule.
  *
  *   words place words ; words place ...       a place is named by the words before it, back to the end of a clause: ; ? ! or a full stop. Without such a
- *   \--name--/        \--name-/               name, or with a number only ("2"), the words behind it up to there or to what comes next are its name.
+ *   \--name--/        \--name-/               name, or with a number only ("2"), the words behind it up to there or to what comes next are its name, counts
+ *                                             of it in brackets. A number right behind a place and before a name is the place's: <x1><y2>8 bar B<x3><y4>.
  *                                             Number tokens behind a place are its own: <y20><x2> nearest<x36><y19> has a clause's end before " nearest"
  *
  * So a place without a name waits (MuseWaiting) until what is behind it has been written. */
@@ -14,12 +15,23 @@
 
 /* ---- the step that waits ---- */
 
-/* numbers of the model's own at the beginning, distances say, are no name */
-static bool names(const char *text, size_t n)
+/* The words of a step: those before its place, then those behind it. Of a name behind it counts come last, in brackets: "red star (2)". */
+static int words_of(const MuseAgent *a, const char *before, size_t n_before, const char *head, size_t n_head, bool named_behind, MuseBuf *out)
 {
-    int v;
-    for (size_t k; (k = muse_reason_place(text, n, &v)) > 0; n -= k) text += k;
-    return muse_record_has_name(text, n);
+    const size_t name = named_behind ? muse_record_name_end(head, n_head) : n_head, count = n_head - name;
+    const bool both = n_before && n_head;
+    int rc = named_behind ? 0 : muse_buf_append(out, before, n_before);
+    if (rc == 0 && both && !named_behind) rc = muse_buf_append(out, " ", 1);
+    if (rc == 0) rc = muse_record_spell(a, head, name, NULL, 0, out);
+    if (rc < 0 || !named_behind || (!n_before && !count)) return rc;
+    const char *tail = head + name;
+    size_t n = count;
+    muse_record_trim(&tail, &n);
+    rc = muse_buf_append(out, " (", 2);
+    if (rc == 0) rc = muse_buf_append(out, before, n_before);
+    if (rc == 0 && n_before && n) rc = muse_buf_append(out, ", ", 2);
+    if (rc == 0) rc = muse_buf_append(out, tail, n);
+    return rc == 0 ? muse_buf_append(out, ")", 1) : rc;
 }
 
 /* It is complete with these words behind it. */
@@ -38,9 +50,10 @@ static int settle(MuseAgent *a, const char *head, size_t n_head, const MuseCut *
     MuseTraceStep s = muse_record_step_of(a, w.kind);
     if (w.parent) s.parent = w.parent;
     const bool is_place = w.kind == MUSE_STEP_POINT || w.kind == MUSE_STEP_BOX;
-    if (is_place && (n_head || muse_record_has_name(before, n_before))) s.kind = MUSE_STEP_CLAIM;
+    const bool named_before = muse_record_has_name(before, n_before), named_behind = is_place && !w.parent && !named_before && muse_record_names(head, n_head);
+    if (is_place && (named_before || (n_head && !muse_record_only_numbers(head, n_head, false)))) s.kind = MUSE_STEP_CLAIM;
     if (w.view) muse_record_see(a, w.view);
-    if (is_place && muse_record_has_name(before, n_before)) w.marks[0].object = muse_record_object(r->trace, before, n_before);
+    if (is_place && named_before) w.marks[0].object = muse_record_object(r->trace, before, n_before);
     else if (w.turned && !n_before && !n_head) w.marks[0].object = r->thread = r->thread ? r->thread : muse_record_new_object(r->trace);
     s.marks = w.marks;
     s.n_marks = w.n_marks;
@@ -49,11 +62,9 @@ static int settle(MuseAgent *a, const char *head, size_t n_head, const MuseCut *
         s.n_heats = 1;
     }
     MuseBuf b = { .alloc = &a->shared->rt->alloc };
-    int rc = muse_buf_append(&b, before, n_before);
-    if (rc == 0 && n_before && n_head) rc = muse_buf_append(&b, " ", 1);
-    if (rc == 0) rc = muse_record_spell(a, head, n_head, NULL, 0, &b);
+    int rc = words_of(a, before, n_before, head, n_head, named_behind, &b);
     rc = rc < 0 ? MUSE_NOMEM(err, n_before + n_head) : is_place ? muse_record_join_track(a, &s, (const char *)b.data, b.len, &w.from, to, &joined, err) : 0;
-    if (rc == 0 && is_place && !joined && !w.marks[0].object && names(head, n_head)) w.marks[0].object = muse_record_thing(a, (const char *)b.data, b.len, &w.marks[0]);
+    if (rc == 0 && is_place && !joined && !w.marks[0].object && muse_record_names(head, n_head)) w.marks[0].object = muse_record_thing(a, (const char *)b.data, b.len, &w.marks[0]);
     if (rc == 0 && !joined) rc = muse_record_add(a, &s, (const char *)b.data, b.len, &w.from, to, &number, err);
     muse_buf_clear(&b);
     r->before.len = 0;
@@ -86,7 +97,7 @@ static int flush(MuseAgent *a, bool place, const MuseCut *to, MuseError *err)
     r->before.len = 0;
     if (rc == 0 && place && muse_record_spell(a, words + rest, len - rest, NULL, 0, &r->before) < 0) rc = MUSE_NOMEM(err, len - rest);
     r->words.len = 0;
-    r->ends = false;
+    r->ends = r->behind = false;
     r->from = rest_cut;
     if (r->spoken.position < rest_cut.position) r->spoken = rest_cut;
     return rc;
@@ -145,6 +156,7 @@ static int on_place(MuseAgent *a, const MuseReasonStep *s, MuseError *err)
     r->waits.n_marks = 1;
     r->waits.turned = turned;
     r->n_views = 0;
+    r->behind = true;
     muse_record_see(a, picture_of(a, s));
     muse_record_see_anew(a);
     return wants_words(r) ? 0 : settle(a, NULL, 0, &r->at, err);
@@ -240,15 +252,11 @@ static void add_end(Record *r, size_t bytes, const MuseCut *cut)
     r->ends = true;
 }
 
-/* the clause holds numbers of the model's own so far, and nothing else: distances of the place before it */
+/* The clause holds numbers of the model's own so far, distances of the place before it, or is that place's value: 8 bar A */
 static bool only_numbers(const Record *r)
 {
-    const char *words = (const char *)r->words.data;
-    size_t at = r->ends ? r->end_at[1] : 0, n = 1;
-    int v;
-    if (at == r->words.len) return false;
-    for (; at < r->words.len && n; at += n) n = muse_reason_place(words + at, r->words.len - at, &v);
-    return n > 0;
+    const size_t at = r->ends ? r->end_at[1] : 0;
+    return r->words.len > at && muse_record_only_numbers((const char *)r->words.data + at, r->words.len - at, r->behind && !r->ends);
 }
 
 int muse_record_text(MuseAgent *a, const char *text, size_t n, bool thought, MuseError *err)

@@ -88,13 +88,6 @@ void muse_record_trim(const char **text, size_t *n)
     }
 }
 
-bool muse_record_has_name(const char *text, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if ((text[i] < '0' || text[i] > '9') && text[i] != ' ') return true;
-    return false;
-}
-
 /* whose step it is, its words, and where it begins */
 static void set_head(const MuseAgent *a, MuseTraceStep *s, const char *text, size_t n, const MuseCut *from)
 {
@@ -218,19 +211,6 @@ uint32_t muse_record_object(const MuseTrace *t, const char *name, size_t n)
     return muse_record_new_object(t);
 }
 
-/* A name without counts: of "2 red star" and of "red star 2" the middle */
-static void strip_counts(const char **text, size_t *n)
-{
-    const char *end = *text + *n, *from = *text;
-    while (from < end && ((*from >= '0' && *from <= '9') || *from == ' ')) from++;
-    const char *last = end;
-    while (last > from && last[-1] >= '0' && last[-1] <= '9') last--;
-    if (last > from && last < end && last[-1] == ' ') end = last;   /* not of K7 */
-    while (end > from && end[-1] == ' ') end--;
-    *text = from;
-    *n = (size_t)(end - from);
-}
-
 /* How far apart, in sides of the picture: of the edge that is farthest */
 static double distance(const MuseTrace *t, const MuseTraceMark *a, const MuseTraceMark *b)
 {
@@ -247,14 +227,14 @@ uint32_t muse_record_thing(const MuseAgent *a, const char *name, size_t n, const
     MuseTraceStep s;
     uint32_t object = 0;
     double nearest = INFINITY;
-    strip_counts(&name, &n);
+    muse_record_strip_counts(&name, &n);
     for (uint32_t i = 1; n && muse_trace_step(t, i, &s) == 0; i++) {
         const char *other = s.text;
         size_t size = s.n_text;
         if (s.n_marks != 1 || !s.marks[0].object || s.kind == MUSE_STEP_LOOK) continue;
         const double away = distance(t, &s.marks[0], at);
         if (away >= nearest || away > (s.agent == trace_agent(a) ? 0 : SAME_PLACE)) continue;   /* its own list may name two that touch */
-        strip_counts(&other, &size);
+        muse_record_strip_counts(&other, &size);
         if (size == n && memcmp(other, name, n) == 0) object = s.marks[0].object, nearest = away;
     }
     return object ? object : muse_record_new_object(t);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* MuseRecord from the inside: the words and places of one agent that are on their way into a trace, and the ways in. Users: record.c, record_steps.c, record_spell.c. */
+/* MuseRecord from the inside: the words and places of one agent that are on their way into a trace, and the ways in. Users: record.c, record_steps.c, record_name.c, record_spell.c. */
 #ifndef LIBMUSE_REASON_RECORD_STEPS_H
 #define LIBMUSE_REASON_RECORD_STEPS_H
 
@@ -29,6 +29,7 @@ struct MuseRecord {
     MuseCut     from;              /* what stands behind it is in no step yet */
     MuseCut     spoken;            /* behind the newest words */
     MuseBuf     words;             /* written since then: text without places and control tokens */
+    bool        behind;            /* words began right behind a place of a thought */
     bool        ends;              /* the end of a clause is among them */
     size_t      end_at[2];         /* bytes of words up to and with the first and the last one */
     MuseCut     end_cut[2];
@@ -60,7 +61,6 @@ void muse_record_see_anew(MuseAgent *a);
 
 /* ---- steps ---- */
 void muse_record_trim(const char **text, size_t *n);              /* spaces and semicolons at both ends */
-bool muse_record_has_name(const char *text, size_t n);            /* more than a number */
 MuseTraceStep muse_record_step_of(const MuseAgent *a, int kind);  /* in the group that is open */
 /* text: spelled here if it is not yet */
 int  muse_record_add(MuseAgent *a, MuseTraceStep *s, const char *text, size_t n, const MuseCut *from, const MuseCut *to, uint32_t *number, MuseError *err);
@@ -74,6 +74,13 @@ int  muse_record_end_stream(MuseAgent *a, const MuseCut *to, MuseError *err);
 
 /* Boxes of an answer in JSON: a step each, and marks of the answer. What is written wrongly is a step without a mark. Nothing with place tokens */
 int  muse_record_boxes(MuseAgent *a, const char *answer, size_t n, MuseError *err);
+
+/* ---- names: record_name.c ---- */
+bool muse_record_has_name(const char *text, size_t n);            /* more than a number */
+bool muse_record_names(const char *text, size_t n);               /* more than numbers of the model's own at the beginning */
+bool muse_record_only_numbers(const char *text, size_t n, bool digits);   /* of the model's own, and nothing else; digits: or in digits, with what is done with them */
+size_t muse_record_name_end(const char *text, size_t n);          /* bytes of a name without the count at its end: of "red star 2" 8, of "A>1" 1; all of "digit 8" and "K7" */
+void muse_record_strip_counts(const char **text, size_t *n);      /* at both ends, also those that a step has in brackets */
 
 /* ---- objects and tracks ---- */
 MuseTraceMark muse_record_mark(const Record *r, uint32_t image, MuseRect rect);      /* in the trace's picture; what rounding puts beyond the edge is put on it */

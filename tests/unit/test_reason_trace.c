@@ -60,9 +60,9 @@ static void places(void **state)
     static const Case cases[] = {
         { " red star<x16><y32> 3>2</think> yes<eos>", "claim red star |1:165,162.5#1\nthought 3>2\nanswer yes\n" },
         { "1<x0><y0> red star;2<x63><y63> blue cross;3<x1><y0> red star</think> 3<eos>",
-          "claim 1 red star |1:5,2.5#1\nclaim 2 blue cross |1:635,317.5#2\nclaim 3 red star |1:15,2.5#3\nanswer 3\n" },
+          "claim red star (1) |1:5,2.5#1\nclaim blue cross (2) |1:635,317.5#2\nclaim red star (3) |1:15,2.5#3\nanswer 3\n" },
         { " Is there a red star? red star<x16><y32></think> yes<eos>", "thought Is there a red star?\nclaim red star |1:165,162.5#1\nanswer yes\n" },   /* as it was heard */
-        { " How many?1<x0><y0> red star;2<x1><y0> blue! cross</think> 2<eos>", "thought How many?\nclaim 1 red star |1:5,2.5#1\nclaim 2 blue! |1:15,2.5#2\nthought cross\nanswer 2\n" },
+        { " How many?1<x0><y0> red star;2<x1><y0> blue! cross</think> 2<eos>", "thought How many?\nclaim red star (1) |1:5,2.5#1\nclaim blue! (2) |1:15,2.5#2\nthought cross\nanswer 2\n" },
         { " Find it. red star<x1><y1> 3.5</think> 3.5<eos>", "thought Find it.\nclaim red star |1:15,7.5#1\nthought 3.5\nanswer 3.5\n" },
         { " slice A<x1><y1>0-5;5*5=2,5</think> 25<eos>", "claim slice A |1:15,7.5#1\nthought 0-5;5*5=2,5\nanswer 25\n" },
         { "<x4><y8>8<x13><y8>K; 8 K<x34><x35> different</think> no<eos>", "claim 8 |1:45,42.5\nclaim K |1:135,42.5#1\nthought 8 K x 34/64, x 35/64 different\nanswer no\n" },
@@ -73,8 +73,19 @@ static void places(void **state)
         { "just words</think> at<x16><y32>not<box><x16><y32><x17><y33>or<x5>, <y7>5<eos>",
           "thought just words\nanswer at picture 1 (165, 162) not picture 1 [160, 160, 180, 170] or x 5/64, y 7/64 5 |1:165,162.5 |1:160,160,180,170\n" },
         { " star<x1><y1>;<x2><y2><y10><x3>;<x3><y3><y9><x2> nearest<x2><y2> red cross</think> e<eos>",   /* distances are of the place before them */
-          "claim star |1:15,7.5#1\nclaim y 10/64, x 3/64 |1:25,12.5\nclaim y 9/64, x 2/64 |1:35,17.5\nclaim nearest |1:25,12.5#2\nthought red cross\nanswer e\n" },
+          "claim star |1:15,7.5#1\npoint y 10/64, x 3/64 |1:25,12.5\npoint y 9/64, x 2/64 |1:35,17.5\nclaim nearest |1:25,12.5#2\nthought red cross\nanswer e\n" },
         { " a<x1><y1> b<x2><y2><x1><x2> left</think> f<eos>", "claim a |1:15,7.5#1\nclaim b |1:25,12.5#2\nthought x 1/64, x 2/64 left\nanswer f\n" },
+        /* as muse-nano writes them: count, tallest, higher, difference, nearest; a thing's own sign stays in its name */
+        { "<x5><y5> red digit 8 0;<x6><y6> white digit 8;<x7><y7> red letter A 1;<x8><y8> red circle 12</think> 12<eos>",
+          "claim red digit 8 (0) |1:55,27.5#1\nclaim white digit 8 |1:65,32.5#2\nclaim red letter A (1) |1:75,37.5#3\nclaim red circle (12) |1:85,42.5#4\nanswer 12\n" },
+        { " lowest;1<x5><y5> A>1;2<x6><y6> B>1;<x5><y5></think> A<eos>",
+          "thought lowest\nclaim A (1, >1) |1:55,27.5#1\nclaim B (2, >1) |1:65,32.5#2\npoint  |1:55,27.5\nanswer A\n" },
+        { " bar B<x5><y5>8 bar A<x6><y6>6;8>6</think> yes<eos>", "claim bar B |1:55,27.5#1\nthought 8\nclaim bar A |1:65,32.5#2\nthought 6;8>6\nanswer yes\n" },
+        { " bar B<x5><y5>8*1=8 bar A<x6><y6>6*1=6;8-6=0,2</think> 2<eos>",
+          "claim bar B |1:55,27.5#1\nthought 8*1=8\nclaim bar A |1:65,32.5#2\nthought 6*1=6;8-6=0,2\nanswer 2\n" },
+        { " red star<x5><y5>;<x6><y6><y1><x1><x2>; nearest<x6><y6> red cross</think> red cross<eos>",
+          "claim red star |1:55,27.5#1\npoint y 1/64, x 1/64, x 2/64 |1:65,32.5\nclaim nearest |1:65,32.5#2\nthought red cross\nanswer red cross\n" },
+        { "1<x5><y5>;2<x6><y6></think> 2<eos>", "point 1 |1:55,27.5\npoint 2 |1:65,32.5\nanswer 2\n" },
         { "<box><x16><y32><x17><y33> in</think> d<eos>", "claim in |1:160,160,180,170#1\nanswer d\n" },
     };
     (void)state;
@@ -90,9 +101,9 @@ static void things(void **state)
                                            "1<x40><y10> red star;2<x17><y32> red star;3<x18><y33> red star 3;4<x43><y9> red star;5<x16><y32> blue cross</think> 5<eos>",
                                            "<x16><y32> red star same;<x18><y32><y9><x3> red star</think> 1<eos>" };
     static const char want[] =
-        "claim 1 red star |1:165,162.5#1\nclaim 2 red star |1:185,162.5#2\nclaim 3 red star 3 |1:405,47.5#3\nclaim 4 cross |1:165,162.5#4\nanswer 4\n"
-        "claim 1 red star |1:405,52.5#3 @1\nclaim 2 red star |1:175,162.5#1 @1\nclaim 3 red star 3 |1:185,167.5#2 @1\nclaim 4 red star |1:435,47.5#5 @1\nclaim 5 blue cross |1:165,162.5#6 @1\nanswer 5 @1\n"
-        "claim red star same |1:165,162.5#7 @2\nclaim y 9/64, x 3/64 |1:185,162.5 @2\nthought red star @2\nanswer 1 @2\n";
+        "claim red star (1) |1:165,162.5#1\nclaim red star (2) |1:185,162.5#2\nclaim red star (3, 3) |1:405,47.5#3\nclaim cross (4) |1:165,162.5#4\nanswer 4\n"
+        "claim red star (1) |1:405,52.5#3 @1\nclaim red star (2) |1:175,162.5#1 @1\nclaim red star (3, 3) |1:185,167.5#2 @1\nclaim red star (4) |1:435,47.5#5 @1\nclaim blue cross (5) |1:165,162.5#6 @1\nanswer 5 @1\n"
+        "claim red star same |1:165,162.5#7 @2\npoint y 9/64, x 3/64 |1:185,162.5 @2\nthought red star @2\nanswer 1 @2\n";
     (void)state;
     MuseModel *m = muse_model();
     MuseImage *picture = make_picture(640, 320);
@@ -143,6 +154,26 @@ static void spelled(void **state)
         assert_int_equal(muse_buf_append(&b, "", 1), 0);
         assert_string_equal((char *)b.data, cases[i].want);
         muse_buf_clear(&b);
+    }
+}
+
+static void names(void **state)
+{
+    static const struct { const char *text; size_t end; const char *stripped; } t[] = {
+        { "red star 2", 8, "red star" }, { "2 red star", 10, "red star" }, { "red star (2)", 12, "red star" }, { "red star (1, >2)", 16, "red star" }, { "red star (2 of 3)", 17, "red star (2 of 3)" },
+        { "A>1", 1, "A" }, { "K7", 2, "K7" }, { "K>7", 1, "K" }, { "digit 8", 7, "digit 8" }, { "red digit 8 3", 11, "red digit 8" }, { "red digit 8 (3)", 15, "red digit 8" },
+        { "prefigdigit 8", 11, "prefigdigit" }, { "(2)", 3, "(2)" }, { "red 12,12", 3, "red" }, { "red -", 5, "red -" }, { "7", 1, "" }, { "", 0, "" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        size_t n = strlen(t[i].text);
+        char *exact = malloc(n + !n);   /* a byte too far is reported */
+        memcpy(exact, t[i].text, n);
+        const char *text = exact;
+        assert_int_equal(muse_record_name_end(exact, n), t[i].end);
+        muse_record_strip_counts(&text, &n);
+        if (n != strlen(t[i].stripped) || memcmp(text, t[i].stripped, n)) fail_msg("%s: %.*s", t[i].text, (int)n, text);
+        free(exact);
     }
 }
 
@@ -710,7 +741,7 @@ static void wide_and_tall(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(places), cmocka_unit_test(things), cmocka_unit_test(spelled), cmocka_unit_test(looks), cmocka_unit_test(groups_and_tracks), cmocka_unit_test(nothing_is_lost), cmocka_unit_test(as_json), cmocka_unit_test(of_a_run),
+        cmocka_unit_test(places), cmocka_unit_test(things), cmocka_unit_test(spelled), cmocka_unit_test(names), cmocka_unit_test(looks), cmocka_unit_test(groups_and_tracks), cmocka_unit_test(nothing_is_lost), cmocka_unit_test(as_json), cmocka_unit_test(of_a_run),
         cmocka_unit_test(stopped), cmocka_unit_test(heat), cmocka_unit_test(heat_of_pairs), cmocka_unit_test(calls), cmocka_unit_test(boxes_in_json),
         cmocka_unit_test(wide_and_tall),
     };
