@@ -15,7 +15,8 @@ typedef struct Group {
     MuseRect r;              /* on the canvas */
     uint32_t object, first;  /* step that named it first, from 0 */
     bool     look;           /* every mark is a look */
-    char     label[96];
+    char     numbers[48], words[80];   /* the label: of its steps, and what they say */
+    bool     named;
 } Group;
 
 typedef struct Marks {
@@ -71,24 +72,38 @@ static void short_text(char *out, size_t cap, const char *text, size_t n)
     snprintf(out, cap, "%.*s%s", (int)at, text, at < n ? "..." : "");
 }
 
-static void label_of(char *out, size_t cap, const MuseTraceStep *s, size_t step, uint32_t index)
+/* two letters in a row: numbers at a point or box, distances say, tell nothing in a picture */
+static bool has_word(const char *text, size_t n)
 {
-    char text[80] = "", part[16] = "";
-    const bool named = s->n_text && (s->kind == MUSE_STEP_BOX || s->kind == MUSE_STEP_POINT || s->kind == MUSE_STEP_CLAIM || s->kind == MUSE_STEP_TRACK);
-    if (named) short_text(text, sizeof text - 4, s->text, s->n_text);
-    else snprintf(text, sizeof text, "%s", muse_step_name(s->kind));
-    if (s->n_marks > 1) snprintf(part, sizeof part, ".%u", index + 1);
-    snprintf(out, cap, "%zu%s %s", step + 1, part, text);
+    for (size_t i = 0, run = 0; i < n; i++) {
+        const uint8_t c = (uint8_t)text[i], low = c | 32;
+        run = (low >= 'a' && low <= 'z') || c >= 0x80 ? run + 1 : 0;
+        if (run == 2) return true;
+    }
+    return false;
 }
 
-/* one more step for a place that is there already: its number goes before the label */
-static void add_number(Group *g, size_t step)
+/* What the label says behind the numbers: a name, else the kind of the step. true: a name */
+static bool words_of(char *out, size_t cap, const MuseTraceStep *s)
 {
-    char more[sizeof g->label];
-    snprintf(more, sizeof more, "%s", g->label);
-    const size_t digits = strspn(more, "0123456789., ");
-    if (snprintf(g->label, sizeof g->label, "%.*s, %zu%s", (int)(digits ? digits - 1 : 0), more, step + 1, more + (digits ? digits - 1 : 0)) >= (int)sizeof g->label)
-        memcpy(g->label, more, sizeof more);   /* full */
+    const bool place = s->kind == MUSE_STEP_BOX || s->kind == MUSE_STEP_POINT;
+    const bool named = s->n_text && (s->kind == MUSE_STEP_CLAIM || s->kind == MUSE_STEP_TRACK || (place && has_word(s->text, s->n_text)));
+    if (named) short_text(out, cap - 4, s->text, s->n_text);
+    else snprintf(out, cap, "%s", muse_step_name(s->kind));
+    return named;
+}
+
+/* One more step for a place: its number goes before the words, and its name in the place of a mere kind. Once there is no room for numbers the list alone has them. */
+static void add_number(Group *g, const MuseTraceStep *s, size_t step, uint32_t index)
+{
+    char part[16] = "", words[80];
+    const size_t n = strlen(g->numbers);
+    if (s->n_marks > 1) snprintf(part, sizeof part, ".%u", index + 1);
+    if (snprintf(g->numbers + n, sizeof g->numbers - n, "%s%zu%s", n ? ", " : "", step + 1, part) >= (int)(sizeof g->numbers - n)) g->numbers[n] = 0;
+    if (g->named && n) return;
+    const bool named = words_of(words, sizeof words, s);
+    if (!n || named) memcpy(g->words, words, sizeof words);
+    g->named = named;
 }
 
 static void add_mark(Marks *m, const MuseTraceStep *s, size_t step, uint32_t index, MuseRect r)
@@ -97,14 +112,14 @@ static void add_mark(Marks *m, const MuseTraceStep *s, size_t step, uint32_t ind
         Group *g = &m->groups[i];
         const double away = fabs(g->r.x0 - r.x0) + fabs(g->r.y0 - r.y0) + fabs(g->r.x1 - r.x1) + fabs(g->r.y1 - r.y1);
         if (away > 4) continue;   /* a pixel a side */
-        if (g->first != step) add_number(g, step);
+        if (g->first != step) add_number(g, s, step, index);
         g->look = g->look && s->kind == MUSE_STEP_LOOK;
         return;
     }
     if (m->n == GROUPS_MAX) return;
     Group *g = &m->groups[m->n++];
     *g = (Group){ .r = r, .object = s->marks[index].object, .first = (uint32_t)step, .look = s->kind == MUSE_STEP_LOOK };
-    label_of(g->label, sizeof g->label, s, step, index);
+    add_number(g, s, step, index);
 }
 
 /* ---- lines ---- */
@@ -223,13 +238,14 @@ static void leader(const Marks *m, const Group *g, MuseRect l, uint32_t colour)
 static bool draw_label(Marks *m, const Group *g)
 {
     const double pad = m->height * 0.3, h = m->height * 1.25;
-    size_t n = strlen(g->label);
+    char label[sizeof g->numbers + sizeof g->words];
+    size_t n = (size_t)snprintf(label, sizeof label, "%s %s", g->numbers, g->words);
     MuseRect l;
     if (m->n_labels == LABELS_MAX) return false;
-    double w = muse_canvas_type_width(m->height, g->label, n) + 2 * pad;
-    if (!find_place(m, g, w, h, &l)) {   /* the number alone takes less room */
-        n = strcspn(g->label, " ");
-        w = muse_canvas_type_width(m->height, g->label, n) + 2 * pad;
+    double w = muse_canvas_type_width(m->height, label, n) + 2 * pad;
+    if (!find_place(m, g, w, h, &l)) {   /* the numbers alone take less room */
+        n = strlen(g->numbers);
+        w = muse_canvas_type_width(m->height, label, n) + 2 * pad;
         if (!find_place(m, g, w, h, &l)) return false;
     }
     const uint32_t colour = muse_trace_colour(g->object, g->first);
@@ -237,7 +253,7 @@ static bool draw_label(Marks *m, const Group *g)
     m->labels[m->n_labels++] = l;
     muse_canvas_panel(m->c, (MuseRect){ l.x0 - 1, l.y0 - 1, l.x1 + 1, l.y1 + 1 }, m->height * 0.25 + 1, rim, 0.9);
     muse_canvas_panel(m->c, l, m->height * 0.25, colour, 1);
-    muse_canvas_type(m->c, l.x0 + pad, l.y0 + m->height * 0.12, m->height, g->label, n, muse_trace_ink_on(colour), 0, 0);
+    muse_canvas_type(m->c, l.x0 + pad, l.y0 + m->height * 0.12, m->height, label, n, muse_trace_ink_on(colour), 0, 0);
     return true;
 }
 

@@ -46,6 +46,45 @@ static void add_box(MuseTrace *t, MuseRect r, const char *text)
     ok(muse_trace_add(t, &s, NULL, &err));
 }
 
+/* the drawing of a picture with points at one place; kinds end with 0 */
+static Drawn draw_points(const uint32_t *kinds, const char *const *texts)
+{
+    MuseTrace *t;
+    MuseTraceStep s;
+    const MuseTraceMark m = { 1, 0, { 100, 100, 100, 100 } };
+    one_picture(&t, 320, 240);
+    for (size_t i = 0; kinds[i]; i++) {
+        muse_trace_step_init(&s);
+        s.kind = kinds[i];
+        s.text = texts[i];
+        s.n_text = strlen(texts[i]);
+        s.marks = &m;
+        s.n_marks = 1;
+        ok(muse_trace_add(t, &s, NULL, &err));
+    }
+    const Drawn d = draw(t, 0, 0, 1, 0);
+    muse_trace_close(&t);
+    return d;
+}
+
+/* Labels: numbers of all steps of a place, then a name, wherever in them it came, else the kind; numbers are no name of a point */
+static void labels(void **state)
+{
+    enum { P = MUSE_STEP_POINT, C = MUSE_STEP_CLAIM };
+    static const struct { uint32_t a[3], b[3]; const char *text_a[2], *text_b[2]; int same; } t[] = {
+        { { P }, { P }, { "y 47/64, x 29/64" }, { "" }, 1 }, { { P }, { P }, { "1" }, { "12,12" }, 1 }, { { P }, { P }, { "here" }, { "" }, 0 }, { { C }, { C }, { "1" }, { "2" }, 0 },
+        { { P, C }, { C, P }, { "", "8 x" }, { "8 x", "3" }, 1 }, { { C, P }, { C, P }, { "8 x", "" }, { "x", "" }, 0 }, { { C, C }, { C, P }, { "red", "blue" }, { "red", "" }, 1 },
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(t); i++) {
+        Drawn a = draw_points(t[i].a, t[i].text_a), b = draw_points(t[i].b, t[i].text_b);
+        assert_true(a.w == b.w && a.h == b.h);
+        if ((memcmp(a.rgb, b.rgb, (size_t)a.w * a.h * 3) == 0) != t[i].same) fail_msg("case %zu", i);
+        muse_free(a.rgb);
+        muse_free(b.rgb);
+    }
+}
+
 static void deterministic(void **state)
 {
     (void)state;
@@ -301,7 +340,7 @@ static void failing_allocator(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(deterministic), cmocka_unit_test(boxes_lie_where_they_should), cmocka_unit_test(labels_do_not_cover_each_other), cmocka_unit_test(heat_is_bilinear),
+        cmocka_unit_test(labels), cmocka_unit_test(deterministic), cmocka_unit_test(boxes_lie_where_they_should), cmocka_unit_test(labels_do_not_cover_each_other), cmocka_unit_test(heat_is_bilinear),
         cmocka_unit_test(heats_do_not_pile_up),
         cmocka_unit_test(page_escapes), cmocka_unit_test(page_without_anything), cmocka_unit_test(failing_allocator) };
     return cmocka_run_group_tests(tests, NULL, NULL);
