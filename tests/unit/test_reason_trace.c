@@ -738,12 +738,45 @@ static void wide_and_tall(void **state)
     }
 }
 
+/* Any shape is taken, also where a side would be more patches than the model has places (12): looks are shown, marks lie in the picture. */
+static void extremes(void **state)
+{
+    static const uint32_t sizes[][2] = { { 1, 1 }, { 3000, 1 }, { 1, 3000 }, { 20000, 3 }, { 3, 20000 }, { 640, 80 }, { 80, 320 } };
+    (void)state;
+    MuseModel *m = muse_model();
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        const double w = sizes[i][0], h = sizes[i][1];
+        MuseImage *picture = make_picture(sizes[i][0], sizes[i][1]);
+        MuseAgentParams p;
+        MuseTraceStep s;
+        muse_agent_params_init(&p);
+        p.trace = open_trace();
+        MuseAgent *a = open_agent(m, &picture, 1, &p);
+        script(a, "<look> all<box><x0><y0><x63><y63> 7<look> a<box><x63><y63><x63><y63> 8</think><point><x63><y63><eos>");
+        ok(run_one(a));
+        assert_int_equal(info_of(a).looks, 2);
+        assert_int_equal(info_of(a).refused, 0);
+        ok(muse_trace_step(p.trace, 1, &s));
+        assert_rect(s.marks[0].rect, 0, 0, w, h);
+        ok(muse_trace_step(p.trace, 4, &s));
+        assert_int_equal(s.kind, MUSE_STEP_CLAIM);
+        assert_rect(s.marks[0].rect, w * 63 / 64, h * 63 / 64, w, h);
+        ok(muse_trace_step(p.trace, 5, &s));
+        assert_int_equal(s.kind, MUSE_STEP_ANSWER);
+        assert_rect(s.marks[0].rect, w * 63.5 / 64, h * 63.5 / 64, w * 63.5 / 64, h * 63.5 / 64);
+        muse_agent_close(&a);
+        muse_trace_close(&p.trace);
+        muse_image_close(&picture);
+    }
+    muse_model_close(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(places), cmocka_unit_test(things), cmocka_unit_test(spelled), cmocka_unit_test(names), cmocka_unit_test(looks), cmocka_unit_test(groups_and_tracks), cmocka_unit_test(nothing_is_lost), cmocka_unit_test(as_json), cmocka_unit_test(of_a_run),
         cmocka_unit_test(stopped), cmocka_unit_test(heat), cmocka_unit_test(heat_of_pairs), cmocka_unit_test(calls), cmocka_unit_test(boxes_in_json),
-        cmocka_unit_test(wide_and_tall),
+        cmocka_unit_test(wide_and_tall), cmocka_unit_test(extremes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
