@@ -42,6 +42,33 @@ class Form(unittest.TestCase):
                 x, y = mark.get("box", mark.get("point"))[:2]
                 self.assertTrue(0 <= x <= rect[2] and 0 <= y <= rect[3])
 
+    def test_shapes(self):
+        """any shape: the trace is in pixels of the original, and what had to be reduced is said"""
+        with tempfile.TemporaryDirectory() as folder:
+            for w, h in ((1, 1), (1, 3000), (3000, 1), (20000, 3), (640, 160), (80, 640)):
+                with self.subTest(f"{w}x{h}"):
+                    ppm, png = pathlib.Path(folder) / "a.ppm", pathlib.Path(folder) / "a.png"
+                    ppm.write_bytes(b"P6 %d %d 255\n" % (w, h) + bytes(range(251)) * (w * h * 3 // 251) + bytes(w * h * 3 % 251))
+                    out, err = ask("--json", *SHORT, "--image", ppm, "--annotate", png, "What?", code=None)
+                    got = json.loads(out)
+                    self.check(got, 1)
+                    self.assertEqual(got["images"][0]["rect"], [0, 0, w, h])
+                    self.assertEqual(f"{w} x {h} pixels are reduced" in err, w * h > 1)
+                    self.assertEqual(png.read_bytes()[:4], b"\x89PNG")
+
+    def test_kinds_of_files(self):
+        """turned as the file says, first picture of an animation, 16 bits, CMYK: one picture; damage is refused and named"""
+        for name, w, h in (("jpeg-exif6.jpg", 23, 37), ("png-exif8.png", 23, 37), ("jpeg-cmyk.jpg", 61, 47), ("png-grey16.png", 23, 17), ("png-la8.png", 23, 17), ("webp-animated.webp", 40, 30)):
+            with self.subTest(name):
+                got = in_json("--image", DATA / "image/good" / name, "What?")
+                self.check(got, 1)
+                self.assertEqual(got["images"][0]["rect"], [0, 0, w, h])
+        for name, code in (("jpeg-half.jpg", INPUT), ("png-half.png", INPUT), ("webp-half.webp", INPUT), ("gif.png", UNSUPPORTED)):
+            with self.subTest(name):
+                out, err = ask(*SHORT, "--image", DATA / "bad/image" / name, "What?", code=code)
+                self.assertEqual(out, "")
+                self.assertIn(name + ": ", err)
+
     def test_modes(self):
         for mode in ("instant", "thinking", "contemplating", "auto"):
             with self.subTest(mode):
