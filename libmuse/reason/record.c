@@ -428,8 +428,8 @@ int muse_record_end(MuseAgent *a, MuseError *err)
     const bool stopped = info.finish == MUSE_AGENT_STOPPED && in_answer, voteless = stopped && a->trace_first;   /* one of several: what it began to say is no answer */
     const bool answered = info.n_answer && (info.finish == MUSE_AGENT_ANSWERED || info.finish == MUSE_AGENT_LENGTH || info.finish == MUSE_AGENT_FULL || stopped) && !voteless;
     if (!r->ended && in_answer) return 0;   /* its words wait for the rest of the answer */
-    if (answered || voteless) r->words.len = 0, r->ends = false;   /* the answer has them, or the note */
-    const MuseCut from = r->from;
+    if ((answered || voteless) && in_answer) r->words.len = 0, r->ends = false;   /* the answer has them, or the note; those of a thought behind it nobody */
+    const MuseCut from = in_answer ? r->from : r->at;
     int rc = flush(a, false, &r->at, err);
     if (rc == 0) rc = muse_record_end_tracks(a, err);
     if (rc == 0 && voteless) rc = note_answer(a, "stopped, having begun to answer: ", &info, &from, err);

@@ -69,6 +69,7 @@ static void places(void **state)
         { "<x1><y1></think> a<eos>", "point  |1:15,7.5\nanswer a\n" },
         { " a thing<box><x16><y32><x17><y33></think> b<eos>", "claim a thing |1:160,160,180,170#1\nanswer b\n" },
         { " red star<x1><y1> red star<x2><y1></think> c<eos>", "claim red star |1:15,7.5#1\nclaim red star |1:25,7.5#1\nanswer c\n" },
+        { " a<eos> Z<think> B<eos>", "thought a\nend the thought was ended: the model ended its turn in it\nthought Z B\nanswer Z\n" },   /* thinks again behind its answer, and ends so */
         { "just words</think><point><x16><y32><eos>", "thought just words\nanswer picture 1 (165, 162) |1:165,162.5\n" },
         { "just words</think> at<x16><y32>not<box><x16><y32><x17><y33>or<x5>, <y7>5<eos>",
           "thought just words\nanswer at picture 1 (165, 162) not picture 1 [160, 160, 180, 170] or x 5/64, y 7/64 5 |1:165,162.5 |1:160,160,180,170\n" },
