@@ -435,7 +435,7 @@ static void calls_in_doubt_are_not_made(void **state)
     MuseAgentParams p = doubtful(1);
     uint32_t behind = 0, accepted = 0;
     p.free_places = 1;
-    for (p.doubt = 0.9; p.doubt > 1e-300; p.doubt *= 0.05) {
+    for (p.doubt = 1e-235; p.doubt > 1e-280; p.doubt *= 0.05) {   /* from where the call itself is taken back to where all is accepted */
         MuseAgent *a = open_agent(m, &picture, 1, &p);
         script(a, "<|tool_call>call:look{box:[1,1,99,99]}<tool_call|><|tool_response><|channel>thought\nq<channel|>It is red.<turn|>");
         ok(muse_agent_run(&a, 1, &err));
