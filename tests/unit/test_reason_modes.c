@@ -850,9 +850,13 @@ static void conversation_refused(void **state)
     MuseReasonParams bad[2] = { s.p, s.p };
     bad[0].views = 2;
     bad[1].synthesis = MUSE_SYNTHESIS_GENERATE;
-    for (int i = 0; i < 2; i++) assert_int_equal(muse_reason(s.m, more, 1, &bad[i], &r, &err), MUSE_ERR_ARG);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(muse_reason(s.m, more, 1, &bad[i], &r, &err), MUSE_ERR_ARG);
+        muse_reason_result_clear(&r);
+    }
     MuseModel *other = muse_model();
     assert_int_equal(muse_reason(other, more, 1, &s.p, &r, &err), MUSE_ERR_ARG);
+    muse_reason_result_clear(&r);
     muse_model_close(&other);
     s.p.mode = MUSE_MODE_THINKING;
     assert_int_equal(muse_coordinate(s.m, NULL, 0, questions, 1, "So?", &s.p, &r, &err), MUSE_ERR_ARG);
@@ -861,6 +865,7 @@ static void conversation_refused(void **state)
     more[0].modality = 9;
     assert_int_equal(muse_reason(s.m, more, 1, &s.p, &r, &err), MUSE_ERR_ARG);
     assert_int_equal(r.by, r.n_agents);
+    muse_reason_result_clear(&r);
     more[0].modality = MUSE_TEXT;
     assert_int_equal(info_of(a).finish, MUSE_AGENT_ANSWERED);   /* not asked */
     int rc = MUSE_ERR_CANCELLED;
@@ -874,6 +879,7 @@ static void conversation_refused(void **state)
     assert_int_equal(rc, 0);
     ok(muse_agent_ask(a, more, 1, NULL, &err));
     assert_int_equal(muse_reason(s.m, more, 1, &s.p, &r, &err), MUSE_ERR_STATE);   /* it writes */
+    muse_reason_result_clear(&r);
     polls = 1 << 20;
     ok(muse_agent_run(&a, 1, &err));
     muse_agent_close(&a);
