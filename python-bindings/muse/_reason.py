@@ -348,6 +348,9 @@ def ask(model: Model, question: str | None = None, *, images: Iterable[Any] = ()
     given = parts_of(question, images, audio, budget)
     if not len(given[0]):
         raise ArgumentError("nothing is asked: give a question, ask(\"What is this?\", images=[...]), or a spoken one as audio=")
+    several = [name for name, value in (("agents", agents), ("spread", spread), ("focus", places), ("agree", agree), ("verify", verify), ("views", views), ("synthesis", synthesis)) if value]
+    if mode != "contemplating" and several:
+        raise ArgumentError(f"{', '.join(several)}: only with mode=\"contemplating\"")
     return _reason(model, lib.muse_reason, (), given, question or "", mode, settings, agents=agents, seed=seed, temperature=temperature,
                    spread=spread, focus=(n.MuseFocus * len(places))(*places), n_focus=len(places), agree=agree, no_stop=not stop_early, no_cross=not cross, verify=verify, views=views, doubt=doubt,
                    synthesis=n.MUSE_SYNTHESIS_GENERATE if synthesis else n.MUSE_SYNTHESIS_VOTE)

@@ -69,6 +69,9 @@ def test_refused(reasoner, cat):
                             ({"images": ["/nothing.png"]}, muse.FileError), ({"format": "nonsense"}, muse.NotFoundError)):
         with pytest.raises(error):
             reasoner.ask("What?", **settings)
+    for name, value in (("agents", 8), ("spread", 0.5), ("views", 2), ("verify", 1), ("agree", 2), ("synthesis", True), ("focus", [(1, (0, 0, 9, 9))])):
+        with pytest.raises(muse.ArgumentError, match=f"{name}: only with mode"):
+            reasoner.ask("What is it?", images=[cat], **{name: value})
     for question in (None, ""):
         with pytest.raises(muse.ArgumentError, match="give a question"):
             reasoner.ask(question)
