@@ -10,6 +10,7 @@
 #include "fuzz.h"
 #include "libmuse/reason/agent.h"
 #include "muse/tools.h"
+#include "tests/fuzz/fuzz_model.h"
 
 enum { HEAD = 3, TEXT_MAX = 400, PICTURES = 3, SHAPES = 8 };
 
@@ -33,19 +34,11 @@ static const MuseModel *writes;     /* the one of this input */
 
 static void open_model(Model *m)
 {
-    const char *data = getenv("MUSE_TEST_DATA");
-    char path[4096];
     MuseError err = { 0 };
-    MuseRuntimeParams p;
-    MuseRuntime *rt = NULL;
-    muse_runtime_params_init(&p);
-    p.threads = 1;
-    snprintf(path, sizeof path, "%s/%s", data ? data : "tests/data", m->path);
-    if (muse_runtime_open(&rt, &p, &err) < 0 || muse_model_open(&m->model, rt, path, NULL, &err) < 0 || muse_model_open_tokenizer(m->model, &m->tok, &err) < 0) {
-        fprintf(stderr, "%s\n", err.text);
-        exit(1);
-    }
-    muse_runtime_close(&rt);
+    m->model = fuzz_model(m->path);
+    if (muse_model_open_tokenizer(m->model, &m->tok, &err) == 0) return;
+    fprintf(stderr, "%s\n", err.text);
+    exit(1);
 }
 
 /* of few colours and of every shape that a family takes; made once */

@@ -3,24 +3,12 @@
  * behind them is reached; what was restored must be usable. */
 #include "libmuse/session/saved.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_model.h"
 
 static MuseModel *tiny(void)
 {
     static MuseModel *model;
-    const char *data = getenv("MUSE_TEST_DATA");
-    if (model) return model;
-    char path[4096];
-    MuseError err = { 0 };
-    MuseRuntimeParams p;
-    MuseRuntime *rt = NULL;
-    muse_runtime_params_init(&p);
-    p.threads = 1;
-    snprintf(path, sizeof path, "%s/tiny/muse/hf", data ? data : "tests/data");
-    if (muse_runtime_open(&rt, &p, &err) < 0 || muse_model_open(&model, rt, path, NULL, &err) < 0) {
-        fprintf(stderr, "%s\n", err.text);
-        exit(1);
-    }
-    muse_runtime_close(&rt);
+    if (!model) model = fuzz_model("tiny/muse/hf");
     return model;
 }
 
