@@ -7,7 +7,6 @@
 #endif
 #include "base/thread.h"
 
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -114,14 +113,22 @@ static void *work(void *pool)
     return NULL;
 }
 
-/* signals go to the program's own threads */
+int muse_thread_start(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *user)
+{
+    static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT };
+    sigset_t sent, before;
+    sigfillset(&sent);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&sent, faults[i]);
+    int rc = pthread_sigmask(SIG_SETMASK, &sent, &before);
+    if (rc != 0) return rc;
+    rc = pthread_create(thread, attr, fn, user);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rc;
+}
+
 static void start_workers(MusePool *p)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0) return;
-    while (p->n_workers + 1 < p->threads && pthread_create(&p->workers[p->n_workers], NULL, work, p) == 0) p->n_workers++;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    while (p->n_workers + 1 < p->threads && muse_thread_start(&p->workers[p->n_workers], NULL, work, p) == 0) p->n_workers++;
 }
 
 MusePool *muse_pool_open(const MuseAllocator *a, uint32_t threads)

@@ -4,6 +4,7 @@
 #ifndef BASE_THREAD_H
 #define BASE_THREAD_H
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,10 @@ uint32_t muse_cpu_count(void);
 /* A pool for a team of this size; its workers start with the first region. NULL: no memory, or one thread. */
 MusePool *muse_pool_open(const MuseAllocator *a, uint32_t threads);
 void muse_pool_close(MusePool **pool);
+
+/* pthread_create(), but the thread takes no signals sent to the process: they go to the program's own threads. Faults (SIGSEGV,
+ * SIGBUS and the like) stay open, since a blocked one kills the process past the program's handler. 0 or an errno value. */
+int muse_thread_start(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *user);
 
 /* fn(user, begin, end) over disjoint ranges that cover 0..n, at most team->threads of them; returns when all are done. Ranges are at
  * least `grain` long (but for the last). With one range it is a plain call. Ranges that no worker has begun, the caller does itself,

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -657,6 +658,27 @@ static void test_threads(void **state)
     }
 }
 
+static void *read_mask(void *mask)
+{
+    pthread_sigmask(SIG_SETMASK, NULL, mask);
+    return NULL;
+}
+
+/* what is sent to the process is held back from workers, what their own instructions raise is not */
+static void test_worker_signals(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    sigset_t in, before, after;
+    pthread_sigmask(SIG_SETMASK, NULL, &before);
+    assert_int_equal(muse_thread_start(&thread, NULL, read_mask, &in), 0);
+    pthread_join(thread, NULL);
+    pthread_sigmask(SIG_SETMASK, NULL, &after);
+    assert_true(sigismember(&in, SIGINT) && sigismember(&in, SIGTERM) && sigismember(&in, SIGPIPE) && sigismember(&in, SIGCHLD));
+    assert_false(sigismember(&in, SIGSEGV) || sigismember(&in, SIGBUS) || sigismember(&in, SIGFPE) || sigismember(&in, SIGILL));
+    for (int s = 1; s < SIGRTMIN; s++) assert_int_equal(sigismember(&after, s), sigismember(&before, s));
+}
+
 static void remember(void *user, int level, const char *text)
 {
     (void)level;
@@ -708,7 +730,7 @@ int main(void)
         cmocka_unit_test(test_alloc), cmocka_unit_test(test_buf), cmocka_unit_test(test_arena), cmocka_unit_test(test_slabs), cmocka_unit_test(test_slab_fences), cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_files), cmocka_unit_test(test_lfs_pointer), cmocka_unit_test(test_special_files), cmocka_unit_test(test_outfile_steps), cmocka_unit_test(test_folder_ready), cmocka_unit_test(test_mapped_file), cmocka_unit_test(test_dtype), cmocka_unit_test(test_json), cmocka_unit_test(test_json_locale), cmocka_unit_test(test_json_nomem),
         cmocka_unit_test(test_json_write), cmocka_unit_test(test_hash), cmocka_unit_test(test_status), cmocka_unit_test(test_params),
-        cmocka_unit_test(test_threads), cmocka_unit_test(test_runtime),
+        cmocka_unit_test(test_threads), cmocka_unit_test(test_worker_signals), cmocka_unit_test(test_runtime),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

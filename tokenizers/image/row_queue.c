@@ -5,11 +5,12 @@
 #endif
 #include "tokenizers/image/row_queue.h"
 
-#include <signal.h>
 #include <time.h>
 #ifdef __linux__
 #include <sched.h>
 #endif
+
+#include "base/thread.h"
 
 enum {
     LATE_MAX    = 6,   /* a thread that starts slowly is late once or twice */
@@ -98,22 +99,16 @@ static bool create_thread(MuseRowQueue *q)
 {
     pthread_attr_t attr;
     if (pthread_attr_init(&attr) != 0) return false;
-    const bool ok = elsewhere(&attr) && pthread_create(&q->thread, &attr, use_blocks, q) == 0;
+    const bool ok = elsewhere(&attr) && muse_thread_start(&q->thread, &attr, use_blocks, q) == 0;
     pthread_attr_destroy(&attr);
     return ok;
 }
 
-/* The thread takes no signals: those are the caller's threads' business. */
 static bool start_thread(MuseRowQueue *q)
 {
-    sigset_t all, before;
-    sigfillset(&all);
     if (pthread_mutex_init(&q->lock, NULL) != 0) return false;
     if (pthread_cond_init(&q->changed, NULL) == 0) {
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        const bool ok = create_thread(q);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-        if (ok) return true;
+        if (create_thread(q)) return true;
         pthread_cond_destroy(&q->changed);
     }
     pthread_mutex_destroy(&q->lock);
