@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tiles for AMX: bf16, and bytes with scales. A tile of weights is 16 rows of the fetched block as they lie there, a tile of
- * activations 16 words of a panel, and a result is 16 rows x 16 tokens; two by two of them stay in registers. tests/checkops
- * also builds this file with the tile instructions in plain C (MUSE_AMX_EMULATED). Contracts: ops/matmul.h. */
+ * activations 16 words of a panel, and a result is 16 rows x 16 tokens; two by two of them stay in registers. Contracts:
+ * ops/matmul.h. CPUs without AMX check it too: tests/checkops/amx_trap.h. */
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
 
-#if !defined(MUSE_AMX_EMULATED)
 #include "ops/x86/matmul_512.h"
-#endif
 
 enum { SIDE = 16, LINE = 64, WORD_ROW = 64 };   /* rows or tokens of a tile; bytes of its rows; bytes of a word of a panel */
 

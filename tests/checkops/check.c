@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "amx_trap.h"
 #include "muse/runtime.h"
 #include "ops/cpu.h"
 
@@ -305,7 +306,8 @@ typedef struct Options {
 
 static int run_all(Check *c, const Options *o)
 {
-    const unsigned cpu = muse_cpu_detect();
+    unsigned cpu = muse_cpu_detect();
+    if (!c->bench && !(cpu & MUSE_X86_AMX) && muse_amx_trap_open()) cpu |= MUSE_X86_AMX;
     int passed = 0, failed = 0, skipped = 0;
     for (size_t k = 0; k < CHECK_COUNT(families); k++) {
         const CheckFamily *f = families[k];

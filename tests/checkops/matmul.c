@@ -5,7 +5,6 @@
  * dot products are exact); the square root is how rounding errors of k terms add up, the factor leaves room. Q4_K and Q5_K
  * with 8-bit activations: steps and minima are summed apart, so |step q x| + |min x| counts, at most |w x| + 2 |min x|.
  * Denormals may count as 0: k 2^-126 max(1, |w|) more. */
-#include "amx_emulated.h"
 #include "check.h"
 
 #include <math.h>
@@ -317,7 +316,5 @@ static const CheckVariant variants[] = {
 #define KERNEL(op, Type, need, name) CHECK_VARIANT(op, need, name)
 #include "ops/matmul_kernels.inc"
 #undef KERNEL
-    { "tile_bf16", "muse_tile_bf16_amx_emulated", 0, check_tile_bf16, (CheckFn *)muse_tile_bf16_amx_emulated },
-    { "tile_q8", "muse_tile_q8_amx_emulated", 0, check_tile_q8, (CheckFn *)muse_tile_q8_amx_emulated },
 };
 const CheckFamily check_matmul = { "matmul", variants, CHECK_COUNT(variants) };
