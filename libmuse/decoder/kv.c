@@ -315,7 +315,7 @@ bool muse_kv_rewind(MuseKv *kv, size_t n)
             drop_page(kv->pool, kv->pages[c][--kv->end[c]]);
             kv->pages[c][kv->end[c]] = NULL;
         }
-        if (kv->end[c] == kv->first[c]) kv->end[c] = kv->first[c] = 0;   /* none is left: the next one is wherever it is written */
+        if (kv->end[c] == kv->first[c]) kv->end[c] = kv->first[c] = n / MUSE_KV_PAGE;   /* none is left, as a window of 1 sees none before it: the next one is written there */
     }
     kv->length = n;
     kv->promised = 0;

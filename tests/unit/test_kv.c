@@ -26,7 +26,7 @@ typedef struct World {
 
 static void world_open_wide(World *w, uint32_t seed, uint32_t head_width)
 {
-    static const uint32_t windows[LAYERS] = { 0, 40, 5, 40, 100 };
+    const uint32_t windows[LAYERS] = { 0, 40, seed % 2 ? 5 : 1, 40, 100 };
     *w = (World){ .random = seed, .next = 1 };
     w->model.rt = open_runtime(1, &w->meter);
     w->model.config.n_layers = LAYERS;
