@@ -52,7 +52,7 @@ typedef int MuseGenerateFn(void *user, const MuseGenerated *token);
 /** How long to generate, from what distribution, and who hears of it. */
 typedef struct MuseGenerateParams {
     size_t                  struct_size; ///< set by muse_generate_params_init()
-    MuseSampler            *sampler;     ///< used as it stands: `sample` and `suppress` do not count then, nor does it see the prompt. NULL: one is made from `sample`
+    MuseSampler            *sampler;     ///< used as it stands: `sample` and `suppress` do not count then, nor does it see the prompt; made for at most as many tokens as the model has. NULL: one is made from `sample`
     const MuseSampleParams *sample;      ///< NULL = greedy. Its penalties see the text tokens of the session too
     const int32_t          *suppress;    ///< ids never picked, besides those of `sample`; NULL with 0 = the model's, not NULL with 0 = none
     size_t                  n_suppress;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/params.h"
+#include "libmuse/sample/sampler.h"
 
 /* tokens that room is made for at a time; bytes of text taken for each to begin with */
 enum { SLAB = 256, TOKEN_BYTES = 8, CHAT_STOPS_MAX = 16 };
@@ -29,6 +30,8 @@ static int open_sampler(MuseGeneration *g, MuseError *err)
 {
     const MuseModel *m = g->s->model;
     if (g->p.sampler) {
+        const uint32_t read = muse_sampler_vocab(g->p.sampler);
+        if (read > m->config.vocab) return muse_fail(err, MUSE_ERR_ARG, "the sampler reads %u logits, but the model has %u", read, m->config.vocab);
         g->sampler = g->p.sampler;
         return 0;
     }

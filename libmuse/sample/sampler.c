@@ -9,7 +9,7 @@
 #include "base/params.h"
 #include "libmuse/sample/filter.h"
 #include "libmuse/sample/mask.h"
-#include "muse/sample.h"
+#include "libmuse/sample/sampler.h"
 
 enum { VOCAB_MAX = 1 << 24, LAST_MAX = 1 << 24 };
 static const uint32_t listed = UINT32_C(1) << 31;   /* in counts: the id is in seen_ids */
@@ -35,6 +35,8 @@ struct MuseSampler {
 };
 
 void muse_sample_params_init(MuseSampleParams *params) { MUSE_PARAMS_INIT(params); }
+
+uint32_t muse_sampler_vocab(const MuseSampler *s) { return s->V; }
 
 static bool within(float x, float lo, float hi) { return x >= lo && x <= hi; }
 

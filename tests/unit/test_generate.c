@@ -427,6 +427,8 @@ static void test_refused(void **state)
     MuseSampleParams hot;
     muse_sample_params_init(&hot);
     hot.temperature = -1;
+    MuseSampler *wide;
+    assert_int_equal(muse_sampler_open(&wide, NULL, m->config.vocab + 1, NULL, &err), 0);
     const struct { MuseGenerateParams p; int code; } rows[] = {
         { { .struct_size = 0 }, MUSE_ERR_ARG },
         { { .struct_size = sizeof p, .n_stop = 1 }, MUSE_ERR_ARG },
@@ -435,6 +437,7 @@ static void test_refused(void **state)
         { { .struct_size = sizeof p, .stop = (const char *const[]){ "" }, .n_stop = 1 }, MUSE_ERR_ARG },
         { { .struct_size = sizeof p, .stop = (const char *const[]){ NULL }, .n_stop = 1 }, MUSE_ERR_ARG },
         { { .struct_size = sizeof p, .sample = &hot }, MUSE_ERR_ARG },
+        { { .struct_size = sizeof p, .sampler = wide }, MUSE_ERR_ARG },   /* would read behind the logits */
         { { .struct_size = sizeof p, .chat_format = "nonsense" }, MUSE_ERR_NOT_FOUND },
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -444,6 +447,7 @@ static void test_refused(void **state)
         muse_generate_result_clear(r);
     }
     assert_int_equal(muse_sequence_length(muse_session_sequence(s)), n);
+    muse_sampler_close(&wide);
     muse_generate_result_clear(NULL);
     assert_string_equal(muse_finish_name(MUSE_FINISH_STRING), "stop string");
     assert_string_equal(muse_finish_name(99), "error");
