@@ -90,8 +90,9 @@ typedef struct MuseModelInfo {
     size_t      n_eos;
     const int32_t *suppressed;  ///< ids that must never be sampled
     size_t      n_suppressed;
-    float       temperature, top_p; ///< what the publisher suggests; 0: nothing
+    float       temperature, top_p; ///< what the publisher suggests, as MuseSampleParams has it; 0: nothing
     uint32_t    top_k;
+    float       min_p, repetition; ///< as above
 } MuseModelInfo;
 
 /** Any thread. @return 0; MUSE_ERR_ARG: a null pointer. */

@@ -197,6 +197,8 @@ int muse_folder_config(MuseJob *job, MuseText *config, MuseText *generation)
     if (c->temperature > 0) put_number(generation, "temperature", (double)c->temperature);
     if (c->top_k > 0) put_whole(generation, "top_k", c->top_k);
     if (c->top_p > 0) put_number(generation, "top_p", (double)c->top_p);
+    if (c->min_p > 0) put_number(generation, "min_p", (double)c->min_p);
+    if (c->repetition > 0) put_number(generation, "repetition_penalty", (double)c->repetition);
     muse_text_put(generation, "  \"do_sample\": %s\n}\n", c->has_sampling ? "true" : "false");
     return rc;
 }

@@ -88,6 +88,8 @@ int muse_meta_model(MuseJob *job, MuseGgufMeta *m)
     if (c->temperature > 0) muse_meta_f32(m, "general.sampling.temp", c->temperature);
     if (c->top_k > 0) muse_meta_i32(m, "general.sampling.top_k", (int32_t)c->top_k);
     if (c->top_p > 0) muse_meta_f32(m, "general.sampling.top_p", c->top_p);
+    if (c->min_p > 0) muse_meta_f32(m, "general.sampling.min_p", c->min_p);
+    if (c->repetition > 0) muse_meta_f32(m, "general.sampling.penalty_repeat", c->repetition);
     put_u32(&k, "block_count", c->n_layers);
     put_u32(&k, "context_length", c->context);
     put_u32(&k, "embedding_length", c->width);

@@ -102,7 +102,7 @@ typedef struct MuseConfig {
     MuseAudioConfig audio;
 
     bool     has_sampling;     /* what the publisher suggests; fields it leaves out are 0 */
-    float    temperature, top_p;
+    float    temperature, top_p, min_p, repetition;
     uint32_t top_k;
 } MuseConfig;
 

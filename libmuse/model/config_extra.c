@@ -41,6 +41,8 @@ int muse_config_add_generation(MuseConfig *c, const MuseAllocator *a, const void
     muse_read_maybe_bool(&r, "do_sample", &sample);
     if (muse_read_has(&r, "temperature")) muse_read_f32(&r, "temperature", 0, 100, &c->temperature);
     if (muse_read_has(&r, "top_p")) muse_read_f32(&r, "top_p", 0, 1, &c->top_p);
+    if (muse_read_has(&r, "min_p")) muse_read_f32(&r, "min_p", 0, 1, &c->min_p);
+    if (muse_read_has(&r, "repetition_penalty")) muse_read_f32(&r, "repetition_penalty", 0, 1e6, &c->repetition);
     muse_read_maybe_u32(&r, "top_k", 0, MUSE_VOCAB_MAX, &c->top_k);
     c->has_sampling = sample;
     muse_json_close(&doc);

@@ -130,10 +130,13 @@ static void read_ids(Source *s, MuseConfig *c)
 static void read_sampling(Source *s, MuseConfig *c)
 {
     Source general = { s->g, "general.sampling", s->err, s->rc };
-    c->has_sampling = has(&general, "temp") || has(&general, "top_k") || has(&general, "top_p");
+    static const char *const keys[] = { "temp", "top_k", "top_p", "min_p", "penalty_repeat" };
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) c->has_sampling |= has(&general, keys[i]);
     if (has(&general, "temp")) c->temperature = part(&general, "temp", 0, 100);
     if (has(&general, "top_k")) c->top_k = whole(&general, "top_k", 0, MUSE_VOCAB_MAX);
     if (has(&general, "top_p")) c->top_p = part(&general, "top_p", 0, 1);
+    if (has(&general, "min_p")) c->min_p = part(&general, "min_p", 0, 1);
+    if (has(&general, "penalty_repeat")) c->repetition = part(&general, "penalty_repeat", 0, 1e6);
     s->rc = general.rc;
 }
 

@@ -57,7 +57,7 @@ int muse_model_info(const MuseModel *model, MuseModelInfo *out)
         .heads = first->heads, .kv_heads = first->kv_heads, .head_width = first->head_width, .tied = c->tied == MUSE_YES, .context_limit = c->context,
         .n_parameters = model->weights.n_parameters, .weights_bytes = model->weights.bytes, .n_tensors = model->weights.n_bound, .n_unused = model->weights.n_unused,
         .bos = c->bos, .pad = c->pad, .eos = c->eos.ids, .n_eos = c->eos.n, .suppressed = c->suppress.ids, .n_suppressed = c->suppress.n,
-        .temperature = c->temperature, .top_p = c->top_p, .top_k = c->top_k,
+        .temperature = c->temperature, .top_p = c->top_p, .top_k = c->top_k, .min_p = c->min_p, .repetition = c->repetition,
     };
     for (uint32_t n = 0; n < c->n_layers; n++) {
         out->n_windowed += c->layers[n].window > 0;

@@ -57,9 +57,11 @@ class ModelInfo:
     pad: int
     eos: tuple[int, ...]         #: ids that end generation
     suppressed: tuple[int, ...]  #: ids that must never be sampled
-    temperature: float   #: what the publisher suggests; 0: nothing. So the next two
+    temperature: float   #: what the publisher suggests, as SampleParams has it; 0: nothing. So the next four
     top_p: float
     top_k: int
+    min_p: float
+    repetition: float
     types: dict[str, int]        #: bytes of the weights by number type
 
 
@@ -113,7 +115,7 @@ class Model(Handle):
         modalities = ("text",) + ("image",) * bool(m.takes_images) + ("audio",) * bool(m.takes_audio)
         return ModelInfo(string(m.family), string(m.format), modalities, m.n_layers, m.width, m.ffn, m.vocab, m.heads, m.kv_heads, m.head_width, m.window,
                          m.context_limit, m.n_parameters, m.weights_bytes, m.file_bytes, m.bos, m.pad, tuple(m.eos[:m.n_eos]),
-                         tuple(m.suppressed[:m.n_suppressed]), m.temperature, m.top_p, m.top_k, types)
+                         tuple(m.suppressed[:m.n_suppressed]), m.temperature, m.top_p, m.top_k, m.min_p, m.repetition, types)
 
     @property
     def family(self) -> str:

@@ -601,6 +601,8 @@ class MuseModelInfo(Structure):
     temperature: float
     top_p: float
     top_k: int
+    min_p: float
+    repetition: float
     _fields_ = [
         ("family", POINTER(c_char)),
         ("format", POINTER(c_char)),
@@ -632,6 +634,8 @@ class MuseModelInfo(Structure):
         ("temperature", c_float),
         ("top_p", c_float),
         ("top_k", c_uint32),
+        ("min_p", c_float),
+        ("repetition", c_float),
     ]
 
 

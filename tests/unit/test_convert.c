@@ -197,7 +197,7 @@ static void check_config(const MuseConfig *a, const MuseConfig *b)
     if (a->pad >= 0) assert_int_equal(a->pad, b->pad);   /* else the tokenizer's may stand in */
     assert_true(same_ids(&a->eos, &b->eos));
     assert_true(same_ids(&a->suppress, &b->suppress));
-    assert_true(a->temperature == b->temperature && a->top_p == b->top_p && a->top_k == b->top_k);
+    assert_true(a->temperature == b->temperature && a->top_p == b->top_p && a->top_k == b->top_k && a->min_p == b->min_p && a->repetition == b->repetition);
     assert_memory_equal(&a->audio, &b->audio, sizeof a->audio);
     assert_int_equal(a->image.live, b->image.live);
     assert_int_equal(a->image.unit, b->image.unit);
@@ -753,11 +753,12 @@ static void other_tokenizers(void **state)
         change("golden/qwen2/hf", "none", NULL, NULL);
         edit("in/tokenizer.json", "\"normalizer\"", "\"post_processor\"", cases[i].json);
         edit("in/tokenizer_config.json", "\"eos_token\"", "\"eos_token\"", "\"chat_template\": \"{{ \\\"hi\\\" }}\\n\", ");
-        edit("in/generation_config.json", "\"eos_token_id\": [", "443", "\"eos_token_id\": [7, 300, ");
+        edit("in/generation_config.json", "\"eos_token_id\": [", "443", "\"min_p\": 0.05, \"repetition_penalty\": 1.1, \"eos_token_id\": [7, 300, ");
         convert(out("in"), out("m.gguf"), "q8_0", NULL);
         convert(out("m.gguf"), out("back"), "f16", NULL);
         MuseModel *a = open_model(out("in"), NULL), *b = open_model(out("m.gguf"), NULL), *c = open_model(out("back"), NULL);
         assert_int_equal(a->config.eos.n, 4);
+        assert_true(a->config.min_p == 0.05f && a->config.repetition == 1.1f);
         check_config(&a->config, &b->config);
         check_config(&a->config, &c->config);
         check_tokenizer(a, b, in("golden/qwen2/tokens.jsonl"));

@@ -545,6 +545,7 @@ static void generation(void **state)
         { "{}", 0 }, { "{\"eos_token_id\":3}", 0 }, { "{\"eos_token_id\":[3,4,3],\"suppress_tokens\":null}", 0 },
         { "[]", MUSE_ERR_FORMAT }, { "{\"eos_token_id\":\"3\"}", MUSE_ERR_FORMAT }, { "{\"eos_token_id\":[3.5]}", MUSE_ERR_FORMAT }, { "{\"eos_token_id\":-1}", MUSE_ERR_FORMAT },
         { "{\"eos_token_id\":448}", MUSE_ERR_FORMAT }, { "{\"suppress_tokens\":[1e9]}", MUSE_ERR_FORMAT }, { "{\"temperature\":-1}", MUSE_ERR_FORMAT }, { "{\"top_k\":1.5}", MUSE_ERR_FORMAT },
+        { "{\"min_p\":2}", MUSE_ERR_FORMAT }, { "{\"repetition_penalty\":\"1.1\"}", MUSE_ERR_FORMAT },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *text = read_text(LLAMA);
