@@ -439,6 +439,40 @@ static void test_metaspace_old(void **state)
     }
 }
 
+static void keep_line(void *user, int level, const char *text)
+{
+    if (level == MUSE_LOG_WARN) snprintf(user, 256, "%s", text);
+}
+
+/* a GGUF file that asks for an eos behind each text: said, since nothing adds it */
+static void test_add_eos(void **state)
+{
+    (void)state;
+    static const char asked[] = "tokenizer.ggml.add_bos_token", written[] = "tokenizer.ggml.add_eos_token";   /* both are true, and as long */
+    char said[256] = "";
+    MuseRuntimeParams p;
+    MuseRuntime *rt;
+    muse_runtime_params_init(&p);
+    p.log = keep_line;
+    p.log_user = said;
+    assert_int_equal(muse_runtime_open(&rt, &p, NULL), 0);
+    MuseFile file = data_file("text/llama3/tokenizer.gguf");
+    uint8_t *bytes = test_malloc(file.size);
+    memcpy(bytes, file.data, file.size);
+    for (int renamed = 0; renamed < 2; renamed++) {
+        MuseTextTokenizer *tok;
+        size_t at = 0;
+        while (memcmp(bytes + at, asked, strlen(asked)) != 0) at++;
+        if (renamed) memcpy(bytes + at, written, strlen(written));
+        assert_int_equal(muse_text_open_memory(&tok, rt, bytes, file.size, NULL), 0);
+        assert_true((strstr(said, written) != NULL) == renamed);
+        muse_text_close(&tok);
+    }
+    test_free(bytes);
+    muse_file_close(&file);
+    muse_runtime_close(&rt);
+}
+
 /* a word of megabytes: n log n, and the same ids as merging by definition gives (a run of one letter halves each time) */
 static void test_long_word(void **state)
 {
@@ -611,7 +645,7 @@ int main(void)
         cmocka_unit_test(test_vectors), cmocka_unit_test(test_info), cmocka_unit_test(test_flags), cmocka_unit_test(test_find),
         cmocka_unit_test(test_any_bytes), cmocka_unit_test(test_literal_entries), cmocka_unit_test(test_utf8), cmocka_unit_test(test_stream), cmocka_unit_test(test_stream_goes_on), cmocka_unit_test(test_stream_characters),
         cmocka_unit_test(test_added_conditions), cmocka_unit_test(test_no_token), cmocka_unit_test(test_metaspace), cmocka_unit_test(test_metaspace_old),
-        cmocka_unit_test(test_long_word), cmocka_unit_test(test_heap_agrees), cmocka_unit_test(test_normalize),
+        cmocka_unit_test(test_add_eos), cmocka_unit_test(test_long_word), cmocka_unit_test(test_heap_agrees), cmocka_unit_test(test_normalize),
         cmocka_unit_test(test_threads), cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

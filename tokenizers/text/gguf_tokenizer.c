@@ -81,6 +81,9 @@ static int read_ids(GgufLoader *f, int32_t bos, int32_t eos, int32_t unk, bool a
     if (rc == 0) rc = read_id(f, KEY "padding_token_id", -1, &tok->pad);
     if (rc == 0) rc = muse_gguf_bool(&f->g, KEY "add_bos_token", add_bos, &tok->add_bos, f->l.err);
     if (tok->bos < 0) tok->add_bos = false;
+    bool add_eos = false;
+    if (rc == 0) rc = muse_gguf_bool(&f->g, KEY "add_eos_token", false, &add_eos, f->l.err);
+    if (add_eos) muse_log(&tok->rt->log, MUSE_LOG_WARN, "GGUF: " KEY "add_eos_token is true: eos is not added, append its id yourself");
     return rc;
 }
 
