@@ -294,6 +294,7 @@ static void read_fuyu(MuseReader *r, MuseConfig *c, const MuseAllocator *a, cons
     if (text && t.rc == 0) t.rc = muse_keys_check_json(text, MUSE_ARCH_FUYU, "text_config", log, r->err);
     if (text) muse_read_expect(&t, "model_type", "persimmon", true);
     read_geometry(&t, c, a, false);
+    if (t.rc == 0) muse_read_same(&t, "num_key_value_heads", c->layers[0].heads);   /* some files say it */
     muse_read_expect(&t, "hidden_act", "relu2", true);
     muse_read_f32(&t, "layer_norm_eps", 1e-12, 0.1, &c->norm_eps);
     muse_read_bool(&t, "qk_layernorm", &qk);

@@ -8,6 +8,7 @@
 typedef enum Rule {
     READ,     /* the reader of the family takes it, and judges its value */
     NEUTRAL,  /* changes nothing in a forward pass */
+    IDLE,     /* the same, but said like an unknown key unless absent, null, false, 0 or empty */
     OFF,      /* only absent, null, false, 0 or empty */
     ONE       /* only absent, null or 1 */
 } Rule;
@@ -26,6 +27,14 @@ static const KeyRule common_rules[] = {
     { "output_attentions", NEUTRAL }, { "output_hidden_states", NEUTRAL }, { "return_dict", NEUTRAL }, { "is_decoder", NEUTRAL },
     { "is_llama_config", NEUTRAL }, { "unsloth_fixed", NEUTRAL }, { "unsloth_version", NEUTRAL }, { "id2label", NEUTRAL }, { "label2id", NEUTRAL }, { "problem_type", NEUTRAL }, { "transformers.js_config", NEUTRAL },
     { "chunk_size_feed_forward", NEUTRAL }, { "torchscript", NEUTRAL }, { "finetuning_task", NEUTRAL }, { "task_specific_params", NEUTRAL }, { "tokenizer_class", NEUTRAL },
+    /* how to generate, which older files repeat in every configuration with all defaults; generation_config.json counts */
+    { "bad_words_ids", IDLE }, { "begin_suppress_tokens", IDLE }, { "decoder_start_token_id", IDLE }, { "diversity_penalty", IDLE }, { "do_sample", NEUTRAL },
+    { "early_stopping", NEUTRAL }, { "encoder_no_repeat_ngram_size", IDLE }, { "exponential_decay_length_penalty", IDLE }, { "forced_bos_token_id", IDLE },
+    { "forced_eos_token_id", IDLE }, { "length_penalty", NEUTRAL }, { "max_length", NEUTRAL }, { "min_length", IDLE }, { "no_repeat_ngram_size", IDLE },
+    { "num_beam_groups", NEUTRAL }, { "num_beams", NEUTRAL }, { "num_return_sequences", NEUTRAL }, { "output_scores", NEUTRAL }, { "prefix", IDLE },
+    { "remove_invalid_values", NEUTRAL }, { "repetition_penalty", NEUTRAL }, { "return_dict_in_generate", NEUTRAL }, { "sep_token_id", IDLE }, { "suppress_tokens", IDLE },
+    { "temperature", NEUTRAL }, { "top_k", NEUTRAL }, { "top_p", NEUTRAL }, { "typical_p", NEUTRAL }, { "tf_legacy_loss", NEUTRAL }, { "use_bfloat16", NEUTRAL },
+    { "tie_encoder_decoder", OFF }, { "cross_attention_hidden_size", OFF },
     /* experts */
     { "num_experts", OFF }, { "num_local_experts", OFF }, { "n_routed_experts", OFF }, { "n_shared_experts", OFF }, { "num_experts_per_tok", OFF }, { "top_k_experts", OFF },
     { "moe_intermediate_size", OFF }, { "shared_expert_intermediate_size", OFF }, { "enable_moe_block", OFF }, { "mlp_only_layers", OFF }, { "norm_topk_prob", OFF },
@@ -42,7 +51,7 @@ static const KeyRule common_rules[] = {
 };
 
 /* rms() in every published Llama, Qwen and SmolLM file; Qwen keeps a window size for a window that is off */
-static const KeyRule qwen_rules[] = { { "sliding_window", NEUTRAL }, { "use_mrope", OFF }, { "tie_encoder_decoder", OFF } };
+static const KeyRule qwen_rules[] = { { "sliding_window", NEUTRAL }, { "use_mrope", OFF } };
 
 static const KeyRule gemma_rules[] = {
     { "text_config", READ }, { "vision_config", READ }, { "audio_config", READ }, { "boi_token_id", READ }, { "eoi_token_id", READ }, { "image_token_id", READ },
@@ -57,7 +66,7 @@ static const KeyRule gemma_rules[] = {
 
 static const KeyRule fuyu_rules[] = {
     { "text_config", READ }, { "patch_size", READ }, { "num_channels", READ }, { "image_size", NEUTRAL }, { "partial_rotary_factor", READ }, { "qk_layernorm", READ },
-    { "layer_norm_eps", READ }, { "image_token_id", READ }, { "num_key_value_heads", OFF }, { "rms_norm_eps", OFF },
+    { "layer_norm_eps", READ }, { "image_token_id", READ }, { "rms_norm_eps", OFF },
 };
 
 static const KeyRule muse_rules[] = {
@@ -100,7 +109,7 @@ int muse_keys_check_json(const MuseJsonValue *object, MuseArch arch, const char 
         const int shown = v->key_len < 100 ? (int)v->key_len : 100;
         const KeyRule *rule = find_rule(tables[arch].rules, tables[arch].n, v->key, v->key_len);
         if (!rule) rule = find_rule(common_rules, sizeof common_rules / sizeof *common_rules, v->key, v->key_len);
-        if (!rule) muse_log(log, MUSE_LOG_WARN, "%s: key \"%.*s\" is not known and has no effect", where, shown, v->key);
+        if (!rule || (rule->rule == IDLE && !is_off(v))) muse_log(log, MUSE_LOG_WARN, "%s: key \"%.*s\" is not known and has no effect", where, shown, v->key);
         else if ((rule->rule == OFF && !is_off(v)) || (rule->rule == ONE && !is_one(v)))
             return muse_fail(err, MUSE_ERR_UNSUPPORTED, "%s: family %s: \"%s\" is set, which is not supported", where, muse_arch_name(arch), rule->name);
     }

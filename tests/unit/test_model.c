@@ -422,6 +422,8 @@ static void odd_configs(void **state)
         { LLAMA, "\"use_cache\": true", "\"use_cache\": true", 0 }, { QWEN, "\"use_cache\": true", "\"use_cache\": true", 0 }, { GEMMA, "\"use_cache\": true", "\"use_cache\": true", 0 },
         { LLAMA, "\"use_cache\": true", "\"made_by\": \"somebody\"", 1 },
         { LLAMA, "\"use_cache\": true", "\"num_experts\": 0, \"sliding_window\": null", 0 },
+        { LLAMA, "\"use_cache\": true", "\"suppress_tokens\": null, \"min_length\": 0, \"top_k\": 50", 0 },
+        { LLAMA, "\"use_cache\": true", "\"suppress_tokens\": [3]", 1 },
         { LLAMA, "\"rope_type\"", "\"type\"", 0 },
         { LLAMA, "\"rope_theta\": 500000.0,", "\"rope_parameters\": {\"rope_theta\": 500000.0, \"rope_type\": \"default\"},", 0 },
         { LLAMA, "\"head_dim\": 16,", "", 0 },
@@ -469,6 +471,17 @@ static void other_families(void **state)
     assert_int_equal(f.image.unit, 30);
     assert_int_equal(f.image_row_end.id, 71019);
     muse_config_clear(&c);
+    /* older files repeat in it how to generate, and that heads are not grouped */
+    char *full = edited(fuyu, "\"hidden_act\"", "\"num_key_value_heads\":64,\"num_beams\":1,\"top_k\":50,\"temperature\":1.0,\"bad_words_ids\":null,\"cross_attention_hidden_size\":null,\"hidden_act\"");
+    char *grouped = edited(full, "\"num_key_value_heads\":64", "\"num_key_value_heads\":8");
+    if (muse_config_from_json(&c, NULL, &log, full, strlen(full), &err) < 0) fail_msg("%s", err.text);
+    assert_int_equal(n_lines, 0);
+    muse_config_clear(&c);
+    assert_int_equal(muse_config_from_json(&c, NULL, &log, grouped, strlen(grouped), &err), MUSE_ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "num_key_value_heads"));
+    muse_config_clear(&c);
+    free(full);
+    free(grouped);
     if (muse_config_from_json(&c, NULL, &log, muse, strlen(muse), &err) < 0) fail_msg("%s", err.text);
     assert_int_equal(n_lines, 0);
     assert_int_equal(c.layers[0].rope.axes[1], 8);
