@@ -39,14 +39,6 @@ void muse_canvas_fill(const MuseCanvas *c, int x, int y, int w, int h, uint32_t 
     }
 }
 
-void muse_canvas_frame(const MuseCanvas *c, int x, int y, int w, int h, uint32_t colour)
-{
-    muse_canvas_fill(c, x, y, w, 1, colour);
-    muse_canvas_fill(c, x, y + h - 1, w, 1, colour);
-    muse_canvas_fill(c, x, y, 1, h, colour);
-    muse_canvas_fill(c, x + w - 1, y, 1, h, colour);
-}
-
 void muse_canvas_copy(const MuseCanvas *c, int x, int y, const uint8_t *rgb, int w, int h)
 {
     int cx = x, cy = y, cw = w, ch = h;

@@ -21,7 +21,6 @@ typedef struct MuseCanvas {
 void muse_canvas_fill(const MuseCanvas *c, int x, int y, int w, int h, uint32_t colour);
 /* opacity 0..256 */
 void muse_canvas_blend(const MuseCanvas *c, int x, int y, int w, int h, uint32_t colour, int opacity);
-void muse_canvas_frame(const MuseCanvas *c, int x, int y, int w, int h, uint32_t colour);
 void muse_canvas_copy(const MuseCanvas *c, int x, int y, const uint8_t *rgb, int w, int h);
 /* One line of UTF-8; code points without a glyph show as a box. Returns the x after the last character. */
 int  muse_canvas_text(const MuseCanvas *c, int x, int y, const char *text, size_t n, uint32_t colour);

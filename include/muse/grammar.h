@@ -22,7 +22,6 @@ extern "C" {
 typedef struct MuseGrammar MuseGrammar;
 
 /** White space between the tokens of JSON. */
-/** White space in JSON. */
 enum {
     MUSE_GRAMMAR_COMPACT = 0, ///< none: {"a":1,"b":[2,3]}
     MUSE_GRAMMAR_SPACED  = 1, ///< one space after ',' and ':'

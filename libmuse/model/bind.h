@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tensors of a model, by role: every family's names bound to one set of members, each checked for shape and type. Values
- * are not read here. Users: model.c, later embed/ and decoder/. */
+ * are not read here. Users: model.c, embed, decoder, convert, train. */
 #ifndef LIBMUSE_MODEL_BIND_H
 #define LIBMUSE_MODEL_BIND_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a model is, in numbers: one decoder, configured per layer. Filled from a Hugging Face config.json or from GGUF metadata;
  * geometry is never defaulted, and a key that would change the computation and is not supported is refused by name.
- * Users: bind, model, later embed/ and decoder/. */
+ * Users: bind, model, embed, decoder, session, convert, train. */
 #ifndef LIBMUSE_MODEL_CONFIG_H
 #define LIBMUSE_MODEL_CONFIG_H
 

@@ -92,7 +92,8 @@ void muse_nfa_branch(MuseNfa *f, MuseFrag *choice, MuseFrag branch)
     muse_nfa_link(f, branch.out, choice->out);
 }
 
-MuseFrag muse_nfa_copy(MuseNfa *f, uint32_t from, uint32_t to, MuseFrag a)
+/* a copy of the nodes from .. to - 1, at the end */
+static void copy_nodes(MuseNfa *f, uint32_t from, uint32_t to)
 {
     const uint32_t shift = f->n - from;
     for (uint32_t i = from; i < to && f->rc == 0; i++) {
@@ -101,7 +102,6 @@ MuseFrag muse_nfa_copy(MuseNfa *f, uint32_t from, uint32_t to, MuseFrag a)
         if (n.kind == MUSE_NODE_SPLIT && n.other != MUSE_NODE_NONE) n.other += shift;
         node(f, n);
     }
-    return (MuseFrag){ a.from + shift, a.in + shift, a.out + shift };
 }
 
 /* Links are made after all copies are there, so that none is copied. Skips go straight to the end: no chain of empty edges grows
@@ -117,7 +117,7 @@ MuseFrag muse_nfa_repeat(MuseNfa *f, MuseFrag a, uint32_t min, uint32_t max)
     if (f->rc == 0 && (uint64_t)size * copies > MUSE_NFA_NODES_MAX)
         muse_nfa_fail(f, MUSE_ERR_LIMIT, "a part of %u nodes, repeated %u times: the grammar has over %d nodes", size, copies, MUSE_NFA_NODES_MAX);
     const uint32_t from = a.from, to = f->n;
-    for (uint32_t i = 1; i < copies && f->rc == 0; i++) muse_nfa_copy(f, from, to, a);
+    for (uint32_t i = 1; i < copies && f->rc == 0; i++) copy_nodes(f, from, to);
     const uint32_t in = split(f), out = split(f);
     uint32_t at = in;
     for (uint32_t i = 0; i < copies && f->rc == 0; i++) {
@@ -175,13 +175,6 @@ void muse_set_invert(MuseSet *s)
         at = old.r[i].hi + 1;
     }
     if (at <= MUSE_CODE_MAX) muse_set_add(s, at, MUSE_CODE_MAX);
-}
-
-bool muse_set_has(const MuseSet *s, uint32_t c)
-{
-    for (uint32_t i = 0; i < s->n; i++)
-        if (c >= s->r[i].lo && c <= s->r[i].hi) return true;
-    return false;
 }
 
 /* A range of code points of equal length in UTF-8 as byte ranges: cut until the low bits of lo are all 0 and of hi all 1 below the

@@ -54,8 +54,6 @@ void     muse_nfa_branch(MuseNfa *f, MuseFrag *choice, MuseFrag branch);
 void     muse_nfa_link(MuseNfa *f, uint32_t from, uint32_t to);
 /* a, min to max times; max UINT32_MAX = no end. a is the newest fragment. */
 MuseFrag muse_nfa_repeat(MuseNfa *f, MuseFrag a, uint32_t min, uint32_t max);
-/* a copy of a fragment, at the end */
-MuseFrag muse_nfa_copy(MuseNfa *f, uint32_t from, uint32_t to, MuseFrag a);
 void     muse_nfa_rule(MuseNfa *f, uint32_t rule, MuseFrag body);
 
 /* A set of code points as sorted ranges that do not touch. */
@@ -66,7 +64,6 @@ typedef struct MuseSet { MuseRange r[MUSE_SET_RANGES_MAX]; uint32_t n; bool full
 void muse_set_add(MuseSet *s, uint32_t lo, uint32_t hi);
 void muse_set_sort(MuseSet *s);     /* after adding */
 void muse_set_invert(MuseSet *s);   /* of a sorted one; surrogates are in neither */
-bool muse_set_has(const MuseSet *s, uint32_t c);
 
 /* One character of the set as UTF-8, or as it stands in a JSON string, escaped only where it must be */
 typedef enum MuseSpelling { MUSE_SPELL_UTF8, MUSE_SPELL_JSON } MuseSpelling;

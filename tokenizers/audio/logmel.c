@@ -196,8 +196,3 @@ size_t muse_logmel_finish(MuseLogmel *m, float *out)
     while (m->columns < total) column(m, out + made++ * m->rule.mel_bins);
     return made;
 }
-
-size_t muse_logmel_most(const MuseLogmel *m, size_t n)
-{
-    return (size_t)(muse_mel_columns(&m->rule, m->n + n) - m->columns);
-}

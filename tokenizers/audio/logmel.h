@@ -31,10 +31,9 @@ int  muse_logmel_open(MuseLogmel *m, const MuseRuntime *rt, const MuseAudioRule 
 void muse_logmel_close(MuseLogmel *m);
 
 /* At most MUSE_MEL_CHUNK samples. Columns that are complete go to out, [columns, mel_bins]: log10 power, unscaled.
- * Returns their number, at most muse_logmel_most(m, n). */
+ * Returns their number: with those made before at most muse_mel_columns() of all samples so far. */
 size_t muse_logmel_push(MuseLogmel *m, const float *x, size_t n, float *out);
-/* The columns that hang over the end. Returns their number, at most muse_logmel_most(m, 0). */
+/* The columns that hang over the end. Returns their number; with those made before muse_mel_columns() of all samples. */
 size_t muse_logmel_finish(MuseLogmel *m, float *out);
-size_t muse_logmel_most(const MuseLogmel *m, size_t n);
 
 #endif
