@@ -26,7 +26,7 @@ extern "C" {
 /** Why a text ended. */
 enum {
     MUSE_FINISH_NONE      = 0, ///< it did not: the call failed in between
-    MUSE_FINISH_ID        = 1, ///< a stop id, the last of ids; its text is not part of the text
+    MUSE_FINISH_ID        = 1, ///< a stop id, or an end id of the grammar, the last of ids; its text is not part of the text
     MUSE_FINISH_STRING    = 2, ///< a stop string; neither it nor what the last token had behind it is part of the text
     MUSE_FINISH_LENGTH    = 3, ///< max_tokens
     MUSE_FINISH_FULL      = 4, ///< the session's max_positions

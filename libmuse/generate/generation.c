@@ -191,7 +191,7 @@ int muse_generation_start(MuseGeneration *g, MuseError *err)
 /* what the newest token ends, before its text is known; MUSE_FINISH_NONE: nothing */
 static int finish_of(const MuseGeneration *g, int32_t id)
 {
-    if (muse_stop_is_id(g->stop, id)) return MUSE_FINISH_ID;
+    if (muse_stop_is_id(g->stop, id) || muse_sampler_ended(g->sampler)) return MUSE_FINISH_ID;
     if (muse_sampler_must_end(g->sampler)) return MUSE_FINISH_GRAMMAR;
     if (g->out->n < g->most) return MUSE_FINISH_NONE;
     return g->most == g->p.max_tokens ? MUSE_FINISH_LENGTH : MUSE_FINISH_FULL;

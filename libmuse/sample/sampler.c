@@ -37,6 +37,7 @@ struct MuseSampler {
 void muse_sample_params_init(MuseSampleParams *params) { MUSE_PARAMS_INIT(params); }
 
 uint32_t muse_sampler_vocab(const MuseSampler *s) { return s->V; }
+bool muse_sampler_ended(const MuseSampler *s) { return s->p.grammar && s->cursor.ended; }
 
 static bool within(float x, float lo, float hi) { return x >= lo && x <= hi; }
 

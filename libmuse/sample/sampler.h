@@ -3,9 +3,13 @@
 #ifndef LIBMUSE_SAMPLE_SAMPLER_H
 #define LIBMUSE_SAMPLE_SAMPLER_H
 
+#include <stdbool.h>
+
 #include "muse/sample.h"
 
 /* V: how many logits it reads */
 uint32_t muse_sampler_vocab(const MuseSampler *s);
+/* Was the id that was accepted last an end of its grammar? */
+bool muse_sampler_ended(const MuseSampler *s);
 
 #endif

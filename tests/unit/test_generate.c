@@ -319,6 +319,33 @@ static void test_grammar_and_own_sampler(void **state)
     muse_session_close(&s);
 }
 
+/* An end id of the grammar ends the text as a stop id does, whether it is one or not. */
+static void test_grammar_ends(void **state)
+{
+    MuseModel *m = *state;
+    static const int32_t none = 0;
+    MuseSession *s = session(m, "Some words", 0);
+    MuseGrammar *grammar;
+    MuseSampleParams sp;
+    MuseTextInfo info;
+    const MuseTextTokenizer *tok = muse_session_tokenizer(s);
+    muse_sample_params_init(&sp);
+    assert_int_equal(muse_text_info(tok, &info), 0);
+    assert_int_equal(muse_grammar_open_regex(&grammar, NULL, tok, "[0-9]{1,400}", 12, NULL, &err), 0);   /* ends in the tokenizer's eos */
+    sp.grammar = grammar;
+    sp.temperature = 100;
+    MuseGenerateParams p = params(500);
+    p.sample = &sp;
+    p.stop_ids = &none;   /* with 0 of them: none */
+    MuseGenerateResult r = generate(s, &p);
+    assert_int_equal(r.finish, MUSE_FINISH_ID);
+    assert_int_equal(r.ids[r.n - 1], info.eos);
+    if (muse_grammar_match(grammar, r.text, r.n_text) != 0) fail_msg("\"%s\"", r.text);
+    muse_generate_result_clear(&r);
+    muse_grammar_close(&grammar);
+    muse_session_close(&s);
+}
+
 static void test_penalties_see_the_prompt(void **state)
 {
     MuseModel *m = *state;
@@ -686,7 +713,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden), cmocka_unit_test(test_stop_ids), cmocka_unit_test(test_stop_strings), cmocka_unit_test(test_half_a_character),
-        cmocka_unit_test(test_cancelling), cmocka_unit_test(test_full), cmocka_unit_test(test_grammar_and_own_sampler), cmocka_unit_test(test_penalties_see_the_prompt),
+        cmocka_unit_test(test_cancelling), cmocka_unit_test(test_full), cmocka_unit_test(test_grammar_and_own_sampler), cmocka_unit_test(test_grammar_ends), cmocka_unit_test(test_penalties_see_the_prompt),
         cmocka_unit_test(test_suppressed), cmocka_unit_test(test_batch), cmocka_unit_test(test_refused), cmocka_unit_test(test_memory),
         cmocka_unit_test(test_stream), cmocka_unit_test(test_stream_early), cmocka_unit_test(test_stream_refused), cmocka_unit_test(test_stream_memory) };
     return cmocka_run_group_tests(tests, open_llama, close_llama);
