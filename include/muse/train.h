@@ -157,7 +157,7 @@ MUSE_API void muse_trainer_params_init(MuseTrainerParams *params);
  * @param out  Receives the handle, or NULL. Release with muse_trainer_close().
  * @param json Borrowed for the call.
  * @param rt   NULL = defaults. Its thread count is the run's.
- * @return 0; MUSE_ERR_ARG; MUSE_ERR_FORMAT: the document, named key, or, resuming, a checkpoint of another model; MUSE_ERR_IO, also
+ * @return 0; MUSE_ERR_ARG; MUSE_ERR_FORMAT: the document, named key, or, resuming, a checkpoint of another model or optimizer; MUSE_ERR_IO, also
  *         if nothing can be written in "out", which is made here, with its parents;
  *         MUSE_ERR_STATE: "out" holds checkpoints and resume is not set; MUSE_ERR_NOT_FOUND; MUSE_ERR_UNSUPPORTED; MUSE_ERR_NOMEM.
  *         Resuming under a changed document is allowed and said in the log. Label heads may be added behind those there were; tasks are known by their names.

@@ -181,12 +181,26 @@ static int resume_csv(MuseTrainer *t, MuseError *err)
     return rc;
 }
 
+/* Moments of one optimiser are nothing to another: Muon's of a matrix has no second one, so Adam's first steps would be a hundred times too long. */
+static int same_optimizer(const MuseTrainer *t, const char *document, MuseError *err)
+{
+    static const char *const names[] = { "adamw", "muon" };
+    MuseJson doc = { 0 };
+    const int rc = muse_json_parse(&doc, &t->rt->alloc, document, strlen(document), err);
+    const bool muon = rc == 0 && !muse_json_equal(muse_json_get(muse_json_get(doc.root, "optimizer"), "name"), "adamw");
+    muse_json_close(&doc);
+    if (rc < 0) return muse_fail_prefix(err, rc, "%s/document.json", t->folder);
+    if (muon == t->config.optim.muon) return 0;
+    return muse_fail(err, MUSE_ERR_FORMAT, "%s was trained by \"%s\", the document has \"%s\": another optimizer begins anew, with this folder as its \"model\"", t->folder, names[muon], names[!muon]);
+}
+
 static int resume(MuseTrainer *t, MuseError *err)
 {
     char *document = NULL;
     if (!t->out) return muse_fail(err, MUSE_ERR_ARG, "nothing to resume: the run has no \"out\"");
     int rc = muse_checkpoint_find(&t->rt->alloc, t->out, &t->folder, err);
     if (rc == 0) rc = muse_checkpoint_read(t->folder, &t->net, &t->optim, &t->state, &t->csv, &document, err);
+    if (rc == 0) rc = same_optimizer(t, document, err);
     if (rc == 0 && strcmp(document, t->config.json) != 0)
         muse_log(&t->rt->log, MUSE_LOG_WARN, "%s: the training document has changed since; the run goes on under the new one", t->folder);
     if (rc == 0) t->saved_at = t->state.step;

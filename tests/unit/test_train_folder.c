@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A run's folder over several sittings: what may change between them and what may not, what else lies there. The numbers of
+ * training are test_train.c's. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/bytes.h"
+#include "muse/muse.h"
+#include "tests/unit/temp_folder.h"
+
+static MuseError err;
+static char said[4096];
+
+static void listen(void *user, int level, const char *line)
+{
+    (void)user;
+    (void)level;
+    snprintf(said + strlen(said), sizeof said - strlen(said), "%s\n", line);
+}
+
+static const char *in_folder(const char *name)
+{
+    static char paths[4][256];
+    static unsigned next;
+    char *path = paths[next++ % 4];
+    snprintf(path, sizeof paths[0], "%s/%s", folder, name);
+    return path;
+}
+
+/* a model of a few hundred values on random tokens */
+#define MODEL "\"model\":{\"model_type\":\"muse\",\"muse_version\":1,\"vocab_size\":16,\"hidden_size\":8,\"intermediate_size\":16,\"num_hidden_layers\":1,\"num_attention_heads\":1," \
+    "\"num_key_value_heads\":1,\"head_dim\":8,\"max_position_embeddings\":32,\"rms_norm_eps\":1e-6,\"hidden_act\":\"relu2\",\"qk_norm\":true,\"rope_theta\":100,\"rope_pairs\":[2,1,1]," \
+    "\"tie_word_embeddings\":true,\"bos_token_id\":1,\"eos_token_id\":2,\"pad_token_id\":0,\"image_config\":{\"patch_size\":2,\"places\":8,\"budgets\":[16],\"default_budget\":16}}"
+#define RUN(more) "{" MODEL ",\"compute\":\"f32\",\"steps\":12,\"batch\":{\"samples\":2,\"positions\":32},\"data\":[{\"random\":{\"length\":8}}]," \
+    "\"checkpoint\":{\"every\":2,\"keep\":2},\"out\":\"run\"" more "}"
+
+/* opens under a document; the log goes to said. NULL: refused, with this code */
+static MuseTrainer *open_run(const char *json, uint32_t threads, int resume, uint64_t steps, int code)
+{
+    MuseRuntimeParams rp;
+    MuseRuntime *rt;
+    MuseTrainerParams p;
+    MuseTrainer *t = NULL;
+    said[0] = 0;
+    muse_runtime_params_init(&rp);
+    rp.threads = threads, rp.log = listen;
+    assert_int_equal(muse_runtime_open(&rt, &rp, &err), 0);
+    muse_trainer_params_init(&p);
+    p.folder = folder, p.resume = resume, p.steps = steps;
+    err.text[0] = 0;
+    const int rc = muse_trainer_open(&t, rt, json, strlen(json), &p, &err);
+    if (rc != code) fail_msg("code %d, not %d: %s", rc, code, err.text);
+    muse_runtime_close(&rt);
+    return t;
+}
+
+/* to the end, and closed */
+static void go(MuseTrainer *t)
+{
+    int rc;
+    while ((rc = muse_trainer_step(t, NULL, &err)) == 0) {}
+    if (rc != MUSE_DONE) fail_msg("code %d: %s", rc, err.text);
+    muse_trainer_close(&t);
+}
+
+/* Muon's moments of a matrix are not Adam's: with them the first steps would undo what was learned */
+static void test_other_optimizer(void **state)
+{
+    (void)state;
+    static const char muon[] = RUN(",\"optimizer\":{\"name\":\"muon\"}"), unnamed[] = RUN(""), adamw[] = RUN(",\"optimizer\":{\"name\":\"adamw\",\"rate\":0.1}");
+    go(open_run(unnamed, 1, 0, 2, 0));
+    open_run(adamw, 1, 1, 4, MUSE_ERR_FORMAT);
+    if (!strstr(err.text, "\"muon\"") || !strstr(err.text, "\"adamw\"") || !strstr(err.text, "step-00000002")) fail_msg("%s", err.text);
+    go(open_run(muon, 1, 1, 4, 0));      /* the same by another word */
+    assert_int_equal(access(in_folder("run/step-00000004/train.json"), F_OK), 0);
+    if (muse_file_write(in_folder("run/step-00000004/document.json"), "{", 1, &err) < 0) fail_msg("%s", err.text);
+    open_run(muon, 1, 1, 6, MUSE_ERR_FORMAT);
+    if (!strstr(err.text, "step-00000004/document.json")) fail_msg("%s", err.text);
+}
+
+int main(void)
+{
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
+    const struct CMUnitTest tests[] = {
+        IN_FOLDER(test_other_optimizer),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
