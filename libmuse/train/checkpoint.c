@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,6 +64,14 @@ static void remove_part(const MuseAllocator *a, const char *folder)
     rmdir(folder);
 }
 
+/* false: it was removed, but for what the user put there */
+static bool is_whole(int dir, uint64_t step)
+{
+    char path[64];
+    snprintf(path, sizeof path, "step-%08" PRIu64 "/train.json", step);
+    return faccessat(dir, path, F_OK, 0) == 0;
+}
+
 /* newest (or, keep > 0, the steps to remove: called until nothing is left to remove) */
 static bool find_step(const char *out, uint32_t keep, uint64_t *found)
 {
@@ -70,7 +79,7 @@ static bool find_step(const char *out, uint32_t keep, uint64_t *found)
     uint64_t newest = 0, oldest = UINT64_MAX, n = 0, step;
     if (!dir) return false;
     for (const struct dirent *e; (e = readdir(dir));) {
-        if (!step_of(e->d_name, &step)) continue;
+        if (!step_of(e->d_name, &step) || (keep && !is_whole(dirfd(dir), step))) continue;
         n++;
         if (step >= newest) newest = step;
         if (step < oldest) oldest = step;

@@ -86,11 +86,27 @@ static void test_other_optimizer(void **state)
     if (!strstr(err.text, "step-00000004/document.json")) fail_msg("%s", err.text);
 }
 
+/* what the user put into a checkpoint stays when that is removed, and the folder counts no more: the others go in their turn */
+static void test_a_note(void **state)
+{
+    (void)state;
+    go(open_run(RUN(""), 1, 0, 2, 0));
+    if (muse_file_write(in_folder("run/step-00000002/notes.txt"), "good", 4, &err) < 0) fail_msg("%s", err.text);
+    go(open_run(RUN(""), 1, 1, 0, 0));
+    assert_int_equal(access(in_folder("run/step-00000002/notes.txt"), F_OK), 0);
+    assert_int_equal(access(in_folder("run/step-00000002/model.safetensors"), F_OK), -1);
+    for (int step = 4; step <= 12; step += 2) {
+        char name[64];
+        snprintf(name, sizeof name, "run/step-%08d", step);
+        assert_int_equal(access(in_folder(name), F_OK), step >= 10 ? 0 : -1);
+    }
+}
+
 int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(test_other_optimizer),
+        IN_FOLDER(test_other_optimizer), IN_FOLDER(test_a_note),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
