@@ -159,7 +159,7 @@ MUSE_API void muse_trainer_params_init(MuseTrainerParams *params);
  * @param rt   NULL = defaults. Its thread count is the run's.
  * @return 0; MUSE_ERR_ARG; MUSE_ERR_FORMAT: the document, named key, or, resuming, a checkpoint of another model or optimizer; MUSE_ERR_IO, also
  *         if nothing can be written in "out", which is made here, with its parents;
- *         MUSE_ERR_STATE: "out" holds checkpoints and resume is not set; MUSE_ERR_NOT_FOUND; MUSE_ERR_UNSUPPORTED; MUSE_ERR_NOMEM.
+ *         MUSE_ERR_STATE: "out" holds checkpoints and resume is not set, or another run has it open; MUSE_ERR_NOT_FOUND; MUSE_ERR_UNSUPPORTED; MUSE_ERR_NOMEM.
  *         Resuming under a changed document is allowed and said in the log. Label heads may be added behind those there were; tasks are known by their names.
  */
 MUSE_API int muse_trainer_open(MuseTrainer **out, MuseRuntime *rt, const char *json, size_t size, const MuseTrainerParams *params, MuseError *err);

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -103,6 +104,24 @@ int muse_checkpoint_find(const MuseAllocator *a, const char *out, char **folder,
     if (!find_step(out, 0, &step)) return muse_fail(err, MUSE_ERR_NOT_FOUND, "%s: no checkpoint", out);
     *folder = step_folder(a, out, step, "");
     return *folder ? 0 : MUSE_NOMEM(err, strlen(out));
+}
+
+int muse_checkpoint_lock(const char *out, int *fd, MuseError *err)
+{
+    *fd = open(out, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0 || flock(*fd, LOCK_EX | LOCK_NB) == 0) return 0;
+    const bool held = errno == EWOULDBLOCK;
+    close(*fd);
+    *fd = -1;
+    return held ? muse_fail(err, MUSE_ERR_STATE, "%s: another run writes there: wait for its end, or choose another folder", out) : 0;
+}
+
+void muse_checkpoint_unlock(int *fd)
+{
+    if (*fd < 0) return;
+    flock(*fd, LOCK_UN);   /* a process that was forked meanwhile holds the same lock */
+    close(*fd);
+    *fd = -1;
 }
 
 /* ---- writing ---- */

@@ -29,6 +29,11 @@ typedef struct MuseCheckpoint {
 /* *folder: the new one, muse_free() it. 0; MUSE_ERR_IO; MUSE_ERR_NOMEM: older checkpoints are as they were. */
 int muse_checkpoint_write(const MuseCheckpoint *c, char **folder, MuseError *err);
 
+/* Holds the folder of a run, which exists, until *fd is closed by muse_checkpoint_unlock(): of two runs that write there one would
+ * remove the other's checkpoints. 0; MUSE_ERR_STATE: another run holds it. A file system without locks lets everyone in (*fd: -1). */
+int  muse_checkpoint_lock(const char *out, int *fd, MuseError *err);
+void muse_checkpoint_unlock(int *fd);
+
 /* The newest whole one in out; MUSE_ERR_NOT_FOUND: none (out may be missing). muse_free(*folder). */
 int muse_checkpoint_find(const MuseAllocator *a, const char *out, char **folder, MuseError *err);
 

@@ -33,6 +33,7 @@ struct MuseTrainer {
     uint64_t limit, saved_at;    /* stop after; step of the newest checkpoint, UINT64_MAX: none */
     MuseBuf  csv;
     char    *out, *folder;
+    int      lock;               /* of out; -1: none */
     MuseRl   rl;
     bool     has_net, has_optim, has_rl, failed, from_data;
 };
@@ -62,6 +63,7 @@ void muse_trainer_close(MuseTrainer **trainer)
     muse_file_close(&t->tokenizer_file);
     muse_train_config_clear(&t->config);
     muse_buf_clear(&t->csv);
+    muse_checkpoint_unlock(&t->lock);
     muse_free(t->out);
     muse_free(t->folder);
     MuseRuntime *rt = t->rt;
@@ -209,19 +211,23 @@ static int resume(MuseTrainer *t, MuseError *err)
     return rc;
 }
 
+static int refuse_used(const MuseTrainer *t, MuseError *err)
+{
+    char *found;
+    if (muse_checkpoint_find(&t->rt->alloc, t->out, &found, NULL) < 0) return 0;
+    const int rc = muse_fail(err, MUSE_ERR_STATE, "%s: there is a checkpoint already: resume it, or choose another folder", found);
+    muse_free(found);
+    return rc;
+}
+
 static int begin_weights(MuseTrainer *t, const MuseTrainerParams *p, MuseError *err)
 {
-    char *found = NULL;
     int rc;
     t->csv.alloc = &t->rt->alloc;
     if (p->resume) {
         rc = resume(t, err);
     } else {
-        if (t->out && muse_checkpoint_find(&t->rt->alloc, t->out, &found, NULL) == 0) {
-            rc = muse_fail(err, MUSE_ERR_STATE, "%s: there is a checkpoint already: resume it, or choose another folder", found);
-            muse_free(found);
-            return rc;
-        }
+        if (t->out && (rc = refuse_used(t, err)) < 0) return rc;
         muse_layout_begin(&t->net.layout, &t->config.model, t->config.seed, t->net.master);
         if (!t->config.start) muse_share_begin(&t->config.shared, &t->net.layout, &t->config.model, t->config.seed, t->net.master);
         rc = t->config.start ? muse_checkpoint_read_model(t->config.start, &t->net, err) : 0;
@@ -263,6 +269,14 @@ static int open_rl(MuseTrainer *t, const MuseTrainerParams *p, MuseError *err)
     return rc;
 }
 
+/* last: a run that can't be opened leaves no folder. What is there is looked at again under the lock: another run may have ended meanwhile. */
+static int hold_folder(MuseTrainer *t, bool resumes, MuseError *err)
+{
+    int rc = muse_folder_ready(&t->rt->alloc, t->out, err);
+    if (rc == 0) rc = muse_checkpoint_lock(t->out, &t->lock, err);
+    return rc < 0 || resumes ? rc : refuse_used(t, err);
+}
+
 static int open_all(MuseTrainer *t, const char *json, size_t size, const MuseTrainerParams *p, MuseError *err)
 {
     const MuseAllocator *a = &t->rt->alloc;
@@ -278,7 +292,7 @@ static int open_all(MuseTrainer *t, const char *json, size_t size, const MuseTra
     t->limit = p->steps && p->steps < t->config.optim.steps ? p->steps : t->config.optim.steps;
     rc = open_data(t, p, err);
     if (rc == 0) rc = open_rl(t, p, err);
-    return rc == 0 && t->out ? muse_folder_ready(a, t->out, err) : rc;   /* last: a run that can't be opened leaves no folder */
+    return rc == 0 && t->out ? hold_folder(t, p->resume, err) : rc;
 }
 
 int muse_trainer_open(MuseTrainer **out, MuseRuntime *rt, const char *json, size_t size, const MuseTrainerParams *params, MuseError *err)
@@ -297,6 +311,7 @@ int muse_trainer_open(MuseTrainer **out, MuseRuntime *rt, const char *json, size
     }
     t->rt = held;
     t->saved_at = UINT64_MAX;
+    t->lock = -1;
     rc = open_all(t, json, size, &p, err);
     if (rc < 0) muse_trainer_close(&t);
     *out = t;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -102,11 +103,36 @@ static void test_a_note(void **state)
     }
 }
 
+/* two runs would remove each other's checkpoints; a process that was forked from one does not keep the folder behind its end */
+static void test_two_runs(void **state)
+{
+    (void)state;
+    int pipes[2];
+    MuseTrainer *t = open_run(RUN(""), 1, 0, 4, 0);
+    open_run(RUN(""), 1, 0, 4, MUSE_ERR_STATE);
+    if (!strstr(err.text, "another run")) fail_msg("%s", err.text);
+    assert_int_equal(muse_trainer_save(t, &err), 0);
+    open_run(RUN(""), 1, 1, 4, MUSE_ERR_STATE);
+    assert_int_equal(pipe(pipes), 0);
+    const pid_t child = fork();
+    if (child == 0) {   /* lives until the pipe is closed */
+        char byte;
+        close(pipes[1]);
+        _exit(read(pipes[0], &byte, 1) != 0);
+    }
+    assert_true(child > 0);
+    go(t);
+    go(open_run(RUN(""), 1, 1, 6, 0));
+    close(pipes[1]);
+    close(pipes[0]);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
 int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(test_other_optimizer), IN_FOLDER(test_a_note),
+        IN_FOLDER(test_other_optimizer), IN_FOLDER(test_a_note), IN_FOLDER(test_two_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
