@@ -89,7 +89,7 @@ char *cli_find_shipped(const char *name);
 /* The model to run: told, else what MUSE_MODEL names, else the shipped muse-nano with its weights. A path to free(); NULL: said why, *exit_code is set. */
 char *cli_model_path(const char *told, int *exit_code);
 
-/* Ctrl-C sets a flag. second_ends: and the second one ends the program. */
+/* Ctrl-C sets a flag. second_ends: so do SIGTERM and, unless nohup has it ignored, SIGHUP, and the second one of a kind ends the program. */
 void cli_catch_interrupts(bool second_ends);
 int  cli_interrupted(void *user);    /* a MuseCancelFn; user: NULL */
 bool cli_take_interrupt(void);       /* true once for each */

@@ -27,8 +27,8 @@ typedef struct Train {
 static void help(FILE *to)
 {
     fputs("usage: muse train CONFIG.json [OPTION ...]\n"
-          "Trains a model of the muse family as the document says (docs/train.md). Checkpoints are model folders. An interrupt saves\n"
-          "after the step and stops; a second one stops at once.\n\n"
+          "Trains a model of the muse family as the document says (docs/train.md). Checkpoints are model folders. An interrupt\n"
+          "(Ctrl-C, SIGTERM, SIGHUP) saves after the step and stops; a second one stops at once.\n\n"
           "  --resume                  go on from the newest checkpoint\n"
           "  --out DIR                 instead of the document's \"out\"\n"
           "  --steps N                 stop after step N; the schedule stays as in the document\n"

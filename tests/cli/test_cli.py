@@ -417,6 +417,26 @@ class Train(unittest.TestCase):
         for name in ("model.safetensors", "train.safetensors"):
             self.assertEqual((self.at / "whole/step-00000024" / name).read_bytes(), (self.at / "cut/step-00000024" / name).read_bytes())
 
+    def test_ended_by_the_system(self):
+        """The end of a job's time, or of a terminal, saves like Ctrl-C; what nohup ignores stays ignored."""
+        import signal, time
+        doc = json.loads((self.at / "toy.json").read_text())
+        doc["steps"], doc["checkpoint"]["every"] = 1000000, 1000000
+        (self.at / "long.json").write_text(json.dumps(doc))
+        for end, ignored in ((signal.SIGTERM, None), (signal.SIGHUP, None), (signal.SIGTERM, signal.SIGHUP)):
+            out = self.at / f"end-{end}-{ignored}"
+            run = subprocess.Popen([str(MUSE), "train", str(self.at / "long.json"), "--threads", "1", "--out", str(out)], stderr=subprocess.PIPE, text=True,
+                                   preexec_fn=lambda: signal.signal(ignored, signal.SIG_IGN) if ignored else None)
+            while "loss" not in run.stderr.readline():
+                self.assertIsNone(run.poll())
+            if ignored:
+                run.send_signal(ignored)
+                time.sleep(0.2)
+                self.assertIsNone(run.poll())
+            run.send_signal(end)
+            self.assertIn("interrupted; saved", run.communicate(timeout=120)[1])
+            self.assertEqual((run.returncode, len(list(out.glob("step-????????")))), (6, 1))
+
     def test_refusals(self):
         for args in ([], ["a.json", "b.json"], ["a.json", "--steps", "0"], ["a.json", "--nonsense"], ["a.json", "--seed", "3"], ["a.json", "--text", "x"]):
             muse("train", *args, code=USAGE)
