@@ -280,6 +280,7 @@ int muse_checkpoint_write(const MuseCheckpoint *c, char **folder, MuseError *err
         if (old) remove_checkpoint(c->alloc, old);
         muse_free(old);
     }
+    if (rc < 0 && making) remove_part(c->alloc, making);   /* on a full disk it would take the room that is left */
     muse_free(making);
     *folder = rc == 0 ? done : NULL;
     if (rc < 0) muse_free(done);
@@ -316,6 +317,16 @@ static int read_array(const MuseWeightFile *w, const char *name, float *to, cons
     return 0;
 }
 
+/* The average of a run that had none begins with what it has learned. */
+static int read_average(const MuseWeightFile *w, const char *path, const MuseNet *net, float *ema, MuseError *err)
+{
+    size_t classes;
+    if (muse_weights_find(w, "ema")) return read_array(w, "ema", ema, &net->layout, &classes, err);
+    memcpy(ema, net->master, net->layout.n_values * sizeof *ema);
+    muse_log(&net->rt->log, MUSE_LOG_WARN, "%s: has no average of the weights; \"ema\" begins with the weights themselves", path);
+    return 0;
+}
+
 static int read_arrays(const char *folder, const MuseNet *net, MuseOptim *o, MuseError *err)
 {
     const MuseAllocator *a = &net->rt->alloc;
@@ -329,7 +340,7 @@ static int read_arrays(const char *folder, const MuseNet *net, MuseOptim *o, Mus
         rc = read_array(&w, "master", net->master, l, &classes, err);
         if (rc == 0) rc = read_array(&w, "m", o->m, l, &classes, err);
         if (rc == 0) rc = read_array(&w, "v", o->v, l, &classes, err);
-        if (rc == 0 && o->ema) rc = read_array(&w, "ema", o->ema, l, &classes, err);
+        if (rc == 0 && o->ema) rc = read_average(&w, path, net, o->ema, err);
         if (rc < 0) muse_fail_prefix(err, rc, "%s", path);
         else if (classes_of(l, l->n_values) > classes) muse_log(&net->rt->log, MUSE_LOG_WARN, "%s: has %zu label classes of the %zu now; the others begin at zero", path, classes, classes_of(l, l->n_values));
         muse_weights_close(&w);

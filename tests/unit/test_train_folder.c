@@ -2,12 +2,14 @@
 /* A run's folder over several sittings: what may change between them and what may not, what else lies there. The numbers of
  * training are test_train.c's. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -103,6 +105,57 @@ static void test_a_note(void **state)
     }
 }
 
+/* an average that is asked for later begins with the weights; one that is asked for no more is left */
+static void test_later_average(void **state)
+{
+    (void)state;
+    static const char with[] = RUN(",\"optimizer\":{\"ema\":0.9}");
+    go(open_run(RUN(""), 1, 0, 2, 0));
+    MuseTrainer *t = open_run(with, 1, 1, 4, 0);
+    if (!strstr(said, "step-00000002/train.safetensors: has no average")) fail_msg("%s", said);
+    MuseModel *m[2];   /* with and without: the same as yet */
+    const float *row[2];
+    assert_int_equal(muse_trainer_model(t, &m[0], &err), 0);
+    assert_int_equal(muse_model_open(&m[1], NULL, in_folder("run/step-00000002"), NULL, &err), 0);
+    MuseSession *s[2];
+    for (int i = 0; i < 2; i++) {
+        static const int32_t ids[] = { 3, 4, 5 };
+        assert_int_equal(muse_session_open(&s[i], m[i], NULL, &err), 0);
+        assert_int_equal(muse_sequence_append_ids(muse_session_sequence(s[i]), ids, 3, &err), 0);
+        assert_int_equal(muse_session_prefill(s[i], &err), 0);
+        row[i] = muse_session_logits(s[i]);
+    }
+    assert_memory_equal(row[0], row[1], 16 * sizeof **row);
+    for (int i = 0; i < 2; i++) muse_session_close(&s[i]), muse_model_close(&m[i]);
+    go(t);
+    go(open_run(with, 1, 1, 6, 0));
+    if (strstr(said, "average")) fail_msg("%s", said);
+    go(open_run(RUN(""), 1, 1, 8, 0));
+}
+
+/* a disk that is full (here: files may not grow) costs no checkpoint that is there, keeps no half one, and can be tried again */
+static void test_full_disk(void **state)
+{
+    (void)state;
+    struct rlimit before, small;
+    MuseTrainer *t = open_run(RUN(""), 1, 0, 0, 0);
+    for (int i = 0; i < 3; i++) assert_int_equal(muse_trainer_step(t, NULL, &err), 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = before;
+    small.rlim_cur = 5000;   /* less than the weights */
+    void (*old)(int) = signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    const int rc = muse_trainer_save(t, &err);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, old);
+    assert_int_equal(rc, MUSE_ERR_IO);
+    if (!strstr(err.text, "step-00000003.part/")) fail_msg("%s", err.text);
+    assert_int_equal(access(in_folder("run/step-00000003.part"), F_OK), -1);
+    assert_int_equal(access(in_folder("run/step-00000002/train.json"), F_OK), 0);
+    assert_int_equal(muse_trainer_save(t, &err), 0);
+    go(t);
+}
+
 /* two runs would remove each other's checkpoints; a process that was forked from one does not keep the folder behind its end */
 static void test_two_runs(void **state)
 {
@@ -132,7 +185,7 @@ int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(test_other_optimizer), IN_FOLDER(test_a_note), IN_FOLDER(test_two_runs),
+        IN_FOLDER(test_other_optimizer), IN_FOLDER(test_a_note), IN_FOLDER(test_later_average), IN_FOLDER(test_full_disk), IN_FOLDER(test_two_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
