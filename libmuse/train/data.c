@@ -3,6 +3,7 @@
  * history. Random tokens for measuring speed are a source too. */
 #include "libmuse/train/data.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct MuseData {
@@ -73,6 +74,17 @@ static int make(void *user, uint64_t number, MuseTrainSample *out, MuseError *er
     uint64_t inner;
     const MuseDataConfig *c = pick(d, number, &source, &inner);
     return c->kind == MUSE_DATA_RANDOM ? make_random(d, c, inner, out, err) : muse_jsonl_make(d->files[source], inner, out, err);
+}
+
+int muse_data_where(const MuseData *d, uint64_t number, char *name, size_t cap, bool *skips, MuseError *err)
+{
+    uint32_t source;
+    uint64_t inner;
+    const MuseDataConfig *c = pick(d, number, &source, &inner);
+    *skips = c->skip_broken;
+    if (c->kind != MUSE_DATA_RANDOM) return muse_jsonl_name(d->files[source], inner, name, cap, err);
+    snprintf(name, cap, "random sample %llu", (unsigned long long)inner);
+    return 0;
 }
 
 /* random samples and JSONL ones are told apart by who made them: the latter's branches lie elsewhere */

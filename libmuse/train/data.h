@@ -53,6 +53,8 @@ typedef struct MuseJsonlLine {
     uint64_t pass, number;       /* number: as an editor counts */
 } MuseJsonlLine;
 int    muse_jsonl_line(const MuseJsonl *j, uint64_t number, MuseJsonlLine *out, MuseError *err);
+/* Its file and line, for an error; cut where there is no room. 0; MUSE_ERR_NOMEM */
+int    muse_jsonl_name(const MuseJsonl *j, uint64_t number, char *to, size_t cap, MuseError *err);
 /* Sample number `number` of endless passes over the file. MUSE_AGAIN: its line is broken and such are skipped (the log says it). */
 int    muse_jsonl_make(MuseJsonl *j, uint64_t number, MuseTrainSample *out, MuseError *err);
 /* One line's text as a sample; folder: where its paths start; that a picture is reduced is not logged. For fuzzing too. Release samples by muse_draft_release(). */
@@ -63,6 +65,8 @@ int    muse_jsonl_sample(const MuseJsonlRules *rules, const char *folder, const 
 typedef struct MuseData MuseData;
 int  muse_data_open(MuseData **out, MuseRuntime *rt, const MuseTrainConfig *c, const MuseConfig *model, const MuseTextTokenizer *tokenizer, MuseError *err);
 void muse_data_close(MuseData **d);
+/* Where sample number `number` is from: as muse_jsonl_name(), or the number of a random one; and whether that source's broken ones are skipped. */
+int  muse_data_where(const MuseData *d, uint64_t number, char *name, size_t cap, bool *skips, MuseError *err);
 MuseTrainSource muse_data_source(MuseData *d);
 
 /* number -> a permutation of 0 .. n - 1, another for each seed; n at least 1 */

@@ -2,6 +2,7 @@
 /* Lines of a data set to samples, in the positions that chat format muse (docs/chat.md) gives the same conversation. Text gathers
  * in a run until a control token or a medium follows, because the runtime encodes it so. Pictures and sounds go through the
  * tokenizers under the model's own rules. What the model is to write has weight 1, all else 0. */
+#include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,12 +21,14 @@ struct MuseJsonl {
     uint64_t *numbers;   /* as an editor counts */
     size_t    n;
     atomic_bool reduced;     /* the log was told that a picture is: it is told once */
+    atomic_ullong unknown;   /* and of which keys that they are not known, a bit for each (two may share one) */
 };
 
 typedef struct Draft {
     const MuseJsonlRules *rules;
     const char *folder;
-    atomic_bool *reduced;         /* of the file; NULL: the log isn't told */
+    MuseJsonl *file;              /* whose line number `line` this is; NULL: the log isn't told */
+    uint64_t line;
     MuseFamily family;
     MuseError *err;
     MuseSampleDraft s;
@@ -103,8 +106,7 @@ static int add_marker(Draft *d, const MuseMarker *m, uint32_t number)
 /* pictures of a data set are many and alike: said of the first */
 static void tell_reduced(const Draft *d, const char *name, const MuseImagePlan *plan)
 {
-    atomic_bool *told = d->reduced;
-    if ((plan->scale_x >= 1 && plan->scale_y >= 1) || !told || atomic_exchange(told, true)) return;
+    if ((plan->scale_x >= 1 && plan->scale_y >= 1) || !d->file || atomic_exchange(&d->file->reduced, true)) return;
     muse_log(&d->rules->rt->log, MUSE_LOG_WARN, "%s: %u x %u pixels are reduced to %u x %u (scale %.3g x %.3g), as other pictures over their budget; said once a file", name,
              plan->width, plan->height, plan->used_width, plan->used_height, plan->scale_x, plan->scale_y);
 }
@@ -183,7 +185,7 @@ static int add_cut(Draft *d, int64_t number, const MuseJsonValue *box, uint32_t 
     double at[4] = { 0 };
     bool good = number >= 1 && number <= d->n_images && muse_json_is(box, MUSE_JSON_ARRAY) && box->len == 4;
     const MuseJsonValue *e = good ? box->u.first : NULL;
-    for (int i = 0; i < 4 && good; i++, e = e->next) good = e->type != MUSE_JSON_NULL && muse_json_read_f64(e, 0, &at[i]);
+    for (int i = 0; i < 4 && good; i++, e = e->next) good = e->type != MUSE_JSON_NULL && muse_json_read_f64(e, 0, &at[i]) && isfinite(at[i]);
     if (!good) return muse_fail(d->err, MUSE_ERR_FORMAT, "a region or view is not of a picture before it, with \"box\": [x0, y0, x1, y1]");
     MuseImage *region = NULL;
     int rc = muse_image_region(&region, d->images[number - 1], (MuseRect){ at[0], at[1], at[2], at[3] }, d->err);
@@ -202,6 +204,27 @@ static int add_region(Draft *d, const MuseJsonValue *v, uint32_t budget)
 
 /* ---- parts and branches ---- */
 
+/* what muse worlds and muse eval know besides has no effect on purpose */
+static const char *const part_keys[] = { "text", "given", "image", "audio", "region", "budget", "learn", NULL };
+static const char *const branch_keys[] = { "task", "group", "parts", "thought", "answer", "accept", "given", "views", NULL };
+static const char *const line_keys[] = { "task", "group", "parts", "thought", "answer", "accept", "given", "views", "system", "turns", "world", "split", "seed", "index", "objects", NULL };
+static const char *const shared_keys[] = { "parts", "branches", "system", "world", "split", "seed", "index", "objects", NULL };   /* of a line with branches */
+
+/* A misspelt key would be a thought or a question that is missing: each is named, once a file. */
+static void tell_unknown(const Draft *d, const MuseJsonValue *object, const char *const *known)
+{
+    for (const MuseJsonValue *v = d->file && muse_json_is(object, MUSE_JSON_OBJECT) ? object->u.first : NULL; v; v = v->next) {
+        unsigned hash = 0;
+        const char *const *k = known;
+        while (*k && !(strlen(*k) == v->key_len && memcmp(*k, v->key, v->key_len) == 0)) k++;
+        for (size_t i = 0; i < v->key_len; i++) hash = hash * 31 + (unsigned char)v->key[i];
+        const unsigned long long bit = 1ull << hash % 61;
+        if (*k || (atomic_fetch_or(&d->file->unknown, bit) & bit)) continue;
+        muse_log(&d->rules->rt->log, MUSE_LOG_WARN, "%s:%llu: key \"%.*s\" has no effect here; said once a file", d->file->path, (unsigned long long)d->line,
+                 v->key_len < 60 ? (int)v->key_len : 60, v->key);
+    }
+}
+
 static int add_part(Draft *d, const MuseJsonValue *v, bool written)
 {
     int64_t budget = 0;
@@ -211,6 +234,7 @@ static int add_part(Draft *d, const MuseJsonValue *v, bool written)
     if (!muse_json_is(v, MUSE_JSON_OBJECT) || kinds != 1) return muse_fail(d->err, MUSE_ERR_FORMAT, "a part is not an object with one of text, given, image, audio, region");
     if (muse_json_get(v, "learn")) return muse_fail(d->err, MUSE_ERR_UNSUPPORTED, "a part to \"learn\": dense questions of worlds are trained through \"worlds\" only");
     if (!muse_json_read_i64(muse_json_get(v, "budget"), 0, &budget) || budget < 0 || budget > UINT32_MAX) return muse_fail(d->err, MUSE_ERR_FORMAT, "\"budget\" is not a number of patches");
+    tell_unknown(d, v, part_keys);
     if (image) return add_image_file(d, image, (uint32_t)budget);
     if (audio) return add_audio_file(d, audio);
     if (region) return add_region(d, region, (uint32_t)budget);
@@ -299,6 +323,7 @@ static int add_branch(Draft *d, const MuseJsonValue *v, const MuseJsonValue *tur
     for (const MuseJsonValue *t = turns ? turns->u.first : NULL; t && rc == 0; t = t->next) {
         rc = muse_json_is(t, MUSE_JSON_OBJECT) ? add_parts(d, muse_json_get(t, "parts"), false) : muse_fail(d->err, MUSE_ERR_FORMAT, "a turn is not an object");
         if (rc == 0) rc = add_written(d, t);
+        tell_unknown(d, t, branch_keys);
     }
     if (rc == 0 && question) rc = add_parts(d, question, false);
     if (rc == 0) rc = add_written(d, v);
@@ -328,15 +353,20 @@ static int add_line(Draft *d, const MuseJsonValue *root)
     d->run = (MuseBuf){ .alloc = tail.alloc };
     d->run_weights.len = 0;
     if (rc == 0 && !branches) rc = add_branch(d, root, turns, turns ? parts : NULL, &tail);
-    for (const MuseJsonValue *v = branches ? branches->u.first : NULL; v && rc == 0; v = v->next) rc = add_branch(d, v, NULL, muse_json_get(v, "parts"), &tail);
+    for (const MuseJsonValue *v = branches ? branches->u.first : NULL; v && rc == 0; v = v->next) {
+        rc = add_branch(d, v, NULL, muse_json_get(v, "parts"), &tail);
+        tell_unknown(d, v, branch_keys);
+    }
+    tell_unknown(d, root, branches ? shared_keys : line_keys);
     muse_buf_clear(&tail);
     return rc;
 }
 
-static int make_sample(const MuseJsonlRules *rules, const char *folder, const char *line, size_t n, atomic_bool *reduced, MuseTrainSample *out, MuseError *err)
+/* file: it is line `number` of this file; NULL: of none */
+static int make_sample(const MuseJsonlRules *rules, const char *folder, const char *line, size_t n, MuseJsonl *file, uint64_t number, MuseTrainSample *out, MuseError *err)
 {
     const MuseAllocator *a = &rules->rt->alloc;
-    Draft d = { .rules = rules, .folder = folder, .reduced = reduced, .err = err };
+    Draft d = { .rules = rules, .folder = folder, .file = file, .line = number, .err = err };
     d.run.alloc = d.run_weights.alloc = a;
     muse_draft_begin(&d.s, a);
     MuseJson doc = { 0 };
@@ -345,6 +375,10 @@ static int make_sample(const MuseJsonlRules *rules, const char *folder, const ch
     int rc = muse_json_parse(&doc, a, line, n, err);
     if (rc == 0) rc = add_line(&d, doc.root);
     if (rc == 0) rc = muse_draft_finish(&d.s, out, err);
+    if (rc == MUSE_ERR_ARG) {   /* what the tokenizers call the caller's mistake is the file's */
+        rc = MUSE_ERR_FORMAT;
+        if (err) err->code = rc;
+    }
     muse_json_close(&doc);
     for (uint32_t i = 0; i < d.n_images; i++) muse_image_close(&d.images[i]);
     muse_draft_clear(&d.s);
@@ -355,7 +389,7 @@ static int make_sample(const MuseJsonlRules *rules, const char *folder, const ch
 
 int muse_jsonl_sample(const MuseJsonlRules *rules, const char *folder, const char *line, size_t n, MuseTrainSample *out, MuseError *err)
 {
-    return make_sample(rules, folder, line, n, NULL, out, err);
+    return make_sample(rules, folder, line, n, NULL, 0, out, err);
 }
 
 /* ---- the file ---- */
@@ -435,13 +469,23 @@ int muse_jsonl_line(const MuseJsonl *j, uint64_t number, MuseJsonlLine *out, Mus
     return 0;
 }
 
+int muse_jsonl_name(const MuseJsonl *j, uint64_t number, char *to, size_t cap, MuseError *err)
+{
+    MuseJsonlLine line;
+    const int rc = muse_jsonl_line(j, number, &line, err);
+    if (rc < 0) return rc;
+    muse_free(line.folder);
+    snprintf(to, cap, "%s:%llu", line.path, (unsigned long long)line.number);
+    return 0;
+}
+
 int muse_jsonl_make(MuseJsonl *j, uint64_t number, MuseTrainSample *out, MuseError *err)
 {
     MuseJsonlLine line;
     MuseError own = { 0 };
     int rc = muse_jsonl_line(j, number, &line, err);
     if (rc < 0) return rc;
-    rc = make_sample(&j->rules, line.folder, line.text, line.n, &j->reduced, out, &own);
+    rc = make_sample(&j->rules, line.folder, line.text, line.n, j, line.number, out, &own);
     muse_free(line.folder);
     if (rc == 0) return 0;
     muse_fail_prefix(&own, rc, "%s:%llu", j->path, (unsigned long long)line.number);

@@ -35,7 +35,7 @@ struct MuseTrainer {
     char    *out, *folder;
     int      lock;               /* of out; -1: none */
     MuseRl   rl;
-    bool     has_net, has_optim, has_rl, failed, from_data;
+    bool     has_net, has_optim, has_rl, failed;
 };
 
 void muse_trainer_params_init(MuseTrainerParams *params) { MUSE_PARAMS_INIT(params); }
@@ -248,7 +248,6 @@ static int open_data(MuseTrainer *t, const MuseTrainerParams *p, MuseError *err)
     } else {
         rc = muse_data_open(&t->data, t->rt, &t->config, &t->config.model, t->tokenizer, err);
         if (rc == 0) t->source = muse_data_source(t->data);
-        t->from_data = true;
     }
     if (rc < 0) return rc;
     return muse_train_loader_open(&t->loader, &t->rt->alloc, &t->source, t->config.loaders, 2 * (size_t)t->config.samples, t->state.number, err);
@@ -345,11 +344,18 @@ static int add_sample(MuseTrainer *t, const MuseBatchRules *rules, const MuseTra
     return b ? muse_batch_add(b, rules, s, err) : MUSE_ERR_NOMEM;
 }
 
-static bool skips_broken(const MuseTrainer *t)
+/* The sample that was handed out last is refused with rc: 0, said in the log, where its source may have broken ones. */
+static int leave_out(MuseTrainer *t, int rc, MuseError *err)
 {
-    bool all = t->from_data;
-    for (uint32_t i = 0; i < t->config.n_data; i++) all = all && (t->config.data[i].kind != MUSE_DATA_JSONL || t->config.data[i].skip_broken);
-    return all;
+    const uint64_t number = muse_train_loader_number(t->loader) - 1;
+    char name[300];
+    bool skips = false;
+    snprintf(name, sizeof name, "sample %" PRIu64, number);
+    if (t->data && muse_data_where(t->data, number, name, sizeof name, &skips, NULL) < 0) rc = MUSE_ERR_NOMEM;
+    if (rc == MUSE_ERR_NOMEM || !skips) return muse_fail_prefix(err, rc, "%s", name);
+    t->state.skipped++;
+    muse_log(&t->rt->log, MUSE_LOG_WARN, "left out: %s: %s", name, err ? err->text : "");
+    return t->state.skipped > 1000000 ? muse_fail(err, MUSE_ERR_FORMAT, "over a million samples were left out") : 0;
 }
 
 static int model_of(const MuseTrainer *t, MuseRuntime *rt, const float *values, MuseModel **out, MuseError *err)
@@ -390,17 +396,12 @@ static int fetch(MuseTrainer *t, MuseError *err)
     }
     for (uint32_t taken = 0; taken < t->config.samples;) {
         MuseTrainSample s;
-        const uint64_t number = muse_train_loader_number(t->loader);
         int rc = muse_train_loader_next(t->loader, &s, &t->state.skipped, err);
         if (rc < 0) return rc;
         rc = rc == MUSE_DONE ? muse_fail(err, MUSE_ERR_STATE, "the source has no more samples") : add_sample(t, &rules, &s, err);
         muse_train_loader_release(t->loader, &s);
         if (rc == 0) taken++;
-        if (rc == MUSE_ERR_NOMEM || (rc < 0 && !skips_broken(t))) return muse_fail_prefix(err, rc, "sample %" PRIu64, number);
-        if (rc == 0) continue;
-        t->state.skipped++;
-        muse_log(&t->rt->log, MUSE_LOG_WARN, "left out: sample %" PRIu64 ": %s", number, err ? err->text : "");
-        if (t->state.skipped > 1000000) return muse_fail(err, MUSE_ERR_FORMAT, "over a million samples were left out");
+        else if ((rc = leave_out(t, rc, err)) < 0) return rc;
     }
     t->state.number = muse_train_loader_number(t->loader);
     return 0;
