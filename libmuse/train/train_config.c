@@ -21,15 +21,19 @@ char *muse_train_path(const MuseAllocator *a, const char *folder, const char *na
     return path;
 }
 
-/* Every member of r's object is in the list of names, which ends with NULL. */
+static bool is_named(const MuseJsonValue *v, const char *name) { return strlen(name) == v->key_len && memcmp(name, v->key, v->key_len) == 0; }
+
+/* Every member of r's object is in the list of names, which ends with NULL, and stands there once. */
 static void only(MuseReader *r, const char *const *names)
 {
     if (r->rc < 0) return;
     for (const MuseJsonValue *v = r->object->u.first; v; v = v->next) {
         const char *const *name = names;
-        while (*name && !(strlen(*name) == v->key_len && memcmp(*name, v->key, v->key_len) == 0)) name++;
-        if (*name) continue;
-        r->rc = muse_fail(r->err, MUSE_ERR_FORMAT, "%s: \"%.*s\" is not a key that is known", r->where, v->key_len < 60 ? (int)v->key_len : 60, v->key);
+        const MuseJsonValue *again = v->next;
+        while (*name && !is_named(v, *name)) name++;
+        while (*name && again && !is_named(again, *name)) again = again->next;
+        if (*name && !again) continue;
+        r->rc = muse_fail(r->err, MUSE_ERR_FORMAT, *name ? "%s: \"%.*s\" stands there twice" : "%s: \"%.*s\" is not a key that is known", r->where, v->key_len < 60 ? (int)v->key_len : 60, v->key);
         return;
     }
 }
@@ -200,11 +204,19 @@ static void read_labels(MuseTrainConfig *c, MuseReader *r)
     r->rc = in.rc;
 }
 
+static bool has_task(const MuseTrainConfig *c, const MuseJsonValue *name)
+{
+    bool found = false;
+    for (uint32_t i = 0; i < c->n_tasks; i++) found = found || muse_json_equal(name, c->tasks[i]);
+    return found;
+}
+
 static void read_names(MuseTrainConfig *c, MuseReader *r)
 {
     MuseReader in;
     for (const MuseJsonValue *v = list(r, "tasks", MUSE_TASKS_MAX); v && r->rc == 0; v = v->next) {
         if (v->type != MUSE_JSON_STRING || v->len == 0 || v->len > 64) muse_read_fail(r, MUSE_ERR_FORMAT, "tasks", "holds something that is no name of 1 to 64 bytes");
+        else if (has_task(c, v)) muse_read_fail(r, MUSE_ERR_FORMAT, "tasks", "holds a name twice");
         else if (!(c->tasks[c->n_tasks] = muse_train_path(c->alloc, NULL, v->u.string, v->len))) r->rc = MUSE_NOMEM(r->err, v->len);
         else c->n_tasks++;
     }
@@ -249,6 +261,8 @@ static void read_data(MuseTrainConfig *c, MuseReader *r, const char *folder)
             const MuseJsonValue *broken = member(in.object, "broken");
             d->skip_broken = muse_json_equal(broken, "skip");
             if (broken && !d->skip_broken && !muse_json_equal(broken, "stop")) muse_read_fail(&in, MUSE_ERR_FORMAT, "broken", "is neither \"stop\" nor \"skip\"");
+            if (muse_read_has(&in, "jsonl") + muse_read_has(&in, "random") + muse_read_has(&in, "worlds") > 1)
+                muse_read_fail(&in, MUSE_ERR_FORMAT, "jsonl", "or \"random\" or \"worlds\": an element is one source");
             MuseReader random = object(&in, "random");
             if (random.object) {
                 d->kind = MUSE_DATA_RANDOM;
