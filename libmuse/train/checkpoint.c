@@ -246,11 +246,11 @@ static int sync_files(const MuseCheckpoint *c, const char *folder, MuseError *er
 
 static int write_files(const MuseCheckpoint *c, const char *folder, MuseError *err)
 {
-    char text[256];
+    char text[320];
     int rc = write_arrays(c, folder, err);
     if (rc == 0) rc = write_model(c, folder, err);
-    const int n = snprintf(text, sizeof text, "{\"muse_train\": 1, \"step\": %" PRIu64 ", \"number\": %" PRIu64 ", \"positions\": %" PRIu64 ", \"skipped\": %" PRIu64 "}\n",
-                           c->state.step, c->state.number, c->state.positions, c->state.skipped);
+    const int n = snprintf(text, sizeof text, "{\"muse_train\": 1, \"step\": %" PRIu64 ", \"number\": %" PRIu64 ", \"positions\": %" PRIu64 ", \"skipped\": %" PRIu64 ", \"rounding\": \"%s\"}\n",
+                           c->state.step, c->state.number, c->state.positions, c->state.skipped, c->state.rounding);
     if (rc == 0) rc = write_bytes(c, folder, "train.json", text, (size_t)n, err);
     if (rc == 0) rc = write_bytes(c, folder, "config.json", c->config_json, c->config_bytes, err);
     if (rc == 0 && c->tokenizer_json) rc = write_bytes(c, folder, "tokenizer.json", c->tokenizer_json, c->tokenizer_bytes, err);
@@ -373,6 +373,10 @@ static int read_state(const MuseAllocator *a, const char *folder, MuseTrainState
         if (!muse_json_read_i64(muse_json_get(doc.root, keys[i]), -1, &v) || v < 0) rc = muse_fail(err, MUSE_ERR_FORMAT, "\"%s\" is not a count", keys[i]);
         *to[i] = (uint64_t)v;
     }
+    const MuseJsonValue *by = rc == 0 ? muse_json_get(doc.root, "rounding") : NULL;   /* earlier versions wrote none */
+    s->rounding[0] = 0;
+    if (by && (by->type != MUSE_JSON_STRING || by->len >= sizeof s->rounding)) rc = muse_fail(err, MUSE_ERR_FORMAT, "\"rounding\" is not a short text");
+    else if (by) snprintf(s->rounding, sizeof s->rounding, "%.*s", (int)by->len, by->u.string);
     if (rc < 0) muse_fail_prefix(err, rc, "%s/train.json", folder);
     muse_json_close(&doc);
     muse_file_close(&f);

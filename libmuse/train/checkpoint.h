@@ -10,6 +10,7 @@
 
 typedef struct MuseTrainState {
     uint64_t step, number, positions, skipped;
+    char     rounding[64];             /* what the bits of the weights depend on besides: threads, number type, kernels; "": not known */
 } MuseTrainState;
 
 typedef struct MuseCheckpoint {

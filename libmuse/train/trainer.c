@@ -196,8 +196,16 @@ static int same_optimizer(const MuseTrainer *t, const char *document, MuseError 
     return muse_fail(err, MUSE_ERR_FORMAT, "%s was trained by \"%s\", the document has \"%s\": another optimizer begins anew, with this folder as its \"model\"", t->folder, names[muon], names[!muon]);
 }
 
+static void tell_rounding(const MuseTrainer *t, char *to, size_t cap)
+{
+    MuseRuntimeInfo info;
+    muse_runtime_info(t->rt, &info);
+    snprintf(to, cap, "%s, %s, threads: %u", t->net.bf16 ? "bf16" : "f32", info.cpu_level_name, info.threads);
+}
+
 static int resume(MuseTrainer *t, MuseError *err)
 {
+    char own[sizeof t->state.rounding];
     char *document = NULL;
     if (!t->out) return muse_fail(err, MUSE_ERR_ARG, "nothing to resume: the run has no \"out\"");
     int rc = muse_checkpoint_find(&t->rt->alloc, t->out, &t->folder, err);
@@ -205,6 +213,10 @@ static int resume(MuseTrainer *t, MuseError *err)
     if (rc == 0) rc = same_optimizer(t, document, err);
     if (rc == 0 && strcmp(document, t->config.json) != 0)
         muse_log(&t->rt->log, MUSE_LOG_WARN, "%s: the training document has changed since; the run goes on under the new one", t->folder);
+    tell_rounding(t, own, sizeof own);
+    if (rc == 0 && t->state.rounding[0] && strcmp(t->state.rounding, own) != 0)
+        muse_log(&t->rt->log, MUSE_LOG_WARN, "%s was computed by other roundings (%s) than this run is (%s): it goes on, but not bit for bit as without a stop", t->folder, t->state.rounding, own);
+    memcpy(t->state.rounding, own, sizeof own);
     if (rc == 0) t->saved_at = t->state.step;
     if (rc == 0) rc = resume_csv(t, err);
     muse_free(document);
@@ -224,6 +236,7 @@ static int begin_weights(MuseTrainer *t, const MuseTrainerParams *p, MuseError *
 {
     int rc;
     t->csv.alloc = &t->rt->alloc;
+    tell_rounding(t, t->state.rounding, sizeof t->state.rounding);
     if (p->resume) {
         rc = resume(t, err);
     } else {

@@ -89,6 +89,31 @@ static void test_other_optimizer(void **state)
     if (!strstr(err.text, "step-00000004/document.json")) fail_msg("%s", err.text);
 }
 
+/* going on by another number of threads rounds otherwise: it is allowed, and said; not so of a checkpoint that does not tell */
+static void test_other_rounding(void **state)
+{
+    (void)state;
+    MuseFile f = { 0 };
+    char text[400], *by;
+    go(open_run(RUN(""), 1, 0, 2, 0));
+    go(open_run(RUN(""), 1, 1, 4, 0));
+    if (strstr(said, "rounding")) fail_msg("%s", said);
+    go(open_run(RUN(""), 2, 1, 6, 0));
+    if (!strstr(said, "step-00000004 was computed by other roundings") || !strstr(said, "threads: 1)") || !strstr(said, "threads: 2)")) fail_msg("%s", said);
+    const char *path = in_folder("run/step-00000006/train.json");
+    assert_int_equal(muse_file_open(&f, path, sizeof text - 1, &err), 0);
+    snprintf(text, sizeof text, "%.*s", (int)f.size, (const char *)f.data);
+    muse_file_close(&f);
+    assert_non_null(by = strstr(text, ", \"rounding\""));
+    strcpy(by, "}");
+    assert_int_equal(muse_file_write(path, text, strlen(text), &err), 0);
+    go(open_run(RUN(""), 1, 1, 8, 0));
+    if (strstr(said, "rounding")) fail_msg("%s", said);
+    strcpy(by, ", \"rounding\": 3}");
+    assert_int_equal(muse_file_write(in_folder("run/step-00000008/train.json"), text, strlen(text), &err), 0);
+    open_run(RUN(""), 1, 1, 8, MUSE_ERR_FORMAT);
+}
+
 /* what the user put into a checkpoint stays when that is removed, and the folder counts no more: the others go in their turn */
 static void test_a_note(void **state)
 {
@@ -185,7 +210,7 @@ int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(test_other_optimizer), IN_FOLDER(test_a_note), IN_FOLDER(test_later_average), IN_FOLDER(test_full_disk), IN_FOLDER(test_two_runs),
+        IN_FOLDER(test_other_optimizer), IN_FOLDER(test_other_rounding), IN_FOLDER(test_a_note), IN_FOLDER(test_later_average), IN_FOLDER(test_full_disk), IN_FOLDER(test_two_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
