@@ -35,7 +35,7 @@ struct MuseTrainer {
     char    *out, *folder;
     int      lock;               /* of out; -1: none */
     MuseRl   rl;
-    bool     has_net, has_optim, has_rl, failed;
+    bool     has_net, has_optim, has_rl, failed, told_long;
 };
 
 void muse_trainer_params_init(MuseTrainerParams *params) { MUSE_PARAMS_INIT(params); }
@@ -347,11 +347,28 @@ static MuseTrainBatch *next_batch(MuseTrainer *t, MuseError *err)
     return &t->batches[t->n_batches++];
 }
 
+/* A conversation that no session of the model can hold is learned all the same, since positions are angles; but hardly meant. */
+static void tell_long(MuseTrainer *t, const MuseTrainSample *s)
+{
+    size_t prefix = 0, longest = 0;
+    for (size_t i = 0; i < s->n_prefix; i++) prefix += s->prefix[i].n;   /* muse_sample_rows() has checked the sums */
+    for (size_t b = 0; b < s->n_branches; b++) {
+        size_t n = prefix;
+        for (size_t i = 0; i < s->branches[b].n_parts; i++) n += s->branches[b].parts[i].n;
+        longest = n > longest ? n : longest;
+    }
+    if (t->told_long || longest <= t->config.model.context) return;
+    t->told_long = true;
+    muse_log(&t->rt->log, MUSE_LOG_WARN, "a sample has %zu positions in one conversation, the model (\"max_position_embeddings\") %u: it is learned, but can't be asked; said once", longest,
+             t->config.model.context);
+}
+
 static int add_sample(MuseTrainer *t, const MuseBatchRules *rules, const MuseTrainSample *s, MuseError *err)
 {
     size_t rows = 0;
     if (!muse_sample_rows(s, &rows) || rows > t->config.positions)
         return muse_fail(err, MUSE_ERR_LIMIT, "a sample of %zu positions; \"batch\" allows %u", rows, t->config.positions);
+    tell_long(t, s);
     MuseTrainBatch *b = t->n_batches ? &t->batches[t->n_batches - 1] : NULL;
     if (!b || b->n + rows > t->config.positions) b = next_batch(t, err);
     return b ? muse_batch_add(b, rules, s, err) : MUSE_ERR_NOMEM;

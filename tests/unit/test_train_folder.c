@@ -114,6 +114,19 @@ static void test_other_rounding(void **state)
     open_run(RUN(""), 1, 1, 8, MUSE_ERR_FORMAT);
 }
 
+/* a conversation longer than the model's context is learned, with a warning */
+static void test_long_sample(void **state)
+{
+    (void)state;
+#define LONG(n) "{" MODEL ",\"compute\":\"f32\",\"steps\":3,\"batch\":{\"samples\":2,\"positions\":64},\"data\":[{\"random\":{\"length\":" #n "}}]}"
+    MuseTrainer *t = open_run(LONG(32), 1, 0, 0, 0);
+    go(t);
+    if (strstr(said, "conversation")) fail_msg("%s", said);
+    go(open_run(LONG(33), 1, 0, 0, 0));
+    const char *first = strstr(said, "a sample has 33 positions in one conversation");
+    if (!first || strstr(first + 1, "a sample has")) fail_msg("%s", said);
+}
+
 /* what the user put into a checkpoint stays when that is removed, and the folder counts no more: the others go in their turn */
 static void test_a_note(void **state)
 {
@@ -210,7 +223,7 @@ int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(test_other_optimizer), IN_FOLDER(test_other_rounding), IN_FOLDER(test_a_note), IN_FOLDER(test_later_average), IN_FOLDER(test_full_disk), IN_FOLDER(test_two_runs),
+        IN_FOLDER(test_other_optimizer), IN_FOLDER(test_other_rounding), IN_FOLDER(test_a_note), IN_FOLDER(test_long_sample), IN_FOLDER(test_later_average), IN_FOLDER(test_full_disk), IN_FOLDER(test_two_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
