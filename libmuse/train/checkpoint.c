@@ -113,7 +113,7 @@ int muse_checkpoint_lock(const char *out, int *fd, MuseError *err)
     const bool held = errno == EWOULDBLOCK;
     close(*fd);
     *fd = -1;
-    return held ? muse_fail(err, MUSE_ERR_STATE, "%s: another run writes there: wait for its end, or choose another folder", out) : 0;
+    return held ? muse_fail(err, MUSE_ERR_STATE, "%s: another run writes there, or one of this program that is not closed", out) : 0;
 }
 
 void muse_checkpoint_unlock(int *fd)
