@@ -141,7 +141,10 @@ class Image(Handle):
         call(lib.muse_image_read_rgb, self._own, n.MUSE_ALPHA_OVER, None, address(out, ctypes.c_uint8), 0)
         return out
 
-    def __array__(self, dtype: Any = None) -> Array:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """copy: NumPy 2 asks; the pixels are always an array of their own."""
+        if copy is False:
+            raise ValueError("a picture's pixels can't be had without a copy")
         return self.rgb() if dtype is None else self.rgb().astype(dtype)
 
     def save_png(self, path: str | os.PathLike[str]) -> None:

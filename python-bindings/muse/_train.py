@@ -374,7 +374,7 @@ class Trainer(Handle):
             call(lib.muse_trainer_save, own)
 
     def model(self) -> Model:
-        """The model as it is now, a copy; its tokenizer is that of the newest checkpoint's folder, so it takes ids and media, but text only after load()."""
+        """The model as it is now, a copy. It takes text where the run has a tokenizer: the document's, or that of the folder it begins from."""
         own, pointer = self._own, ctypes.POINTER(n.MuseModel)()
         with self._serial:
             call(lib.muse_trainer_model, own, ctypes.byref(pointer))

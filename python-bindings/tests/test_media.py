@@ -192,6 +192,9 @@ def test_png(tmp_path):
     np.testing.assert_array_equal(np.asarray(Pillow.open(tmp_path / "a.png")), rgb)
     np.testing.assert_array_equal(np.asarray(Pillow.open(io.BytesIO(image._repr_png_()))), rgb)
     np.testing.assert_array_equal(np.asarray(image), rgb)
+    np.testing.assert_array_equal(image.__array__(None, copy=True), rgb)   # as NumPy 2 calls it
+    with pytest.raises(ValueError, match="without a copy"):
+        image.__array__(copy=False)
 
 
 # ---- sounds ----

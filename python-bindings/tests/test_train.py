@@ -73,6 +73,8 @@ def test_data_from_python(loaders):
                 trainer.save()
             with trainer.model() as model:
                 assert model.info.vocab == 32
+                with pytest.raises(muse.MuseError):
+                    model.tokenizer   # the run has none
     assert losses[0] == losses[1] and losses[0][-1] < losses[0][0]
 
 
