@@ -237,6 +237,17 @@ class Guard:
     budget: float     #: 1 down to 0: thoughts longer than this share of a group's longest lose reward
 
 
+def _plain(value: object) -> Any:
+    """What a program has for text and numbers, for JSON."""
+    if isinstance(value, os.PathLike):
+        return os.fsdecode(value)
+    if isinstance(value, (np.integer, np.floating, np.bool_, np.ndarray)):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a {type(value).__name__} can't stand in a training document")
+
+
 # ---- samples for C ----
 
 def _array(kind: Any, items: Iterable[Any], keep: list[Any]) -> Any:
@@ -316,7 +327,7 @@ def _close_all() -> None:
 class Trainer(Handle):
     """A training run, step by step. One thread at a time.
 
-    config: the document (docs/train.md) as dict, or the path of its file; relative paths in it start in `folder`: for a file where it lies, else the
+    config: the document (docs/train.md) as dict (paths and NumPy's numbers in it too), or the path of its file; relative paths in it start in `folder`: for a file where it lies, else the
     working directory. out: goes before the document's "out". resume: go on from the newest checkpoint. steps: stop after so many, under the
     document's schedule. threads: 0 = the cores there are; results are the same bits for the same number only.
     source(number): samples from Python instead of the document's "data": a Sample, or None (left out). The same number, the same sample. Called from other
@@ -334,7 +345,7 @@ class Trainer(Handle):
                 raise TypeError("threads belong to a runtime: give either")
             runtime = Runtime(threads=threads)
         if isinstance(config, Mapping):
-            document = json.dumps(config).encode()
+            document = json.dumps(dict(config), default=_plain).encode()
         else:
             document = pathlib.Path(config).read_bytes()
             folder = os.path.dirname(os.path.abspath(config)) if folder is None else folder

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -55,6 +56,15 @@ def sample(number):
         return None
     ids = np.arange(5) + number % 7
     return muse.Sample([muse.Text([1, 2])], [muse.Branch([muse.Text(ids, np.ones(5))], task=0), muse.Branch([muse.Text(ids[::-1], [0, 0, 1, 1, 1])], task=1)])
+
+
+def test_documents_of_what_programs_have(tmp_path):
+    """paths, NumPy's numbers, mappings that are no dict"""
+    run = types.MappingProxyType(document(model=START, steps=np.int64(2), optimizer=types.MappingProxyType({"rate": np.float32(0.01)}), out=tmp_path / "run"))
+    with muse.Trainer(run, threads=1) as trainer:
+        assert trainer.info.steps == 2 and trainer.step().step == 1
+    with pytest.raises(TypeError, match="a set can't stand in a training document"):
+        muse.Trainer(document(tasks={"a"}))
 
 
 @pytest.mark.parametrize("loaders", [0, 2])
