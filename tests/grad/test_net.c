@@ -80,7 +80,7 @@ static void add_sample(Fixture *f, const Case *c, int number)
     if (muse_batch_add(&f->batch, &f->rules, &s, &err) < 0) fail_msg("%s", err.text);
 }
 
-static void open_fixture(Fixture *f, const Case *c, bool bf16, int samples)
+static void open_rules(Fixture *f, const Case *c)
 {
     MuseRuntimeParams p;
     memset(f, 0, sizeof *f);
@@ -94,7 +94,11 @@ static void open_fixture(Fixture *f, const Case *c, bool bf16, int samples)
         f->rules.place_first = 6, f->rules.place_count = 9, f->rules.radius = 3;
         for (int i = 0; i < 7; i++) f->rules.bell[i] = expf(-0.3f * (float)((i - 3) * (i - 3)));
     }
-    for (int i = 0; i < samples; i++) add_sample(f, c, i);
+}
+
+/* for the batch as it is now */
+static void open_net(Fixture *f, bool bf16)
+{
     assert_int_equal(muse_net_open(&f->net, f->rt, &f->config, &f->rules, bf16, f->batch.n, &err), 0);
     f->net.tap = 1, f->net.gaze_layer = 1, f->net.gaze_head = 1;
     for (size_t i = 0; i < f->net.layout.n_values; i++) f->net.master[i] = 0;
@@ -107,6 +111,13 @@ static void open_fixture(Fixture *f, const Case *c, bool bf16, int samples)
     muse_net_scale_add(&sum, &f->batch);
     for (int i = 0; i < 2; i++) f->scale.group[i] = sum.group[i] > 0 ? (1 + i) / sum.group[i] : 0, f->scale.head[i] = sum.head[i] > 0 ? 0.5 / sum.head[i] : 0;
     f->scale.gaze = sum.gaze > 0 ? 0.6 / sum.gaze : 0;
+}
+
+static void open_fixture(Fixture *f, const Case *c, bool bf16, int samples)
+{
+    open_rules(f, c);
+    for (int i = 0; i < samples; i++) add_sample(f, c, i);
+    open_net(f, bf16);
 }
 
 static void close_fixture(Fixture *f)
@@ -268,6 +279,62 @@ static void test_packing(void **state)
     close_fixture(&all);
 }
 
+/* Branches over a shared prefix and each with a prefix of its own: equal losses and gradients. Lengths are around blocks of 64 rows;
+ * late branches are far from their prefix, so that its keys and their own are two products. */
+enum { LONG_PREFIX = 2, LONG_BRANCHES = 8 };
+
+static void add_long(Fixture *f, size_t from, size_t to)
+{
+    static const size_t lengths[LONG_BRANCHES] = { 1, 63, 64, 65, 0, 200, 2, 129 };
+    static int32_t ids[220];
+    static float weights[220], pixels[64 * 12], frames[33 * 6];
+    for (int i = 0; i < 220; i++) ids[i] = (i * i + 3 * i) % 23, weights[i] = i % 5 == 3 ? 0 : 1;
+    for (int i = 0; i < 64 * 12; i++) pixels[i] = noise((uint64_t)i + 100);
+    for (int i = 0; i < 33 * 6; i++) frames[i] = noise((uint64_t)i + 9000);
+    const MuseTrainPart prefix[LONG_PREFIX] = { { .modality = MUSE_TEXT, .n = 71, .ids = ids }, { .modality = MUSE_IMAGE, .n = 64, .grid_width = 8, .grid_height = 8, .features = pixels } };
+    MuseTrainPart parts[LONG_BRANCHES][3];
+    MuseTrainBranch branches[LONG_BRANCHES];
+    for (size_t i = 0; i < LONG_BRANCHES; i++) {
+        parts[i][0] = (MuseTrainPart){ .modality = MUSE_TEXT, .n = lengths[i], .ids = ids + i, .weights = weights + i };
+        parts[i][1] = (MuseTrainPart){ .modality = MUSE_AUDIO, .n = 33, .features = frames };
+        if (i % 2) parts[i][1] = (MuseTrainPart){ .modality = MUSE_IMAGE, .n = 30, .grid_width = 5, .grid_height = 6, .features = pixels + 200, .alone = i % 4 == 1 };
+        parts[i][2] = (MuseTrainPart){ .modality = MUSE_TEXT, .n = 40, .ids = ids + 2 * i, .weights = weights };
+        branches[i] = (MuseTrainBranch){ parts[i], i % 3 ? 3 : 1, 0, i % 2 };
+    }
+    const MuseTrainSample s = { .prefix = prefix, .n_prefix = LONG_PREFIX, .branches = branches + from, .n_branches = to - from };
+    if (muse_batch_add(&f->batch, &f->rules, &s, &err) < 0) fail_msg("%s", err.text);
+}
+
+static void test_branches_apart(void **state)
+{
+    (void)state;
+    static const int which[] = { 0, 2, 3, 5 };
+    for (size_t k = 0; k < sizeof which / sizeof *which; k++) {
+        const Case *c = &cases[which[k]];
+        Fixture shared, own;
+        open_rules(&shared, c);
+        add_long(&shared, 0, LONG_BRANCHES);
+        open_net(&shared, false);
+        open_rules(&own, c);
+        for (size_t i = 0; i < LONG_BRANCHES; i++) add_long(&own, i, i + 1);
+        open_net(&own, false);
+        assert_true(own.batch.n > shared.batch.n && own.batch.n_targets == shared.batch.n_targets);
+        const double a = pass(&shared), b = pass(&own);
+        if (!(fabs(a - b) < 1e-6 * fabs(b))) fail_msg("%s: loss %.9g, apart %.9g", c->name, a, b);
+        for (size_t i = 0; i < shared.net.layout.n; i++) {
+            const MuseParam *p = &shared.net.layout.items[i];
+            double off = 0, largest = 0;
+            for (size_t v = 0; v < p->rows * p->cols; v++) {
+                off = fmax(off, fabs((double)shared.net.grad[p->at + v] - (double)own.net.grad[p->at + v]));
+                largest = fmax(largest, fabs((double)own.net.grad[p->at + v]));
+            }
+            if (!(off <= 2e-5 * largest)) fail_msg("%s: %s: off by %.3g of %.3g", c->name, p->name, off, largest);
+        }
+        close_fixture(&shared);
+        close_fixture(&own);
+    }
+}
+
 /* A pass repeated gives the same bits. */
 static void test_repeats(void **state)
 {
@@ -288,6 +355,6 @@ static void test_repeats(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_mask), cmocka_unit_test(test_gradients), cmocka_unit_test(test_shared), cmocka_unit_test(test_bf16), cmocka_unit_test(test_packing), cmocka_unit_test(test_repeats) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_mask), cmocka_unit_test(test_gradients), cmocka_unit_test(test_shared), cmocka_unit_test(test_bf16), cmocka_unit_test(test_packing), cmocka_unit_test(test_branches_apart), cmocka_unit_test(test_repeats) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
