@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "base/bytes.h"
+#include "libmuse/train/checkpoint.h"
 #include "muse/muse.h"
 #include "tests/unit/temp_folder.h"
 
@@ -219,11 +220,46 @@ static void test_two_runs(void **state)
     assert_int_equal(waitpid(child, NULL, 0), child);
 }
 
+/* Of trial and reward the curve is the reward's, which may be below zero; it has no holes where steps are few, nor where columns are
+ * named anew. */
+static void test_curve_of_rewards(void **state)
+{
+    (void)state;
+    enum { WIDTH = 800, HEIGHT = 400, LEFT = 70, TOP = 20, PLOT_W = 710, PLOT_H = 340 };
+    static const char *const logs[] = { "step,positions,loss,task a,reward,right\n1,8,0,,-1,0\n2,8,-3,0.5,-0.5,0\nstep,positions,loss,task a,task reward,reward,right\n3,8,5,,,0,1\n4,8,0,,9,1,1\n",
+                                        "step,positions,loss\n1,8,0.01\n2,8,0.1\n3,8,nan\n4,8,100\n" };
+    for (int k = 0; k < 2; k++) {
+        MuseRuntime *rt;
+        MuseImage *image;
+        assert_int_equal(muse_runtime_open(&rt, NULL, &err), 0);
+        MuseBuf csv = { .alloc = &rt->alloc };
+        assert_int_equal(muse_buf_append(&csv, logs[k], strlen(logs[k])), 0);
+        const char *path = in_folder("curve.png");
+        assert_int_equal(muse_curve_write(&rt->alloc, path, &csv, &err), 0);
+        assert_int_equal(muse_image_open_file(&image, rt, path, NULL, &err), 0);
+        uint8_t *rgb = malloc((size_t)WIDTH * HEIGHT * 3);
+        assert_int_equal(muse_image_read_rgb(image, 0, NULL, rgb, (size_t)WIDTH * 3, &err), 0);
+        int first = -1, last = -1;   /* rows of the curve's ends */
+        for (int x = PLOT_W / 4; x < PLOT_W; x++) {
+            int y = TOP;
+            while (y < TOP + PLOT_H && rgb[3 * (y * WIDTH + LEFT + x)] != 0x1f) y++;
+            if (y == TOP + PLOT_H) fail_msg("log %d: nothing at column %d", k, x);
+            first = first < 0 ? y : first, last = y;
+        }
+        assert_in_range(first, TOP + PLOT_H - 4, TOP + PLOT_H - 1);
+        assert_in_range(last, TOP, TOP + 3);
+        free(rgb);
+        muse_image_close(&image);
+        muse_buf_clear(&csv);
+        muse_runtime_close(&rt);
+    }
+}
+
 int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(test_other_optimizer), IN_FOLDER(test_other_rounding), IN_FOLDER(test_a_note), IN_FOLDER(test_long_sample), IN_FOLDER(test_later_average), IN_FOLDER(test_full_disk), IN_FOLDER(test_two_runs),
+        IN_FOLDER(test_other_optimizer), IN_FOLDER(test_other_rounding), IN_FOLDER(test_a_note), IN_FOLDER(test_long_sample), IN_FOLDER(test_later_average), IN_FOLDER(test_full_disk), IN_FOLDER(test_two_runs), IN_FOLDER(test_curve_of_rewards),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
