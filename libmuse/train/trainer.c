@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The public trainer: opens what a document names, does steps, saves. The network is net.c, the optimiser optim.c, data data.c. */
 #include <inttypes.h>
+#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,6 +46,25 @@ static double now(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* What a run writes and reads again has a point in its numbers, whatever the program's locale writes: around each public call. */
+typedef struct Plain { locale_t plain, own; } Plain;
+
+static Plain plain_begin(void)
+{
+    Plain p = { .plain = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0) };
+    if (p.plain) p.own = uselocale(p.plain);
+    return p;
+}
+
+static int plain_end(Plain p, int rc)
+{
+    if (p.plain) {
+        uselocale(p.own);
+        freelocale(p.plain);
+    }
+    return rc;
 }
 
 void muse_trainer_close(MuseTrainer **trainer)
@@ -324,7 +344,8 @@ int muse_trainer_open(MuseTrainer **out, MuseRuntime *rt, const char *json, size
     t->rt = held;
     t->saved_at = UINT64_MAX;
     t->lock = -1;
-    rc = open_all(t, json, size, &p, err);
+    const Plain plain = plain_begin();
+    rc = plain_end(plain, open_all(t, json, size, &p, err));
     if (rc < 0) muse_trainer_close(&t);
     *out = t;
     return rc;
@@ -506,38 +527,8 @@ static int compute(MuseTrainer *t, MuseTrainReport *r, MuseError *err)
     return 0;
 }
 
-int muse_trainer_step(MuseTrainer *t, MuseTrainReport *out, MuseError *err)
+static int save(MuseTrainer *t, MuseError *err)
 {
-    MUSE_REQUIRE(err, t);
-    if (t->failed) return muse_fail(err, MUSE_ERR_STATE, "an earlier step failed: open the run again");
-    if (t->state.step >= t->limit) return MUSE_DONE;
-    MuseError own = { 0 };
-    const double start = now();
-    MuseTrainReport r = { .steps = t->limit };
-    int rc = fetch(t, &own);
-    r.wait_seconds = now() - start;
-    if (rc == 0) rc = compute(t, &r, &own);
-    r.seconds = now() - start;
-    r.step = t->state.step, r.total_positions = t->state.positions, r.skipped = t->state.skipped;
-    if (t->has_rl) report_rl(t, &r);
-    if (rc == 0) rc = write_csv(t, &r, &own);
-    if (rc == 0 && t->has_rl && t->state.step == t->config.optim.steps) rc = try_out(t, false, &own);   /* not where "steps" of the params stops: a resume would know of it */
-    const bool due = t->state.step == t->limit || t->state.step % t->config.every == 0;
-    if (rc == 0 && t->out && due) {
-        rc = muse_trainer_save(t, &own);
-        r.saved = rc == 0;
-    }
-    if (rc < 0) {
-        t->failed = true;
-        return muse_fail_copy(err, &own);
-    }
-    if (out) *out = r;
-    return 0;
-}
-
-int muse_trainer_save(MuseTrainer *t, MuseError *err)
-{
-    MUSE_REQUIRE(err, t);
     if (!t->out) return muse_fail(err, MUSE_ERR_STATE, "the run has no \"out\"");
     if (t->saved_at == t->state.step) return 0;
     MuseBuf rl = { .alloc = &t->rt->alloc };
@@ -554,6 +545,48 @@ int muse_trainer_save(MuseTrainer *t, MuseError *err)
     t->folder = folder;
     t->saved_at = t->state.step;
     return 0;
+}
+
+static int do_step(MuseTrainer *t, MuseTrainReport *out, MuseError *err)
+{
+    if (t->failed) return muse_fail(err, MUSE_ERR_STATE, "an earlier step failed: open the run again");
+    if (t->state.step >= t->limit) return MUSE_DONE;
+    MuseError own = { 0 };
+    const double start = now();
+    MuseTrainReport r = { .steps = t->limit };
+    int rc = fetch(t, &own);
+    r.wait_seconds = now() - start;
+    if (rc == 0) rc = compute(t, &r, &own);
+    r.seconds = now() - start;
+    r.step = t->state.step, r.total_positions = t->state.positions, r.skipped = t->state.skipped;
+    if (t->has_rl) report_rl(t, &r);
+    if (rc == 0) rc = write_csv(t, &r, &own);
+    if (rc == 0 && t->has_rl && t->state.step == t->config.optim.steps) rc = try_out(t, false, &own);   /* not where "steps" of the params stops: a resume would know of it */
+    const bool due = t->state.step == t->limit || t->state.step % t->config.every == 0;
+    if (rc == 0 && t->out && due) {
+        rc = save(t, &own);
+        r.saved = rc == 0;
+    }
+    if (rc < 0) {
+        t->failed = true;
+        return muse_fail_copy(err, &own);
+    }
+    if (out) *out = r;
+    return 0;
+}
+
+int muse_trainer_step(MuseTrainer *t, MuseTrainReport *out, MuseError *err)
+{
+    MUSE_REQUIRE(err, t);
+    const Plain plain = plain_begin();
+    return plain_end(plain, do_step(t, out, err));
+}
+
+int muse_trainer_save(MuseTrainer *t, MuseError *err)
+{
+    MUSE_REQUIRE(err, t);
+    const Plain plain = plain_begin();
+    return plain_end(plain, save(t, err));
 }
 
 /* ---- reading ---- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A run's folder over several sittings: what may change between them and what may not, what else lies there. The numbers of
  * training are test_train.c's. */
+#include <locale.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -255,11 +256,34 @@ static void test_curve_of_rewards(void **state)
     }
 }
 
+/* a program in a language with a decimal comma writes the same files */
+static void test_decimal_comma(void **state)
+{
+    (void)state;
+    static const char *const commas[] = { "de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "ru_RU.UTF-8" };
+    const char *set = NULL;
+    for (size_t i = 0; i < sizeof commas / sizeof *commas && !set; i++) set = setlocale(LC_ALL, commas[i]);
+    if (!set) skip();   /* none is installed here */
+    MuseFile f = { 0 };
+    MuseModel *m;
+    size_t fields = 1;
+    go(open_run(RUN(""), 1, 0, 2, 0));
+    go(open_run(RUN(""), 1, 1, 4, 0));
+    setlocale(LC_ALL, "C");
+    if (muse_model_open(&m, NULL, in_folder("run/step-00000004"), NULL, &err) < 0) fail_msg("%s", err.text);
+    muse_model_close(&m);
+    assert_int_equal(muse_file_open(&f, in_folder("run/step-00000004/log.csv"), 1 << 20, &err), 0);
+    const char *row = memchr(f.data, '\n', f.size);
+    for (const char *at = row + 1; *at != '\n'; at++) fields += *at == ',';
+    assert_int_equal(fields, 10);
+    muse_file_close(&f);
+}
+
 int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(test_other_optimizer), IN_FOLDER(test_other_rounding), IN_FOLDER(test_a_note), IN_FOLDER(test_long_sample), IN_FOLDER(test_later_average), IN_FOLDER(test_full_disk), IN_FOLDER(test_two_runs), IN_FOLDER(test_curve_of_rewards),
+        IN_FOLDER(test_other_optimizer), IN_FOLDER(test_other_rounding), IN_FOLDER(test_a_note), IN_FOLDER(test_long_sample), IN_FOLDER(test_later_average), IN_FOLDER(test_full_disk), IN_FOLDER(test_two_runs), IN_FOLDER(test_curve_of_rewards), IN_FOLDER(test_decimal_comma),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
