@@ -162,6 +162,13 @@ static void warn_unsaved(const Train *o, const char *json, size_t size)
     yajl_tree_free(doc);
 }
 
+/* broken lines were named one by one; pictures of worlds that are too long are only counted */
+static void tell_skipped(const Train *o)
+{
+    const uint64_t n = o->last.skipped;
+    if (n) fprintf(stderr, "muse: %" PRIu64 " sample%s left out: broken, or longer than \"positions\" of \"batch\"\n", n, n == 1 ? " was" : "s were");
+}
+
 /* where the model is, and what to do with it */
 static void tell_folder(const Train *o)
 {
@@ -299,6 +306,7 @@ int cmd_train(Cli *cli)
         cli_catch_interrupts(true);
         rc = run(&o, cli, &err);
     }
+    if (rc == 0 && !cli->quiet) tell_skipped(&o);
     if (rc == 0 && !o.cancelled && !cli->quiet) tell_folder(&o);
     if (rc < 0) code = cli_fail(&err, o.path);
     else if (cli->json) code = print_json(&o);

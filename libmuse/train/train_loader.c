@@ -122,7 +122,7 @@ int muse_train_loader_next(MuseTrainLoader *l, MuseTrainSample *out, uint64_t *s
         if (rc != MUSE_AGAIN) return rc;
         (*skipped)++;
     }
-    return muse_fail(err, MUSE_ERR_FORMAT, "%d samples one after the other are broken", SKIPS_MAX);
+    return muse_fail(err, MUSE_ERR_FORMAT, "%d samples one after the other were left out: broken, or longer than \"positions\" of \"batch\"", SKIPS_MAX);
 }
 
 void muse_train_loader_release(MuseTrainLoader *l, MuseTrainSample *s)

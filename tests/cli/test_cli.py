@@ -444,9 +444,17 @@ class Train(unittest.TestCase):
         (self.at / "bad.json").write_text('{"steps": 3, "modle": {}}')
         _, err = muse("train", self.at / "bad.json", code=INPUT)
         self.assertIn("modle", err)
+        lines = (self.at / "toy/train.jsonl").read_text()
         (self.at / "toy/train.jsonl").write_text("broken\n")
         _, err = self.run_toy("broken", code=INPUT)
         self.assertIn("train.jsonl:1", err)
+        (self.at / "toy/train.jsonl").write_text("broken\n" + lines)   # 61 lines, 31 steps of 4: twice round
+        doc = json.loads((self.at / "toy.json").read_text())
+        doc["data"][0]["broken"], doc["steps"] = "skip", 31
+        (self.at / "skip.json").write_text(json.dumps(doc))
+        out, err = muse("train", self.at / "skip.json", "--threads", "1", "--out", self.at / "skip", "--json")
+        self.assertEqual(json.loads(out)["skipped"], 2)
+        self.assertIn('muse: 2 samples were left out: broken, or longer than "positions"', err)
 
     def test_folders_that_cannot_be(self):
         (self.at / "file").write_text("in the way")
