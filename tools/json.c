@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* JSON out through yajl_gen. */
 #include <stdlib.h>
+#include <math.h>
 #include <string.h>
 
 #include "tools/cli.h"
@@ -43,9 +44,14 @@ void json_integer(yajl_gen g, const char *key, long long value)
     yajl_gen_integer(g, value);
 }
 
+/* JSON has no word for what is no number: null */
 static void number(yajl_gen g, double value)
 {
     char text[32];
+    if (!isfinite(value)) {
+        yajl_gen_null(g);
+        return;
+    }
     const int n = snprintf(text, sizeof text, "%.10g", value);
     yajl_gen_number(g, text, (size_t)n);
 }

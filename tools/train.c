@@ -2,6 +2,7 @@
 /* muse train: a run that a JSON document describes, with progress on stderr; an interrupt saves and stops. */
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -219,9 +220,9 @@ static int print_json(const Train *o)
     yajl_gen_map_open(g);
     json_integer(g, "step", (long long)info.step);
     json_integer(g, "steps", (long long)info.steps);
-    json_number(g, "loss", r->loss);
-    json_number(g, "text_loss", r->text_loss);
-    json_number(g, "accuracy", r->accuracy);
+    json_number(g, "loss", o->n ? r->loss : NAN);   /* null: nothing was left to do */
+    json_number(g, "text_loss", o->n ? r->text_loss : NAN);
+    json_number(g, "accuracy", o->n ? r->accuracy : NAN);
     json_number(g, "positions_per_s", speed(o));
     json_number(g, "gflops_6n", 6e-9 * (double)info.n_parameters * speed(o));
     json_integer(g, "parameters", (long long)info.n_parameters);
@@ -238,8 +239,8 @@ static int print_json(const Train *o)
     for (size_t i = 0; muse_trainer_task(o->trainer, i, &task) == 0; i++) {
         json_key(g, task.name);
         yajl_gen_map_open(g);
-        json_number(g, "loss", task.loss);
-        json_number(g, "accuracy", task.accuracy);
+        json_number(g, "loss", task.n ? task.loss : NAN);
+        json_number(g, "accuracy", task.n ? task.accuracy : NAN);
         json_integer(g, "tokens", (long long)task.n);
         yajl_gen_map_close(g);
     }

@@ -392,7 +392,9 @@ class Train(unittest.TestCase):
         self.assertEqual(sorted(p.name for p in (self.at / "plain").iterdir()), ["step-00000021", "step-00000024"])
         _, err = self.run_toy("plain", code=1)
         self.assertIn("resume", err)
-        self.assertIn("the model of step 24 is in", self.run_toy("plain", "--resume")[1])   # nothing left to do
+        out, err = self.run_toy("plain", "--resume", "--json")   # nothing left to do
+        self.assertIn("the model of step 24 is in", err)
+        self.assertEqual([json.loads(out)[key] for key in ("step", "loss", "accuracy")], [24, None, None])
         doc = json.loads((self.at / "toy.json").read_text())
         del doc["out"]
         (self.at / "lost.json").write_text(json.dumps(doc))
