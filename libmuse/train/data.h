@@ -4,6 +4,8 @@
 #ifndef LIBMUSE_TRAIN_DATA_H
 #define LIBMUSE_TRAIN_DATA_H
 
+#include <stdatomic.h>
+
 #include "libmuse/train/train_config.h"
 #include "muse/train.h"
 #include "ops/runtime.h"
@@ -44,6 +46,15 @@ typedef struct MuseJsonlRules {
 int    muse_jsonl_open(MuseJsonl **out, const char *path, const MuseJsonlRules *rules, MuseError *err);
 void   muse_jsonl_close(MuseJsonl **j);
 size_t muse_jsonl_lines(const MuseJsonl *j);
+/* Tells the log which keys of a line have no effect, each once a file: told has a bit for each (two may share one). */
+typedef struct MuseJsonlTeller {
+    const MuseLog *log;
+    atomic_ullong *told;
+    const char *path;
+    uint64_t line;
+} MuseJsonlTeller;
+void   muse_jsonl_tell_keys(const MuseJsonlTeller *teller, const MuseJsonValue *line);
+
 /* Line number `number` of endless passes over the file. folder: muse_free() it; everything else is borrowed. 0; MUSE_ERR_NOMEM */
 typedef struct MuseJsonlLine {
     const MuseJsonlRules *rules;
@@ -51,10 +62,11 @@ typedef struct MuseJsonlLine {
     char    *folder;             /* where its paths start; NULL: the working directory */
     size_t   n;
     uint64_t pass, number;       /* number: as an editor counts */
+    MuseJsonlTeller teller;
 } MuseJsonlLine;
-int    muse_jsonl_line(const MuseJsonl *j, uint64_t number, MuseJsonlLine *out, MuseError *err);
+int    muse_jsonl_line(MuseJsonl *j, uint64_t number, MuseJsonlLine *out, MuseError *err);
 /* Its file and line, for an error; cut where there is no room. 0; MUSE_ERR_NOMEM */
-int    muse_jsonl_name(const MuseJsonl *j, uint64_t number, char *to, size_t cap, MuseError *err);
+int    muse_jsonl_name(MuseJsonl *j, uint64_t number, char *to, size_t cap, MuseError *err);
 /* Sample number `number` of endless passes over the file. MUSE_AGAIN: its line is broken and such are skipped (the log says it). */
 int    muse_jsonl_make(MuseJsonl *j, uint64_t number, MuseTrainSample *out, MuseError *err);
 /* One line's text as a sample; folder: where its paths start; that a picture is reduced is not logged. For fuzzing too. Release samples by muse_draft_release(). */

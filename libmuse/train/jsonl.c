@@ -27,8 +27,7 @@ struct MuseJsonl {
 typedef struct Draft {
     const MuseJsonlRules *rules;
     const char *folder;
-    MuseJsonl *file;              /* whose line number `line` this is; NULL: the log isn't told */
-    uint64_t line;
+    MuseJsonl *file;              /* it is a line of; NULL: the log isn't told */
     MuseFamily family;
     MuseError *err;
     MuseSampleDraft s;
@@ -204,27 +203,6 @@ static int add_region(Draft *d, const MuseJsonValue *v, uint32_t budget)
 
 /* ---- parts and branches ---- */
 
-/* what muse worlds and muse eval know besides has no effect on purpose */
-static const char *const part_keys[] = { "text", "given", "image", "audio", "region", "budget", "learn", NULL };
-static const char *const branch_keys[] = { "task", "group", "parts", "thought", "answer", "accept", "given", "views", NULL };
-static const char *const line_keys[] = { "task", "group", "parts", "thought", "answer", "accept", "given", "views", "system", "turns", "world", "split", "seed", "index", "objects", NULL };
-static const char *const shared_keys[] = { "parts", "branches", "system", "world", "split", "seed", "index", "objects", NULL };   /* of a line with branches */
-
-/* A misspelt key would be a thought or a question that is missing: each is named, once a file. */
-static void tell_unknown(const Draft *d, const MuseJsonValue *object, const char *const *known)
-{
-    for (const MuseJsonValue *v = d->file && muse_json_is(object, MUSE_JSON_OBJECT) ? object->u.first : NULL; v; v = v->next) {
-        unsigned hash = 0;
-        const char *const *k = known;
-        while (*k && !(strlen(*k) == v->key_len && memcmp(*k, v->key, v->key_len) == 0)) k++;
-        for (size_t i = 0; i < v->key_len; i++) hash = hash * 31 + (unsigned char)v->key[i];
-        const unsigned long long bit = 1ull << hash % 61;
-        if (*k || (atomic_fetch_or(&d->file->unknown, bit) & bit)) continue;
-        muse_log(&d->rules->rt->log, MUSE_LOG_WARN, "%s:%llu: key \"%.*s\" has no effect here; said once a file", d->file->path, (unsigned long long)d->line,
-                 v->key_len < 60 ? (int)v->key_len : 60, v->key);
-    }
-}
-
 static int add_part(Draft *d, const MuseJsonValue *v, bool written)
 {
     int64_t budget = 0;
@@ -234,7 +212,6 @@ static int add_part(Draft *d, const MuseJsonValue *v, bool written)
     if (!muse_json_is(v, MUSE_JSON_OBJECT) || kinds != 1) return muse_fail(d->err, MUSE_ERR_FORMAT, "a part is not an object with one of text, given, image, audio, region");
     if (muse_json_get(v, "learn")) return muse_fail(d->err, MUSE_ERR_UNSUPPORTED, "a part to \"learn\": dense questions of worlds are trained through \"worlds\" only");
     if (!muse_json_read_i64(muse_json_get(v, "budget"), 0, &budget) || budget < 0 || budget > UINT32_MAX) return muse_fail(d->err, MUSE_ERR_FORMAT, "\"budget\" is not a number of patches");
-    tell_unknown(d, v, part_keys);
     if (image) return add_image_file(d, image, (uint32_t)budget);
     if (audio) return add_audio_file(d, audio);
     if (region) return add_region(d, region, (uint32_t)budget);
@@ -323,7 +300,6 @@ static int add_branch(Draft *d, const MuseJsonValue *v, const MuseJsonValue *tur
     for (const MuseJsonValue *t = turns ? turns->u.first : NULL; t && rc == 0; t = t->next) {
         rc = muse_json_is(t, MUSE_JSON_OBJECT) ? add_parts(d, muse_json_get(t, "parts"), false) : muse_fail(d->err, MUSE_ERR_FORMAT, "a turn is not an object");
         if (rc == 0) rc = add_written(d, t);
-        tell_unknown(d, t, branch_keys);
     }
     if (rc == 0 && question) rc = add_parts(d, question, false);
     if (rc == 0) rc = add_written(d, v);
@@ -353,20 +329,16 @@ static int add_line(Draft *d, const MuseJsonValue *root)
     d->run = (MuseBuf){ .alloc = tail.alloc };
     d->run_weights.len = 0;
     if (rc == 0 && !branches) rc = add_branch(d, root, turns, turns ? parts : NULL, &tail);
-    for (const MuseJsonValue *v = branches ? branches->u.first : NULL; v && rc == 0; v = v->next) {
-        rc = add_branch(d, v, NULL, muse_json_get(v, "parts"), &tail);
-        tell_unknown(d, v, branch_keys);
-    }
-    tell_unknown(d, root, branches ? shared_keys : line_keys);
+    for (const MuseJsonValue *v = branches ? branches->u.first : NULL; v && rc == 0; v = v->next) rc = add_branch(d, v, NULL, muse_json_get(v, "parts"), &tail);
     muse_buf_clear(&tail);
     return rc;
 }
 
-/* file: it is line `number` of this file; NULL: of none */
-static int make_sample(const MuseJsonlRules *rules, const char *folder, const char *line, size_t n, MuseJsonl *file, uint64_t number, MuseTrainSample *out, MuseError *err)
+/* file: what it is a line of; NULL: none */
+static int make_sample(const MuseJsonlRules *rules, const char *folder, const char *line, size_t n, MuseJsonl *file, const MuseJsonlTeller *teller, MuseTrainSample *out, MuseError *err)
 {
     const MuseAllocator *a = &rules->rt->alloc;
-    Draft d = { .rules = rules, .folder = folder, .file = file, .line = number, .err = err };
+    Draft d = { .rules = rules, .folder = folder, .file = file, .err = err };
     d.run.alloc = d.run_weights.alloc = a;
     muse_draft_begin(&d.s, a);
     MuseJson doc = { 0 };
@@ -375,6 +347,7 @@ static int make_sample(const MuseJsonlRules *rules, const char *folder, const ch
     int rc = muse_json_parse(&doc, a, line, n, err);
     if (rc == 0) rc = add_line(&d, doc.root);
     if (rc == 0) rc = muse_draft_finish(&d.s, out, err);
+    if (rc == 0 && teller) muse_jsonl_tell_keys(teller, doc.root);
     if (rc == MUSE_ERR_ARG) {   /* what the tokenizers call the caller's mistake is the file's */
         rc = MUSE_ERR_FORMAT;
         if (err) err->code = rc;
@@ -389,7 +362,7 @@ static int make_sample(const MuseJsonlRules *rules, const char *folder, const ch
 
 int muse_jsonl_sample(const MuseJsonlRules *rules, const char *folder, const char *line, size_t n, MuseTrainSample *out, MuseError *err)
 {
-    return make_sample(rules, folder, line, n, NULL, 0, out, err);
+    return make_sample(rules, folder, line, n, NULL, NULL, out, err);
 }
 
 /* ---- the file ---- */
@@ -458,18 +431,18 @@ void muse_jsonl_close(MuseJsonl **out)
 
 size_t muse_jsonl_lines(const MuseJsonl *j) { return j->n; }
 
-int muse_jsonl_line(const MuseJsonl *j, uint64_t number, MuseJsonlLine *out, MuseError *err)
+int muse_jsonl_line(MuseJsonl *j, uint64_t number, MuseJsonlLine *out, MuseError *err)
 {
     const uint64_t pass = number / j->n, in = number % j->n;
     const size_t at = (size_t)(j->rules.shuffle ? muse_shuffle(in, j->n, j->rules.seed + pass * UINT64_C(0x9e3779b97f4a7c15)) : in);
     const char *slash = strrchr(j->path, '/');
     *out = (MuseJsonlLine){ .rules = &j->rules, .path = j->path, .text = (const char *)j->file.data + j->lines[at], .n = (size_t)(j->ends[at] - j->lines[at]), .pass = pass,
-                            .number = j->numbers[at] };
+                            .number = j->numbers[at], .teller = { &j->rules.rt->log, &j->unknown, j->path, j->numbers[at] } };
     if (slash && !(out->folder = muse_train_path(&j->rules.rt->alloc, NULL, j->path, (size_t)(slash - j->path)))) return MUSE_NOMEM(err, strlen(j->path));
     return 0;
 }
 
-int muse_jsonl_name(const MuseJsonl *j, uint64_t number, char *to, size_t cap, MuseError *err)
+int muse_jsonl_name(MuseJsonl *j, uint64_t number, char *to, size_t cap, MuseError *err)
 {
     MuseJsonlLine line;
     const int rc = muse_jsonl_line(j, number, &line, err);
@@ -485,7 +458,7 @@ int muse_jsonl_make(MuseJsonl *j, uint64_t number, MuseTrainSample *out, MuseErr
     MuseError own = { 0 };
     int rc = muse_jsonl_line(j, number, &line, err);
     if (rc < 0) return rc;
-    rc = make_sample(&j->rules, line.folder, line.text, line.n, j, line.number, out, &own);
+    rc = make_sample(&j->rules, line.folder, line.text, line.n, j, &line.teller, out, &own);
     muse_free(line.folder);
     if (rc == 0) return 0;
     muse_fail_prefix(&own, rc, "%s:%llu", j->path, (unsigned long long)line.number);

@@ -127,7 +127,7 @@ static int read_line(Reader *r, uint64_t pass)
     return rc == 0 && r->out->n_parts == 0 ? muse_fail(r->err, MUSE_ERR_FORMAT, "a prompt without parts") : rc;
 }
 
-int muse_jsonl_prompt_line(const MuseJsonlRules *rules, const char *folder, const char *text, size_t n, uint64_t pass, MuseTrainPrompt *out, MuseError *err)
+int muse_jsonl_prompt_line(const MuseJsonlRules *rules, const char *folder, const char *text, size_t n, uint64_t pass, const MuseJsonlTeller *teller, MuseTrainPrompt *out, MuseError *err)
 {
     const MuseAllocator *a = &rules->rt->alloc;
     PromptBlock *b = muse_zalloc(a, sizeof *b);
@@ -137,6 +137,7 @@ int muse_jsonl_prompt_line(const MuseJsonlRules *rules, const char *folder, cons
     Reader r = { rules, folder, b, out, err };
     int rc = muse_json_parse(&b->doc, a, text, n, err);
     if (rc == 0) rc = read_line(&r, pass);
+    if (rc == 0 && teller) muse_jsonl_tell_keys(teller, b->doc.root);
     if (rc < 0) muse_jsonl_prompt_release(out);
     return rc;
 }
@@ -146,7 +147,7 @@ int muse_jsonl_prompt(MuseJsonl *j, uint64_t number, MuseTrainPrompt *out, MuseE
     MuseJsonlLine line;
     int rc = muse_jsonl_line(j, number, &line, err);
     if (rc < 0) return rc;
-    rc = muse_jsonl_prompt_line(line.rules, line.folder, line.text, line.n, line.pass, out, err);
+    rc = muse_jsonl_prompt_line(line.rules, line.folder, line.text, line.n, line.pass, &line.teller, out, err);
     muse_free(line.folder);
     return rc < 0 ? muse_fail_prefix(err, rc, "%s:%llu", line.path, (unsigned long long)line.number) : 0;
 }

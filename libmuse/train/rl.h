@@ -101,8 +101,8 @@ int  muse_trials_learn(MuseTrials *t, MuseRlTake *take, void *user, MuseError *e
 /* ---- jsonl_prompt.c ---- */
 
 int  muse_jsonl_prompt(MuseJsonl *j, uint64_t number, MuseTrainPrompt *out, MuseError *err);
-/* one line's text, in this pass over the file; out is zeroed on error. For fuzzing too */
-int  muse_jsonl_prompt_line(const MuseJsonlRules *rules, const char *folder, const char *text, size_t n, uint64_t pass, MuseTrainPrompt *out, MuseError *err);
+/* one line's text, in this pass over the file; out is zeroed on error. teller NULL: unknown keys are not told. For fuzzing too */
+int  muse_jsonl_prompt_line(const MuseJsonlRules *rules, const char *folder, const char *text, size_t n, uint64_t pass, const MuseJsonlTeller *teller, MuseTrainPrompt *out, MuseError *err);
 void muse_jsonl_prompt_release(MuseTrainPrompt *p);
 
 #endif

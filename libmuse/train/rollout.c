@@ -4,6 +4,7 @@
 #include "libmuse/train/rl.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "libmuse/reason/agent.h"
@@ -46,6 +47,16 @@ static int next_prompt(MuseTrials *t, MuseTrial *trial, uint64_t *number, bool h
     return muse_fail(err, MUSE_ERR_ARG, "a prompt of task %u; the configuration has %u", task, n_tasks);
 }
 
+/* which prompt an error is about: its line, if it is of a file */
+static void blame(MuseRl *rl, uint64_t number, bool held_out, int rc, MuseError *err)
+{
+    char name[300];
+    MuseJsonl *file = rl->files[held_out && rl->files[1]];
+    snprintf(name, sizeof name, "prompt %llu", (unsigned long long)number);
+    if (file) muse_jsonl_name(file, number, name, sizeof name, NULL);
+    muse_fail_prefix(err, rc, "%s", name);
+}
+
 int muse_trials_open(MuseTrials *t, MuseRl *rl, MuseModel *model, size_t n, size_t each, uint64_t *number, bool held_out, MuseError *err)
 {
     const MuseAllocator *a = &rl->rt->alloc;
@@ -63,7 +74,7 @@ int muse_trials_open(MuseTrials *t, MuseRl *rl, MuseModel *model, size_t n, size
         if (rc < 0) break;
         t->n++;
         rc = open_root(t, trial, err);
-        if (rc < 0) muse_fail_prefix(err, rc, "prompt %llu", (unsigned long long)at);
+        if (rc < 0) blame(rl, at, held_out, rc, err);
     }
     if (rc < 0) muse_trials_close(t);
     return rc;

@@ -55,10 +55,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         FUZZ_CHECK(err.text[0]);
     }
+    atomic_ullong told = 0;
+    const MuseJsonlTeller teller = { &rt->log, &told, "line", 1 };
     MuseTrainPrompt prompt;
     static MuseRl rl = { .n_slots = 2 };
     err.text[0] = 0;
-    if (muse_jsonl_prompt_line(&rules, "/nowhere", (const char *)exact, size, size, &prompt, &err) == 0) {
+    if (muse_jsonl_prompt_line(&rules, "/nowhere", (const char *)exact, size, size, &teller, &prompt, &err) == 0) {
         FUZZ_CHECK(prompt.n_parts > 0 && prompt.n_answers > 0 && prompt.answers[0]);
         muse_jsonl_prompt_release(&prompt);
     } else {

@@ -344,7 +344,7 @@ static void test_prompts(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         MuseTrainPrompt p;
-        const int rc = muse_jsonl_prompt_line(&rules, "/nowhere", cases[i].line, strlen(cases[i].line), cases[i].pass, &p, &err);
+        const int rc = muse_jsonl_prompt_line(&rules, "/nowhere", cases[i].line, strlen(cases[i].line), cases[i].pass, NULL, &p, &err);
         if (rc != cases[i].code) fail_msg("%s: code %d, not %d: %s", cases[i].line, rc, cases[i].code, rc < 0 ? err.text : "");
         if (rc < 0) {
             assert_null(p.handle);

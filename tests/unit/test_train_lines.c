@@ -43,6 +43,8 @@ static void write_file(const char *name, const char *text, size_t n)
     "\"num_key_value_heads\":1,\"head_dim\":16,\"max_position_embeddings\":512,\"rms_norm_eps\":1e-5,\"hidden_act\":\"relu2\",\"qk_norm\":true,\"rope_theta\":100,\"rope_pairs\":[4,2,2]," \
     "\"tie_word_embeddings\":true,\"bos_token_id\":1,\"eos_token_id\":2,\"pad_token_id\":0,\"image_config\":{\"patch_size\":8,\"places\":32,\"budgets\":[64],\"default_budget\":64}}"
 
+static const char *also = "";   /* more members of the document */
+
 /* Trains on these sources; what the run ends with, MUSE_DONE or an error, whose text is in err. The log goes to said. */
 static int train(const char *data, uint64_t steps, MuseTrainReport *r)
 {
@@ -51,8 +53,8 @@ static int train(const char *data, uint64_t steps, MuseTrainReport *r)
     MuseRuntime *rt;
     MuseTrainerParams p;
     MuseTrainer *t;
-    snprintf(doc, sizeof doc, "{\"model\":%s,\"compute\":\"f32\",\"tokenizer\":\"%s/models/muse-nano/tokenizer.json\",\"steps\":%u,\"batch\":{\"samples\":4,\"positions\":40},\"data\":[%s]}",
-             MODEL, getenv("MUSE_SOURCE"), (unsigned)steps, data);
+    snprintf(doc, sizeof doc, "{\"model\":%s,\"compute\":\"f32\",\"tokenizer\":\"%s/models/muse-nano/tokenizer.json\",\"steps\":%u,\"batch\":{\"samples\":4,\"positions\":40},\"data\":[%s]%s}",
+             MODEL, getenv("MUSE_SOURCE"), (unsigned)steps, data, also);
     muse_runtime_params_init(&rp);
     rp.threads = 1, rp.log = listen;
     said[0] = 0;
@@ -120,9 +122,29 @@ static void test_other_systems(void **state)
     }
 }
 
+/* prompts are lines of the same kind */
+static void test_prompts(void **state)
+{
+    (void)state;
+    MuseTrainReport r;
+    static const char odd[] = GOOD "\n{\"parts\":[{\"text\":\"a\"}],\"answer\":\"b\",\"acept\":[\"c\"]}\n";
+    static const char wide[] = "{\"parts\":[{\"text\":\"0123456789012345678901234567890123456789\"}],\"answer\":\"b\"}\n";
+    write_file("good.jsonl", GOOD, sizeof GOOD - 1);
+    write_file("odd.jsonl", odd, sizeof odd - 1);
+    write_file("wide.jsonl", wide, sizeof wide - 1);
+#define TRIALS(file) ",\"rl\":{\"stage\":\"grpo\",\"jsonl\":\"" file "\",\"prompts\":2,\"samples\":2,\"thought_tokens\":2,\"answer_tokens\":2,\"guard\":{\"prompts\":0}}"
+    also = TRIALS("odd.jsonl");
+    if (train("{\"jsonl\":\"good.jsonl\"}", 2, &r) != MUSE_DONE) fail_msg("%s", err.text);
+    assert_int_equal(times("odd.jsonl:2: key \"acept\" has no effect"), 1);
+    also = TRIALS("wide.jsonl");
+    assert_int_equal(train("{\"jsonl\":\"good.jsonl\"}", 2, &r), MUSE_ERR_LIMIT);
+    if (!strstr(err.text, "wide.jsonl:1: ")) fail_msg("%s", err.text);
+    also = "";
+}
+
 int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
-    const struct CMUnitTest tests[] = { IN_FOLDER(test_unknown_keys), IN_FOLDER(test_long_line), IN_FOLDER(test_other_systems) };
+    const struct CMUnitTest tests[] = { IN_FOLDER(test_unknown_keys), IN_FOLDER(test_long_line), IN_FOLDER(test_other_systems), IN_FOLDER(test_prompts) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
