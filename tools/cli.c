@@ -67,7 +67,8 @@ void cli_common_help(FILE *to, unsigned parts)
 static void print_log(void *user, int level, const char *text)
 {
     Cli *cli = user;
-    if (cli_warning_is_new(&cli->warnings, level, text)) fprintf(stderr, level <= MUSE_LOG_WARN ? "muse: warning: %s\n" : "muse: %s\n", text);
+    if (cli_warning_is_new(&cli->warnings, level, text))
+        fprintf(stderr, "%s%s%s\n", atomic_exchange(&cli->drawn, false) ? "\r\033[K" : "", level <= MUSE_LOG_WARN ? "muse: warning: " : "muse: ", text);
 }
 
 const char *cli_value(Cli *cli, const char *option, int *exit_code)

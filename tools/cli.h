@@ -3,6 +3,7 @@
 #ifndef TOOLS_CLI_H
 #define TOOLS_CLI_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <yajl/yajl_gen.h>
@@ -50,6 +51,7 @@ typedef struct Cli {
     uint32_t budget;      /* for the next pictures */
     uint32_t seed;
     CliWarnings warnings;
+    atomic_bool drawn;    /* the last line of the terminal is one that is drawn anew: a warning goes in its place. Warnings come from any thread */
 } Cli;
 
 /* The next argument as an option; NULL at the end. Common options and parts are taken here, so a subcommand sees only its own and --help (-h too).

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "tools/nano/doc.h"
@@ -63,18 +64,18 @@ static double speed(const Train *o)
 
 /* ---- progress ---- */
 
-static void print_time(double seconds)
+static void print_time(FILE *to, double seconds)
 {
     const unsigned long s = seconds > 0 && seconds < 1e9 ? (unsigned long)seconds : 0;
-    if (s >= 3600) fprintf(stderr, "%lu:%02lu:%02lu", s / 3600, s / 60 % 60, s % 60);
-    else fprintf(stderr, "%lu:%02lu", s / 60, s % 60);
+    if (s >= 3600) fprintf(to, "%lu:%02lu:%02lu", s / 3600, s / 60 % 60, s % 60);
+    else fprintf(to, "%lu:%02lu", s / 60, s % 60);
 }
 
-static void print_tasks(const Train *o)
+static void print_tasks(FILE *to, const Train *o)
 {
     MuseTrainTask task;
     for (size_t i = 0; muse_trainer_task(o->trainer, i, &task) == 0; i++)
-        if (task.n) fprintf(stderr, "  %s %.3f", task.name, task.loss);
+        if (task.n) fprintf(to, "  %s %.3f", task.name, task.loss);
 }
 
 /* a table when held-out prompts were measured */
@@ -95,25 +96,46 @@ static void print_guards(Train *o)
         if (g.n) o->guarded = g.step, o->has_guard = true;
 }
 
-static void progress(Train *o, bool last)
+static void print_step(FILE *to, const Train *o, double left)
 {
     enum { BAR = 24 };
     const MuseTrainReport *r = &o->last;
-    const double t = cli_now(), wait = o->terminal ? 0.2 : 15, left = (double)(r->steps - r->step) * (t - o->began) / (o->n ? (double)o->n : 1);
+    const int done = r->steps ? (int)(BAR * r->step / r->steps) : BAR;
+    if (o->terminal) fprintf(to, "[%.*s%.*s] ", done, "########################", BAR - done, "........................");
+    fprintf(to, "%" PRIu64 "/%" PRIu64 "  loss %.4f", r->step, r->steps, r->loss);
+    if (r->rollouts) fprintf(to, "  %" PRIu64 " answers: right %.1f %%, reward %.3f, %.1f tokens, thinks %.0f %%", r->rollouts, 100 * r->right, r->reward, r->tokens, 100 * r->thinks);
+    if (!r->rollouts || r->text_loss > 0) fprintf(to, "  tokens right %.1f %%", 100 * r->accuracy);   /* with "rl" few steps have data, whose tokens they are */
+    fprintf(to, "  %.0f positions/s  left ", (double)r->positions / r->seconds);
+    print_time(to, left);
+    print_tasks(to, o);
+    if (r->saved) fputs("  saved", to);
+}
+
+/* of a text that is longer than the terminal is wide: a second row could not be drawn anew */
+static size_t cut(const char *text, size_t n)
+{
+    struct winsize w;
+    const size_t wide = ioctl(2, TIOCGWINSZ, &w) == 0 && w.ws_col > 8 ? w.ws_col : 80;
+    if (n < wide) return n;
+    for (n = wide - 5; n && ((unsigned char)text[n] & 0xc0) == 0x80;) n--;   /* whole characters */
+    return n;
+}
+
+static void progress(Train *o, Cli *cli, bool last)
+{
+    const double t = cli_now(), wait = o->terminal ? 0.2 : 15;
     if (!last && o->n > 1 && t - o->said < wait) return;
     o->said = t;
-    if (o->terminal) {
-        const int done = r->steps ? (int)(BAR * r->step / r->steps) : BAR;
-        fprintf(stderr, "\r\033[K[%.*s%.*s] ", done, "########################", BAR - done, "........................");
-    }
-    fprintf(stderr, "%" PRIu64 "/%" PRIu64 "  loss %.4f", r->step, r->steps, r->loss);
-    if (r->rollouts) fprintf(stderr, "  %" PRIu64 " answers: right %.1f %%, reward %.3f, %.1f tokens, thinks %.0f %%", r->rollouts, 100 * r->right, r->reward, r->tokens, 100 * r->thinks);
-    if (!r->rollouts || r->text_loss > 0) fprintf(stderr, "  tokens right %.1f %%", 100 * r->accuracy);   /* with "rl" few steps have data, whose tokens they are */
-    fprintf(stderr, "  %.0f positions/s  left ", (double)r->positions / r->seconds);
-    print_time(left);
-    print_tasks(o);
-    if (r->saved) fputs("  saved", stderr);
-    if (!o->terminal || last || r->saved) fputc('\n', stderr);
+    char *text = NULL;
+    size_t n = 0;
+    FILE *to = open_memstream(&text, &n);
+    if (!to) return;   /* another step will have memory */
+    print_step(to, o, (double)(o->last.steps - o->last.step) * (t - o->began) / (o->n ? (double)o->n : 1));
+    const bool whole = fclose(to) == 0, drawn = o->terminal && !last && !o->last.saved;
+    const size_t fits = whole && drawn ? cut(text, n) : n;
+    if (whole) fprintf(stderr, "%s%.*s%s%s", o->terminal ? "\r\033[K" : "", (int)fits, text, fits < n ? " ..." : "", drawn ? "" : "\n");
+    atomic_store(&cli->drawn, whole && drawn);
+    free(text);
 }
 
 /* ---- the run ---- */
@@ -131,7 +153,7 @@ static int note(Train *o)
     return 0;
 }
 
-static int run(Train *o, const Cli *cli, MuseError *err)
+static int run(Train *o, Cli *cli, MuseError *err)
 {
     int rc;
     o->began = o->said = cli_now();
@@ -141,7 +163,7 @@ static int run(Train *o, const Cli *cli, MuseError *err)
             return err->code;
         }
         if (!cli->quiet) print_guards(o);
-        if (!cli->quiet) progress(o, o->last.step == o->last.steps);
+        if (!cli->quiet) progress(o, cli, o->last.step == o->last.steps);
         if (!cli_interrupted(NULL) || o->last.step == o->last.steps) continue;
         o->cancelled = true;
         MuseTrainerInfo info;
@@ -307,6 +329,7 @@ int cmd_train(Cli *cli)
         cli_catch_interrupts(true);
         rc = run(&o, cli, &err);
     }
+    if (atomic_exchange(&cli->drawn, false) && !o.cancelled) fputc('\n', stderr);
     if (rc == 0 && !cli->quiet) tell_skipped(&o);
     if (rc == 0 && !o.cancelled && !cli->quiet) tell_folder(&o);
     if (rc < 0) code = cli_fail(&err, o.path);

@@ -3,6 +3,7 @@
 """The muse program from outside: output, exit codes, messages. Standard library only.
 usage: test_cli.py MUSE SOURCE_ROOT"""
 import json
+import os
 import pathlib
 import re
 import struct
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import unittest
 
-from cli_help import DATA, INPUT, MEDIA, MUSE, OK, RESOURCE, ROOT, UNSUPPORTED, USAGE, main, muse
+from cli_help import DATA, INPUT, MEDIA, MUSE, OK, RESOURCE, ROOT, UNSUPPORTED, USAGE, main, muse, needs_terminal
 
 
 def tokens(*args, **kw):
@@ -418,6 +419,38 @@ class Train(unittest.TestCase):
         self.assertEqual(self.curve("whole"), self.curve("cut"))
         for name in ("model.safetensors", "train.safetensors"):
             self.assertEqual((self.at / "whole/step-00000024" / name).read_bytes(), (self.at / "cut/step-00000024" / name).read_bytes())
+
+    @needs_terminal
+    def test_progress_on_a_terminal(self):
+        """What is drawn anew keeps to one row of it; warnings and errors stand in rows of their own."""
+        import fcntl, pty, termios
+        lines = (self.at / "toy/train.jsonl").read_text().splitlines()
+        odd = json.loads(lines[50])
+        odd["branches"][0]["thougt"] = "x"
+        (self.at / "toy/train.jsonl").write_text("\n".join(lines[:50] + [json.dumps(odd)] + lines[51:] + ["broken"]) + "\n")
+        doc = json.loads((self.at / "toy.json").read_text())
+        doc["tasks"] += [f"another one {i}" for i in range(5)]
+        doc["data"][0]["shuffle"], doc["loaders"], doc["checkpoint"]["every"] = False, 0, 1000
+        (self.at / "wide.json").write_text(json.dumps(doc))
+        terminal, end = pty.openpty()
+        fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 50, 0, 0))
+        run = subprocess.Popen([str(MUSE), "train", str(self.at / "wide.json"), "--threads", "1", "--out", str(self.at / "wide")], stderr=end)
+        os.close(end)
+        shown = b""
+        try:
+            while more := os.read(terminal, 4096):
+                shown += more
+        except OSError:   # Linux: all ends of it are closed
+            pass
+        os.close(terminal)
+        self.assertEqual(run.wait(), INPUT)
+        rows = shown.decode().replace("\r\n", "\n").split("\n")
+        self.assertIn("1/24  loss", rows[0])
+        drawn = [text for row in rows for text in row.split("\r\x1b[K") if "/24  loss" in text]
+        self.assertTrue(drawn and all(len(text) < 50 and text.endswith(" ...") for text in drawn), rows)
+        left = [row.rsplit("\x1b[K", 1)[-1] for row in rows]
+        self.assertEqual(len([row for row in left if row.startswith("muse: warning: ") and "thougt" in row]), 1, rows)
+        self.assertTrue(left[-2].startswith("muse: ") and "train.jsonl:61: " in left[-2], rows)
 
     def test_ended_by_the_system(self):
         """The end of a job's time, or of a terminal, saves like Ctrl-C; what nohup ignores stays ignored."""
