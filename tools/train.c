@@ -117,7 +117,7 @@ static size_t cut(const char *text, size_t n)
     struct winsize w;
     const size_t wide = ioctl(2, TIOCGWINSZ, &w) == 0 && w.ws_col > 8 ? w.ws_col : 80;
     if (n < wide) return n;
-    for (n = wide - 5; n && ((unsigned char)text[n] & 0xc0) == 0x80;) n--;   /* whole characters */
+    for (n = wide - 5; n && !(text[n] == ' ' && text[n + 1] == ' ');) n--;   /* whole entries: half a number would be another one */
     return n;
 }
 
