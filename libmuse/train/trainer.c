@@ -111,6 +111,18 @@ static int read_start_config(MuseTrainer *t, MuseError *err)
     return rc < 0 ? rc : muse_train_config_check(&t->config, err);
 }
 
+/* What lines begin and end with is what the model's configuration says, or answers would not end where the trained model writes them. */
+static int check_ids(const MuseTrainer *t, const char *path, MuseError *err)
+{
+    const MuseConfig *c = &t->config.model;
+    const int32_t bos = muse_text_find(t->tokenizer, "<bos>", 5), eos = muse_text_find(t->tokenizer, "<eos>", 5);
+    bool ends = eos < 0 || c->eos.n == 0;
+    for (uint32_t i = 0; i < c->eos.n; i++) ends = ends || c->eos.ids[i] == eos;
+    if (!ends) return muse_fail(err, MUSE_ERR_FORMAT, "%s: <eos> has number %d, \"eos_token_id\" of the model is %d", path, eos, c->eos.ids[0]);
+    if (bos >= 0 && c->bos >= 0 && bos != c->bos) return muse_fail(err, MUSE_ERR_FORMAT, "%s: <bos> has number %d, \"bos_token_id\" of the model is %d", path, bos, c->bos);
+    return 0;
+}
+
 static int open_tokenizer(MuseTrainer *t, MuseError *err)
 {
     const MuseAllocator *a = &t->rt->alloc;
@@ -127,6 +139,7 @@ static int open_tokenizer(MuseTrainer *t, MuseError *err)
     MuseTextInfo info;
     if (rc == 0 && t->tokenizer && muse_text_info(t->tokenizer, &info) == 0 && info.vocab_size > t->config.model.vocab)
         rc = muse_fail(err, MUSE_ERR_FORMAT, "%s: %u tokens, but the model has %u", path, info.vocab_size, t->config.model.vocab);
+    if (rc == 0 && t->tokenizer) rc = check_ids(t, path, err);
     muse_free(path);
     return rc;
 }

@@ -122,6 +122,24 @@ static void test_other_systems(void **state)
     }
 }
 
+/* a model whose answers would end at another token than the one that is learned */
+static void test_other_ids(void **state)
+{
+    (void)state;
+    static const struct { const char *key, *text; } cases[] = { { "eos_token_id", "<eos> has number 2, \"eos_token_id\" of the model is 7" },
+                                                                { "bos_token_id", "<bos> has number 1, \"bos_token_id\" of the model is 7" } };
+    for (size_t i = 0; i < 2; i++) {
+        char doc[2000];
+        MuseTrainer *t;
+        snprintf(doc, sizeof doc, "{\"model\":%s,\"tokenizer\":\"%s/models/muse-nano/tokenizer.json\",\"steps\":1,\"data\":[{\"random\":{\"length\":8}}]}", MODEL, getenv("MUSE_SOURCE"));
+        char *at = strstr(doc, cases[i].key);
+        assert_non_null(at);
+        at[strlen(cases[i].key) + 2] = '7';
+        assert_int_equal(muse_trainer_open(&t, NULL, doc, strlen(doc), NULL, &err), MUSE_ERR_FORMAT);
+        if (!strstr(err.text, cases[i].text)) fail_msg("%s", err.text);
+    }
+}
+
 /* prompts are lines of the same kind */
 static void test_prompts(void **state)
 {
@@ -145,6 +163,6 @@ static void test_prompts(void **state)
 int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
-    const struct CMUnitTest tests[] = { IN_FOLDER(test_unknown_keys), IN_FOLDER(test_long_line), IN_FOLDER(test_other_systems), IN_FOLDER(test_prompts) };
+    const struct CMUnitTest tests[] = { IN_FOLDER(test_unknown_keys), IN_FOLDER(test_long_line), IN_FOLDER(test_other_systems), IN_FOLDER(test_prompts), cmocka_unit_test(test_other_ids) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
