@@ -415,10 +415,12 @@ const MuseTraceStep *muse_trace_answer(const MuseTrace *t)
     return places && last && last->kind == MUSE_STEP_ANSWER ? last : NULL;
 }
 
-uint32_t muse_trace_agents(const MuseTrace *t)
+uint32_t muse_trace_next_agent(const MuseTrace *t, uint32_t agent)
 {
-    uint32_t most = 0;
-    for (size_t i = 0; i < muse_trace_n_steps(t); i++)
-        if (muse_trace_at(t, i)->agent > most) most = muse_trace_at(t, i)->agent;
-    return most;
+    uint32_t next = 0;
+    for (size_t i = 0; i < muse_trace_n_steps(t); i++) {
+        const uint32_t a = muse_trace_at(t, i)->agent;
+        if (a > agent && (!next || a < next)) next = a;
+    }
+    return next;
 }

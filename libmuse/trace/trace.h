@@ -48,8 +48,8 @@ int muse_trace_add_picture(MuseTrace *t, MuseImage *image, MuseRect rect, const 
 int muse_step_kind(const char *name, size_t n);
 /* The answer has place tokens: the step that has pixels in their place, if the driver wrote one. NULL: people read the summary's answer */
 const MuseTraceStep *muse_trace_answer(const MuseTrace *t);
-/* The highest agent number of all steps. */
-uint32_t muse_trace_agents(const MuseTrace *t);
+/* The lowest number above `agent` of an agent that has steps; 0: none */
+uint32_t muse_trace_next_agent(const MuseTrace *t, uint32_t agent);
 
 /* ---- writing text: after a failure nothing more is written, and rc says which ---- */
 typedef struct MuseOut {

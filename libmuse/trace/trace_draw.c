@@ -235,7 +235,7 @@ static int pictures(Page *g)
 /* columns of the list: number, what, text; confidence stands at the right edge */
 static double column(const Page *g, int which)
 {
-    const double wide = muse_canvas_type_width(g->text, " ", 1), what = muse_trace_agents(g->t) ? 22 : 13;   /* "tool result  agent 00" */
+    const double wide = muse_canvas_type_width(g->text, " ", 1), what = muse_trace_next_agent(g->t, 0) ? 22 : 13;   /* "tool result  agent 00" */
     return g->margin * 1.6 + (which > 0 ? 5 * wide : 0) + (which > 1 ? what * wide : 0);
 }
 

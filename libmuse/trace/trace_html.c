@@ -8,7 +8,7 @@
 #include "libmuse/trace/trace_draw.h"
 #include "libmuse/trace/trace_page.h"
 
-enum { SIDE_DEFAULT = 1600, HEAT_SIDE = 256, CROP_SIDE_MAX = 1024, NEAR = 64 /* earlier steps that are looked at for the same place */ };
+enum { SIDE_DEFAULT = 1600, HEAT_SIDE = 256, CROP_SIDE_MAX = 1024, NEAR = 64 /* earlier steps that are looked at for the same place */, TABS_MAX = 1024 };
 
 typedef struct Html {
     MuseOut o;
@@ -320,11 +320,13 @@ static int put_step(Html *h, size_t i)
 
 static int put_agents(Html *h)
 {
-    const uint32_t agents = muse_trace_agents(h->t);
+    uint32_t agent = muse_trace_next_agent(h->t, 0);
     int rc = 0;
-    if (agents > 0) {
+    if (agent) {
         raw(h, "<div class=\"tabs\" role=\"group\" aria-label=\"Whose steps\"><button type=\"button\" aria-pressed=\"true\" data-t=\"\">all</button>");
-        for (uint32_t a = 1; a <= agents && a <= 64; a++) muse_out_put(&h->o, "<button type=\"button\" aria-pressed=\"false\" data-t=\"%u\">agent %u</button>", a, a);
+        for (int n = 0; agent && n < TABS_MAX; n++, agent = muse_trace_next_agent(h->t, agent))
+            muse_out_put(&h->o, "<button type=\"button\" aria-pressed=\"false\" data-t=\"%u\">agent %u</button>", agent, agent);
+        if (agent) muse_out_put(&h->o, "<span class=\"k\">agents from %u on have no button</span>", agent);
         raw(h, "</div>");
     }
     raw(h, "<ol>");

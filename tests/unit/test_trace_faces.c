@@ -299,6 +299,31 @@ static void page_without_anything(void **state)
     muse_trace_close(&t);
 }
 
+/* each agent that has steps has a button, however many there are and whatever their numbers */
+static void page_of_many_agents(void **state)
+{
+    (void)state;
+    MuseTrace *t;
+    char *page, button[32];
+    ok(muse_trace_open(&t, NULL, NULL, &err));
+    for (uint32_t a = 100; a > 0; a--) {
+        MuseTraceStep s;
+        muse_trace_step_init(&s);
+        s.agent = a == 100 ? 4000000000u : a;
+        ok(muse_trace_add(t, &s, NULL, &err));
+        ok(muse_trace_add(t, &s, NULL, &err));
+    }
+    ok(muse_trace_html(t, NULL, &page, NULL, &err));
+    check_structure(page);
+    assert_int_equal(count(page, "data-t=\""), 101);
+    for (uint32_t a = 1; a <= 100; a++) {
+        snprintf(button, sizeof button, "data-t=\"%u\">", a == 100 ? 4000000000u : a);
+        assert_int_equal(count(page, button), 1);
+    }
+    muse_free(page);
+    muse_trace_close(&t);
+}
+
 /* ---- memory ---- */
 
 static void failing_allocator(void **state)
@@ -342,6 +367,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(labels), cmocka_unit_test(deterministic), cmocka_unit_test(boxes_lie_where_they_should), cmocka_unit_test(labels_do_not_cover_each_other), cmocka_unit_test(heat_is_bilinear),
         cmocka_unit_test(heats_do_not_pile_up),
-        cmocka_unit_test(page_escapes), cmocka_unit_test(page_without_anything), cmocka_unit_test(failing_allocator) };
+        cmocka_unit_test(page_escapes), cmocka_unit_test(page_without_anything), cmocka_unit_test(page_of_many_agents), cmocka_unit_test(failing_allocator) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
