@@ -248,6 +248,17 @@ static int put_picture(Html *h, uint32_t image)
     return rc;
 }
 
+static int put_pictures(Html *h)
+{
+    int rc = 0;
+    raw(h, "<div class=\"pics\"><div class=\"grid\">");
+    for (uint32_t i = 1; rc == 0 && i <= muse_trace_n_pictures(h->t); i++) rc = put_picture(h, i);
+    raw(h, "</div>");
+    put_scales(h);
+    raw(h, "</div>");
+    return rc;
+}
+
 /* ---- steps ---- */
 
 /* what a look saw: from the page's own picture, or at its full detail where that was reduced */
@@ -367,13 +378,10 @@ int muse_trace_html(const MuseTrace *t, const MuseTraceHtmlParams *params, char 
     raw(&h, muse_page_style);
     raw(&h, "</style></head><body><header><h1 dir=\"auto\">");
     text(&h, *t->question ? t->question : "Trace");
-    raw(&h, "</h1>");
+    raw(&h, "</h1></header><main>");
+    if (muse_trace_n_pictures(t)) rc = put_pictures(&h);
+    raw(&h, "<div class=\"steps\">");
     raw(&h, muse_page_buttons);
-    raw(&h, "</header><main><div class=\"pics\"><div class=\"grid\">");
-    for (uint32_t i = 1; rc == 0 && i <= muse_trace_n_pictures(t); i++) rc = put_picture(&h, i);
-    raw(&h, "</div>");
-    put_scales(&h);
-    raw(&h, "</div><div class=\"steps\">");
     if (rc == 0) rc = put_agents(&h);
     put_summary(&h);
     raw(&h, "</div></main><script>");

@@ -295,6 +295,7 @@ static void page_without_anything(void **state)
     ok(muse_trace_open(&t, NULL, NULL, &err));
     ok(muse_trace_html(t, NULL, &page, &size, &err));
     check_structure(page);
+    assert_null(strstr(page, "class=\"pics\""));   /* no empty column where pictures would be */
     muse_free(page);
     muse_trace_close(&t);
 }
