@@ -18,15 +18,21 @@ static MuseRect from_original(const MuseImage *image, MuseRect r)
     return (MuseRect){ r.x0 - info.source.x0, r.y0 - info.source.y0, r.x1 - info.source.x0, r.y1 - info.source.y0 };
 }
 
+/* how the model writes places in a picture of the sequence, in that picture's own pixels */
+static MuseCoords coords_of(const MuseAgent *a, uint32_t number)
+{
+    const double n = a->shared->words.n_places;
+    MuseImageInfo info;
+    muse_image_info(a->pictures[number - 1].image, &info);
+    return (MuseCoords){ .frame = { 0, 0, info.width, info.height }, .units_x = n, .units_y = n, .whole = 1 };
+}
+
 bool muse_agent_place(const MuseAgent *a, int kind, uint32_t number, MuseRect *out)
 {
     const MuseChain *c = &a->chain;
     const int second = kind == MUSE_REASON_POINT ? 0 : 2;
     const double place[4] = { c->v[0], c->v[1], c->v[second], c->v[second + 1] };
-    const double n = a->shared->words.n_places;
-    MuseImageInfo info;
-    muse_image_info(a->pictures[number - 1].image, &info);
-    const MuseCoords coords = { .frame = { 0, 0, info.width, info.height }, .units_x = n, .units_y = n, .whole = 1 };
+    const MuseCoords coords = coords_of(a, number);
     return muse_coords_to_rect(&coords, place, 4, out, NULL) == 0;
 }
 
@@ -134,19 +140,16 @@ static int may_force(const MuseAgent *a, size_t n, MuseError *err)
 static int chain_look(MuseAgent *a, uint32_t number, MuseRect rect, MuseError *err)
 {
     const MuseWords *w = &a->shared->words;
-    MuseImageInfo info;
-    muse_image_info(a->pictures[number - 1].image, &info);
-    const double nx = (double)w->n_places / info.width, ny = (double)w->n_places / info.height;
-    const uint32_t x0 = (uint32_t)(rect.x0 * nx), y0 = (uint32_t)(rect.y0 * ny), x1 = (uint32_t)ceil(rect.x1 * nx) - 1, y1 = (uint32_t)ceil(rect.y1 * ny) - 1;
+    const MuseCoords coords = coords_of(a, number);
+    double place[4];
     int32_t ids[8];
     size_t n = 0;
+    const int rc = muse_coords_from_rect(&coords, rect, place, 4, err);
+    if (rc < 0) return rc;
     if (a->n_pictures > 1 && number <= MUSE_NAMED_IMAGES && w->image[number - 1] >= 0) ids[n++] = w->image[number - 1];
     if (w->look >= 0) ids[n++] = w->look;
     ids[n++] = w->box;
-    ids[n++] = w->place[0][x0];
-    ids[n++] = w->place[1][y0];
-    ids[n++] = w->place[0][x1 > x0 ? x1 : x0];
-    ids[n++] = w->place[1][y1 > y0 ? y1 : y0];
+    for (int i = 0; i < 4; i++) ids[n++] = w->place[i % 2][(uint32_t)place[i]];
     return muse_agent_force(a, ids, n, err);
 }
 

@@ -521,6 +521,50 @@ static void forced_look(void **state)
     muse_model_close(&m);
 }
 
+/* the places that are written are those that the rectangle touches, at the far edge and where a division would round to the cell before too */
+static void forced_places(void **state)
+{
+    (void)state;
+    static const struct { uint32_t side; double x0, x1; const char *wanted; } rows[] = {
+        { 98, 49, 98, "<look><box><x32><y32><x63><y63>" }, { 98, 0, 49, "<look><box><x0><y0><x31><y31>" }, { 105, 105, 106, "<look><box><x63><y63><x63><y63>" },
+        { 640, 0, 0, "<look><box><x0><y0><x0><y0>" }, { 1, 0, 1, "<look><box><x0><y0><x63><y63>" } };
+    MuseModel *m = muse_model();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        MuseImage *picture = make_picture(rows[i].side, rows[i].side);
+        MuseAgent *a = open_agent(m, &picture, 1, NULL);
+        const double x0 = rows[i].x0 < rows[i].side ? rows[i].x0 : nextafter(rows[i].side, 0), x1 = rows[i].x1 > 0 ? rows[i].x1 : 5e-324;   /* the least that is an area */
+        ok(muse_look(a, 1, (MuseRect){ x0, x0, x1, x1 }, &err));
+        script(a, "</think> y<eos>");
+        ok(run_one(a));
+        assert_string_equal(step_at(a, 0).text, rows[i].wanted);
+        muse_agent_close(&a);
+        muse_image_close(&picture);
+    }
+    muse_model_close(&m);
+}
+
+/* A place is a 64th of the original's side, whatever its shape and what it was reduced to */
+static void places_of_long_pictures(void **state)
+{
+    (void)state;
+    static const uint32_t sizes[][2] = { { 512, 128 }, { 128, 512 }, { 2000, 300 }, { 300, 2000 }, { 20000, 3 }, { 3, 20000 }, { 1, 1 }, { 1, 300 }, { 103, 118 } };
+    MuseModel *m = muse_model();
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        const double w = sizes[i][0], h = sizes[i][1];
+        MuseImage *picture = make_picture(sizes[i][0], sizes[i][1]);
+        MuseAgent *a = open_agent(m, &picture, 1, NULL);
+        script(a, "<point><x0><y0> a<point><x12><y32> b<point><x50><y63> c<box><x12><y0><x49><y63></think> y<eos>");
+        ok(run_one(a));
+        assert_rect(step_at(a, 0).rect, 0, 0, w / 64, h / 64);
+        assert_rect(step_at(a, 1).rect, 12 * w / 64, 32 * h / 64, 13 * w / 64, 33 * h / 64);
+        assert_rect(step_at(a, 2).rect, 50 * w / 64, 63 * h / 64, 51 * w / 64, h);
+        assert_rect(step_at(a, 3).rect, 12 * w / 64, 0, 50 * w / 64, h);
+        muse_agent_close(&a);
+        muse_image_close(&picture);
+    }
+    muse_model_close(&m);
+}
+
 static void forced_comparison(void **state)
 {
     (void)state;
@@ -722,7 +766,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(views), cmocka_unit_test(machine), cmocka_unit_test(look_shows_the_rectangle), cmocka_unit_test(nested),
         cmocka_unit_test(groups), cmocka_unit_test(boxes_are_constrained), cmocka_unit_test(thought_budget), cmocka_unit_test(ended_in_thought), cmocka_unit_test(no_end_of_a_thought_in_answers), cmocka_unit_test(budget_in_a_look), cmocka_unit_test(places_nowhere), cmocka_unit_test(look_budgets), cmocka_unit_test(circles), cmocka_unit_test(full),
-        cmocka_unit_test(forced_look), cmocka_unit_test(forced_comparison), cmocka_unit_test(verify_pass), cmocka_unit_test(cancelled), cmocka_unit_test(no_memory),
+        cmocka_unit_test(forced_look), cmocka_unit_test(forced_places), cmocka_unit_test(places_of_long_pictures), cmocka_unit_test(forced_comparison), cmocka_unit_test(verify_pass), cmocka_unit_test(cancelled), cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
