@@ -499,7 +499,7 @@ static int end_trace(Reason *r, int rc, MuseError *err)
 {
     MuseError later;
     int traced = 0;
-    for (size_t i = 0; i < r->out->n_agents && traced == 0; i++) traced = muse_record_end(r->out->agents[i], &later);
+    for (size_t i = 0; i < r->out->n_agents && traced == 0; i++) traced = muse_record_end(r->out->agents[i], rc < 0, &later);
     if (traced == 0) traced = muse_record_result(r->agent.trace, r->out, r->winner, r->several, &later);
     return rc == 0 && traced < 0 ? muse_fail_copy(err, &later) : rc;
 }

@@ -415,7 +415,7 @@ int muse_record_doubt(MuseAgent *a, const MuseAgentInfo *info, MuseError *err)
     return rc == 0 ? note_answer(a, head, info, &from, err) : rc;
 }
 
-int muse_record_end(MuseAgent *a, MuseError *err)
+int muse_record_end(MuseAgent *a, bool cut, MuseError *err)
 {
     static const char *const why[] = { [MUSE_AGENT_LENGTH] = "its tokens are spent", [MUSE_AGENT_FULL] = "the sequence is full", [MUSE_AGENT_CALLS] = "more calls than are allowed",
                                        [MUSE_AGENT_STOPPED] = "stopped" };
@@ -424,10 +424,12 @@ int muse_record_end(MuseAgent *a, MuseError *err)
     if (!r || r->ended) return 0;
     muse_agent_info(a, &info);
     r->ended = info.finish != MUSE_AGENT_RUNNING;   /* one that was cancelled may go on */
+    cut = cut && !r->ended;
+    if (cut) info.finish = MUSE_AGENT_STOPPED;
     const bool in_answer = info.n_answer && !muse_chat_parser_in_thought(a->parser);
-    const bool stopped = info.finish == MUSE_AGENT_STOPPED && in_answer, voteless = stopped && a->trace_first;   /* one of several: what it began to say is no answer */
+    const bool stopped = info.finish == MUSE_AGENT_STOPPED && in_answer, voteless = stopped && (a->trace_first || cut);   /* one of several: what it began to say is no answer */
     const bool answered = info.n_answer && (info.finish == MUSE_AGENT_ANSWERED || info.finish == MUSE_AGENT_LENGTH || info.finish == MUSE_AGENT_FULL || stopped) && !voteless;
-    if (!r->ended && in_answer) return 0;   /* its words wait for the rest of the answer */
+    if (info.finish == MUSE_AGENT_RUNNING && in_answer) return 0;   /* its words wait for the rest of the answer */
     if ((answered || voteless) && in_answer) r->words.len = 0, r->ends = false;   /* the answer has them, or the note; those of a thought behind it nobody */
     const MuseCut from = in_answer ? r->from : r->at;
     int rc = flush(a, false, &r->at, err);

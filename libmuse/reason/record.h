@@ -24,7 +24,7 @@ int  muse_record_thought_end(MuseAgent *a, MuseError *err);        /* with the n
 /* A call in a tool format. reply: of a tool, or NULL; reason: why nothing came of it, or "" */
 int  muse_record_call(MuseAgent *a, const MuseReasonStep *s, const char *call, const MuseToolReply *reply, const char *reason, MuseError *err);
 int  muse_record_picture(MuseAgent *a, MuseImage *image, const char *name, uint32_t *number, MuseError *err);   /* a tool's; 0: not traced */
-int  muse_record_end(MuseAgent *a, MuseError *err);                /* the agent has ended: once */
+int  muse_record_end(MuseAgent *a, bool cut, MuseError *err);      /* the agent has ended: once. cut: or all is over before it has, which is told as if it were stopped; it may go on */
 int  muse_record_doubt(MuseAgent *a, const MuseAgentInfo *info, MuseError *err);   /* its answer is taken back; the record is closed and opened anew then */
 
 /* The run's own: who answered for all (NULL: nobody), how it ended */

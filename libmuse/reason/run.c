@@ -343,7 +343,7 @@ int muse_agents_run(MuseAgent *const *agents, size_t n, MuseRun *run, MuseError 
         for (size_t i = 0; i < n && rc == 0; i++) waits = waits || (agents[i]->calls_due && !agents[i]->finish);
         if (waits) rc = muse_agents_answer_calls(agents, n, err);
         for (size_t i = 0; i < n && rc == 0; i++)
-            if (agents[i]->finish) rc = muse_record_end(agents[i], err);
+            if (agents[i]->finish) rc = muse_record_end(agents[i], false, err);
         any = any || waits;
     }
     for (size_t i = 0; i < n; i++) agents[i]->run = NULL;

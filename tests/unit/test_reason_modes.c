@@ -694,6 +694,47 @@ static void cancelled_anywhere(void **state)
     tear_down(&s);
 }
 
+/* of several agents and of one: whose work a cancelled run cuts off is said to be stopped, once, and only theirs */
+static void cancelled_is_told(void **state)
+{
+    (void)state;
+    Setup s;
+    set_up(&s, "(yes|no)");
+    s.p.agents = 3;
+    s.p.no_stop = 1;
+    int left, rc = MUSE_ERR_CANCELLED;
+    size_t cut = 0;
+    s.agent.cancel_user = &left;
+    s.agent.cancel = countdown;
+    for (int mode = 0; mode < 2; mode++, rc = MUSE_ERR_CANCELLED) {
+        s.p.mode = mode ? MUSE_MODE_INSTANT : MUSE_MODE_CONTEMPLATING;
+        for (int n = 0; rc != 0; n++) {
+            MuseReasonResult r;
+            MuseTraceStep t;
+            ok(muse_trace_open(&s.agent.trace, NULL, NULL, &err));
+            left = n;
+            rc = muse_reason(s.m, s.parts, 2, &s.p, &r, &err);
+            for (size_t i = 0; i < r.n_agents; i++) {
+                size_t ends = 0, answers = 0;
+                for (uint32_t k = 1; muse_trace_step(s.agent.trace, k, &t) == 0; k++)
+                    if (t.agent == (mode ? 0 : i + 1)) {
+                        char text[256];
+                        snprintf(text, sizeof text, "%.*s", (int)t.n_text, t.text);
+                        ends += t.kind == MUSE_STEP_END && strstr(text, "stopped");
+                        answers += t.kind == MUSE_STEP_ANSWER;
+                    }
+                assert_int_equal(ends, info_of(r.agents[i]).finish == MUSE_AGENT_RUNNING);
+                assert_int_equal(answers, info_of(r.agents[i]).finish == MUSE_AGENT_ANSWERED);
+                cut += ends;
+            }
+            muse_reason_result_clear(&r);
+            muse_trace_close(&s.agent.trace);
+        }
+    }
+    assert_true(cut > 20);
+    tear_down(&s);
+}
+
 typedef struct AtOnce { long at, tokens, after; } AtOnce;   /* cancelled from token `at` on */
 
 static int count_tokens(void *user, const MuseReasonEvent *e)
@@ -917,7 +958,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(votes_by_hand), cmocka_unit_test(ties), cmocka_unit_test(votes_near_each_other), cmocka_unit_test(near_answers_stop_nobody), cmocka_unit_test(calibration), cmocka_unit_test(instant_and_thinking), cmocka_unit_test(early_stop), cmocka_unit_test(seeds), cmocka_unit_test(views), cmocka_unit_test(views_by_need), cmocka_unit_test(views_in_a_trace), cmocka_unit_test(reduced_is_said_once), cmocka_unit_test(no_room_to_score),
-        cmocka_unit_test(all_stages), cmocka_unit_test(coordinator), cmocka_unit_test(cross_scores), cmocka_unit_test(memory_of_forks), cmocka_unit_test(cancelled_anywhere), cmocka_unit_test(cancelled_at_once), cmocka_unit_test(conversation), cmocka_unit_test(conversation_refused), cmocka_unit_test(refused),
+        cmocka_unit_test(all_stages), cmocka_unit_test(coordinator), cmocka_unit_test(cross_scores), cmocka_unit_test(memory_of_forks), cmocka_unit_test(cancelled_anywhere), cmocka_unit_test(cancelled_is_told), cmocka_unit_test(cancelled_at_once), cmocka_unit_test(conversation), cmocka_unit_test(conversation_refused), cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
