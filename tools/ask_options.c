@@ -124,7 +124,8 @@ static int check(const AskOptions *o, const Cli *cli)
         for (size_t i = 0; i < cli->n_parts; i++) pictures += cli->parts[i].kind == PART_IMAGE;
         if (!pictures) return cli_usage("ask: --annotate draws on pictures, and there is none");
     }
-    return EXIT_OK;
+    const int code = cli_check_apart(cli, "--annotate", o->annotate, NULL);
+    return code == EXIT_OK ? cli_check_apart(cli, "--html", o->html, o->annotate) : code;
 }
 
 int ask_read_options(AskOptions *o, Cli *cli)

@@ -389,7 +389,25 @@ int cli_write_file(const char *path, const void *bytes, size_t size)
     return cannot_write(path, ok ? errno : why);
 }
 
-/* As base/outfile.c has it: programs are built on the public headers alone (tests/layers.txt), and a folder is no part of them. */
+/* the same text, or two names of one file; devices may be read and written */
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    if (stat(a, &x) < 0 || stat(b, &y) < 0) return strcmp(a, b) == 0;
+    return S_ISREG(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+int cli_check_apart(const Cli *cli, const char *option, const char *path, const char *other)
+{
+    if (!path) return EXIT_OK;
+    if (other && is_same_file(path, other)) return cli_usage("%s %s: another file is to be written there", option, path);
+    for (size_t i = 0; i < cli->n_parts; i++) {
+        const Part *p = &cli->parts[i];
+        if ((p->kind == PART_IMAGE || p->kind == PART_AUDIO) && is_same_file(path, p->value)) return cli_usage("%s %s: that is the input itself", option, path);
+    }
+    return EXIT_OK;
+}
+
 /* Folders as base/outfile.c makes them: programs are built on the public headers alone (tests/layers.txt), which have none. */
 static bool make_one(const char *path)
 {

@@ -81,6 +81,8 @@ int cli_append_part(MuseSequence *seq, MuseRuntime *rt, const Part *part, unsign
 
 /* Writes a file, replacing what was there. Exit code; a failure is said on stderr. */
 int cli_write_file(const char *path, const void *bytes, size_t size);
+/* What is about to be written is none of the pictures and sounds that are given, nor `other` (a path or NULL). path may be NULL. Exit code; said on stderr. */
+int cli_check_apart(const Cli *cli, const char *option, const char *path, const char *other);
 /* Whether that could be done, before long work; changes nothing. Exit code as above. */
 int cli_check_writable(const char *path);
 /* A folder, made with its parents where it is missing. false: errno says why not. */

@@ -118,7 +118,7 @@ static int check(const RunOptions *o, const Cli *cli)
     if (o->raw && (o->system || o->think)) return cli_usage("run: --raw has no chat format that --system and --think could be written in");
     const bool narrow = o->sample.top_k || o->sample.top_p > 0 || o->sample.min_p > 0;
     if (narrow && o->sample.temperature <= 0 && !cli->quiet) fprintf(stderr, "muse: warning: --top-k, --top-p and --min-p change nothing without --temp\n");
-    return EXIT_OK;
+    return cli_check_apart(cli, "--save", o->save, NULL);
 }
 
 int run_read_options(RunOptions *o, Cli *cli)

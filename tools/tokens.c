@@ -368,6 +368,7 @@ int cmd_tokens(Cli *cli)
         return EXIT_OK;
     }
     if (o.lines && (cli->n_parts > 0 || o.draw || o.summary)) return cli_usage("tokens: --lines goes with no parts, --draw or --summary");
+    if (cli_check_apart(cli, "--draw", o.draw, NULL) != EXIT_OK) return EXIT_USAGE;
     if (cli->seed) return cli_usage("tokens: draws no lots that --seed could change");
     if (o.model_path && o.family) return cli_usage("tokens: --model has a family, --family is for none");
     if (o.mmproj && !o.model_path) return cli_usage("tokens: --mmproj goes with --model");

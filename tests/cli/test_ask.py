@@ -291,6 +291,21 @@ class ExitCodes(unittest.TestCase):
                 self.assertEqual(err.count("\n"), 1)
         self.assertIn("--annotate", muse("ask", "--help")[0])
 
+    def test_inputs_are_not_written_over(self):
+        with tempfile.TemporaryDirectory() as folder:
+            picture, link, page = (pathlib.Path(folder) / name for name in ("mine.png", "also.png", "page.html"))
+            shutil.copy(CAT, picture)
+            link.symlink_to(picture)
+            page.write_text("before")
+            before = picture.read_bytes()
+            for name, args in (("ask", ["--annotate", picture, "What?"]), ("ask", ["--annotate", link, "What?"]), ("ask", ["--html", picture, "What?"]), ("ask", ["--annotate", page, "--html", page, "What?"]),
+                               ("ask", ["--annotate", pathlib.Path(folder) / "new", "--html", pathlib.Path(folder) / "new", "What?"]), ("tokens", ["--draw", link]), ("run", ["--save", picture])):
+                with self.subTest(args):
+                    _, err = muse(name, "--image", picture, *args, code=USAGE)
+                    self.assertEqual(err.count("\n"), 1)
+                    self.assertEqual((picture.read_bytes(), page.read_text()), (before, "before"))
+            ask("--image", picture, "--annotate", "/dev/null", "--html", "/dev/null", "--answer-tokens", 1, "What?", code=None)   # a device may be both
+
     def test_files(self):
         with tempfile.NamedTemporaryFile(suffix=".jpg") as f:
             f.write(CAT.read_bytes()[:2000])
