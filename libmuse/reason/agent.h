@@ -121,6 +121,7 @@ struct MuseAgent {
     bool             calls_due;     /* the turn waits for results */
     bool             broken;        /* an error in the middle of something: close is all that is left */
     int              finish;
+    bool             told;          /* the run has told of it */
     MuseRun         *run;           /* NULL: not running */
     MuseTrace       *trace;         /* of this turn, of forks too; NULL */
     uint32_t         trace_first;   /* agent number 0 is this agent of the trace: 1 in a turn of several, whose answers are votes. Forks have it too */

@@ -15,12 +15,20 @@ static bool in_thought(const MuseAgent *a) { return muse_chat_parser_in_thought(
 
 static bool is_forced(const MuseAgent *a) { return a->forced_at * sizeof(int32_t) < a->forced.len; }
 
+/* once: of one that was stopped by another too */
+static void tell_end(MuseAgent *a)
+{
+    if (a->told) return;
+    a->told = true;
+    a->run->done++;
+    muse_agent_tell(a, (MuseReasonEvent){ .kind = MUSE_EVENT_DONE });
+}
+
 void muse_agent_finish(MuseAgent *a, int how)
 {
     a->finish = how;
     if (!a->run) return;
-    a->run->done++;
-    muse_agent_tell(a, (MuseReasonEvent){ .kind = MUSE_EVENT_DONE });
+    tell_end(a);
     if (a->run->ended) a->run->ended(a->run->user, a);
 }
 
@@ -335,15 +343,19 @@ int muse_agents_run(MuseAgent *const *agents, size_t n, MuseRun *run, MuseError 
     run->agents = n;
     for (size_t i = 0; i < n; i++) {
         agents[i]->run = run;
-        run->done += agents[i]->finish != 0;
+        agents[i]->told = agents[i]->finish != 0;
+        run->done += agents[i]->told;
     }
     while (rc == 0 && any) {
         bool waits = false;
         rc = step_all(agents, n, sessions, ids, &any, err);
         for (size_t i = 0; i < n && rc == 0; i++) waits = waits || (agents[i]->calls_due && !agents[i]->finish);
         if (waits) rc = muse_agents_answer_calls(agents, n, err);
-        for (size_t i = 0; i < n && rc == 0; i++)
-            if (agents[i]->finish) rc = muse_record_end(agents[i], false, err);
+        for (size_t i = 0; i < n && rc == 0; i++) {
+            if (!agents[i]->finish) continue;
+            tell_end(agents[i]);
+            rc = muse_record_end(agents[i], false, err);
+        }
         any = any || waits;
     }
     for (size_t i = 0; i < n; i++) agents[i]->run = NULL;

@@ -179,14 +179,27 @@ static void instant_and_thinking(void **state)
     tear_down(&s);
 }
 
-/* all agree: five of eight settle it, the other three are stopped; with agree, two do */
+typedef struct Ends { size_t told, done, agents; } Ends;
+
+static int count_ends(void *user, const MuseReasonEvent *e)
+{
+    Ends *n = user;
+    if (e->kind == MUSE_EVENT_DONE) *n = (Ends){ n->told + 1, e->done, e->agents };
+    return 0;
+}
+
+/* all agree: five of eight settle it, the other three are stopped; with agree, two do. Of each end is told, whoever ended it */
 static void early_stop(void **state)
 {
     (void)state;
     Setup s;
     MuseReasonResult r;
+    Ends ends;
     set_up(&s, "yes");
+    s.agent.event = count_ends;
+    s.agent.event_user = &ends;
     for (int k = 0; k < 3; k++) {
+        ends = (Ends){ 0 };
         s.p.agree = k == 1 ? 2 : 0;
         s.p.no_stop = k == 2;
         ok(muse_reason(s.m, s.parts, 2, &s.p, &r, &err));
@@ -197,6 +210,7 @@ static void early_stop(void **state)
         assert_true(r.agreement == 1 && r.confidence == 0.948 && r.calibrated);
         assert_int_equal(r.n_candidates, 1);
         assert_int_equal(r.candidates[0].count, answered);
+        assert_true(ends.told == r.n_agents && ends.done == r.n_agents && ends.agents == r.n_agents);
         muse_reason_result_clear(&r);
     }
     tear_down(&s);
