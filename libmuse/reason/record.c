@@ -389,12 +389,13 @@ static int add_heats(MuseAgent *a, uint32_t step, MuseError *err)
     return rc;
 }
 
-/* an answer that is none: of one of several that was stopped, or taken back */
-static int note_answer(MuseAgent *a, const char *head, const MuseAgentInfo *info, const MuseCut *from, MuseError *err)
+/* an answer that is none: of one of several that was stopped, or taken back. confidence: negative = of its tokens, as everywhere */
+static int note_answer(MuseAgent *a, const char *head, const MuseAgentInfo *info, double confidence, const MuseCut *from, MuseError *err)
 {
     Record *r = a->record;
     MuseBuf text = { .alloc = &a->shared->rt->alloc };
     MuseTraceStep s = muse_record_step_of(a, MUSE_STEP_END);
+    s.confidence = confidence;
     const bool made = muse_buf_append(&text, head, strlen(head)) == 0 &&
                       muse_record_spell(a, info->answer, info->n_answer, (const MuseTraceMark *)(const void *)r->answer_marks.data, (uint32_t)(r->answer_marks.len / sizeof(MuseTraceMark)), &text) == 0;
     const int rc = made ? muse_record_add(a, &s, (const char *)text.data, text.len, from, &r->at, NULL, err) : MUSE_NOMEM(err, info->n_answer);
@@ -412,7 +413,7 @@ int muse_record_doubt(MuseAgent *a, const MuseAgentInfo *info, MuseError *err)
     const MuseCut from = r->from;
     int rc = flush(a, false, &r->at, err);
     if (rc == 0) rc = muse_record_end_tracks(a, err);
-    return rc == 0 ? note_answer(a, head, info, &from, err) : rc;
+    return rc == 0 ? note_answer(a, head, info, fmin(a->direct_probability, 1), &from, err) : rc;
 }
 
 int muse_record_end(MuseAgent *a, bool cut, MuseError *err)
@@ -434,7 +435,7 @@ int muse_record_end(MuseAgent *a, bool cut, MuseError *err)
     const MuseCut from = in_answer ? r->from : r->at;
     int rc = flush(a, false, &r->at, err);
     if (rc == 0) rc = muse_record_end_tracks(a, err);
-    if (rc == 0 && voteless) rc = note_answer(a, "stopped, having begun to answer: ", &info, &from, err);
+    if (rc == 0 && voteless) rc = note_answer(a, "stopped, having begun to answer: ", &info, -1, &from, err);
     else if (rc == 0 && why[info.finish]) rc = muse_record_note(a, MUSE_STEP_END, answered ? "the answer was cut off" : "ended", why[info.finish], err);
     if (rc == 0 && answered) rc = muse_record_boxes(a, info.answer, info.n_answer, err);
     if (rc < 0 || !answered) return rc;

@@ -111,7 +111,7 @@ int muse_record_add(MuseAgent *a, MuseTraceStep *s, const char *text, size_t n, 
     set_head(a, s, text, n, from);
     s->n_tokens = to->position - from->position;
     s->end = fmax(to->time, from->time);
-    s->confidence = confidence_of(from, to);
+    if (s->confidence < 0) s->confidence = confidence_of(from, to);
     int rc = 0;
     if (n && a->shared->chains && memchr(text, '<', n)) {
         rc = muse_record_spell(a, text, n, s->marks, answer ? s->n_marks : 0, &spelled) < 0 ? MUSE_NOMEM(err, n) : 0;
