@@ -232,7 +232,7 @@ MUSE_API int muse_trace_from_json(MuseTrace **out, MuseRuntime *rt, const char *
 /** What is drawn into the pictures. */
 typedef struct MuseTraceDrawParams {
     size_t   struct_size; ///< set by muse_trace_draw_params_init()
-    uint32_t max_width;   ///< widest drawing, pixels; 0 = 2400
+    uint32_t max_width;   ///< widest drawing, pixels, 160..32768; 0 = 2400
     uint32_t step;        ///< only this step; 0 = all
     uint32_t agent;       ///< only this agent's steps and the run's own; 0 = all
     int      no_list;     ///< 1: without the list of steps under the pictures
@@ -245,7 +245,7 @@ MUSE_API void muse_trace_draw_params_init(MuseTraceDrawParams *params);
  * The pictures side by side with boxes, points, tracks and labels, numbered by step, and the steps in words below.
  * A picture without pixels is a grey field. Small pictures are enlarged, large ones reduced, which the heading of each says.
  * @param rgb Receives height rows of width * 3 bytes; release with muse_free(). muse_png_write_file() writes it.
- * @return 0; MUSE_ERR_ARG: no pictures, or no such step; MUSE_ERR_LIMIT: over 2^26 pixels; MUSE_ERR_NOMEM; those of muse_image_read_rgb().
+ * @return 0; MUSE_ERR_ARG: no pictures, no such step, or a max_width out of range; MUSE_ERR_LIMIT: over 2^26 pixels; MUSE_ERR_NOMEM; those of muse_image_read_rgb().
  */
 MUSE_API int muse_trace_draw(const MuseTrace *trace, const MuseTraceDrawParams *params, uint8_t **rgb, uint32_t *width, uint32_t *height, MuseError *err);
 

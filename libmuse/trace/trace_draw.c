@@ -10,7 +10,7 @@
 #include "libmuse/trace/trace_draw.h"
 
 enum {
-    WIDTH_DEFAULT = 2400, WIDTH_MIN = 160,
+    WIDTH_DEFAULT = 2400, WIDTH_MIN = 160, WIDTH_MAX = 1 << 15,
     PICTURES_MAX = 12,                         /* drawn; those with marks first. The heading counts the rest */
     PIXELS_MAX = 1 << 26
 };
@@ -326,8 +326,9 @@ int muse_trace_draw(const MuseTrace *t, const MuseTraceDrawParams *params, uint8
     int rc = MUSE_PARAMS_IMPORT(&g.p, params, "MuseTraceDrawParams", err);
     if (rc < 0) return rc;
     if (!g.p.max_width) g.p.max_width = WIDTH_DEFAULT;
-    MUSE_REQUIRE(err, muse_trace_n_pictures(t) > 0 && g.p.step <= muse_trace_n_steps(t));
-    MUSE_REQUIRE(err, g.p.max_width >= WIDTH_MIN && g.p.max_width <= 1 << 15);
+    if (!muse_trace_n_pictures(t)) return muse_fail(err, MUSE_ERR_ARG, "the trace has no pictures to draw on");
+    if (g.p.step > muse_trace_n_steps(t)) return muse_fail(err, MUSE_ERR_ARG, "there is no step %u: the trace has %zu", g.p.step, muse_trace_n_steps(t));
+    if (g.p.max_width < WIDTH_MIN || g.p.max_width > WIDTH_MAX) return muse_fail(err, MUSE_ERR_ARG, "max_width is %u, not %d to %d", g.p.max_width, WIDTH_MIN, WIDTH_MAX);
     for (size_t i = 0; g.p.heat && i < muse_trace_n_steps(t); i++)
         if (muse_trace_shown(t, &g.p, i)) g.heat_top = fmax(g.heat_top, muse_step_heat_top(muse_trace_at(t, i)));
     choose_pictures(&g);

@@ -108,12 +108,15 @@ static void deterministic(void **state)
     uint32_t w, h;
     p.step = 99;
     assert_int_equal(muse_trace_draw(t, &p, &rgb, &w, &h, &err), MUSE_ERR_ARG);
+    assert_non_null(strstr(err.text, "there is no step"));
     p.step = 0;
     p.max_width = 10;
     assert_int_equal(muse_trace_draw(t, &p, &rgb, &w, &h, &err), MUSE_ERR_ARG);
+    assert_non_null(strstr(err.text, "max_width is 10, not 160 to 32768"));
     muse_trace_close(&t);
     ok(muse_trace_open(&t, NULL, NULL, &err));
     assert_int_equal(muse_trace_draw(t, NULL, &rgb, &w, &h, &err), MUSE_ERR_ARG);   /* no pictures */
+    assert_non_null(strstr(err.text, "no pictures"));
     muse_trace_close(&t);
     muse_image_close(&a);
     muse_image_close(&b);
