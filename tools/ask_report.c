@@ -61,7 +61,7 @@ void ask_print_vote(const MuseReasonResult *r, const MuseTrace *trace)
     put_ended(r, MUSE_AGENT_LENGTH, "the tokens of the answer are spent");
     put_ended(r, MUSE_AGENT_FULL, "no more positions");
     put_ended(r, MUSE_AGENT_CALLS, "more calls than are allowed");
-    if (n && !r->calibrated) fputs("; no calibration was measured with such agents: confidence is the agreement", stderr);
+    if (n && !r->calibrated) fputs("; no calibration was measured with such agents: confidence is the share that gave this answer", stderr);
     fputc('\n', stderr);
 }
 

@@ -375,7 +375,7 @@ typedef struct MuseReasonResult {
     char          *answer;        ///< n_answer bytes and one NUL; NULL: none was given
     size_t         n_answer;
     double         agreement;     ///< share of the forks' answers that the largest candidate has, in the order in which they ended; 1 for one agent
-    double         confidence;    ///< CONTEMPLATING: calibrated agreement, or (see calibrated) the agreement; else MuseAgentInfo.confidence
+    double         confidence;    ///< CONTEMPLATING: calibrated agreement, or (see calibrated) the share of the forks that gave the answer: the agreement, unless a check or the merger came to another; else MuseAgentInfo.confidence
     MuseAgent    **agents;        ///< [n_agents] (NULL: taken) with their steps, in order of number: the forks, then checks, then the one that merged
     size_t         n_agents;
     size_t         n_forks;       ///< of these, the first ones
@@ -386,7 +386,7 @@ typedef struct MuseReasonResult {
     int            stopped_early; ///< CONTEMPLATING: not all agents came to their end (or began), because 1: so many as `agree` says answered alike; 2: what the others could say would not have changed the count. 0: all did
     size_t         n_unbegun;     ///< CONTEMPLATING: agents that did not begin, because of stopped_early: with n_forks as many as were asked for
     int            calibrated;    ///< CONTEMPLATING: 1: confidence is how often such agreement was right, by the caller's table or one that was measured with such agents: as many, with these
-                                  ///< views, temperature and stop, and without focus or `from` (the built-in table: eight agents without these). 0: nothing was measured so, and confidence is the agreement; or another mode
+                                  ///< views, temperature and stop, and without focus, checks, merger or `from` (the built-in table: eight agents without these). 0: nothing was measured so, and confidence is a share of votes; or another mode
     size_t         by;            ///< index into agents: whose answer it is; n_agents: nobody's
 } MuseReasonResult;
 

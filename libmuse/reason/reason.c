@@ -52,6 +52,8 @@ typedef struct Reason {
     size_t           *voters;     /* index into agents */
     double           *cross;      /* [n_votes, n_votes] */
     size_t            n_votes;
+    MuseCandidate    *groups;     /* [n_groups] equal answers of the forks, which are the first votes: tally() */
+    size_t            n_groups;
     double            start;      /* muse_reason_now() */
     bool              several;    /* agents, and an answer of all */
     bool              mixed;      /* no temperature and no spread were given: as many as there are views are greedy */
@@ -192,8 +194,9 @@ static int open_votes(Reason *r, MuseError *err)
     r->ended = muse_alloc_array(r->alloc, most, sizeof *r->ended);
     r->votes = muse_alloc_array(r->alloc, most, sizeof *r->votes);
     r->voters = muse_alloc_array(r->alloc, most, sizeof *r->voters);
+    r->groups = muse_alloc_array(r->alloc, most, sizeof *r->groups);
     r->out->candidates = muse_alloc_array(r->alloc, most, sizeof *r->out->candidates);
-    return r->ended && r->votes && r->voters && r->out->candidates ? 0 : MUSE_NOMEM(err, most * (sizeof *r->votes + sizeof *r->out->candidates));
+    return r->ended && r->votes && r->voters && r->groups && r->out->candidates ? 0 : MUSE_NOMEM(err, most * (sizeof *r->votes + sizeof *r->out->candidates));
 }
 
 static void collect_votes(Reason *r)
@@ -211,7 +214,8 @@ static void collect_votes(Reason *r)
 static void tally(Reason *r, size_t *lead, size_t *second)
 {
     collect_votes(r);
-    muse_reason_lead(r->out->candidates, muse_reason_group(r->votes, r->n_votes, r->out->candidates), lead, second);
+    r->n_groups = muse_reason_group(r->votes, r->n_votes, r->groups);
+    muse_reason_lead(r->groups, r->n_groups, lead, second);
 }
 
 /* an agent ended: stop the others when their answers can't change the count, or enough agree. Votes come in the order of ending, so
@@ -442,7 +446,7 @@ static bool is_measured(const Reason *r)
     const MuseReasonParams *p = &r->asked;
     const MuseCalibrationFile *c = &r->model->calibration;
     if (p->calibration) return true;   /* the caller's own affair */
-    if (p->n_focus || p->from) return false;
+    if (p->n_focus || p->from || p->verify || p->synthesis) return false;
     if (!c->rows) return r->p.agents == AGENTS;
     return (!c->agents || c->agents == r->p.agents) && views_asked(r, c->views) == views_asked(r, p->views) && (float)c->temperature == r->asked_temperature &&
            p->spread == 0 && p->agree == 0 && !p->no_stop;
@@ -457,6 +461,17 @@ static void set_confidence(Reason *r)
     if (!out->calibrated) out->confidence = out->agreement;
     else if (r->p.calibration) out->confidence = muse_calibrate(r->p.calibration, r->p.n_calibration, out->agreement);
     else out->confidence = muse_calibrate(c->rows, c->n, out->agreement);
+}
+
+/* Where nothing was measured: as many of the forks as gave the answer that it came to. A check or a merger may have made it another than the largest candidate's */
+static void share_confidence(Reason *r)
+{
+    MuseReasonResult *out = r->out;
+    size_t n = 0, k = 0;
+    if (!out->answer || out->calibrated) return;
+    for (size_t i = 0; i < r->n_groups; i++) n += r->groups[i].count;
+    while (k < r->n_groups && !muse_reason_agree(r->votes[r->groups[k].vote].answer, r->votes[r->groups[k].vote].n, out->answer, out->n_answer)) k++;
+    out->confidence = k < r->n_groups ? (double)r->groups[k].count / (double)n : 0;
 }
 
 static int contemplate(Reason *r, MuseError *err)
@@ -480,6 +495,7 @@ static int contemplate(Reason *r, MuseError *err)
         if (rc == 0) out->prompt_tokens += out->agents[out->n_agents - 1]->prompt;
         if (rc == 0) rc = set_answer(r, out->agents[out->n_agents - 1], err);
     }
+    share_confidence(r);
     return rc;
 }
 
@@ -523,6 +539,7 @@ static int end(Reason *r, int rc, MuseError *err)
     muse_free(r->votes);
     muse_free(r->voters);
     muse_free(r->cross);
+    muse_free(r->groups);
     return rc;
 }
 

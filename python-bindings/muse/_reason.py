@@ -104,7 +104,7 @@ class Candidate:
 class Answer:
     """What ask() returns. str() is the answer; a notebook shows the trace."""
     text: str | None     #: None: no agent came to an answer
-    confidence: float    #: contemplating: calibrated agreement, or the agreement (see calibrated); else the agent's own
+    confidence: float    #: contemplating: calibrated agreement, or the share of the agents that gave the answer (see calibrated); else the agent's own
     agreement: float     #: share of equal answers
     agents: tuple[AgentInfo, ...]   #: the forks, then checks, then the one that merged
     n_forks: int

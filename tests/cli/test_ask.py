@@ -129,7 +129,7 @@ class Form(unittest.TestCase):
         self.assertIn(f"muse: {vote['answered']} of 5 agents answered, agreement {100 * vote['agreement']:.0f} %", err)
         self.assertFalse(vote["calibrated"])   # the built-in table is of eight
         self.assertEqual(got["confidence"], vote["agreement"])
-        self.assertIn("; no calibration was measured with such agents: confidence is the agreement\n", err)
+        self.assertIn("; no calibration was measured with such agents: confidence is the share that gave this answer\n", err)
         self.assertEqual(err.count(f" of {vote['answered']} for "), len(vote["candidates"]))
 
     def test_not_begun(self):

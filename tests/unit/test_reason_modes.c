@@ -382,7 +382,9 @@ static void all_stages(void **state)
     size_t yes = 0;
     for (size_t i = 0; i < 8; i++) yes += info_of(r.agents[i]).n_answer == 3;
     assert_true(r.agreement == (double)(yes > 4 ? yes : 8 - yes) / 8);
-    assert_true(!r.calibrated && r.confidence == r.agreement);   /* nothing was measured with a focus */
+    size_t same = 0;
+    for (size_t i = 0; i < 8; i++) same += info_of(r.agents[i]).n_answer == r.n_answer;
+    assert_true(!r.calibrated && r.confidence == (double)same / 8);   /* nothing was measured with a focus, a check, a merger: whose answer it may be */
     double before = 0, after = 0;                  /* scoring leaves an agent as it is */
     ok(muse_agent_score(r.agents[0], r.agents[1], &before, &err));
     ok(muse_agent_score(r.agents[0], r.agents[1], &after, &err));
@@ -392,6 +394,40 @@ static void all_stages(void **state)
     ok(muse_agent_score(r.agents[0], r.agents[0], &own, &err));
     assert_true(isfinite(own));
     muse_reason_result_clear(&r);
+    tear_down(&s);
+}
+
+static int script_merger(void *user, const MuseReasonEvent *e)
+{
+    Scripted *t = user;
+    char text[64];
+    if (e->kind == MUSE_EVENT_STAGE && e->stage == MUSE_STAGE_SYNTHESIS) {
+        snprintf(text, sizeof text, "</think><point><x1%c><y20><eos>", t->answers[8]);
+        script(t->r->agents[t->r->n_agents - 1], text);
+    }
+    return write_scripts(user, e);
+}
+
+/* how sure seven of eight are says nothing of what a merger says instead */
+static void confidence_is_of_the_answer(void **state)
+{
+    (void)state;
+    static const struct { const char *answers; double confidence; } cases[] = { { "222222260", 7 / 8.0 }, { "222222266", 1 / 8.0 }, { "222222269", 0 }, { "333333367", 1 / 8.0 } };
+    Setup s;
+    MuseReasonResult r;
+    Scripted t = { &r, NULL, 0 };
+    set_up(&s, "yes");
+    follow_scripts(&s, &t);
+    s.agent.event = script_merger;
+    s.p.no_stop = 1;
+    s.p.synthesis = MUSE_SYNTHESIS_GENERATE;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        t.answers = cases[i].answers;
+        ok(muse_reason(s.m, s.parts, 2, &s.p, &r, &err));
+        assert_true(r.by == 8 && r.agreement == 7 / 8.0 && !r.calibrated);
+        if (r.confidence != cases[i].confidence) fail_msg("%s: %s: %g", t.answers, r.answer, r.confidence);
+        muse_reason_result_clear(&r);
+    }
     tear_down(&s);
 }
 
@@ -972,7 +1008,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(votes_by_hand), cmocka_unit_test(ties), cmocka_unit_test(votes_near_each_other), cmocka_unit_test(near_answers_stop_nobody), cmocka_unit_test(calibration), cmocka_unit_test(instant_and_thinking), cmocka_unit_test(early_stop), cmocka_unit_test(seeds), cmocka_unit_test(views), cmocka_unit_test(views_by_need), cmocka_unit_test(views_in_a_trace), cmocka_unit_test(reduced_is_said_once), cmocka_unit_test(no_room_to_score),
-        cmocka_unit_test(all_stages), cmocka_unit_test(coordinator), cmocka_unit_test(cross_scores), cmocka_unit_test(memory_of_forks), cmocka_unit_test(cancelled_anywhere), cmocka_unit_test(cancelled_is_told), cmocka_unit_test(cancelled_at_once), cmocka_unit_test(conversation), cmocka_unit_test(conversation_refused), cmocka_unit_test(refused),
+        cmocka_unit_test(all_stages), cmocka_unit_test(confidence_is_of_the_answer), cmocka_unit_test(coordinator), cmocka_unit_test(cross_scores), cmocka_unit_test(memory_of_forks), cmocka_unit_test(cancelled_anywhere), cmocka_unit_test(cancelled_is_told), cmocka_unit_test(cancelled_at_once), cmocka_unit_test(conversation), cmocka_unit_test(conversation_refused), cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
