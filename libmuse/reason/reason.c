@@ -112,7 +112,7 @@ static int import_params(Reason *r, const MuseReasonParams *params, MuseError *e
     const bool at_once = p->mode == MUSE_MODE_INSTANT || p->mode == MUSE_MODE_AUTO;
     MUSE_REQUIRE(err, muse_agent_may_doubt(p->doubt, MUSE_THINKING_OFF));
     r->agent.doubt = p->mode != MUSE_MODE_AUTO ? 0 : p->doubt > 0 ? p->doubt : MUSE_DOUBT;
-    r->agent.thinking = at_once ? MUSE_THINKING_OFF : r->agent.format ? MUSE_THINKING_DEFAULT : MUSE_THINKING_ON;
+    r->agent.thinking = at_once ? MUSE_THINKING_OFF : MUSE_THINKING_ON;
     return 0;
 }
 

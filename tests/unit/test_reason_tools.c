@@ -574,10 +574,37 @@ static void no_memory(void **state)
     assert_int_equal(meter.live, 0);
 }
 
+/* mode thinking thinks, also where the format's own way is not to and the caller has named it; a format without thoughts does not */
+static void a_named_format_thinks(void **state)
+{
+    (void)state;
+    static const struct { const char *model, *format; } cases[] = { { "golden/gemma4-a/hf", NULL }, { "golden/gemma4-a/hf", "gemma4_unified" }, { "golden/qwen2/hf", NULL }, { "golden/qwen2/hf", "qwen2.5" } };
+    const MuseReasonPart part = { .modality = MUSE_TEXT, .text = "What?" };
+    uint64_t prompt[4];
+    for (size_t i = 0; i < 4; i++) {
+        MuseModel *m = open_model(cases[i].model, NULL);
+        MuseAgentParams agent;
+        MuseReasonParams p;
+        MuseReasonResult r;
+        muse_agent_params_init(&agent);
+        muse_reason_params_init(&p);
+        agent.format = cases[i].format;
+        agent.thought_tokens = agent.answer_tokens = 1;
+        p.agent = &agent;
+        p.mode = MUSE_MODE_THINKING;
+        ok(muse_reason(m, &part, 1, &p, &r, &err));
+        prompt[i] = info_of(r.agents[0]).prompt_tokens;
+        muse_reason_result_clear(&r);
+        muse_model_close(&m);
+    }
+    assert_int_equal(prompt[0], prompt[1]);
+    assert_int_equal(prompt[2], prompt[3]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(results), cmocka_unit_test(release), cmocka_unit_test(all_at_once), cmocka_unit_test(refused), cmocka_unit_test(look_is_a_tool), cmocka_unit_test(forced_looks_and_cuts), cmocka_unit_test(forced_comparison),
+        cmocka_unit_test(a_named_format_thinks), cmocka_unit_test(results), cmocka_unit_test(release), cmocka_unit_test(all_at_once), cmocka_unit_test(refused), cmocka_unit_test(look_is_a_tool), cmocka_unit_test(forced_looks_and_cuts), cmocka_unit_test(forced_comparison),
         cmocka_unit_test(bad_looks), cmocka_unit_test(calls_are_held), cmocka_unit_test(unreadable_calls), cmocka_unit_test(tools_in_a_turn), cmocka_unit_test(cancelled_in_a_tool), cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
