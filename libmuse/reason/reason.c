@@ -84,17 +84,28 @@ static float temperature_of(const Reason *r, uint32_t i)
 
 /* ---- life ---- */
 
+/* what callers and, through bindings, people choose: refused in words */
+static int check_params(const MuseReasonParams *p, MuseError *err)
+{
+    if (p->mode < MUSE_MODE_INSTANT || p->mode > MUSE_MODE_AUTO) return muse_fail(err, MUSE_ERR_ARG, "mode %d is no MUSE_MODE_ value", p->mode);
+    if (p->agents > MUSE_AGENTS_MAX) return muse_fail(err, MUSE_ERR_ARG, "%u agents: at most %d", p->agents, MUSE_AGENTS_MAX);
+    if (p->views > MUSE_VIEWS) return muse_fail(err, MUSE_ERR_ARG, "%u views: at most %d", p->views, MUSE_VIEWS);
+    if (p->synthesis < 0 || p->synthesis > MUSE_SYNTHESIS_GENERATE) return muse_fail(err, MUSE_ERR_ARG, "synthesis %d is no MUSE_SYNTHESIS_ value", p->synthesis);
+    if (!muse_agent_may_doubt(p->doubt, MUSE_THINKING_OFF)) return muse_fail(err, MUSE_ERR_ARG, "doubt is %g, not a probability", p->doubt);
+    MUSE_REQUIRE(err, (p->focus || !p->n_focus) && (p->calibration || !p->n_calibration));
+    return 0;
+}
+
 static int import_params(Reason *r, const MuseReasonParams *params, MuseError *err)
 {
     int rc = MUSE_PARAMS_IMPORT(&r->p, params, "MuseReasonParams", err);
     if (rc == 0) rc = MUSE_PARAMS_IMPORT(&r->agent, r->p.agent, "MuseAgentParams", err);
     if (rc == 0) rc = MUSE_PARAMS_IMPORT(&r->sample, r->agent.sample, "MuseSampleParams", err);
+    if (rc == 0) rc = check_params(&r->p, err);
     if (rc < 0) return rc;
     r->asked = r->p;
     MuseReasonParams *p = &r->p;
     const bool many = p->mode == MUSE_MODE_CONTEMPLATING;
-    MUSE_REQUIRE(err, p->mode >= MUSE_MODE_INSTANT && p->mode <= MUSE_MODE_AUTO && p->agents <= MUSE_AGENTS_MAX && p->views <= MUSE_VIEWS);
-    MUSE_REQUIRE(err, (p->focus || !p->n_focus) && (p->calibration || !p->n_calibration) && p->synthesis >= 0 && p->synthesis <= MUSE_SYNTHESIS_GENERATE);
     MUSE_REQUIRE(err, !p->from || p->from->shared->model == r->model);
     MUSE_REQUIRE(err, !p->from || (p->views <= 1 && p->synthesis == MUSE_SYNTHESIS_VOTE));   /* other views, and a merger, would be another conversation */
     if (!p->agents) p->agents = AGENTS;
@@ -104,13 +115,13 @@ static int import_params(Reason *r, const MuseReasonParams *params, MuseError *e
     const bool none = many && r->sample.temperature == 0;
     r->mixed = none && p->spread == 0;
     if (none) r->sample.temperature = 1;
-    MUSE_REQUIRE(err, isfinite(p->spread) && p->spread >= 0 && (p->spread == 0 || p->spread < r->sample.temperature));
+    if (!(p->spread >= 0 && (p->spread == 0 || p->spread < r->sample.temperature)))
+        return muse_fail(err, MUSE_ERR_ARG, "spread is %g, not from 0 to below the temperature (%g)", (double)p->spread, (double)r->sample.temperature);
     if (p->seed) r->sample.seed = p->seed;
     r->sample.struct_size = sizeof r->sample;
     r->agent.struct_size = sizeof r->agent;
     r->agent.sample = &r->sample;
     const bool at_once = p->mode == MUSE_MODE_INSTANT || p->mode == MUSE_MODE_AUTO;
-    MUSE_REQUIRE(err, muse_agent_may_doubt(p->doubt, MUSE_THINKING_OFF));
     r->agent.doubt = p->mode != MUSE_MODE_AUTO ? 0 : p->doubt > 0 ? p->doubt : MUSE_DOUBT;
     r->agent.thinking = at_once ? MUSE_THINKING_OFF : MUSE_THINKING_ON;
     return 0;
@@ -599,7 +610,8 @@ int muse_coordinate(MuseModel *model, const MuseReasonPart *parts, size_t n_part
 {
     MUSE_REQUIRE(err, out);
     memset(out, 0, sizeof *out);
-    MUSE_REQUIRE(err, model && (parts || !n_parts) && questions && n > 0 && n < MUSE_AGENTS_MAX && question);
+    MUSE_REQUIRE(err, model && (parts || !n_parts) && questions && question);
+    if (n < 1 || n >= MUSE_AGENTS_MAX) return muse_fail(err, MUSE_ERR_ARG, "%zu sub-questions: 1 to %d are possible", n, MUSE_AGENTS_MAX - 1);
     for (size_t i = 0; i < n; i++) MUSE_REQUIRE(err, questions[i]);
     Reason r;
     MuseSessionParams sp;

@@ -984,8 +984,10 @@ static void refused(void **state)
     MuseReasonResult r;
     set_up(&s, "yes");
     const MuseReasonParams good = s.p;
-    MuseReasonParams bad[7];
-    for (int i = 0; i < 7; i++) bad[i] = good;
+    static const char *const says[8] = { "mode 4", "257 agents: at most 256", "spread is 1,", "", "synthesis 2", "", "9 views: at most 8", "doubt is 1.5" };
+    MuseReasonParams bad[8];
+    for (int i = 0; i < 8; i++) bad[i] = good;
+    bad[7].doubt = 1.5;
     bad[6].views = MUSE_VIEWS + 1;
     bad[0].mode = 4;
     bad[1].agents = MUSE_AGENTS_MAX + 1;
@@ -993,8 +995,9 @@ static void refused(void **state)
     bad[3].n_focus = 1;
     bad[4].synthesis = 2;
     bad[5].struct_size = 0;
-    for (int i = 0; i < 7; i++) {
+    for (int i = 0; i < 8; i++) {
         assert_int_equal(muse_reason(s.m, s.parts, 2, &bad[i], &r, &err), MUSE_ERR_ARG);
+        if (!strstr(err.text, says[i])) fail_msg("%d: %s", i, err.text);
         muse_reason_result_clear(&r);
     }
     assert_int_equal(muse_reason(s.m, s.parts, 0, &good, &r, &err), MUSE_ERR_ARG);
