@@ -330,31 +330,41 @@ int muse_record_picture(MuseAgent *a, MuseImage *image, const char *name, uint32
     return a->record ? muse_trace_add_image(a->record->trace, image, name, number, err) : 0;
 }
 
+/* all of its pictures, which are the newest ones of the sequence and of the trace: call.c has just put them there */
+static int mark_pictures(const MuseAgent *a, const MuseToolReply *reply, MuseBuf *marks)
+{
+    MuseToolPart part;
+    MuseTraceImage t;
+    size_t at = a->n_pictures;
+    int rc = 0;
+    for (size_t i = 0; muse_tool_reply_part(reply, i, &part) == 0; i++) at -= part.image != NULL;
+    for (; at < a->n_pictures && rc == 0; at++) {
+        const uint32_t number = a->pictures[at].traced;
+        if (muse_trace_image(a->record->trace, number, &t) < 0) continue;
+        const MuseTraceMark m = { .image = number, .rect = t.rect };
+        rc = muse_buf_append(marks, &m, sizeof m);
+    }
+    return rc;
+}
+
 static int add_result(MuseAgent *a, const MuseToolReply *reply, const char *reason, uint32_t parent, MuseError *err)
 {
     Record *r = a->record;
-    MuseBuf text = { .alloc = &a->shared->rt->alloc };
-    MuseTraceMark marks[8];
+    MuseBuf text = { .alloc = &a->shared->rt->alloc }, marks = text;
     MuseTraceStep s = muse_record_step_of(a, MUSE_STEP_TOOL_RESULT);
     MuseToolPart part;
     int rc = *reason ? muse_buf_append(&text, reason, strlen(reason)) : 0;
     const MuseCut end = { r->at.position, r->at.n, r->at.logprob, muse_record_seconds(a) };
-    for (size_t i = 0; rc == 0 && !*reason && muse_tool_reply_part(reply, i, &part) == 0; i++) {
+    for (size_t i = 0; rc == 0 && !*reason && muse_tool_reply_part(reply, i, &part) == 0; i++)
         if (!part.image) rc = muse_buf_append(&text, part.text, part.n);
-        else if (s.n_marks < 8) {   /* the picture is one of the trace's from here on: call.c has just put it there */
-            for (size_t k = a->n_pictures; k > 0; k--)
-                if (a->pictures[k - 1].image == part.image) {
-                    MuseTraceImage t;
-                    if (muse_trace_image(r->trace, a->pictures[k - 1].traced, &t) == 0) marks[s.n_marks++] = (MuseTraceMark){ .image = a->pictures[k - 1].traced, .rect = t.rect };
-                    break;
-                }
-        }
-    }
+    if (rc == 0 && !*reason) rc = mark_pictures(a, reply, &marks);
     s.parent = parent;
-    s.marks = marks;
+    s.marks = (const MuseTraceMark *)(const void *)marks.data;
+    s.n_marks = (uint32_t)(marks.len / sizeof *s.marks);
     if (rc < 0) rc = MUSE_NOMEM(err, text.len);
     else rc = muse_record_add(a, &s, (const char *)text.data, text.len, &r->at, &end, NULL, err);
     muse_buf_clear(&text);
+    muse_buf_clear(&marks);
     return rc;
 }
 

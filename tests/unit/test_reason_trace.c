@@ -561,6 +561,57 @@ static void on_growth(void *user, const MuseTrace *trace, int event, uint32_t nu
     g->pieces++;
 }
 
+enum { FRAMES = 10 };
+
+static int film(void *user, const char *arguments, size_t n, MuseToolReply *reply, MuseError *e)
+{
+    (void)arguments, (void)n;
+    int rc = 0;
+    for (int i = 0; i < FRAMES && rc == 0; i++) rc = muse_tool_reply_image(reply, ((MuseImage **)user)[i % 2], e);
+    return rc;
+}
+
+/* all pictures of a result have their mark, each its own, though some are the same picture again */
+static void call_with_many_pictures(void **state)
+{
+    (void)state;
+    MuseModel *m = open_model("golden/gemma4-a/hf", NULL);
+    MuseImage *picture = make_picture(400, 200), *frames[2] = { make_picture(60, 40), make_picture(40, 60) };
+    MuseTools *tools;
+    MuseToolSpec spec;
+    MuseAgentParams p;
+    MuseSessionParams sp;
+    MuseTraceStep s;
+    muse_tool_spec_init(&spec);
+    spec.name = "film";
+    spec.fn = film;
+    spec.user = frames;
+    ok(muse_tools_open(&tools, NULL, &err));
+    ok(muse_tools_add(tools, &spec, &err));
+    muse_agent_params_init(&p);
+    muse_session_params_init(&sp);
+    sp.max_positions = 8192;
+    p.session = &sp;
+    p.tools = tools;
+    p.trace = open_trace();
+    MuseAgent *a = open_agent(m, &picture, 1, &p);
+    script(a, "<|tool_call>call:film{a:1}<tool_call|><|tool_response>It is red.<turn|>");
+    ok(run_one(a));
+    ok(muse_trace_step(p.trace, 2, &s));
+    assert_int_equal(s.kind, MUSE_STEP_TOOL_RESULT);
+    assert_int_equal(s.n_marks, FRAMES);
+    for (uint32_t i = 0; i < FRAMES; i++) {
+        assert_int_equal(s.marks[i].image, 2 + i);
+        assert_rect(s.marks[i].rect, 0, 0, i % 2 ? 40 : 60, i % 2 ? 60 : 40);
+    }
+    muse_agent_close(&a);
+    muse_trace_close(&p.trace);
+    muse_tools_close(&tools);
+    for (int i = 0; i < 2; i++) muse_image_close(&frames[i]);
+    muse_image_close(&picture);
+    muse_model_close(&m);
+}
+
 static void calls(void **state)
 {
     (void)state;
@@ -776,7 +827,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(places), cmocka_unit_test(things), cmocka_unit_test(spelled), cmocka_unit_test(names), cmocka_unit_test(looks), cmocka_unit_test(groups_and_tracks), cmocka_unit_test(nothing_is_lost), cmocka_unit_test(as_json), cmocka_unit_test(of_a_run),
-        cmocka_unit_test(stopped), cmocka_unit_test(heat), cmocka_unit_test(heat_of_pairs), cmocka_unit_test(calls), cmocka_unit_test(boxes_in_json),
+        cmocka_unit_test(stopped), cmocka_unit_test(heat), cmocka_unit_test(heat_of_pairs), cmocka_unit_test(call_with_many_pictures), cmocka_unit_test(calls), cmocka_unit_test(boxes_in_json),
         cmocka_unit_test(wide_and_tall), cmocka_unit_test(extremes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
