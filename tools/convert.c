@@ -65,7 +65,7 @@ static int read_options(Cli *cli, Convert *o)
         }
     }
     if (code != EXIT_OK) return code;
-    if (cli->n_parts > 0) return cli_usage("convert: takes no parts (try muse convert --help)");
+    if (cli->n_parts || cli->seed) return cli_usage("convert: takes no parts and no --seed (try muse convert --help)");
     if (!o->out) return cli_usage("convert: from what into what? (try muse convert --help)");
     return o->params.type ? EXIT_OK : cli_usage("convert: which --type? (try muse convert --help)");
 }

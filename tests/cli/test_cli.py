@@ -47,7 +47,8 @@ class Usage(unittest.TestCase):
         parts = {"--text": ["hi"], "--image": ["no-such.jpg"], "--audio": ["no-such.wav"], "--ids": ["1"], "--image-size": ["8x8"],
                  "--audio-length": ["1"], "--image-budget": ["64", "--image", "no-such.jpg"], "--seed": ["1"]}
         base = {"tokens": ["--ids", "1"], "ask": ["--model", "no-such", "What?"], "chat": ["--model", "no-such"], "run": ["--model", "no-such", "--raw", "--text", "a"],
-                "eval": ["--set", "no-such.jsonl"], "bench": ["--model", "no-such"], "worlds": ["--list"]}
+                "eval": ["--set", "no-such.jsonl"], "bench": ["--model", "no-such"], "worlds": ["--list"],
+                "inspect": ["no-such"], "convert": ["no-such", "no-such.gguf", "--type", "bf16"]}
         for command, others in base.items():
             text = muse(command, "--help")[0]
             for option, value in parts.items():
