@@ -334,7 +334,7 @@ static int put_agents(Html *h)
     uint32_t agent = muse_trace_next_agent(h->t, 0);
     int rc = 0;
     if (agent) {
-        raw(h, "<div class=\"tabs\" role=\"group\" aria-label=\"Whose steps\"><button type=\"button\" aria-pressed=\"true\" data-t=\"\">all</button>");
+        raw(h, "<div class=\"tabs\" hidden role=\"group\" aria-label=\"Whose steps\"><button type=\"button\" aria-pressed=\"true\" data-t=\"\">all</button>");
         for (int n = 0; agent && n < TABS_MAX; n++, agent = muse_trace_next_agent(h->t, agent))
             muse_out_put(&h->o, "<button type=\"button\" aria-pressed=\"false\" data-t=\"%u\">agent %u</button>", agent, agent);
         if (agent) muse_out_put(&h->o, "<span class=\"k\">agents from %u on have no button</span>", agent);

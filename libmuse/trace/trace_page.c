@@ -9,7 +9,7 @@ const char muse_page_head[] =
     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\">";
 
 const char muse_page_buttons[] =
-    "<nav aria-label=\"Steps\"><button type=\"button\" id=\"prev\" aria-label=\"Previous step\">&#8592;</button><output id=\"pos\" aria-live=\"polite\">all steps</output>"
+    "<nav hidden aria-label=\"Steps\"><button type=\"button\" id=\"prev\" aria-label=\"Previous step\">&#8592;</button><output id=\"pos\" aria-live=\"polite\">all steps</output>"
     "<button type=\"button\" id=\"next\" aria-label=\"Next step\">&#8594;</button><button type=\"button\" id=\"all\">Show all</button>"
     "<span class=\"hint\">Arrow keys step, Escape shows all.</span></nav>";
 
@@ -19,7 +19,7 @@ const char muse_page_style[] =
     "*{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--ink);font:16px/1.45 system-ui,sans-serif}"
     "header{padding:1rem 1.5rem .5rem}h1{font-size:1.35rem;margin:0;overflow-wrap:anywhere}"
     /* the buttons stay in reach however far the steps are scrolled */
-    "nav{display:flex;flex-wrap:wrap;gap:.2rem .5rem;align-items:center;position:sticky;top:0;z-index:1;background:var(--bg);padding:.5rem 0}"
+    "nav{display:flex;flex-wrap:wrap;gap:.2rem .5rem;align-items:center;position:sticky;top:0;z-index:1;background:var(--bg);padding:.5rem 0}[hidden]{display:none!important}"
     "output{min-width:8rem;text-align:center;font-variant-numeric:tabular-nums}.hint{color:var(--dim);font-size:.85rem}"
     "button{font:inherit;color:inherit;background:var(--card);border:1px solid var(--edge);border-radius:.5rem;padding:.25rem .7rem;cursor:pointer}"
     "button:hover{border-color:var(--acc)}:focus-visible{outline:3px solid var(--acc);outline-offset:1px}"
@@ -32,7 +32,7 @@ const char muse_page_style[] =
     "body:not(.stepping) .m text,.stepping .all,.mixed .m.past text{display:none}"
     ".heat{opacity:0;pointer-events:none}.stepping .m{opacity:0}.stepping .m.past{opacity:.3}.stepping .m.now{opacity:1}.stepping .heat.now{opacity:1}"
     ".stepping .m.now .line{stroke-width:5}.stepping .m.now .rim{stroke-width:9}.m,.heat{transition:opacity .15s}@media(prefers-reduced-motion:reduce){.m,.heat{transition:none}}"
-    "ol{list-style:none;margin:0;padding:0;display:grid;gap:.5rem}li{scroll-margin:var(--top,0) 0 .5rem}li[hidden]{display:none}"
+    "ol{list-style:none;margin:0;padding:0;display:grid;gap:.5rem}li{scroll-margin:var(--top,0) 0 .5rem}"
     "li>button{display:grid;grid-template-columns:auto 1fr auto;gap:.15rem .6rem;width:100%;text-align:start;padding:.55rem .7rem;align-items:baseline}"
     ".n{background:var(--c);border-radius:.35rem;padding:0 .45rem;font-variant-numeric:tabular-nums}.k,.c,.at{color:var(--dim);font-size:.85rem}.c{grid-column:3}"
     ".t{grid-column:2/4;white-space:pre-wrap;overflow-wrap:anywhere}.t:empty{display:none}.at{grid-column:2/4;font-variant-numeric:tabular-nums}"
@@ -49,7 +49,7 @@ const char muse_page_style[] =
     "@media(max-width:900px) and (max-height:600px){.pics{position:static;max-height:none}}@media(max-width:600px){.pic{--k:1.8}}@media(hover:none) and (pointer:coarse){.hint{display:none}}@media print{nav{display:none}}";
 
 const char muse_page_script[] =
-    "(function(){'use strict';var d=document,b=d.body,P=d.querySelector('.pics'),N=d.querySelector('nav'),L=[].slice.call(d.querySelectorAll('ol>li')),M=[].slice.call(d.querySelectorAll('.m,.heat,.scale')),now=0,agent='';"
+    "(function(){'use strict';var d=document,b=d.body,P=d.querySelector('.pics'),N=d.querySelector('nav'),L=[].slice.call(d.querySelectorAll('ol>li')),M=[].slice.call(d.querySelectorAll('.m,.heat,.scale')),now=0,agent='';[].forEach.call(d.querySelectorAll('nav,.tabs'),function(e){e.hidden=false});"
     "function seen(l){return agent===''||l.dataset.a==='0'||l.dataset.a===agent}"
     /* what sticks to the top of the window covers so much of the steps */
     "function cover(){var c=P&&innerWidth<=900?P:N;return /sticky/.test(getComputedStyle(c).position)?c.offsetHeight:0}"

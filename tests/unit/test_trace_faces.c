@@ -275,6 +275,7 @@ static void page_escapes(void **state)
     assert_int_equal(count(page, "class=\"scale\""), 1);     /* what its colours mean */
     assert_int_equal(count(page, "class=\"crop\""), 3);      /* a look, and both sides of a comparison */
     assert_int_equal(count(page, "data-t=\""), 3);           /* all, agents 1 and 2 */
+    assert_true(count(page, "<nav hidden ") == 1 && count(page, "class=\"tabs\" hidden ") == 1);   /* until the script shows them: without it they do nothing */
     assert_int_equal(count(page, "href=\"data:image/png;base64,iVBORw0KGgo"), 3);   /* two pictures and a heat map, whole PNG files */
     muse_free(page);
     MuseTraceHtmlParams small;
