@@ -21,7 +21,7 @@ typedef struct MuseConvertParams {
     size_t      struct_size;       ///< set by muse_convert_params_init()
     const char *type;              ///< "f32", "bf16", "f16"; into GGUF also "q8_0", "q4_0", "q4_k", "q5_k", "q6_k". Needed
     const char *mmproj;            ///< Gemma's projector file. Folder to GGUF: where to write it, NULL = beside the GGUF file, its name with
-                                   ///< "mmproj-" before it. GGUF to folder: the file to read, NULL = a text model is made. GGUF to GGUF: NULL
+                                   ///< "mmproj-" before it. GGUF to folder: the file to read, NULL = a text model is made. Else: NULL
     uint64_t    shard_bytes;       ///< largest data of one safetensors file; 0 = one file
     MuseConvertProgressFn *progress; ///< NULL: none
     void       *progress_user;     ///< handed to progress unchanged

@@ -75,7 +75,8 @@ static int open_input(MuseJob *job)
     int rc = muse_model_open(&job->model, job->rt, job->in, NULL, job->err);
     if (rc < 0) return rc;
     job->from_gguf = job->model->files[0].format == MUSE_WEIGHTS_GGUF;
-    if (!job->from_gguf || !job->params.mmproj) return 0;
+    if (!job->params.mmproj || (!job->from_gguf && job->to_gguf)) return 0;
+    if (!job->from_gguf) return muse_fail(job->err, MUSE_ERR_ARG, "%s: a folder holds all tensors of a model; no projector file is written beside it", job->params.mmproj);
     if (job->to_gguf) return muse_fail(job->err, MUSE_ERR_ARG, "%s: a projector file serves the new GGUF file as it is; none is written", job->params.mmproj);
     muse_model_close(&job->model);
     muse_model_params_init(&p);

@@ -261,7 +261,8 @@ class Convert(unittest.TestCase):
         (full / "x").write_text("x")
         for args, code in (([], USAGE), ([llama], USAGE), ([llama, "b"], USAGE), ([llama, "b", "c", "--type", "bf16"], USAGE), ([llama, "b", "--type"], USAGE),
                            ([llama, self.out / "b", "--type", "q2_k"], USAGE), ([llama, "b", "--type", "bf16", "--shard", "5X"], USAGE), ([llama, "b", "--type", "bf16", "--what"], USAGE),
-                           ([llama, "b", "--type", "bf16", "--text", "x"], USAGE), ([llama, full, "--type", "bf16"], USAGE), ([llama, self.out / "b", "--type", "q8_0"], UNSUPPORTED),
+                           ([llama, "b", "--type", "bf16", "--text", "x"], USAGE), ([llama, full, "--type", "bf16"], USAGE),
+                           ([self.GOLDEN / "gemma4-a/hf", self.out / "b", "--type", "bf16", "--mmproj", self.out / "p.gguf"], USAGE), ([llama, self.out / "b", "--type", "q8_0"], UNSUPPORTED),
                            (["no-such", self.out / "b", "--type", "bf16"], INPUT), ([ROOT / "README.md", self.out / "b", "--type", "bf16"], INPUT),
                            ([llama, self.out / "no/b.gguf", "--type", "bf16"], INPUT), ([DATA / "text/llama.gguf", self.out / "b", "--type", "bf16"], INPUT)):
             with self.subTest(args):
