@@ -25,7 +25,7 @@ void ask_shared_help(FILE *to)
           "  --compute MODE            auto, f32 (the reference path), bf16 or int8\n", to);
 }
 
-static void help(FILE *to)
+static void help(FILE *to, const Cli *cli)
 {
     fputs("usage: muse ask [OPTION ...] [PARTS] \"question\"\n"
           "Answers a question about pictures and sounds. The answer goes to stdout, the chain of thought to stderr as it grows.\n\n"
@@ -42,7 +42,7 @@ static void help(FILE *to)
           "  With --json: answer, confidence, trace (steps; boxes in pixels of the original), images, tokens, seconds (docs/trace.md),\n"
           "  agents (what each wrote, as it was written, and how it ended) and, with several, vote.\n"
           "  A question may be spoken: --audio FILE without any text.\n", to);
-    cli_common_help(to, CLI_TEXT | CLI_MEDIA);
+    cli_common_help(to, cli);
 }
 
 static bool take_text(AskOptions *o, Cli *cli, const char *option, int *code)
@@ -106,8 +106,6 @@ static int check(const AskOptions *o, const Cli *cli)
     bool asked = false;
     for (size_t i = 0; i < cli->n_parts; i++) {
         const PartKind kind = cli->parts[i].kind;
-        if (kind == PART_IMAGE_SIZE || kind == PART_AUDIO_LENGTH) return cli_usage("ask: a size alone can be counted (muse tokens), not looked at");
-        if (kind == PART_IDS) return cli_usage("ask: --ids is for muse run --raw");
         if (kind == PART_TEXT && !*cli->parts[i].value) return cli_usage("ask: an empty text asks nothing");
         asked = asked || kind == PART_TEXT || kind == PART_AUDIO;
     }
@@ -116,6 +114,7 @@ static int check(const AskOptions *o, const Cli *cli)
     if (o->doubt > 0 && o->mode != MUSE_MODE_AUTO) return cli_usage("ask: --doubt goes with --mode auto");
     if (o->views && o->mode != MUSE_MODE_CONTEMPLATING) return cli_usage("ask: --views goes with --mode contemplating");
     if (o->budget && o->mode == MUSE_MODE_INSTANT) return cli_usage("ask: an instant answer has no thought that --budget could limit");
+    if (o->looks && o->mode == MUSE_MODE_INSTANT) return cli_usage("ask: an instant answer has no thought to look in: --looks goes with another --mode");
     if (o->no_look && o->looks) return cli_usage("ask: --looks or --no-look, not both");
     if (o->mode == MUSE_MODE_CONTEMPLATING && ask_all_alike(o)) return cli_usage("ask: with --temp 0 all agents would say the same");
     if (o->heat && !o->annotate && !o->html && !cli->json) return cli_usage("ask: --heat goes with --annotate, --html or --json");
@@ -135,7 +134,7 @@ int ask_read_options(AskOptions *o, Cli *cli)
     int code = EXIT_OK;
     for (const char *option; code == EXIT_OK && (option = cli_next(cli, &code)) != NULL;) {
         if (strcmp(option, "--help") == 0) {
-            help(stdout);
+            help(stdout, cli);
             o->help = true;
             return EXIT_OK;
         }

@@ -31,7 +31,7 @@ static const struct { const char *key, *name, *unit; size_t at; } limit_rows[LIM
     { "amx_bf16_gflops", "AMX bf16", "Gflop/s", offsetof(MuseLimits, amx_bf16_gflops) },
     { "amx_int8_gops", "AMX int8", "Gop/s", offsetof(MuseLimits, amx_int8_gops) } };
 
-static void help(FILE *to)
+static void help(FILE *to, const Cli *cli)
 {
     fputs("usage: muse bench --model PATH [OPTION ...]\n"
           "       muse bench --config FILE [OPTION ...]\n"
@@ -47,7 +47,7 @@ static void help(FILE *to)
           "                            adding on all threads; 0 where it lacks the instruction\n"
           "  --compute MODE            auto, f32, bf16 or int8\n"
           "  --kv TYPE                 auto, f32, bf16 or q8: how keys and values are kept\n", to);
-    cli_common_help(to, 0);
+    cli_common_help(to, cli);
 }
 
 static int ascending(const void *a, const void *b) { return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b); }
@@ -229,7 +229,7 @@ static int parse(Bench *b, Cli *cli)
     int code = EXIT_OK;
     for (const char *o; (o = cli_next(cli, &code)) != NULL;) {
         if (strcmp(o, "--help") == 0) {
-            help(stdout);
+            help(stdout, cli);
             return -1;
         }
         if (strcmp(o, "--limits") == 0) {
@@ -260,7 +260,6 @@ static int parse(Bench *b, Cli *cli)
         }
     }
     if (code != EXIT_OK) return code;
-    if (cli->n_parts || cli->seed) return cli_usage("bench: takes no parts and no --seed: its prompt is always the same");
     return b->path ? EXIT_OK : cli_usage("muse bench needs --model PATH or --config FILE");
 }
 

@@ -42,7 +42,7 @@ int cli_usage(const char *fmt, ...)
     return EXIT_USAGE;
 }
 
-void cli_common_help(FILE *to, unsigned parts)
+void cli_common_help(FILE *to, const Cli *cli)
 {
     static const struct { unsigned of; const char *line; } lines[] = {
         { CLI_TEXT, "  --text STRING             text\n" },
@@ -53,9 +53,9 @@ void cli_common_help(FILE *to, unsigned parts)
                      "  --audio-length S[@RATE]   a sound of S seconds, counted without one (rate 16000 unless told)\n" },
         { CLI_MEDIA, "  --image-budget N|auto     patches for the pictures after it (after the last: for all)\n" },
     };
-    if (parts) fputs("\nparts, in the order given:\n", to);
+    if (cli->takes & (CLI_TEXT | CLI_MEDIA | CLI_IDS | CLI_SIZES)) fputs("\nparts, in the order given:\n", to);
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
-        if (parts & lines[i].of) fputs(lines[i].line, to);
+        if (cli->takes & lines[i].of) fputs(lines[i].line, to);
     fputs("\ncommon:\n"
           "  --json                    JSON on stdout\n"
           "  --quiet                   no warnings\n"
@@ -161,25 +161,33 @@ static int take_level(Cli *cli, const char *value)
     return cli_usage("--cpu-level %s: c, avx2, avx512 or amx", value);
 }
 
+/* whether the command takes this common option, which is one of its kind `of`; else it is refused in *exit_code */
+static bool is_taken(const Cli *cli, unsigned of, const char *option, int *exit_code)
+{
+    if (cli->takes & of) return true;
+    *exit_code = cli_usage("%s takes no %s: %s (try muse %s --help)", cli->name, option, cli->without, cli->name);
+    return false;
+}
+
 /* 1: option was a common one and is taken; 0: not ours; the exit code of a usage error is left in *exit_code */
 static bool take_common(Cli *cli, const char *option, int *exit_code)
 {
-    static const struct { const char *name; PartKind kind; } parts[] = {
-        { "--text", PART_TEXT }, { "--image", PART_IMAGE }, { "--audio", PART_AUDIO }, { "--ids", PART_IDS },
-        { "--image-size", PART_IMAGE_SIZE }, { "--audio-length", PART_AUDIO_LENGTH },
+    static const struct { const char *name; PartKind kind; unsigned of; } parts[] = {
+        { "--text", PART_TEXT, CLI_TEXT }, { "--image", PART_IMAGE, CLI_MEDIA }, { "--audio", PART_AUDIO, CLI_MEDIA }, { "--ids", PART_IDS, CLI_IDS },
+        { "--image-size", PART_IMAGE_SIZE, CLI_SIZES }, { "--audio-length", PART_AUDIO_LENGTH, CLI_SIZES },
     };
     if (strcmp(option, "--json") == 0) return cli->json = true;
     if (strcmp(option, "--quiet") == 0) return cli->quiet = true;
     const char *value;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (strcmp(option, parts[i].name) != 0) continue;
-        if ((value = cli_value(cli, option, exit_code))) cli->parts[cli->n_parts++] = (Part){ parts[i].kind, value, cli->budget };
+        if (is_taken(cli, parts[i].of, option, exit_code) && (value = cli_value(cli, option, exit_code))) cli->parts[cli->n_parts++] = (Part){ parts[i].kind, value, cli->budget };
         return true;
     }
     const bool budget = strcmp(option, "--image-budget") == 0, level = strcmp(option, "--cpu-level") == 0, threads = strcmp(option, "--threads") == 0;
     const bool seed = strcmp(option, "--seed") == 0;
     if (!budget && !level && !threads && !seed) return false;
-    if (!(value = cli_value(cli, option, exit_code))) return true;
+    if (!is_taken(cli, budget ? CLI_MEDIA : seed ? CLI_SEED : CLI_TEAM, option, exit_code) || !(value = cli_value(cli, option, exit_code))) return true;
     int code = EXIT_OK;
     if (budget) code = take_budget(cli, value);
     else if (level) code = take_level(cli, value);

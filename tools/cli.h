@@ -41,9 +41,14 @@ typedef struct CliWarnings {
 bool cli_warning_is_new(CliWarnings *w, int level, const char *text);
 void cli_warnings_end(CliWarnings *w);
 
+/* What a command takes of the common options; all take --json and --quiet. CLI_TEAM: --threads and --cpu-level */
+enum { CLI_TEXT = 1, CLI_MEDIA = 2, CLI_IDS = 4, CLI_SIZES = 8, CLI_SEED = 16, CLI_TEAM = 32 };
+
 typedef struct Cli {
     int    argc, at;
     char **argv;
+    const char *name, *without;   /* the command; why it has no use for the common options that it does not take */
+    unsigned takes;
     MuseRuntimeParams runtime;
     bool   json, quiet;
     Part  *parts;
@@ -54,8 +59,8 @@ typedef struct Cli {
     atomic_bool drawn;    /* the last line of the terminal is one that is drawn anew: a warning goes in its place. Warnings come from any thread */
 } Cli;
 
-/* The next argument as an option; NULL at the end. Common options and parts are taken here, so a subcommand sees only its own and --help (-h too).
- * *exit_code is set to a usage error, else left alone. */
+/* The next argument as an option; NULL at the end. Common options and parts are taken here, so a subcommand sees only its own and --help (-h too);
+ * a common one that the command does not take is refused by name. *exit_code is set to a usage error, else left alone. */
 const char *cli_next(Cli *cli, int *exit_code);
 const char *cli_value(Cli *cli, const char *option, int *exit_code);   /* the value of the option just seen; NULL = usage error */
 bool cli_number(const char *text, uint32_t least, uint32_t most, uint32_t *out);   /* digits only */
@@ -68,9 +73,8 @@ extern const char *const cli_computes[], *const cli_kvs[];   /* in the order of 
 #define CLI_DOUBT_MIN 0.001       /* --doubt takes from this to 1 */
 extern const char *const cli_finishes[];                      /* in the order of MUSE_AGENT_ */
 double cli_now(void);   /* seconds, from some moment on */
-/* The end of a command's help. parts: those that it takes; --seed is listed by the commands that draw lots. */
-enum { CLI_TEXT = 1, CLI_MEDIA = 2, CLI_IDS = 4, CLI_SIZES = 8 };
-void cli_common_help(FILE *to, unsigned parts);
+/* The end of the help of a command that computes: the parts that it takes, common options, exit codes. --seed is listed by the command. */
+void cli_common_help(FILE *to, const Cli *cli);
 
 /* A file, or standard input for "-", as an open picture or sound. */
 int cli_open_image(MuseImage **out, MuseRuntime *rt, const char *path, MuseError *err);

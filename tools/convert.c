@@ -26,6 +26,7 @@ static void help(FILE *to)
           "                            the one to read (GGUF to folder)\n"
           "  --shard SIZE              largest safetensors file, as 5G or 800M; one file unless told\n"
           "  --threads N               size of the thread team; all cores unless told\n"
+          "  --cpu-level LEVEL         c, avx2, avx512 or amx; the best unless told\n"
           "  --json                    JSON on stdout\n"
           "  --quiet                   no warnings, no progress\n"
           "\nexit codes: 0 done, 2 usage, 3 bad input file, 4 unsupported, 5 memory or limit, 6 cancelled, 1 anything else\n", to);
@@ -65,7 +66,6 @@ static int read_options(Cli *cli, Convert *o)
         }
     }
     if (code != EXIT_OK) return code;
-    if (cli->n_parts || cli->seed) return cli_usage("convert: takes no parts and no --seed (try muse convert --help)");
     if (!o->out) return cli_usage("convert: from what into what? (try muse convert --help)");
     return o->params.type ? EXIT_OK : cli_usage("convert: which --type? (try muse convert --help)");
 }

@@ -19,7 +19,7 @@ static void print_some(void *user, int level, const char *text)
     fprintf(stderr, level <= MUSE_LOG_WARN ? "muse: warning: %s\n" : "muse: %s\n", text);
 }
 
-static void help(FILE *to)
+static void help(FILE *to, const Cli *cli)
 {
     fputs("usage: muse eval --set FILE.jsonl [--set FILE.jsonl ...] [OPTION ...]\n"
           "Asks a model the questions of data sets and counts right answers: accuracy a task with 95 % intervals, thought tokens,\n"
@@ -47,7 +47,7 @@ static void help(FILE *to)
           "  --skip-broken             leave out lines that can't be read and questions that can't be asked, and say so\n"
           "  --calibrate OUT.json      contemplating: write how often answers are right by agreement; put into the model's\n"
           "                            folder as calibration.json it gives the confidence of contemplating\n", to);
-    cli_common_help(to, 0);
+    cli_common_help(to, cli);
 }
 
 /* ---- options ---- */
@@ -111,7 +111,6 @@ static int read_options(EvalOptions *o, Cli *cli)
     }
     if (code != EXIT_OK) return code;
     const bool many = o->mode == MUSE_MODE_CONTEMPLATING;
-    if (cli->n_parts) return cli_usage("eval takes no parts: its questions are in the sets");
     if (o->n_sets == 0) return cli_usage("eval: which questions? (muse eval --set FILE.jsonl)");
     if (agents && !many) return cli_usage("--agents goes with --mode contemplating");
     if (o->views && !many) return cli_usage("--views goes with --mode contemplating");
@@ -208,7 +207,7 @@ int cmd_eval(Cli *cli)
 {
     Eval e = { .cli = cli, .o = { .mode = MUSE_MODE_THINKING, .agents = AGENTS, .batch = BATCH } };
     int code = read_options(&e.o, cli);
-    if (code == EXIT_OK && e.o.help) help(stdout);
+    if (code == EXIT_OK && e.o.help) help(stdout, cli);
     else if (code == EXIT_OK) {
         cli_catch_interrupts(true);
         code = run(&e);

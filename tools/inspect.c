@@ -245,7 +245,6 @@ static int read_options(Cli *cli, Inspect *o)
         }
     }
     if (code != EXIT_OK) return code;
-    if (cli->n_parts || cli->seed) return cli_usage("inspect: takes no parts and no --seed (try muse inspect --help)");
     return o->path ? EXIT_OK : cli_usage("inspect: which model? (try muse inspect --help)");
 }
 

@@ -5,18 +5,32 @@
 
 #include "tools/cli.h"
 
-static const struct { const char *name; int (*run)(Cli *); const char *help; } commands[] = {
-    { "ask", cmd_ask, "answer a question about pictures and sounds, and show the chain of thought" },
-    { "bench", cmd_bench, "measure how fast a model runs here" },
-    { "chat", cmd_chat, "talk with a model about pictures and sounds" },
-    { "convert", cmd_convert, "write a model in another container or number type" },
-    { "eval", cmd_eval, "count a model's right answers to the questions of data sets" },
-    { "inspect", cmd_inspect, "show what a model file is, and what running it takes" },
-    { "run", cmd_run, "let a model go on from text, pictures and sounds" },
-    { "tokens", cmd_tokens, "show the sequence that text, pictures and sounds become" },
-    { "worlds", cmd_worlds, "draw pictures and sounds with questions and answers, as a data set" },
-    { "train", cmd_train, "train a small model from zero or from weights" },
-    { "scaling", cmd_scaling, "train a ladder of models and predict the next" },
+enum { ASKS = CLI_TEXT | CLI_MEDIA | CLI_SEED | CLI_TEAM };
+
+/* takes: common options; without: why not the others */
+static const struct { const char *name; int (*run)(Cli *); unsigned takes; const char *help, *without; } commands[] = {
+    { "ask", cmd_ask, ASKS, "answer a question about pictures and sounds, and show the chain of thought",
+      "ids go to muse run --raw, and sizes are counted by muse tokens" },
+    { "bench", cmd_bench, CLI_TEAM, "measure how fast a model runs here",
+      "its prompt is always the same" },
+    { "chat", cmd_chat, CLI_MEDIA | CLI_SEED | CLI_TEAM, "talk with a model about pictures and sounds",
+      "what is said comes from standard input" },
+    { "convert", cmd_convert, CLI_TEAM, "write a model in another container or number type",
+      "it changes files only" },
+    { "eval", cmd_eval, CLI_SEED | CLI_TEAM, "count a model's right answers to the questions of data sets",
+      "its questions are in the sets" },
+    { "inspect", cmd_inspect, 0, "show what a model file is, and what running it takes",
+      "it reads headers and computes nothing" },
+    { "run", cmd_run, ASKS | CLI_IDS, "let a model go on from text, pictures and sounds",
+      "a size alone is counted by muse tokens, not computed" },
+    { "tokens", cmd_tokens, CLI_TEXT | CLI_MEDIA | CLI_IDS | CLI_SIZES | CLI_TEAM, "show the sequence that text, pictures and sounds become",
+      "nothing is drawn by lot" },
+    { "worlds", cmd_worlds, CLI_SEED, "draw pictures and sounds with questions and answers, as a data set",
+      "a sample depends on --seed and its number only, and one thread draws it" },
+    { "train", cmd_train, CLI_TEAM, "train a small model from zero or from weights",
+      "its data and its seed are in the document" },
+    { "scaling", cmd_scaling, CLI_TEAM, "train a ladder of models and predict the next",
+      "its data and its seeds are in the document" },
 };
 
 static void help(FILE *to)
@@ -52,7 +66,7 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         if (strcmp(argv[1], commands[i].name) != 0) continue;
-        Cli cli = { .argc = argc, .argv = argv, .at = 2 };
+        Cli cli = { .argc = argc, .argv = argv, .at = 2, .name = commands[i].name, .without = commands[i].without, .takes = commands[i].takes };
         muse_runtime_params_init(&cli.runtime);
         cli.parts = calloc((size_t)argc, sizeof *cli.parts);
         if (!cli.parts) return EXIT_RESOURCE;

@@ -7,7 +7,7 @@
 
 enum { MAX_TOKENS = 512 };   /* unless told; reaching it is said */
 
-static void help(FILE *to)
+static void help(FILE *to, const Cli *cli)
 {
     fputs("usage: muse run [--model PATH] [OPTION ...] PARTS\n"
           "Lets a model go on from text, pictures and sounds. The text goes to stdout as it comes; in a chat format that is the\n"
@@ -38,7 +38,7 @@ static void help(FILE *to)
           "                            logits, imageN.*, audioN.*\n"
           "  With --json: ids (new ones), text (all that was written), answer and thought (in a chat format, without a grammar),\n"
           "  prompt_ids, finish, seconds. --ids goes with --raw.\n", to);
-    cli_common_help(to, CLI_TEXT | CLI_MEDIA | CLI_IDS);
+    cli_common_help(to, cli);
 }
 
 /* 1: taken, 0: not one of these; the exit code of a usage error is left in *code */
@@ -110,7 +110,6 @@ static int check(const RunOptions *o, const Cli *cli)
     if (cli->n_parts == 0 && !o->restore) return cli_usage("run: nothing to go on from: give --text, --image, --audio or --ids");
     for (size_t i = 0; i < cli->n_parts; i++) {
         const PartKind kind = cli->parts[i].kind;
-        if (kind == PART_IMAGE_SIZE || kind == PART_AUDIO_LENGTH) return cli_usage("run: a size alone can be counted (muse tokens), not computed");
         if (kind == PART_IDS && !o->raw) return cli_usage("run: --ids goes with --raw");
     }
     if (o->schema && o->regex) return cli_usage("run: --json-schema or --regex, not both");
@@ -128,7 +127,7 @@ int run_read_options(RunOptions *o, Cli *cli)
     int code = EXIT_OK;
     for (const char *option; code == EXIT_OK && (option = cli_next(cli, &code)) != NULL;) {
         if (strcmp(option, "--help") == 0) {
-            help(stdout);
+            help(stdout, cli);
             o->help = true;
             return EXIT_OK;
         }

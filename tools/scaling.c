@@ -43,6 +43,7 @@ static void help(FILE *to)
           "Trains a ladder of models from one document (docs/train.md, \"Scaling\"), fits loss = E + A / N^a + B / D^b and predicts the next.\n"
           "Finished runs are kept and not done again; an interrupt saves the running one and stops.\n\n"
           "  --threads N               size of the thread team; all cores unless told\n"
+          "  --cpu-level LEVEL         c, avx2, avx512 or amx; the best unless told\n"
           "  --json                    JSON on stdout instead of a table\n"
           "  --quiet                   no progress, no warnings\n"
           "\nexit codes: 0 done, 2 usage, 3 bad input file, 4 unsupported, 5 memory or limit, 6 interrupted, 1 anything else\n", to);
@@ -475,7 +476,6 @@ static int read_options(Cli *cli, Ladder *l)
         else if (l->path) code = cli_usage("scaling: one document, not %s and %s", l->path, option);
         else l->path = option;
     }
-    if (code == EXIT_OK && (cli->n_parts || cli->seed)) code = cli_usage("scaling takes no parts and no seed: its document says all");
     if (code == EXIT_OK && !l->path) code = cli_usage("scaling: which document? (muse scaling CONFIG.json)");
     return code;
 }

@@ -377,7 +377,7 @@ void talk_reset(Talk *t)
 
 /* ---- the command ---- */
 
-static void help(FILE *to)
+static void help(FILE *to, const Cli *cli)
 {
     fputs("usage: muse chat [OPTION ...] [PARTS]\n"
           "Talks with a model about pictures and sounds. Lines come from standard input; answers go to stdout, chains of thought to stderr.\n"
@@ -392,7 +392,7 @@ static void help(FILE *to)
     fputs("  With --json: a line for each answer, as muse ask --json.\n"
           "  Pictures and sounds among the options belong to the first message.\n\n", to);
     talk_commands_help(to);
-    cli_common_help(to, CLI_MEDIA);
+    cli_common_help(to, cli);
 }
 
 static int read_options(Talk *t)
@@ -402,7 +402,7 @@ static int read_options(Talk *t)
     t->o = (AskOptions){ .mode = MUSE_MODE_THINKING };
     for (const char *option; code == EXIT_OK && (option = cli_next(t->cli, &code)) != NULL;) {
         if (strcmp(option, "--help") == 0) {
-            help(stdout);
+            help(stdout, t->cli);
             t->o.help = true;
             return EXIT_OK;
         }
@@ -414,8 +414,7 @@ static int read_options(Talk *t)
     }
     for (size_t i = 0; code == EXIT_OK && i < t->cli->n_parts; i++) {
         const Part *p = &t->cli->parts[i];
-        if (p->kind != PART_IMAGE && p->kind != PART_AUDIO) code = cli_usage("chat: text comes from standard input; only --image and --audio go before it");
-        else if (strcmp(p->value, "-") == 0) code = cli_usage("chat: standard input is where the lines come from");
+        if (strcmp(p->value, "-") == 0) code = cli_usage("chat: standard input is where the lines come from");
     }
     if (code == EXIT_OK && t->o.no_look && t->o.looks) code = cli_usage("chat: --looks or --no-look, not both");
     if (code == EXIT_OK && t->o.mode == MUSE_MODE_CONTEMPLATING && ask_all_alike(&t->o)) code = cli_usage("chat: with --temp 0 all agents would say the same");

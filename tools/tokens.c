@@ -17,7 +17,7 @@ typedef struct Tokens {
     MuseSequence *seq;
 } Tokens;
 
-static void help(FILE *to)
+static void help(FILE *to, const Cli *cli)
 {
     fputs("usage: muse tokens [OPTION ...] PARTS\n"
           "Shows the one sequence that the parts become: what each position is and where it comes from.\n\n"
@@ -33,7 +33,7 @@ static void help(FILE *to)
           "  --lines FILE              tokenize each line by itself and print {\"ids\":[...],\"decoded\":\"...\"} a line;\n"
           "                            a line that starts with \" is a JSON string; - is standard input\n"
           "Added tokens in a text (such as <|turn>) count as tokens; no BOS is added.\n", to);
-    cli_common_help(to, CLI_TEXT | CLI_MEDIA | CLI_IDS | CLI_SIZES);
+    cli_common_help(to, cli);
 }
 
 static const char *const modality_names[] = { "text", "image", "audio", "rows" };
@@ -364,12 +364,11 @@ int cmd_tokens(Cli *cli)
     int code = read_options(cli, &o);
     if (code != EXIT_OK) return code;
     if (o.help) {
-        help(stdout);
+        help(stdout, cli);
         return EXIT_OK;
     }
     if (o.lines && (cli->n_parts > 0 || o.draw || o.summary)) return cli_usage("tokens: --lines goes with no parts, --draw or --summary");
     if (cli_check_apart(cli, "--draw", o.draw, NULL) != EXIT_OK) return EXIT_USAGE;
-    if (cli->seed) return cli_usage("tokens: draws no lots that --seed could change");
     if (o.model_path && o.family) return cli_usage("tokens: --model has a family, --family is for none");
     if (o.mmproj && !o.model_path) return cli_usage("tokens: --mmproj goes with --model");
     if (!o.family) o.family = muse_family_find("muse");

@@ -35,6 +35,7 @@ static void help(FILE *to)
           "  --out DIR                 instead of the document's \"out\"\n"
           "  --steps N                 stop after step N; the schedule stays as in the document\n"
           "  --threads N               size of the thread team; all cores unless told\n"
+          "  --cpu-level LEVEL         c, avx2, avx512 or amx; the best unless told\n"
           "  --json                    JSON on stdout at the end\n"
           "  --quiet                   no progress, no warnings\n"
           "\nexit codes: 0 done, 2 usage, 3 bad input file, 4 unsupported, 5 memory or limit, 6 interrupted, 1 anything else\n", to);
@@ -300,8 +301,6 @@ static int read_options(Cli *cli, Train *o)
             o->path = option;
         }
     }
-    if (code == EXIT_OK && cli->n_parts) code = cli_usage("train takes no parts: its data is named in the document");
-    if (code == EXIT_OK && cli->seed) code = cli_usage("train takes its seed from the document");
     if (code == EXIT_OK && !o->path) code = cli_usage("train: which document? (muse train CONFIG.json)");
     return code;
 }

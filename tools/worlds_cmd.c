@@ -10,7 +10,7 @@
 typedef struct Worlds {
     const char *task, *out;
     uint32_t n, first;
-    bool list, draw, help;
+    bool list, draw, more, help;   /* more: options beside --list, which has no use for them */
     MuseWorldsParams params;
     MuseWorldsOptions options;
     FILE *lines;
@@ -39,7 +39,7 @@ static void help(FILE *to)
           "  --only K          this kind of question only\n"
           "  --fonts F         system (DejaVu and Liberation) or builtin\n"
           "  --draw            pictures with the true boxes drawn in, beside the others\n"
-          "  --list            the worlds and their kinds of question\n"
+          "  --list            instead: the worlds and their kinds of question\n"
           "  --json            JSON on stdout\n"
           "  --quiet           not what was written\n"
           "\nexit codes: 0 done, 2 usage, 3 bad input file, 4 unsupported, 5 memory or limit, 1 anything else\n", to);
@@ -314,6 +314,7 @@ static int read_options(Cli *cli, Worlds *o)
     while (code == EXIT_OK && (option = cli_next(cli, &code))) {
         if (strcmp(option, "--help") == 0) { o->help = true; return EXIT_OK; }
         if (strcmp(option, "--list") == 0) { o->list = true; continue; }
+        o->more = true;
         if (strcmp(option, "--draw") == 0) { o->draw = true; continue; }
         size_t i, k, c;
         for (i = 0; i < sizeof numbers / sizeof *numbers && strcmp(option, numbers[i].name) != 0; i++) { }
@@ -414,7 +415,7 @@ int cmd_worlds(Cli *cli)
         help(stdout);
         return EXIT_OK;
     }
-    if (cli->n_parts) return cli_usage("worlds: takes no parts");
+    if (o.list && (o.more || cli->seed)) return cli_usage("worlds: --list shows all there is; no option but --json goes with it");
     if (o.list) return list_worlds(cli);
     if (!o.task || !o.out) return cli_usage("worlds: --task and --out are needed (try muse worlds --help)");
     return run(cli, &o);

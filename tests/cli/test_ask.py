@@ -281,7 +281,7 @@ class Budgets(unittest.TestCase):
 class ExitCodes(unittest.TestCase):
     def test_usage(self):
         for args in ([], ["--image", CAT], ["a", "b"], ["a", "--budget", 0], ["a", "--budget", 10**12], ["a", "--agents", 2], ["a", "--views", 2], ["a", "--mode", "contemplating", "--views", 9], ["a", "--mode", "contemplating", "--views", 0], ["a", "--mode", "contemplating", "--agents", 0],
-                     ["a", "--mode", "contemplating", "--agents", 999], ["a", "--mode", "fast"], ["a", "--doubt", 0.5], ["a", "--mode", "auto", "--doubt", 0], ["a", "--mode", "auto", "--doubt", 1.1], ["a", "--mode", "auto", "--agents", 2], ["a", "--mode", "instant", "--budget", 5], ["a", "--no-look", "--looks", 3], ["a", "--looks", 0],
+                     ["a", "--mode", "contemplating", "--agents", 999], ["a", "--mode", "fast"], ["a", "--doubt", 0.5], ["a", "--mode", "auto", "--doubt", 0], ["a", "--mode", "auto", "--doubt", 1.1], ["a", "--mode", "auto", "--agents", 2], ["a", "--mode", "instant", "--budget", 5], ["a", "--mode", "instant", "--looks", 3], ["a", "--no-look", "--looks", 3], ["a", "--looks", 0],
                      ["a", "--temp", "x"], ["a", "--temp", -1], ["a", "--mode", "contemplating", "--temp", 0], ["a", "--heat"], ["a", "--html", "x.html", "--heat-at", "4"],
                      ["a", "--annotate", "x.png"], ["a", "--annotate", "x.png", "--json"], ["a", "--annotate", "x.png", "--html", "x.html"], ["a", "--what"], ["a", "--model"], [""], ["--ids", "1", "a"], ["--image-size", "5x5", "a"], ["a", "--image-budget", 64],
                      ["--image", "-", "--audio", "-"], ["a", "--image", CAT, "--image-budget", 7]):

@@ -42,19 +42,22 @@ class Usage(unittest.TestCase):
                 self.assertTrue(err)
 
 
-    def test_help_lists_the_parts_that_are_taken(self):
-        """and no others: those are refused, here before the model or picture that is not there"""
+    def test_help_lists_the_common_options_that_are_taken(self):
+        """and no others: those are refused by name, here before the model, document or picture that is not there"""
         parts = {"--text": ["hi"], "--image": ["no-such.jpg"], "--audio": ["no-such.wav"], "--ids": ["1"], "--image-size": ["8x8"],
-                 "--audio-length": ["1"], "--image-budget": ["64", "--image", "no-such.jpg"], "--seed": ["1"]}
+                 "--audio-length": ["1"], "--image-budget": ["64", "--image", "no-such.jpg"], "--seed": ["1"],
+                 "--threads": ["1"], "--cpu-level": ["c"], "--json": [], "--quiet": []}
         base = {"tokens": ["--ids", "1"], "ask": ["--model", "no-such", "What?"], "chat": ["--model", "no-such"], "run": ["--model", "no-such", "--raw", "--text", "a"],
-                "eval": ["--set", "no-such.jsonl"], "bench": ["--model", "no-such"], "worlds": ["--list"],
-                "inspect": ["no-such"], "convert": ["no-such", "no-such.gguf", "--type", "bf16"]}
+                "eval": ["--set", "no-such.jsonl"], "bench": ["--model", "no-such"], "worlds": ["--task", "no-such", "--out", "no-such"],
+                "convert": ["no-such", "no-such-either", "--type", "bf16"], "inspect": ["no-such"], "train": ["no-such.json"], "scaling": ["no-such.json"]}
+        self.assertEqual(base.keys(), set(re.findall(r"(?m)^  (\w+) ", muse("--help")[0])))
         for command, others in base.items():
             text = muse(command, "--help")[0]
             for option, value in parts.items():
                 with self.subTest(command=command, option=option):
                     run = subprocess.run([MUSE, command, *others, option, *value], stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
                     self.assertEqual(run.returncode != USAGE, f"  {option} " in text, run.stderr)
+                    self.assertTrue(run.returncode != USAGE or option.encode() in run.stderr, run.stderr)
 
 
 class BadFiles(unittest.TestCase):
@@ -351,7 +354,7 @@ class Worlds(unittest.TestCase):
             out = ["--out", folder, "--fonts", "builtin"]
             for args, code in (([], USAGE), (["--task", "scenes"], USAGE), (["--task", "scenes", "--what", *out], USAGE), (["--task", "nonsense", *out], UNSUPPORTED),
                                (["--task", "scenes", "--split", "x", *out], USAGE), (["--task", "scenes", "--n", "-1", *out], USAGE), (["--task", "scenes", "--min-side", "5", *out], USAGE),
-                               (["--task", "scenes", "--text", "a", *out], USAGE), (["--task", "print", "--max-side", "64", *out], RESOURCE), (["--task", "scenes", "--n"], USAGE),
+                               (["--task", "scenes", "--text", "a", *out], USAGE), (["--task", "print", "--max-side", "64", *out], RESOURCE), (["--task", "scenes", "--n"], USAGE), (["--list", "--n", "3"], USAGE), (["--list", "--seed", "3"], USAGE),
                                (["--task", "scenes", "--fonts", "builtin", "--out", ROOT / "README.md"], INPUT)):
                 with self.subTest(args):
                     out_text, err = muse("worlds", *args, code=code)
