@@ -197,7 +197,7 @@ MUSE_API int muse_compare(MuseAgent *agent, uint32_t image_a, MuseRect a, uint32
  */
 MUSE_API int muse_agent_run(MuseAgent *const *agents, size_t n, MuseError *err);
 
-/** End it where it is. In the running thread: between runs, or from the event function, then before its next token. */
+/** End it where it is. In the running thread: between runs, or from the event function, then before its next token. Its trace says `stopped` when it is run again, which writes no more. */
 MUSE_API void muse_agent_stop(MuseAgent *agent);
 
 /** What holds for one turn. */

@@ -521,12 +521,27 @@ static int alone(Reason *r, MuseError *err)
     return set_answer(r, r->out->agents[0], err);
 }
 
+/* where the run was cancelled and no agent's end says so: there is none yet, or all have ended */
+static int note_stop(const Reason *r, MuseError *err)
+{
+    MuseTraceStep s;
+    for (size_t i = 0; i < r->out->n_agents; i++)
+        if (!r->out->agents[i]->finish) return 0;
+    muse_trace_step_init(&s);
+    s.kind = MUSE_STEP_END;
+    s.text = "ended: stopped";
+    s.n_text = strlen(s.text);
+    s.start = s.end = r->out->seconds;
+    return muse_trace_add(r->agent.trace, &s, NULL, err);
+}
+
 /* after an error what there is goes into the trace, and the error stays the first one */
 static int end_trace(Reason *r, int rc, MuseError *err)
 {
     MuseError later;
     int traced = 0;
     for (size_t i = 0; i < r->out->n_agents && traced == 0; i++) traced = muse_record_end(r->out->agents[i], rc < 0, &later);
+    if (traced == 0 && rc == MUSE_ERR_CANCELLED) traced = note_stop(r, &later);
     if (traced == 0) traced = muse_record_result(r->agent.trace, r->out, r->winner, r->several, &later);
     return rc == 0 && traced < 0 ? muse_fail_copy(err, &later) : rc;
 }

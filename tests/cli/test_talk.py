@@ -358,8 +358,11 @@ class Interrupted(unittest.TestCase):
         for line in p.stderr:
             if line == b"muse: stopped\n":
                 break
-        out, err = p.communicate(b"/reset\n/quit\n", timeout=60)
+        with tempfile.TemporaryDirectory() as folder:
+            out, err = p.communicate(f"/trace {folder}/t.json\n/reset\n/quit\n".encode(), timeout=60)
+            got = json.loads(pathlib.Path(folder, "t.json").read_text("utf-8"))
         self.assertEqual((p.returncode, out), (OK, b""), err)
+        self.assertEqual([step["agent"] for step in got["trace"] if step["kind"] == "end" and "stopped" in step["text"]], [1, 2, 3], got)
 
     @needs_terminal
     def test_terminal(self):

@@ -836,6 +836,38 @@ static void cancelled_at_once(void **state)
     tear_down(&s);
 }
 
+/* wherever a run is cancelled: each agent that was at work says so, or else the run does */
+static void cancelled_in_trace(void **state)
+{
+    (void)state;
+    Setup s;
+    MuseReasonResult r;
+    MuseTraceStep step;
+    AtOnce c = { 0 };
+    set_up(&s, "(yes|no)");
+    s.p.agents = 3;
+    s.p.no_stop = 1;
+    s.agent.event = count_tokens;
+    s.agent.cancel = is_cancelled;
+    s.agent.event_user = s.agent.cancel_user = &c;
+    for (s.p.mode = MUSE_MODE_INSTANT; s.p.mode <= MUSE_MODE_AUTO; s.p.mode++) {
+        int rc = MUSE_ERR_CANCELLED;
+        for (long n = 0; rc != 0 && n < 200; n++) {
+            size_t running = 0, said = 0;
+            c = (AtOnce){ .at = n };
+            ok(muse_trace_open(&s.agent.trace, NULL, NULL, &err));
+            rc = muse_reason(s.m, s.parts, 2, &s.p, &r, &err);
+            for (size_t i = 0; i < r.n_agents; i++) running += info_of(r.agents[i]).finish == MUSE_AGENT_RUNNING;
+            for (uint32_t i = 1; muse_trace_step(s.agent.trace, i, &step) == 0; i++) said += step.kind == MUSE_STEP_END && strstr(step.text, "stopped");
+            if (said != (running ? running : rc != 0)) fail_msg("mode %d, cancelled at token %ld: %zu of %zu say so", s.p.mode, n, said, running);
+            muse_reason_result_clear(&r);
+            muse_trace_close(&s.agent.trace);
+        }
+        assert_int_equal(rc, 0);
+    }
+    tear_down(&s);
+}
+
 /* ---- a turn of a conversation ---- */
 
 static MuseAgent *first_turn(Setup *s)
@@ -1011,7 +1043,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(votes_by_hand), cmocka_unit_test(ties), cmocka_unit_test(votes_near_each_other), cmocka_unit_test(near_answers_stop_nobody), cmocka_unit_test(calibration), cmocka_unit_test(instant_and_thinking), cmocka_unit_test(early_stop), cmocka_unit_test(seeds), cmocka_unit_test(views), cmocka_unit_test(views_by_need), cmocka_unit_test(views_in_a_trace), cmocka_unit_test(reduced_is_said_once), cmocka_unit_test(no_room_to_score),
-        cmocka_unit_test(all_stages), cmocka_unit_test(confidence_is_of_the_answer), cmocka_unit_test(coordinator), cmocka_unit_test(cross_scores), cmocka_unit_test(memory_of_forks), cmocka_unit_test(cancelled_anywhere), cmocka_unit_test(cancelled_is_told), cmocka_unit_test(cancelled_at_once), cmocka_unit_test(conversation), cmocka_unit_test(conversation_refused), cmocka_unit_test(refused),
+        cmocka_unit_test(all_stages), cmocka_unit_test(confidence_is_of_the_answer), cmocka_unit_test(coordinator), cmocka_unit_test(cross_scores), cmocka_unit_test(memory_of_forks), cmocka_unit_test(cancelled_anywhere), cmocka_unit_test(cancelled_is_told), cmocka_unit_test(cancelled_at_once), cmocka_unit_test(cancelled_in_trace), cmocka_unit_test(conversation), cmocka_unit_test(conversation_refused), cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

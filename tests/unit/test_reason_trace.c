@@ -278,7 +278,7 @@ static int until(void *user, const MuseReasonEvent *e)
     return u->cancels;
 }
 
-/* an answer that was stopped is an answer, one that was only cancelled is not there yet; what is stopped in a thought stays a thought */
+/* an answer that was stopped is an answer, one of a run that was cancelled is none, and may go on; what is stopped in a thought stays a thought */
 static void stopped(void **state)
 {
     (void)state;
@@ -286,7 +286,7 @@ static void stopped(void **state)
     MuseImage *picture = make_picture(128, 128);
     static const struct { Until until; const char *want; } cases[] = {
         { { NULL, 4, 3, false }, "thought red\nend the answer was cut off: stopped\nanswer 123\n" },
-        { { NULL, 4, 3, true }, "thought red\n" },
+        { { NULL, 4, 3, true }, "thought red\nend stopped, having begun to answer: 123\n" },
         { { NULL, 4, 0, false }, "thought red\nend ended: stopped\n" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -304,7 +304,7 @@ static void stopped(void **state)
         if (u.cancels) {
             u.answer = 99;
             ok(run_one(a));
-            assert_string_equal(lines_of(p.trace), "thought red\nanswer 12345\n");
+            assert_string_equal(lines_of(p.trace), "thought red\nend stopped, having begun to answer: 123\nanswer 12345\n");
         }
         muse_agent_close(&a);
         muse_trace_close(&p.trace);
