@@ -404,6 +404,8 @@ MUSE_API int muse_reason(MuseModel *model, const MuseReasonPart *parts, size_t n
 
 /**
  * Take agent i out of a result, to go on with what it was asked: its place is NULL then, and its number 0. One thread, that of the other agents.
+ * It keeps its sampler, so its seed and its temperature (MuseAgentInfo): one of several that draws goes on drawing in later turns. One that takes the
+ * most probable tokens instead is its muse_agent_fork() at temperature 0, made when muse_agent_ask() has asked it.
  * @return it, to be released with muse_agent_close(); NULL: there is none at i.
  */
 MUSE_API MuseAgent *muse_reason_take(MuseReasonResult *result, size_t i);

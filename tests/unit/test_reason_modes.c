@@ -936,11 +936,18 @@ static void conversation(void **state)
         assert_non_null(again.answer);
         muse_reason_result_clear(&again);
         muse_agent_close(&next);
-        next = muse_reason_take(&r, r.by);
+        next = muse_reason_take(&r, r.n_agents - 1);
         muse_reason_result_clear(&r);
     }
+    const MuseAgentInfo drawing = info_of(next);   /* the last of four */
+    assert_true(drawing.temperature == 1);
     ok(muse_trace_open(&t.trace, NULL, NULL, &err));   /* a plain turn is the run's own in its trace again */
     ok(muse_agent_ask(next, more, 1, &t, &err));
+    assert_true(info_of(next).temperature == 1 && info_of(next).seed == drawing.seed);
+    MuseAgent *plain;
+    ok(muse_agent_fork(&plain, next, 0, 3, 0, &err));
+    assert_true(info_of(plain).temperature == 0 && info_of(plain).seed == 3);
+    muse_agent_close(&plain);
     ok(muse_agent_run(&next, 1, &err));
     for (uint32_t i = 1; i <= muse_trace_step_count(t.trace); i++) {
         ok(muse_trace_step(t.trace, i, &step));
