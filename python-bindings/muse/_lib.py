@@ -193,11 +193,20 @@ def params(kind: Any, init: Any, /, **values: Any) -> Any:
 
 # ---- memory that C borrows ----
 
-_lent: dict[int, Array] = {}   # arrays that C reads in place, until it says that it is done: sequences, regions, traces and more may hold a picture
+_lent: dict[int, Any] = {}   # what C uses in place until it says that it is done: arrays that sequences, regions, traces and more may hold, functions of tools that are closed
 _lent_keys = itertools.count(1)
 
 
-def _returned(key: int, lent: dict[int, Array] = _lent) -> None:
+def lent_key() -> int:
+    return next(_lent_keys)
+
+
+def lend(things: dict[int, Any], lent: dict[int, Any] = _lent) -> None:
+    """These stay until C calls RETURNED with their keys."""
+    lent.update(things)
+
+
+def _returned(key: int, lent: dict[int, Any] = _lent) -> None:
     lent.pop(key, None)
 
 
@@ -210,7 +219,7 @@ def lending(settings: Any, array: Array | None) -> Iterator[None]:
     if array is None:
         yield
         return
-    key = next(_lent_keys)
+    key = lent_key()
     settings.borrow, settings.release, settings.release_user = 1, RETURNED, key
     _lent[key] = array
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import inspect
 import json
 import os
@@ -12,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from . import _native as n
-from ._errors import ArgumentError
-from ._lib import POLL, Handle, Owner, Serial, call, callback, chars, check, copied, lib, params, string, utf8
+from ._errors import ArgumentError, MuseError
+from ._lib import POLL, RETURNED, Handle, Owner, Serial, call, callback, chars, check, copied, lend, lent_key, lib, params, string, utf8
 from ._media import Audio, Image, Rect, c_rect, rect_of
 from ._model import Model
 from ._runtime import choice
@@ -139,7 +140,8 @@ class Tools(Handle):
     Image, a list of those, or anything that JSON can say. Arguments that it does not take are told to the model."""
 
     def __init__(self) -> None:
-        self._open(n.MuseTools, lib.muse_tools_close, lib.muse_tools_open, None)
+        self._functions: dict[int, Any] = {}
+        self._open(n.MuseTools, functools.partial(_close_tools, self._functions), lib.muse_tools_open, None)
         self.errors: list[BaseException] = []
 
     def add(self, function: Callable[..., Any], *, name: str | None = None, description: str | None = None, parameters: Mapping[str, Any] | None = None,
@@ -165,12 +167,22 @@ class Tools(Handle):
             return int(error.contents.code)
 
         schema = chars(json.dumps(parameters)) if parameters is not None else None
-        c_function = n.MuseToolFn(run)
+        own, key, c_function = self._own, lent_key(), n.MuseToolFn(run)
         spec = params(n.MuseToolSpec, lib.muse_tool_spec_init, name=chars(name or function.__name__),
-                      description=chars(function.__doc__ or "" if description is None else description), parameters=schema, fn=c_function, timeout=timeout)
-        call(lib.muse_tools_add, self._own, ctypes.byref(spec))
-        _tool_functions.append(c_function)
+                      description=chars(function.__doc__ or "" if description is None else description), parameters=schema, fn=c_function, timeout=timeout,
+                      user=key, release=RETURNED)
+        self._functions[key] = c_function
+        try:
+            call(lib.muse_tools_add, own, ctypes.byref(spec))
+        except MuseError:   # refused; after an interrupt C may have it
+            del self._functions[key]
+            raise
         return self
+
+    def close(self) -> None:
+        """Release it. Its functions are let go when nothing uses them any more: no agent, and no call that hangs."""
+        super().close()
+        self._functions = {}
 
     def run(self, calls: List[tuple[str, Mapping[str, Any]]]) -> list[list[str | Image]]:
         """Carry out calls at once: (name, arguments) each. Returns the parts of each result; of one that failed, its error text."""
@@ -187,7 +199,10 @@ class Tools(Handle):
                 lib.muse_tool_reply_close(ctypes.byref(reply))
 
 
-_tool_functions: list[Any] = []   # kept for good: a call that hangs may return long after its tools were closed
+def _close_tools(functions: dict[int, Any], tools: Any, close: Any = lib.muse_tools_close, lend: Any = lend) -> None:
+    """A call that hangs may return long after its tools were closed: until then C keeps their functions."""
+    lend(functions)
+    close(tools)
 
 
 def _raise_first(errors: list[BaseException]) -> None:

@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 import weakref
 
 import numpy as np
@@ -50,6 +52,57 @@ def test_opens_and_closes_leave_nothing(llama, cat):
             model.session().append("x").prefill()
     for work, rounds in ((media, 60), (sessions, 60), (models, 20)):
         assert grows(work, rounds) < 4 << 20, work.__name__
+
+
+def test_functions_of_tools_go_with_what_uses_them(gemma):
+    class Thing:
+        def __init__(self, wait=None):
+            self.wait = wait
+
+        def look_up(self):
+            started.set()
+            return self.wait.wait(30) if self.wait else 1
+    started, go_on = threading.Event(), threading.Event()
+
+    def gone(thing):   # the thread of a call may still be at its end
+        until = time.monotonic() + 10
+        while thing() and time.monotonic() < until:
+            time.sleep(0.001)
+        return thing() is None
+
+    def tools_of(thing, **settings):
+        tools = muse.Tools().add(thing.look_up, **settings)
+        with pytest.raises(muse.ArgumentError):
+            tools.add(thing.look_up)   # refused: its name is taken
+        return tools, weakref.ref(thing)
+    gc.disable()
+    try:
+        tools, thing = tools_of(Thing())
+        assert tools.run([("look_up", {})]) == [["1"]] and thing()
+        tools.close()
+        assert gone(thing)
+        tools, thing = tools_of(Thing())
+        agent = muse.Agent(gemma, "What?", tools=tools)
+        del tools
+        fork = agent.fork(1)
+        agent.close()
+        assert thing()   # a fork may call it
+        fork.close()
+        del agent, fork
+        assert thing() is None
+        tools, thing = tools_of(Thing(go_on), timeout=0.05)
+        assert "no result" in tools.run([("look_up", {})])[0][0] and started.is_set()
+        del tools
+        assert thing()       # the call hangs
+        go_on.set()
+        assert gone(thing)
+    finally:
+        gc.enable()
+    owner = Thing()
+    owner.tools, thing = tools_of(owner)   # a cycle
+    del owner
+    gc.collect()
+    assert thing() is None
 
 
 def test_nothing_waits_for_the_cycle_collector(llama):
