@@ -9,7 +9,7 @@ import inspect
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence as List
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import _native as n
@@ -118,6 +118,7 @@ class Answer:
     n_unbegun: int       #: agents that were not begun, because those that had settled it
     calibrated: bool     #: contemplating: the confidence is how often such agreement was right; False: nothing was measured with such agents
     trace: Trace
+    agent: Agent | None = field(default=None, repr=False, compare=False)  #: with keep or after: the one whose answer it is; its ask() goes on. None: nobody answered
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -343,7 +344,7 @@ def _heat_params(heat: Any) -> Any:
 
 def ask(model: Model, question: str | None = None, *, images: Iterable[Any] = (), audio: Any = None, mode: str = "thinking", agents: int = 0, seed: int = 0,
         temperature: float = 0, spread: float = 0, focus: Iterable[tuple[int, Any]] = (), agree: int = 0, stop_early: bool = True, cross: bool = True, verify: int = 0,
-        views: int = 0, synthesis: bool = False, budget: int | str | None = None, doubt: float = 0, **settings: Any) -> Answer:
+        views: int = 0, synthesis: bool = False, budget: int | str | None = None, doubt: float = 0, after: Agent | None = None, keep: bool = False, **settings: Any) -> Answer:
     """Answer a question about pictures and sounds.
 
     images, audio: whatever Image.open() and Audio.open() take, one or several; a question may be spoken (question=None). mode: "instant", "thinking",
@@ -354,6 +355,11 @@ def ask(model: Model, question: str | None = None, *, images: Iterable[Any] = ()
     others have 1; with a spread all have 1), spread of temperatures, focus: (picture number, rect) that agents begin with, agree: stop when so many have answered alike, and with
     several views begin no other before (0 = 3 with 3 views or more and without temperature and spread; 1 = only when the rest can't change the count), stop_early,
     cross: answers are scored under other agents, verify: check so many leading candidates, synthesis: one more agent merges.
+
+    Conversations: keep: the answer's `agent` is the one that gave it, to go on with (agent.ask(), or after=agent here); it keeps its sampler, and sees the pictures as it saw them
+    (views=1: as they were given). after: an Agent that has ended, of this model: the question is its next turn, in any mode, over what was said so far; the answer's `agent` goes on, while
+    `after` stays behind the question, and can be asked again. Pictures are then those that are new; all that is said above holds but views and synthesis, of the settings below
+    only thought_tokens, trace (it gets all pictures so far) and event (told of stages only). The others are those that `after` was opened with.
 
     Settings of each agent: system; thought_tokens (0 = 512) and answer_tokens (0 = 256); look=False: no looks; looks (0 = 8), look_positions, look_budget; calls;
     tools: Tools, or functions; sample: SampleParams, or top_k, top_p, min_p, grammar (of the answer); session: settings of a Session (compute, ...);
@@ -366,7 +372,9 @@ def ask(model: Model, question: str | None = None, *, images: Iterable[Any] = ()
     several = [name for name, value in (("agents", agents), ("spread", spread), ("focus", places), ("agree", agree), ("verify", verify), ("views", views), ("synthesis", synthesis)) if value]
     if mode != "contemplating" and several:
         raise ArgumentError(f"{', '.join(several)}: only with mode=\"contemplating\"")
-    return _reason(model, lib.muse_reason, (), given, question or "", mode, settings, agents=agents, seed=seed, temperature=temperature,
+    if after is not None:
+        _check_after(after, [*(name for name in settings if name not in ("thought_tokens", "trace", "event")), *(name for name, value in (("views", views > 1), ("synthesis", synthesis)) if value)])
+    return _reason(model, lib.muse_reason, (), given, question or "", mode, settings, after, keep or after is not None, agents=agents, seed=seed, temperature=temperature,
                    spread=spread, focus=(n.MuseFocus * len(places))(*places), n_focus=len(places), agree=agree, no_stop=not stop_early, no_cross=not cross, verify=verify, views=views, doubt=doubt,
                    synthesis=n.MUSE_SYNTHESIS_GENERATE if synthesis else n.MUSE_SYNTHESIS_VOTE)
 
@@ -385,28 +393,47 @@ def coordinate(model: Model, questions: List[str], question: str, *, images: Ite
     return _reason(model, lib.muse_coordinate, middle, parts_of(None, images, audio, budget), question, mode, settings, seed=seed, temperature=temperature)
 
 
-def _reason(model: Model, function: Any, middle: tuple[Any, ...], given: tuple[Any, list[Image], list[Any]], question: str, mode: str, settings: dict[str, Any], **how: Any) -> Answer:
+def _check_after(after: Agent, others: List[str]) -> None:
+    if not isinstance(after, Agent):
+        raise TypeError(f"after is an Agent, such as Answer.agent, not {type(after).__name__}")
+    if others:
+        raise ArgumentError(f"{', '.join(others)}: not with after=, whose agents are as it was opened, over what was said so far")
+
+
+def _reason(model: Model, function: Any, middle: tuple[Any, ...], given: tuple[Any, list[Image], list[Any]], question: str, mode: str, settings: dict[str, Any],
+            after: Agent | None = None, take: bool = False, **how: Any) -> Answer:
     """middle: arguments between the parts and the params; given: of parts_of()"""
     parts, pictures, keep_parts = given
     trace: Trace = settings.get("trace") or Trace()
     trace._name(question, model._name, mode)
     settings["trace"] = trace
-    if not trace.images:
+    if not trace.images and not after:   # a conversation's are known to its agent
         for picture in pictures:
             trace.add_image(picture, picture.name)
     agent_params, keep, errors = _agent_params(settings)
     if settings:
         raise TypeError(f"there is no setting {', '.join(sorted(settings))}: help(muse.ask) names them")
     own = model._own
+    if after:
+        how["from"], errors = after._own.pointer, after._errors
+        keep = (*after._own.keep, *keep)
     run = params(n.MuseReasonParams, lib.muse_reason_params_init, mode=choice(MODES, mode, "mode"), agent=ctypes.pointer(agent_params), **how)
     out = n.MuseReasonResult()
     errors.clear()
-    try:
-        call(function, own, parts, len(parts), *middle, ctypes.byref(run), ctypes.byref(out))
-        return _answer(out, trace)
-    finally:
-        lib.muse_reason_result_clear(ctypes.byref(out))
-        del keep, keep_parts
+    serial = after._serial if after else Serial("Agent")
+    with serial:
+        try:
+            call(function, own, parts, len(parts), *middle, ctypes.byref(run), ctypes.byref(out))
+            answer = _answer(out, trace)
+            if not take or out.by == out.n_agents:
+                return answer
+            agent = Agent.__new__(Agent)
+            agent._serial, agent._errors, agent._model_name = serial, errors, model._name
+            agent._owner = Owner(lib.muse_reason_take(ctypes.byref(out), out.by), lib.muse_agent_close, (own, *_flat(keep)))
+            return replace(answer, agent=agent)
+        finally:
+            lib.muse_reason_result_clear(ctypes.byref(out))
+            del keep, keep_parts
 
 
 def _answer(out: Any, trace: Trace) -> Answer:

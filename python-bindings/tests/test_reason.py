@@ -222,6 +222,42 @@ def test_vote():
 
 # ---- tools ----
 
+def test_a_conversation(reasoner, cat):
+    """going on from an answer, and asking in the midst of a conversation, alone or with several"""
+    exact = dict(session={"compute": "f32"}, **SHORT)
+    assert reasoner.ask("What is it?", images=[cat], **exact).agent is None
+    first = reasoner.ask("What is it?", images=[cat], keep=True, **exact)
+    alone = muse.Agent(reasoner, "What is it?", images=[cat], thinking=True, **exact)
+    assert first.agent.info.answer == first.text == alone.run().answer and "agent=" not in repr(first)
+    thought = first.agent.ask("And now?", thinking=True).run()
+    assert thought.ids.tolist() == alone.ask("And now?", thinking=True).run().ids.tolist()
+    events = []
+    second = reasoner.ask("Sure?", after=first.agent, mode="contemplating", agents=3, stop_early=False, thought_tokens=11, event=events.append)
+    assert second.n_forks == 3 and second.agents[0].ids.tolist()[:11] == alone.ask("Sure?", thinking=True, thought_tokens=11).run().ids.tolist()[:11]
+    assert second.agents[0].thought_tokens <= 11 and second.prompt_tokens > thought.prompt_tokens and {e.kind for e in events} == {"stage"}
+    assert len(second.trace.images) == 1 and second.trace.to_dict()["mode"] == "contemplating" and {s.agent for s in second.trace.steps} == {0, 1, 2, 3}
+    assert first.agent.info.finish == "stopped" and second.agent.info.answer == second.text
+    third = reasoner.ask("So?", after=second.agent, mode="instant", images=[cat])
+    assert third.agents[0].thought_tokens == 0 and third.prompt_tokens > second.prompt_tokens and len(third.trace.images) == 2
+    first.agent.close()   # the others go on
+    assert third.agent.ask("And?").run().answer_tokens and reasoner.ask("Once more?", after=second.agent, mode="instant").text is not None
+    for wrong, error in (({"system": "x"}, muse.ArgumentError), ({"views": 2, "mode": "contemplating"}, muse.ArgumentError), ({"tools": [print]}, muse.ArgumentError), ({"nonsense": 1}, muse.ArgumentError)):
+        with pytest.raises(error, match=f"{next(iter(wrong))}: not with after="):
+            reasoner.ask("Why?", after=third.agent, **wrong)
+    with pytest.raises(TypeError, match="after is an Agent"):
+        reasoner.ask("Why?", after=third)
+    busy = []
+
+    def ask_inside(event):
+        with pytest.raises(muse.BusyError):
+            reasoner.ask("Why?", after=third.agent)
+        busy.append(event)
+    assert reasoner.ask("Why?", after=third.agent, mode="instant", event=ask_inside).agent.info.finish != "running" and busy
+    with pytest.raises(muse.Cancelled):
+        reasoner.ask("Why?", after=third.agent, mode="instant", event=lambda event: True)
+    assert reasoner.ask("Why?", after=third.agent, mode="instant").text is not None   # it can still be asked
+
+
 def test_tools(cat):
     def add(a, b):
         """Adds."""
