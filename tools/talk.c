@@ -385,6 +385,8 @@ static void help(FILE *to, const Cli *cli)
           "  --mode MODE               instant, thinking (unless told), auto or contemplating; auto thinks if the instant answer is in\n"
           "                            doubt, contemplating are several agents and a vote\n"
           "  --agents N                contemplating: how many, 1 to 256; 8 unless told\n"
+          "  --views N                 contemplating: ways of seeing the pictures, 1 (all agents see them as they are) to 8; unless told\n"
+          "                            8 where the model has place tokens. Always 1 in a conversation (--history keep) and with /look\n"
           "  --history auto|keep|none  keep: one conversation; none: each message is a question by itself, about the pictures that came\n"
           "                            last, without the sounds before it; auto, unless told: none in models of the family muse, else keep\n"
           "  --system STRING           the system message\n", to);
@@ -408,6 +410,7 @@ static int read_options(Talk *t)
         }
         if (strcmp(option, "--mode") == 0) code = cli_choice(t->cli, option, ask_modes, &t->o.mode);
         else if (strcmp(option, "--agents") == 0) code = cli_whole(t->cli, option, 1, MUSE_AGENTS_MAX, &t->o.agents);
+        else if (strcmp(option, "--views") == 0) code = cli_whole(t->cli, option, 1, MUSE_VIEWS, &t->o.views);
         else if (strcmp(option, "--history") == 0) code = cli_choice(t->cli, option, histories, &t->history);
         else if (strcmp(option, "--system") == 0) t->system = cli_value(t->cli, option, &code);
         else if (!ask_take_option(&t->o, t->cli, option, &code)) code = cli_usage("muse chat has no option %s", option);
@@ -428,7 +431,7 @@ static int settle_history(Talk *t)
     muse_model_info(t->model, &info);
     t->told = t->history != HISTORY_AUTO || strcmp(info.family, "muse") != 0;
     if (t->history == HISTORY_AUTO) t->history = t->told ? HISTORY_KEEP : HISTORY_NONE;
-    if (t->history == HISTORY_KEEP) return EXIT_OK;
+    if (t->history == HISTORY_KEEP) return t->o.views > 1 ? cli_usage("chat: --views " TALK_ONE_VIEW) : EXIT_OK;
     return muse_prefix_cache_open(&t->cache, t->model, 0, &err) < 0 ? cli_fail(&err, NULL) : EXIT_OK;
 }
 

@@ -43,6 +43,8 @@ typedef struct Talk {
     bool         quit;
 } Talk;
 
+#define TALK_ONE_VIEW "is for questions by themselves (--history none): a conversation goes on from one agent, so all see the pictures as they are"
+
 /* talk.c; failures are said and leave their exit code in t->code */
 void talk_queue(Talk *t, PartKind kind, const char *path, uint32_t budget);   /* a picture or sound for the next message */
 void talk_say(Talk *t, const char *text);       /* and let the model answer; "" with what is queued */

@@ -35,6 +35,14 @@ static void agents(Talk *t, char *rest)
     if (!cli_number(rest, 1, MUSE_AGENTS_MAX, &t->o.agents)) WRONG(t, "/agents takes a number from 1 to %d, not %s", MUSE_AGENTS_MAX, rest);
 }
 
+static void views(Talk *t, char *rest)
+{
+    uint32_t n;
+    if (!cli_number(rest, 1, MUSE_VIEWS, &n)) WRONG(t, "/views takes a number from 1 to %d, not %s", MUSE_VIEWS, rest);
+    else if (n > 1 && t->history == HISTORY_KEEP) WRONG(t, "/views " TALK_ONE_VIEW);
+    else t->o.views = n;
+}
+
 static void budget(Talk *t, char *rest)
 {
     if (cli_number(rest, 1, TOKENS_MAX, &t->o.budget)) return;
@@ -71,8 +79,7 @@ static void add_look(Talk *t, const double *v)
     size_t n;
     MuseImage *image = picture(t, v[0], &n);
     if (t->o.no_look) WRONG(t, "/look: looks are off (--no-look)");
-    else if (t->o.mode == MUSE_MODE_CONTEMPLATING) WRONG(t, "/look is for thinking: several agents look where each wants to; /mode thinking turns it on");
-    else if (t->o.mode != MUSE_MODE_THINKING) WRONG(t, "/look is for thinking: an instant answer has no thought to look in; /mode thinking turns it on");
+    else if (t->o.mode != MUSE_MODE_THINKING && t->o.mode != MUSE_MODE_CONTEMPLATING) WRONG(t, "/look is for thinking: an instant answer has no thought to look in; /mode thinking turns it on");
     else if (n == 0) WRONG(t, "/look: there is no picture yet; /image FILE gives one");
     else if (!image) WRONG(t, "/look: there is no picture %.0f, the last is %zu", v[0], n);
     else if (muse_image_info(image, &info), !(fmax(v[1], 0) < fmin(v[3], info.width) && fmax(v[2], 0) < fmin(v[4], info.height)))
@@ -125,8 +132,9 @@ static const struct { const char *name, *arguments, *help; void (*run)(Talk *t, 
     { "audio", "FILE", "a sound for the next message; an empty line asks without text", audio },
     { "mode", "M", "instant, thinking, auto or contemplating, from the next answer on", mode },
     { "agents", "N", "how many contemplate", agents },
+    { "views", "N", "in how many ways they see the pictures", views },
     { "budget", "N", "tokens that a thought may have", budget },
-    { "look", "K X0 Y0 X1 Y1", "show the model this part of picture K (pixels) when it thinks next", look },
+    { "look", "K X0 Y0 X1 Y1", "show this part of picture K (pixels) when the model thinks next; of several agents to all but the first", look },
     { "trace", "FILE", "the newest answer's chain as .png, .html or .json", trace },
     { "save", "FILE", "the session; muse run --raw --restore FILE goes on from it", save },
     { "reset", "", "forget the conversation", reset },

@@ -187,14 +187,34 @@ class Contemplating(unittest.TestCase):
             self.assertGreater(got[1]["tokens"]["prompt"], got[0]["tokens"]["prompt"])
 
     def test_wrong(self):
-        for lines, words, args in (([f"/image {CAT}", "/look 1 10 20 60 70"], "several agents look", self.FOUR), (["/agents 0"], "from 1 to 256, not 0", []), (["/agents"], "how many contemplate", []),
-                                   (["/mode contemplating"], "would say the same", ["--temp", 0])):
+        for lines, words, args in ((["/agents 0"], "from 1 to 256, not 0", []), (["/agents"], "how many contemplate", []),
+                                   (["/views 9"], "from 1 to 8, not 9", []), (["/views 2"], "--history none", []), (["/mode contemplating"], "would say the same", ["--temp", 0])):
             with self.subTest(lines):
                 self.assertIn(words, talk(*lines, code=USAGE, args=args)[1])
-        _, err = talk(f"/image {CAT}", "/look 1 10 20 60 70", "/mode contemplating", "What?", code=USAGE, args=["--agents", 2])   # said, and asked all the same
-        self.assertIn("/look: not shown", err)
+        _, err = talk(f"/image {CAT}", "/look 1 10 20 60 70", "/look 1 0 0 9 9", "/mode contemplating", "What?", code=USAGE, args=["--agents", 2])   # said, and asked all the same
+        self.assertIn("/look: 1 of 2 not shown", err)
         self.assertIn("of 2 agents answered", err)
+        self.assertIn("--history none", muse("chat", "--model", TINY, "--history", "keep", "--views", 2, code=USAGE)[1])
         self.assertEqual(muse("chat", "--model", TINY, "--mode", "contemplating", "--temp", 0, code=USAGE)[0], "")
+
+    def test_looks(self):
+        """agents after the first begin with those that were asked for"""
+        for history in ("keep", "none"):
+            got = in_json(f"/image {CAT}", f"/image {COFFEE}", "What?", "/look 1 10 20 60 70", "/look 2 0 0 30 40", "And here?", "And now?", history=history, args=[*self.FOUR, "--agents", 5, "--views", 1])
+            looks = [next(((s["image"], s["box"]) for s in got[1]["trace"] if s["kind"] == "look" and s["agent"] == agent), None) for agent in (2, 3, 4, 5)]
+            self.assertEqual(looks[:2], looks[2:])
+            self.assertEqual([image for image, _ in looks[:2]], [1, 2])
+            x0, y0, x1, y1 = looks[0][1]
+            self.assertTrue(x0 <= 10 and y0 <= 20 and x1 >= 60 and y1 >= 70)
+            self.assertNotIn(looks[0][1], [s.get("box") for s in got[2]["trace"]])   # of one message
+
+    def test_views(self):
+        """as muse ask has them: a prompt is computed for each"""
+        prompts = [in_json(f"/image {CAT}", *lines, "What?", history="none", args=[*self.FOUR[:2], "--agents", 8, *args])[0]["tokens"]["prompt"]
+                   for lines, args in ([["/views 1"], []], [["/views 2"], ["--views", 1]], [[], ["--views", 2]], [[], []], [["/look 1 0 0 9 9"], []])]
+        self.assertEqual(prompts[1], prompts[2])
+        self.assertEqual(prompts[0], prompts[4])
+        self.assertTrue(prompts[0] < prompts[1] < prompts[3], prompts)
 
     def test_refused_message(self):
         got = in_json("Hello", f"/image {CAT}", "What?", "And?", model=LLAMA, args=self.FOUR, code=UNSUPPORTED)   # no pictures: the conversation stays as it was
