@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file muse.hpp
- * The C API as C++17 objects, in this header and chat.hpp, which it includes: link libmuse and nothing else.
+ * The C API as C++17 objects, in this header and those it includes, chat.hpp and feed.hpp: link libmuse and nothing else.
  *
  *   muse::Model model("models/muse-nano");
  *   muse::Image image("street.jpg");
@@ -21,7 +21,7 @@
  * through C. Tools are different: what they throw is an error that the model reads (chat.hpp).
  *
  * Left to the C API, with get(): conversion, training, the tensors of a model, votes by themselves, training tokenizers, stop strings and
- * text by the token outside of generation, patches, frames and live sound without a sequence, limits of the machine, scaling laws.
+ * text by the token outside of generation, patches and frames without a sequence (but for those of a live sound: feed.hpp), limits of the machine, scaling laws.
  */
 #ifndef MUSE_MUSE_HPP
 #define MUSE_MUSE_HPP
@@ -979,4 +979,5 @@ private:
 } // namespace muse
 
 #include "muse/chat.hpp"
+#include "muse/feed.hpp"
 #endif

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
@@ -46,6 +47,13 @@ template <class F> bool throws_mine(F &&f)
     return false;
 }
 
+std::vector<std::int16_t> tone(std::size_t n)
+{
+    std::vector<std::int16_t> out(n);
+    for (std::size_t i = 0; i < n; i++) out[i] = static_cast<std::int16_t>(8000 * std::sin(0.01 * static_cast<double>(i)));
+    return out;
+}
+
 muse::Image picture(std::uint32_t width = 96, std::uint32_t height = 64)
 {
     std::vector<std::uint8_t> rgb(std::size_t{ 3 } * width * height);
@@ -66,7 +74,7 @@ template <class T> constexpr bool owns = !std::is_copy_constructible_v<T> && !st
 static_assert(owns<muse::Model> && owns<muse::Image> && owns<muse::Audio> && owns<muse::Sequence> && owns<muse::Session> && owns<muse::Sampler>);
 static_assert(owns<muse::Tokenizer> && owns<muse::Agent> && owns<muse::Result> && owns<muse::Generation> && owns<muse::Trace> && owns<muse::Runtime>);
 
-static_assert(owns<muse::Grammar> && owns<muse::Chat> && owns<muse::ChatParser> && owns<muse::Tools> && owns<muse::ToolResult> && owns<muse::Stream> && owns<muse::PrefixCache>);
+static_assert(owns<muse::Grammar> && owns<muse::Chat> && owns<muse::ChatParser> && owns<muse::Tools> && owns<muse::ToolResult> && owns<muse::Stream> && owns<muse::AudioFeed> && owns<muse::PrefixCache>);
 static_assert(!std::is_constructible_v<muse::ChatParser, muse::Chat &, muse::Tokenizer>);   // it must outlive the parser
 static_assert(!std::is_constructible_v<muse::view<const std::int32_t>, std::nullptr_t, std::size_t>);   // decode({ 0, 5 })
 
@@ -601,6 +609,42 @@ void traces()
     CHECK(code_of([&] { t.step(4); }) == MUSE_ERR_ARG && code_of([&] { t.mark(3, { 1, 0, { -1, 0, 1, 1 } }); }) != 0);
 }
 
+/* in pieces as the whole sound, which C cuts */
+void feeds()
+{
+    const muse::Model model(folder);
+    const std::vector<std::int16_t> stereo = tone(2 * 12345);
+    const muse::Audio audio = muse::Audio::pcm(stereo, 16000, 2);
+    MuseFrames *whole = nullptr;
+    MuseError err;
+    CHECK(muse_audio_frames(&whole, audio.get(), &model.family()->audio, nullptr, nullptr, &err) == 0);
+    const std::unique_ptr<MuseFrames, void (*)(MuseFrames *)> owner(whole, [](MuseFrames *f) { muse_frames_close(&f); });
+    const MuseAudioPlan *plan = muse_frames_plan(whole);
+    muse::AudioFeed first(model, 16000, 2);
+    CHECK(first && first.frame_width() == plan->frame_width && first.size() == 0 && first.take().empty() && !first.done());
+    std::vector<float> got;
+    first.push(muse::view<const std::int16_t>(stereo.data(), 8000));
+    muse::AudioFeed feed = std::move(first);
+    CHECK(!first && first.size() == 0 && feed.size() > 1);
+    const std::size_t ready = feed.size();
+    got = feed.take(1);
+    CHECK(got.size() == feed.frame_width() && feed.size() == ready - 1);
+    for (std::size_t i = 8000; i < stereo.size(); i += 10) feed.push(muse::view<const std::int16_t>(stereo.data() + i, 10));
+    CHECK(code_of([&] { feed.push(std::vector<std::int16_t>(3)); }) == MUSE_ERR_ARG && code_of([&] { feed.push(std::vector<float>(2)); }) == MUSE_ERR_ARG);
+    feed.finish();
+    CHECK(!feed.done() && code_of([&] { feed.push(std::vector<std::int16_t>(2)); }) == MUSE_ERR_STATE);
+    const std::vector<float> rest = feed.take();
+    got.insert(got.end(), rest.begin(), rest.end());
+    CHECK(feed.done() && feed.take().empty());
+    CHECK(got.size() == plan->n_frames * plan->frame_width && std::equal(got.begin(), got.end(), muse_frames_data(whole)));
+    muse::AudioFeed floats(model.family()->audio, 44100, 1, MUSE_PCM_F32);
+    floats.push(std::vector<float>(44100, 0.25f));
+    CHECK(floats.size() > 20 && code_of([&] { floats.push(std::vector<float>{ NAN }); }) == MUSE_ERR_FORMAT);
+    CHECK(code_of([&] { muse::AudioFeed none(model, 0); }) == MUSE_ERR_ARG && code_of([] { muse::AudioFeed none(muse::Model(), 16000); }) == MUSE_ERR_ARG);
+    CHECK(code_of([] { muse::AudioFeed none(muse_family_find("llama")->audio, 16000); }) == MUSE_ERR_UNSUPPORTED);
+    CHECK(code_of([] { muse::AudioFeed().push(std::vector<std::int16_t>(2)); }) == MUSE_ERR_ARG && code_of([] { muse::AudioFeed().finish(); }) == MUSE_ERR_ARG && muse::AudioFeed().take().empty());
+}
+
 void runtimes()
 {
     MuseRuntimeParams p = muse::defaults<MuseRuntimeParams>();
@@ -620,7 +664,7 @@ int main()
     static const struct { const char *name; void (*run)(); } cases[] = {
         { "ownership", ownership }, { "errors", errors }, { "tokenizer and sequence", tokenizer_and_sequence }, { "pictures", pictures },
         { "sessions", sessions }, { "generating", generating }, { "streaming", streaming }, { "watching", watching }, { "grammars", grammars }, { "chats", chats }, { "tools", tools }, { "sampling", sampling }, { "agents", agents }, { "reasoning", reasoning },
-        { "conversations", conversations }, { "traces", traces }, { "runtimes", runtimes },
+        { "conversations", conversations }, { "traces", traces }, { "feeds", feeds }, { "runtimes", runtimes },
     };
     int passed = 0, failed = 0;
     for (const auto &c : cases) {
