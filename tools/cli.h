@@ -73,6 +73,8 @@ extern const char *const cli_computes[], *const cli_kvs[];   /* in the order of 
 #define CLI_DOUBT_MIN 0.001       /* --doubt takes from this to 1 */
 extern const char *const cli_finishes[];                      /* in the order of MUSE_AGENT_ */
 double cli_now(void);   /* seconds, from some moment on */
+/* How wide the terminal is that stderr goes to; 0: none, or one (TERM=dumb) on which a line of progress can't be written over. */
+unsigned cli_columns(void);
 /* The end of the help of a command that computes: the parts that it takes, common options, exit codes. --seed is listed by the command. */
 void cli_common_help(FILE *to, const Cli *cli);
 

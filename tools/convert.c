@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "tools/cli.h"
 
@@ -90,8 +89,8 @@ static void show_progress(void *user, uint64_t done, uint64_t total, const char 
     const int percent = total ? (int)(100.0 * (double)done / (double)total) : 100;
     if (!o->bar || percent == o->percent) return;
     o->percent = percent;
-    fprintf(stderr, "\r%3d%%  %-60.60s", percent, done == total ? "" : tensor);
-    if (done == total) fprintf(stderr, "\r%-66s\r", "");
+    fprintf(stderr, "\r\033[K");
+    if (done < total && cli_columns() > 7) fprintf(stderr, "%3d%%  %.*s", percent, (int)cli_columns() - 7, tensor);
 }
 
 static double now(void)
@@ -136,7 +135,7 @@ int cmd_convert(Cli *cli)
     int code = read_options(cli, &o);
     if (code != EXIT_OK) return code;
     if (muse_runtime_open(&rt, &cli->runtime, &err) < 0) return cli_fail(&err, NULL);
-    o.bar = !cli->quiet && isatty(STDERR_FILENO);
+    o.bar = !cli->quiet && cli_columns();
     o.params.progress = show_progress;
     o.params.progress_user = &o;
     o.params.cancel = is_stopped;

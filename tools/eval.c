@@ -5,7 +5,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { AGENTS = 8, BATCH = 32 };
 static const uint64_t cache_bytes = UINT64_C(1) << 28;   /* pictures of a few batches; those of a set come together */
@@ -156,7 +155,7 @@ static int open_model(Eval *e)
     return muse_prefix_cache_open(&e->cache, e->model, cache_bytes, &err) < 0 ? cli_fail(&err, NULL) : EXIT_OK;
 }
 
-static bool has_progress(const Eval *e) { return !e->cli->quiet && isatty(STDERR_FILENO); }
+static bool has_progress(const Eval *e) { return !e->cli->quiet && cli_columns(); }
 
 void eval_erase_progress(const Eval *e)
 {

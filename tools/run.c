@@ -63,7 +63,7 @@ static int stop_asked(void *user)
 static int show_progress(void *user, uint64_t done, uint64_t total)
 {
     Run *r = user;
-    if (!r->cli->quiet && isatty(STDERR_FILENO) && done < total) {
+    if (!r->cli->quiet && cli_columns() && done < total) {
         fprintf(stderr, "\rprompt: %llu of %llu positions", (unsigned long long)done, (unsigned long long)total);
         r->progress = true;
     }

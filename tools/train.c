@@ -5,7 +5,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "tools/nano/doc.h"
@@ -99,10 +98,10 @@ static void print_guards(Train *o)
 
 static void print_step(FILE *to, const Train *o, double left)
 {
-    enum { BAR = 24 };
+    enum { BAR = 24, WIDE = 100 };   /* without the bar the time that is left stands within 80 columns */
     const MuseTrainReport *r = &o->last;
     const int done = r->steps ? (int)(BAR * r->step / r->steps) : BAR;
-    if (o->terminal) fprintf(to, "[%.*s%.*s] ", done, "########################", BAR - done, "........................");
+    if (o->terminal && cli_columns() >= WIDE) fprintf(to, "[%.*s%.*s] ", done, "########################", BAR - done, "........................");
     fprintf(to, "%" PRIu64 "/%" PRIu64 "  loss %.4f", r->step, r->steps, r->loss);
     if (r->rollouts) fprintf(to, "  %" PRIu64 " answers: right %.1f %%, reward %.3f, %.1f tokens, thinks %.0f %%", r->rollouts, 100 * r->right, r->reward, r->tokens, 100 * r->thinks);
     if (!r->rollouts || r->text_loss > 0) fprintf(to, "  tokens right %.1f %%", 100 * r->accuracy);   /* with "rl" few steps have data, whose tokens they are */
@@ -115,8 +114,7 @@ static void print_step(FILE *to, const Train *o, double left)
 /* of a text that is longer than the terminal is wide: a second row could not be drawn anew */
 static size_t cut(const char *text, size_t n)
 {
-    struct winsize w;
-    const size_t wide = ioctl(2, TIOCGWINSZ, &w) == 0 && w.ws_col > 8 ? w.ws_col : 80;
+    const size_t columns = cli_columns(), wide = columns > 8 ? columns : 80;
     if (n < wide) return n;
     for (n = wide - 5; n && !(text[n] == ' ' && text[n + 1] == ' ');) n--;   /* whole entries: half a number would be another one */
     return n;
@@ -307,7 +305,7 @@ static int read_options(Cli *cli, Train *o)
 
 int cmd_train(Cli *cli)
 {
-    Train o = { .terminal = isatty(2) };
+    Train o = { .terminal = cli_columns() > 0 };
     int code = read_options(cli, &o);
     if (code != EXIT_OK) return code < 0 ? EXIT_OK : code;
     size_t size;

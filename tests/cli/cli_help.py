@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shared by the tests of the muse program. sys.argv: PROGRAM MUSE SOURCE_ROOT"""
+import fcntl
 import os
 import pathlib
 import pty
+import struct
 import subprocess
 import sys
+import termios
 import unittest
 
 MUSE, ROOT = sys.argv[1], pathlib.Path(sys.argv[2])
@@ -28,6 +31,24 @@ def needs_terminal(test):
     except OSError as error:
         return unittest.skip(f"no terminal can be opened: {error}")(test)
     return test
+
+
+def on_terminal(*args, columns=80, term="xterm"):
+    """What the program shows on a terminal of this width on stderr, line ends as it wrote them."""
+    terminal, end = pty.openpty()
+    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    run = subprocess.Popen([MUSE, *map(str, args)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=end, env={**os.environ, "TERM": term})
+    os.close(end)
+    shown = b""
+    try:
+        while more := os.read(terminal, 4096):
+            shown += more
+    except OSError:   # Linux: all ends of it are closed
+        pass
+    os.close(terminal)
+    if run.wait(timeout=300) < 0:
+        raise AssertionError(f"muse {args}: ended by signal {-run.returncode}")
+    return shown.replace(b"\r\n", b"\n").decode("utf-8", "replace")
 
 
 def main():

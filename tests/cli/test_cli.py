@@ -6,13 +6,14 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import struct
 import subprocess
 import sys
 import tempfile
 import unittest
 
-from cli_help import DATA, INPUT, MEDIA, MUSE, OK, RESOURCE, ROOT, UNSUPPORTED, USAGE, main, muse, needs_terminal
+from cli_help import DATA, INPUT, MEDIA, MUSE, OK, RESOURCE, ROOT, UNSUPPORTED, USAGE, main, muse, needs_terminal, on_terminal
 
 
 def tokens(*args, **kw):
@@ -407,6 +408,27 @@ class Train(unittest.TestCase):
         _, err = muse("train", self.at / "lost.json", "--threads", "1", "--steps", "1")
         self.assertTrue(err.startswith(f"muse: warning: {self.at / 'lost.json'} has no \"out\": nothing will be saved"), err)
         self.assertNotIn("is in", err)
+
+    @needs_terminal
+    def test_progress_fits_the_terminal(self):
+        """a line that is drawn anew and longer than the terminal would stay as two; those that stay are whole"""
+        for columns in (40, 80, 200):
+            anew, kept = [], []
+            for line in on_terminal("train", self.at / "toy.json", "--threads", "1", columns=columns).split("\n"):
+                first, *parts = line.split("\r\x1b[K")
+                self.assertTrue(not first or not parts, line)
+                anew += parts[:-1]
+                kept += parts[-1:]
+            self.assertTrue(anew)
+            self.assertLess(max(map(len, anew)), columns)
+            self.assertEqual([line.startswith("[") for line in anew], [columns >= 100] * len(anew))
+            self.assertTrue(all("left " in line for line in anew if columns > 40), anew)
+            self.assertTrue(all(line.endswith("  saved") for line in kept), kept)
+            for path in (self.at / "toy-run").iterdir():
+                shutil.rmtree(path)
+        shown = on_terminal("train", self.at / "toy.json", "--threads", "1", columns=40, term="dumb")
+        self.assertNotRegex(shown, r"[\r\x1b]")
+        self.assertRegex(shown, r"(?m)^24/24  .*  saved$")
 
     def test_killed_and_interrupted(self):
         self.run_toy("whole", "--quiet")

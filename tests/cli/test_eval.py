@@ -6,14 +6,13 @@ usage: test_eval.py MUSE SOURCE_ROOT"""
 import json
 import os
 import pathlib
-import pty
 import signal
 import struct
 import subprocess
 import tempfile
 import unittest
 
-from cli_help import CANCELLED, DATA, INPUT, MUSE, OTHER, ROOT, UNSUPPORTED, USAGE, main, muse, needs_terminal
+from cli_help import CANCELLED, DATA, INPUT, MUSE, OTHER, ROOT, UNSUPPORTED, USAGE, main, muse, needs_terminal, on_terminal
 
 TINY = DATA / "tiny/muse/hf"
 MEDIA = DATA / "tiny/muse/cases/image-audio-text"
@@ -309,20 +308,11 @@ class Interrupted(Sets):
     @needs_terminal
     def test_progress_is_erased(self):
         path = self.write(question(), question("What?", {"image": "gone.png"}))
-        for more, said in (([], [b"muse: "]), (["--skip-broken"], [b"muse: left out: "])):
-            terminal, end = pty.openpty()
-            subprocess.run([MUSE, "eval", "--model", TINY, "--threads", "1", "--set", path, "--batch", "1", *more], stdout=subprocess.DEVNULL, stderr=end)
-            os.close(end)
-            shown = b""
-            try:
-                while more_shown := os.read(terminal, 4096):
-                    shown += more_shown
-            except OSError:   # Linux: all ends of it are closed
-                pass
-            os.close(terminal)
-            left = [x.rsplit(b"\x1b[K", 1)[-1] for x in shown.replace(b"\r\n", b"\n").split(b"\n")]
-            self.assertIn(b"1 of 2 questions", shown)
-            self.assertEqual([x[:len(y)] for x, y in zip(left, said)] + left[len(said):], [*said, b""])
+        for more, said in (([], ["muse: "]), (["--skip-broken"], ["muse: left out: "])):
+            shown = on_terminal("eval", "--model", TINY, "--threads", "1", "--set", path, "--batch", "1", *more)
+            left = [x.rsplit("\x1b[K", 1)[-1] for x in shown.split("\n")]
+            self.assertIn("1 of 2 questions", shown)
+            self.assertEqual([x[:len(y)] for x, y in zip(left, said)] + left[len(said):], [*said, ""])
 
     def test_partial_report(self):
         path = self.write(*[question(f"Question {i}?") for i in range(20000)])
