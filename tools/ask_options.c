@@ -106,7 +106,7 @@ static int check(const AskOptions *o, const Cli *cli)
     bool asked = false;
     for (size_t i = 0; i < cli->n_parts; i++) {
         const PartKind kind = cli->parts[i].kind;
-        if (kind == PART_TEXT && !*cli->parts[i].value) return cli_usage("ask: an empty text asks nothing");
+        if (kind == PART_TEXT && !cli->parts[i].value[strspn(cli->parts[i].value, " \t\r\n")]) return cli_usage("ask: an empty text asks nothing");
         asked = asked || kind == PART_TEXT || kind == PART_AUDIO;
     }
     if (!asked) return cli_usage("ask: nothing is asked: give a question, --text or --audio");
@@ -146,7 +146,7 @@ int ask_read_options(AskOptions *o, Cli *cli)
         else if (strcmp(option, "--annotate") == 0) o->annotate = cli_value(cli, option, &code);
         else if (strcmp(option, "--html") == 0) o->html = cli_value(cli, option, &code);
         else if (ask_take_option(o, cli, option, &code)) continue;
-        else if (option[0] == '-') code = cli_usage("muse ask has no option %s", option);
+        else if (option[0] == '-' || cli_is_file(option)) code = cli_no_option(cli, option);   /* a question that is called like a file: --text */
         else if (question) code = cli_usage("ask: two questions, %s and %s: one in quotes", question, option);
         else question = option;
     }

@@ -247,17 +247,13 @@ static int parse(Bench *b, Cli *cli)
             if ((code = cli_whole(cli, o, numbers[i].least, numbers[i].most, numbers[i].to)) != EXIT_OK) return code;
             continue;
         }
+        const bool config = strcmp(o, "--config") == 0, mmproj = strcmp(o, "--mmproj") == 0;
+        if (!config && !mmproj && strcmp(o, "--model") != 0) return cli_no_option(cli, o);
         const char *v = cli_value(cli, o, &code);
         if (!v) return code;
-        if (strcmp(o, "--model") == 0 || strcmp(o, "--config") == 0) {
-            if (b->path) return cli_usage("bench: one --model or --config");
-            b->path = v;
-            b->config = strcmp(o, "--config") == 0;
-        } else if (strcmp(o, "--mmproj") == 0) {
-            b->mmproj = v;
-        } else {
-            return cli_usage("muse bench has no option %s", o);
-        }
+        if (!mmproj && b->path) return cli_usage("bench: one --model or --config");
+        *(mmproj ? &b->mmproj : &b->path) = v;
+        if (config) b->config = true;
     }
     if (code != EXIT_OK) return code;
     return b->path ? EXIT_OK : cli_usage("muse bench needs --model PATH or --config FILE");

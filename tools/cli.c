@@ -74,9 +74,25 @@ static void print_log(void *user, int level, const char *text)
 
 const char *cli_value(Cli *cli, const char *option, int *exit_code)
 {
-    if (cli->at < cli->argc) return cli->argv[cli->at++];
-    *exit_code = cli_usage("%s needs a value", option);
+    const bool text = strcmp(option, "--text") == 0 || strcmp(option, "--system") == 0;
+    const char *value = cli->at < cli->argc ? cli->argv[cli->at++] : NULL;
+    if (value && (*value || text)) return value;
+    *exit_code = cli_usage(value ? "%s needs a value, and what stands there is empty" : "%s needs a value", option);
     return NULL;
+}
+
+bool cli_is_file(const char *argument)
+{
+    struct stat st;
+    return stat(argument, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+int cli_no_option(const Cli *cli, const char *argument)
+{
+    const char *command = cli->argv[1];
+    if (*argument == '-') return cli_usage("muse %s has no option %s (muse %s --help lists them)", command, argument, command);
+    if (cli_is_file(argument)) return cli_usage("muse %s: %s is a file: the option that says what it is goes before it, such as --image (muse %s --help)", command, argument, command);
+    return cli_usage("muse %s: %s stands without an option before it that says what it is (muse %s --help)", command, argument, command);
 }
 
 /* digits up to `stop` (NULL: the end), nothing else */
@@ -229,11 +245,27 @@ static int check_parts(Cli *cli)
     return EXIT_OK;
 }
 
+/* --option=value becomes the two arguments that it stands for */
+static void part_joined(Cli *cli, char *option)
+{
+    char *equals = strchr(option, '=');
+    if (!equals) return;
+    *equals = 0;
+    cli->joined_to = option;
+    cli->joined = --cli->at;
+    cli->argv[cli->at] = equals + 1;
+}
+
 const char *cli_next(Cli *cli, int *exit_code)
 {
     while (cli->at < cli->argc && *exit_code == EXIT_OK) {
-        const char *option = cli->argv[cli->at++];
+        if (cli->joined && cli->at == cli->joined) {
+            *exit_code = cli_usage("%s takes no value, and here is %s", cli->joined_to, cli->argv[cli->at]);
+            return NULL;
+        }
+        char *option = cli->argv[cli->at++];
         if (strcmp(option, "-h") == 0) return "--help";
+        if (strncmp(option, "--", 2) == 0) part_joined(cli, option);
         if (!take_common(cli, option, exit_code)) return option;
     }
     cli->runtime.log = cli->quiet ? NULL : print_log;

@@ -57,12 +57,16 @@ typedef struct Cli {
     uint32_t seed;
     CliWarnings warnings;
     atomic_bool drawn;    /* the last line of the terminal is one that is drawn anew: a warning goes in its place. Warnings come from any thread */
+    int   joined;         /* where in argv the value of --option=value stands, cut off; 0: nowhere */
+    const char *joined_to;
 } Cli;
 
-/* The next argument as an option; NULL at the end. Common options and parts are taken here, so a subcommand sees only its own and --help (-h too);
- * a common one that the command does not take is refused by name. *exit_code is set to a usage error, else left alone. */
+/* The next argument as an option (--option=value: both, one after the other); NULL at the end. Common options and parts are taken here, so a subcommand sees only its own and
+ * --help (-h too); a common one that the command does not take is refused by name. *exit_code is set to a usage error, else left alone. */
 const char *cli_next(Cli *cli, int *exit_code);
-const char *cli_value(Cli *cli, const char *option, int *exit_code);   /* the value of the option just seen; NULL = usage error */
+const char *cli_value(Cli *cli, const char *option, int *exit_code);   /* the value of the option just seen, empty only where it is text; NULL = usage error */
+bool cli_is_file(const char *argument);                /* and so no text that is meant as one */
+int  cli_no_option(const Cli *cli, const char *argument);   /* what the command does not know: a usage error */
 bool cli_number(const char *text, uint32_t least, uint32_t most, uint32_t *out);   /* digits only */
 /* the value of the option just seen, within its bounds; EXIT_OK, or the exit code of a usage error */
 int  cli_whole(Cli *cli, const char *option, uint32_t least, uint32_t most, uint32_t *out);

@@ -57,7 +57,7 @@ static int read_options(Cli *cli, Convert *o)
             if (!(value = cli_value(cli, option, &code))) break;
             if (!read_size(value, &o->params.shard_bytes)) return cli_usage("--shard %s: a number of bytes, or one with K, M or G", value);
         } else if (option[0] == '-' && option[1]) {
-            return cli_usage("convert: unknown option %s (try muse convert --help)", option);
+            return cli_no_option(cli, option);
         } else if (o->out) {
             return cli_usage("convert: one input and one output, not %s too", option);
         } else {

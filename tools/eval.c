@@ -93,7 +93,7 @@ static int take_option(EvalOptions *o, Cli *cli, const char *option)
     if (strcmp(option, "--mode") == 0) return cli_choice(cli, option, eval_modes, &o->mode);
     if (strcmp(option, "--compute") == 0) return cli_choice(cli, option, cli_computes, &o->compute);
     code = take_number(o, cli, option);
-    return code >= 0 ? code : cli_usage("eval: no such option: %s (try muse eval --help)", option);
+    return code >= 0 ? code : cli_no_option(cli, option);
 }
 
 static int read_options(EvalOptions *o, Cli *cli)

@@ -237,7 +237,7 @@ static int read_options(Cli *cli, Inspect *o)
             o->context = strtoull(value, &end, 10);
             if (*value < '0' || *value > '9' || *end || o->context < 1 || o->context > 1 << 30) return cli_usage("--context %s: a number of positions, 1 to 2^30", value);
         } else if (option[0] == '-' && option[1]) {
-            return cli_usage("inspect: unknown option %s (try muse inspect --help)", option);
+            return cli_no_option(cli, option);
         } else if (o->path) {
             return cli_usage("inspect: one path, not %s too", option);
         } else {

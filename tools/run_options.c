@@ -94,7 +94,6 @@ static int take_stop(RunOptions *o, Cli *cli, int *code)
 {
     const char *v = cli_value(cli, "--stop", code);
     if (!v) return *code;
-    if (!*v) return cli_usage("--stop needs some text");
     const char **more = realloc(o->stop, (o->n_stop + 1) * sizeof *more);
     if (!more) return EXIT_RESOURCE;
     o->stop = more;
@@ -135,7 +134,7 @@ int run_read_options(RunOptions *o, Cli *cli)
         else if (strcmp(option, "--logprobs") == 0) o->logprobs = true;
         else if (strcmp(option, "--stop") == 0) code = take_stop(o, cli, &code);
         else if (!take_text(o, cli, option, &code) && !take_number(o, cli, option, &code) && !take_choice(o, cli, option, &code))
-            code = cli_usage("muse run has no option %s", option);
+            code = cli_no_option(cli, option);
     }
     o->sample.seed = cli->seed;
     return code == EXIT_OK ? check(o, cli) : code;

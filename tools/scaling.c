@@ -472,7 +472,7 @@ static int read_options(Cli *cli, Ladder *l)
             help(stdout);
             return -1;
         }
-        if (option[0] == '-' && option[1]) code = cli_usage("scaling: no such option: %s", option);
+        if (option[0] == '-' && option[1]) code = cli_no_option(cli, option);
         else if (l->path) code = cli_usage("scaling: one document, not %s and %s", l->path, option);
         else l->path = option;
     }

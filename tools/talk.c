@@ -413,7 +413,7 @@ static int read_options(Talk *t)
         else if (strcmp(option, "--views") == 0) code = cli_whole(t->cli, option, 1, MUSE_VIEWS, &t->o.views);
         else if (strcmp(option, "--history") == 0) code = cli_choice(t->cli, option, histories, &t->history);
         else if (strcmp(option, "--system") == 0) t->system = cli_value(t->cli, option, &code);
-        else if (!ask_take_option(&t->o, t->cli, option, &code)) code = cli_usage("muse chat has no option %s", option);
+        else if (!ask_take_option(&t->o, t->cli, option, &code)) code = cli_no_option(t->cli, option);
     }
     for (size_t i = 0; code == EXIT_OK && i < t->cli->n_parts; i++) {
         const Part *p = &t->cli->parts[i];

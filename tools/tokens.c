@@ -305,7 +305,7 @@ static int read_options(Cli *cli, Tokens *o)
         if (strcmp(option, "--summary") == 0) { o->summary = true; continue; }
         size_t i = 0;
         while (i < n_texts && strcmp(option, texts[i].name) != 0) i++;
-        if (i == n_texts && strcmp(option, "--family") != 0) return cli_usage("tokens: %s is no option of it (try muse tokens --help)", option);
+        if (i == n_texts && strcmp(option, "--family") != 0) return cli_no_option(cli, option);
         if (!(value = cli_value(cli, option, &code))) break;
         if (i < n_texts) *texts[i].to = value;
         else if (!(o->family = muse_family_find(value))) return cli_usage("--family %s: no such family (see muse tokens --help)", value);

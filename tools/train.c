@@ -292,7 +292,7 @@ static int read_options(Cli *cli, Train *o)
             help(stdout);
             return -1;
         } else if (option[0] == '-' && option[1]) {
-            code = cli_usage("train: no such option: %s", option);
+            code = cli_no_option(cli, option);
         } else if (o->path) {
             code = cli_usage("train: one document, not %s and %s", o->path, option);
         } else {

@@ -321,7 +321,7 @@ static int read_options(Cli *cli, Worlds *o)
         for (k = 0; k < sizeof texts / sizeof *texts && strcmp(option, texts[k].name) != 0; k++) { }
         for (c = 0; c < sizeof choices / sizeof *choices && strcmp(option, choices[c].name) != 0; c++) { }
         if (i == sizeof numbers / sizeof *numbers && k == sizeof texts / sizeof *texts && c == sizeof choices / sizeof *choices)
-            return cli_usage("worlds: %s is no option of it (try muse worlds --help)", option);
+            return cli_no_option(cli, option);
         if (!(value = cli_value(cli, option, &code))) break;
         if (i < sizeof numbers / sizeof *numbers) code = number(option, value, numbers[i].value);
         else if (k < sizeof texts / sizeof *texts) *texts[k].value = value;

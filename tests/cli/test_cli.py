@@ -42,6 +42,20 @@ class Usage(unittest.TestCase):
                 self.assertEqual(out, "")
                 self.assertTrue(err)
 
+    def test_ways_to_write_an_option(self):
+        """--option=value is --option value; what is empty, left over, or a file without an option is told"""
+        self.assertEqual(muse("tokens", "--json", "--family=gpt2", "--ids=1,2"), muse("tokens", "--json", "--family", "gpt2", "--ids", "1,2"))
+        self.assertEqual(muse("run", "--model=" + str(DATA / "golden/llama3/hf"), "--raw", "--text=a=b", "--max-tokens=2", "--json")[0].count('"ids"'), 1)
+        cat = MEDIA / "cat.jpg"
+        for args, said in ((["tokens", "--json=yes", "--ids", "1"], "--json takes no value, and here is yes"), (["ask", "What?", "--heat=1"], "--heat takes no value"),
+                           (["ask", "What?", "--image", ""], "--image needs a value, and what stands there is empty"), (["ask", "--model=", "What?"], "--model needs a value, and"),
+                           (["ask", cat, "What?"], f"muse ask: {cat} is a file: "), (["ask", "What?", cat], f"{cat} is a file: "), (["tokens", cat], f"muse tokens: {cat} is a file: "),
+                           (["run", cat], "is a file: "), (["chat", cat], "is a file: "), (["bench", cat], "is a file: "), (["tokens", "hello"], "muse tokens: hello stands without an option"),
+                           (["ask", "--nonsense"], "muse ask has no option --nonsense (muse ask --help lists them)"), (["ask", " \n"], "asks nothing")):
+            with self.subTest(args):
+                self.assertIn(said, muse(*args, code=USAGE)[1])
+        for command in re.findall(r"(?m)^  (\w+) ", muse("--help")[0]):
+            self.assertEqual(muse(command, "--nonsense", code=USAGE)[1], f"muse: muse {command} has no option --nonsense (muse {command} --help lists them)\n")
 
     def test_help_lists_the_common_options_that_are_taken(self):
         """and no others: those are refused by name, here before the model, document or picture that is not there"""
