@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* muse: dispatch to a subcommand. Text goes to stdout, status to stderr. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,6 +60,10 @@ int main(int argc, char **argv)
         help(stderr);
         return EXIT_USAGE;
     }
+    if (argc > 2 && strcmp(argv[1], "help") == 0) {   /* muse help COMMAND */
+        static char option[] = "--help";
+        argv[1] = argv[2], argv[2] = option, argc = 3;
+    }
     if (strcmp(argv[1], "--version") == 0) return version();
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         help(stdout);
@@ -73,8 +78,9 @@ int main(int argc, char **argv)
         int code = commands[i].run(&cli);
         free(cli.parts);
         cli_warnings_end(&cli.warnings);
+        errno = 0;
         if ((fflush(stdout) != 0 || ferror(stdout)) && code <= EXIT_OTHER) {
-            fprintf(stderr, "muse: can't write to standard output\n");
+            fprintf(stderr, "muse: can't write to standard output%s%s\n", errno ? ": " : "", errno ? strerror(errno) : "");
             code = EXIT_OTHER;
         }
         return code;

@@ -54,7 +54,7 @@ void cli_warnings_end(CliWarnings *w)
 {
     for (size_t i = 0; i < w->n; i++)
         if (w->again[i])
-            fprintf(stderr, "muse: %s%llu times more%s: %s\n", w->level[i] <= MUSE_LOG_WARN ? "warning, " : "", w->again[i], w->numbers[i] ? ", with other numbers" : "", w->text[i]);
+            fprintf(stderr, "muse: %s%llu %s more%s: %s\n", w->level[i] <= MUSE_LOG_WARN ? "warning, " : "", w->again[i], w->again[i] == 1 ? "time" : "times", w->numbers[i] ? ", with other numbers" : "", w->text[i]);
     if (w->others) fprintf(stderr, "muse: %llu other warnings are not shown\n", w->others);
     *w = (CliWarnings){ .few = w->few };
 }

@@ -56,7 +56,7 @@ static void levels(void **state)
     assert_false(cli_warning_is_new(&w, MUSE_LOG_WARN, "one"));
     assert_false(cli_warning_is_new(&w, MUSE_LOG_INFO, "one"));
     end_of(&w, said, sizeof said);
-    assert_string_equal(said, "muse: warning, 1 times more: one\nmuse: 2 times more: one\n");
+    assert_string_equal(said, "muse: warning, 1 time more: one\nmuse: 2 times more: one\n");
     assert_true(cli_warning_is_new(&w, MUSE_LOG_WARN, "one"));   /* forgotten */
     end_of(&w, said, sizeof said);
     assert_string_equal(said, "");
