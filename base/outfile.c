@@ -36,7 +36,7 @@ static int create_beside(MuseOutFile *f, MuseError *err)
         if (f->open || errno != EEXIST) break;
     }
     if (f->open) return 0;
-    const int rc = muse_fail(err, MUSE_ERR_IO, "%s: can't write beside it: %s", f->path, strerror(errno));
+    const int rc = muse_fail(err, MUSE_ERR_IO, "%s: can't make a file in its folder: %s", f->path, strerror(errno));
     muse_free(f->temp);
     f->temp = NULL;
     return rc;

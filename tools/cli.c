@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -429,13 +430,33 @@ static int cannot_write(const char *path, int why)
     return EXIT_INPUT;
 }
 
+/* Beside it and renamed, so that a full disk neither takes what was there nor leaves a half. Links, pipes and devices, and files whose folder
+ * takes no new one, are written as they are. */
 int cli_write_file(const char *path, const void *bytes, size_t size)
 {
-    FILE *f = fopen(path, "wb");
-    const bool ok = f && fwrite(bytes, 1, size, f) == size;
-    const int why = errno;
-    if (f && fclose(f) == 0 && ok) return EXIT_OK;
-    return cannot_write(path, ok ? errno : why);
+    struct stat st;
+    const bool exists = lstat(path, &st) == 0;
+    char part[4096];
+    const int n = snprintf(part, sizeof part, "%s.%ld", path, (long)getpid());
+    FILE *f = (!exists || S_ISREG(st.st_mode)) && n > 0 && (size_t)n < sizeof part ? fopen(part, "wbx") : NULL;
+    const bool beside = f != NULL;
+    if (!f) f = fopen(path, "wb");
+    if (!f) return cannot_write(path, errno);
+    bool ok = fwrite(bytes, 1, size, f) == size && (!beside || !exists || fchmod(fileno(f), st.st_mode & 07777) == 0);
+    int why = errno;
+    if (fclose(f) != 0 && ok) ok = false, why = errno;
+    if (ok && beside && rename(part, path) != 0) ok = false, why = errno;
+    if (!ok && (beside || !exists)) remove(beside ? part : path);
+    return ok ? EXIT_OK : cannot_write(path, why);
+}
+
+int cli_check_png(const char *option, const char *path)
+{
+    static const char *const others[] = { ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".svg", ".pdf", ".html", ".json" };
+    const char *dot = strrchr(path, '.');
+    for (size_t i = 0; dot && i < sizeof others / sizeof *others; i++)
+        if (strcasecmp(dot, others[i]) == 0) return cli_usage("%s writes PNG: a name that ends in .png, not %s", option, path);
+    return EXIT_OK;
 }
 
 /* the same text, or two names of one file; devices may be read and written */

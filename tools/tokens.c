@@ -371,6 +371,7 @@ int cmd_tokens(Cli *cli)
     if (cli_check_apart(cli, "--draw", o.draw, NULL) != EXIT_OK) return EXIT_USAGE;
     if (o.model_path && o.family) return cli_usage("tokens: --model has a family, --family is for none");
     if (o.mmproj && !o.model_path) return cli_usage("tokens: --mmproj goes with --model");
+    if (o.draw && (code = cli_check_png("--draw", o.draw)) != EXIT_OK) return code;
     if (!o.family) o.family = muse_family_find("muse");
     if (cli->n_parts == 0 && !o.lines) return cli_usage("tokens: nothing to show: give --text, --image, --audio, --ids or --lines");
     if (muse_runtime_open(&o.rt, &cli->runtime, &err) < 0) return cli_fail(&err, NULL);

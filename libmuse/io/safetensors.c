@@ -119,7 +119,7 @@ int muse_safetensors_read(MuseTensors *list, const void *bytes, size_t size, uin
     const uint64_t n = muse_bytes_u64le(&b);
     if (b.failed) return muse_fail(err, MUSE_ERR_FORMAT, "a safetensors file of %zu bytes: too short", size);
     if (n > MUSE_SAFETENSORS_HEADER_MAX)   /* as of most other files */
-        return muse_fail(err, MUSE_ERR_FORMAT, "neither a GGUF nor a safetensors file: its header would have %" PRIu64 " bytes (%d at most)", n, MUSE_SAFETENSORS_HEADER_MAX);
+        return muse_fail(err, MUSE_ERR_FORMAT, "neither a GGUF nor a safetensors file; a model is a folder with model.safetensors in it, or a GGUF file");
     const uint8_t *header = muse_bytes_take(&b, n);
     if (!header || n == 0 || header[0] != '{')
         return muse_fail(err, MUSE_ERR_FORMAT, header ? "the safetensors header (%" PRIu64 " bytes) is not a JSON object" : "the file ends inside its header of %" PRIu64 " bytes", n);

@@ -5,6 +5,7 @@ usage: test_ask.py MUSE SOURCE_ROOT"""
 import json
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import subprocess
@@ -226,6 +227,26 @@ class Form(unittest.TestCase):
             out, _ = ask("--json", *SHORT, "--image", CAT, "--annotate", "/dev/null/a.png", "--html", html, "a", code=INPUT)
             self.assertEqual(json.loads(out)["question"], "a")
             self.assertTrue(html.exists())
+
+    def test_no_room_for_a_file(self):
+        """what was there stays, and nothing is left that was not; here the limit of a file's size stands for a full disk"""
+        def limit():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+        with tempfile.TemporaryDirectory() as folder:
+            old, new = pathlib.Path(folder) / "old.html", pathlib.Path(folder) / "new.html"
+            old.write_text("before")
+            for path in (old, new):
+                run = subprocess.run([MUSE, "ask", "--model", str(TINY), *map(str, SHORT), "--html", str(path), "a"], preexec_fn=limit, restore_signals=False, capture_output=True, timeout=60)   # SIGXFSZ stays ignored
+                self.assertEqual(run.returncode, INPUT, run.stderr)
+                self.assertIn(f"{path}: can't write: File too large".encode(), run.stderr)
+            self.assertEqual([(path, path.read_text()) for path in pathlib.Path(folder).iterdir()], [(old, "before")])
+            old.chmod(0o640)
+            ask(*SHORT, "--html", old, "a", code=None)
+            self.assertEqual((old.stat().st_mode & 0o777, old.read_text()[:15]), (0o640, "<!doctype html>"))
+            self.assertEqual(list(pathlib.Path(folder).iterdir()), [old])
+            new.symlink_to(old)
+            ask(*SHORT, "--html", new, "b", code=None)
+            self.assertTrue(new.is_symlink())
 
 
 class WhichModel(unittest.TestCase):

@@ -23,6 +23,9 @@ def tokens(*args, **kw):
 class Usage(unittest.TestCase):
     def test_help(self):
         self.assertIn("tokens", muse("--help")[0])
+        self.assertEqual(muse("help")[0], muse("--help")[0])
+        self.assertEqual(muse("help", "ask")[0], muse("ask", "--help")[0])
+        muse("help", "nonsense", code=USAGE)
         self.assertIn("--image-budget", muse("tokens", "--help")[0])
         for line in re.findall(r"(?m)^  (\w+) ", muse("--help")[0]):
             self.assertEqual(muse(line, "-h")[0], muse(line, "--help")[0])
@@ -85,6 +88,17 @@ class BadFiles(unittest.TestCase):
                 self.assertIn(str(args[1]), err)
                 self.assertEqual(err.count("\n"), 1)
 
+    def test_pictures_of_other_kinds(self):
+        """a kind that people do try is named: also the page that a server sends instead of a picture"""
+        for head, kind in ((b"GIF89a", "GIF"), (b"\0\0\1\0\1\0", "ICO"), (b"<!DOCTYPE html>", "HTML or XML"), (b"<html>", "HTML or XML"), (b"<?xml version", "HTML or XML"), (b"<svg>", "SVG")):
+            _, err = muse("tokens", "--image", "-", stdin=head + bytes(100), code=UNSUPPORTED)
+            self.assertIn(f" {kind}, which is not read; JPEG, PNG,", err)
+        muse("tokens", "--image", "-", stdin=b"\0\0\1\xb3" + bytes(100), code=INPUT)
+
+    def test_a_drawing_is_called_png(self):
+        for args in (["tokens", "--ids", "1", "--draw", "x.JPG"], ["ask", "--image", MEDIA / "cat.jpg", "--annotate", "x.gif", "What?"]):
+            self.assertIn("ends in .png, not x.", muse(*args, code=USAGE)[1])
+
     def test_truncated(self):
         jpeg, flac = (MEDIA / "coffee.jpg").read_bytes(), (MEDIA / "speech.flac").read_bytes()
         muse("tokens", "--family", "gemma4_unified", "--image", "-", stdin=jpeg[:len(jpeg) // 2], code=INPUT)
@@ -99,7 +113,7 @@ class BadFiles(unittest.TestCase):
     def test_standard_output_that_is_full(self):
         run = subprocess.run([MUSE, "tokens", "--ids", "1", "--family", "gpt2"], stdout=open("/dev/full", "w"), stderr=subprocess.PIPE, timeout=60)
         self.assertEqual(run.returncode, 1)
-        self.assertIn(b"standard output", run.stderr)
+        self.assertIn(b"standard output: No space left", run.stderr)
 
     def test_unsupported(self):
         muse("tokens", "--family", "fuyu", "--audio", MEDIA / "speech.flac", code=UNSUPPORTED)
@@ -229,7 +243,7 @@ class Inspect(unittest.TestCase):
                 out, err = muse("inspect", *args, code=code)
                 self.assertEqual(out, "")
                 self.assertEqual(err.count("\n"), 1)
-        self.assertIn("README.md: neither a GGUF nor a safetensors file", muse("inspect", ROOT / "README.md", code=INPUT)[1])
+        self.assertIn("README.md: neither a GGUF nor a safetensors file; a model is a folder", muse("inspect", ROOT / "README.md", code=INPUT)[1])
 
 
 class Convert(unittest.TestCase):

@@ -371,6 +371,14 @@ static void test_limits(void **state)
     assert_int_equal(muse_frames_plan(frames)->n_frames, 63);
     assert_int_equal(warnings, 1);
     muse_frames_close(&frames);
+    MuseAudio *silent = NULL;   /* a recording that never began */
+    assert_int_equal(muse_runtime_open(&rt, &rp, NULL), 0);
+    assert_int_equal(muse_audio_open_pcm(&silent, rt, x, 0, MUSE_PCM_F32, 16000, 1, NULL, &err), 0);
+    muse_runtime_close(&rt);
+    assert_int_equal(muse_audio_frames(&frames, silent, &rule, NULL, NULL, &err), 0);
+    muse_audio_close(&silent);
+    assert_int_equal(warnings, 2);
+    muse_frames_close(&frames);
     assert_int_equal(muse_audio_frames(&frames, audio, &rule, cancel_at, &calls, &err), MUSE_ERR_CANCELLED);
     assert_null(frames);
     rule.kind = MUSE_AUDIO_NONE;

@@ -122,6 +122,7 @@ int muse_audio_frames(MuseFrames **out, const MuseAudio *audio, const MuseAudioR
     if (plan.too_long)
         muse_log(&f->rt->log, MUSE_LOG_WARN, "%.1f seconds of sound: the model was made for %g; all of it is used",
                  audio->info.seconds, (double)rule->max_seconds);
+    if (audio->info.n_samples == 0) muse_log(&f->rt->log, MUSE_LOG_WARN, "a sound without samples: there is nothing to hear");
     rc = run(f, &(FramesJob){ .audio = audio, .cancel = cancel, .cancel_user = cancel_user, .err = err });
     if (rc < 0) goto fail;
     *out = f;

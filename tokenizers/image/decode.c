@@ -15,6 +15,7 @@ static const char *known_stranger(const uint8_t *b, size_t size)
         { "AVIF", 4, 8, "ftypavif" }, { "HEIF", 4, 7, "ftyphei" }, { "HEIF", 4, 8, "ftypmif1" },
         { "JPEG XL", 0, 2, { '\xff', '\x0a' } }, { "JPEG 2000", 4, 4, "jP  " }, { "PDF", 0, 5, "%PDF-" },
         { "PBM or PAM", 0, 2, "P1" }, { "PBM or PAM", 0, 2, "P4" }, { "PBM or PAM", 0, 2, "P7" }, { "SVG", 0, 4, "<svg" },
+        { "ICO", 0, 4, "\0\0\1" }, { "HTML or XML", 0, 2, "<!" }, { "HTML or XML", 0, 5, "<html" }, { "HTML or XML", 0, 5, "<?xml" },
     };
     for (size_t i = 0; i < sizeof strangers / sizeof *strangers; i++)
         if (size >= (size_t)strangers[i].offset + strangers[i].size &&
@@ -29,7 +30,7 @@ const MusePictureReader *muse_picture_probe(const uint8_t *bytes, size_t size, M
         if (readers[i]->probe(bytes, size)) return readers[i];
     const char *stranger = known_stranger(bytes, size);
     if (stranger) {
-        muse_fail(err, MUSE_ERR_UNSUPPORTED, "a %s file; JPEG, PNG, WebP, PGM and PPM are read", stranger);
+        muse_fail(err, MUSE_ERR_UNSUPPORTED, "%s, which is not read; JPEG, PNG, WebP, PGM and PPM are", stranger);
     } else if (size == 0) {
         muse_fail(err, MUSE_ERR_FORMAT, "an empty file is no picture");
     } else {

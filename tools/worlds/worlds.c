@@ -189,7 +189,7 @@ int muse_worlds_make(MuseWorldsMaker *m, const char *task, uint64_t seed, uint64
     if (rc < 0) return rc;
     const char *only = m->options.only;
     const struct World *w = find_world(task, &only);
-    if (!w) return muse_wd_error(err, MUSE_ERR_NOT_FOUND, "no world and no kind of question is called %s", task);
+    if (!w) return muse_wd_error(err, MUSE_ERR_NOT_FOUND, "no world and no kind of question is called %s (muse worlds --list names them)", task);
     if (only && !asks(w, only)) return muse_wd_error(err, MUSE_ERR_NOT_FOUND, "%s never asks %s", w->name, only);
     m->options.only = only;
     const uint64_t key = rng_mix(rng_mix(rng_mix(seed + 1) ^ (uint64_t)(w - worlds) * 0x9e3779b97f4a7c15u ^ (uint64_t)m->options.split << 56) + index);
