@@ -44,7 +44,7 @@ static int write_data(const char *folder, MuseError *err)
                 i, size, colours[i % 4].name);
     }
     if (lines && fclose(lines) == 0) return rc;
-    snprintf(err->text, sizeof err->text, "train.jsonl: can't write");
+    snprintf(err->text, sizeof err->text, "%s/train.jsonl: can't write (the folder has to be there)", folder);
     return MUSE_ERR_IO;
 }
 

@@ -408,7 +408,7 @@ static void tell_folder(const Ladder *l)
     for (size_t i = 1; i < l->n; i++)
         if (l->rungs[i].point.loss < best->point.loss) best = &l->rungs[i];
     fprintf(stderr, "muse: the runs are in %s, drawn in %s/scaling.png\n", l->out, l->out);
-    if (best->folder) fprintf(stderr, "  ask the best: muse ask --model %s ...\n", best->folder);
+    if (best->folder) fprintf(stderr, "  ask the best: muse ask --model %s ...   (--mode instant if it saw no thoughts)\n", best->folder);
 }
 
 static void gen_interval(yajl_gen g, double value, double low, double high)

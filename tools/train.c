@@ -196,7 +196,7 @@ static void tell_folder(const Train *o)
 {
     MuseTrainerInfo info;
     if (muse_trainer_info(o->trainer, &info) < 0 || !info.folder) return;
-    fprintf(stderr, "muse: the model of step %" PRIu64 " is in %s\n  ask it:       muse ask --model %s ...\n  train it on:  %smuse train %s --resume", info.step, info.folder, info.folder,
+    fprintf(stderr, "muse: the model of step %" PRIu64 " is in %s\n  ask it:       muse ask --model %s ...   (--mode instant if it saw no thoughts)\n  train it on:  %smuse train %s --resume", info.step, info.folder, info.folder,
             !o->steps && info.step >= info.steps ? "raise \"steps\" of the document, then " : "", o->path);
     if (o->out) fprintf(stderr, " --out %s", o->out);
     fputc('\n', stderr);

@@ -417,7 +417,7 @@ class Train(unittest.TestCase):
         self.assertEqual((done["step"], done["interrupted"], done["skipped"]), (24, False, 0))
         self.assertGreater(done["positions_per_s"], 0)
         self.assertIn("24/24", err)
-        self.assertIn(f"is in {done['folder']}\n  ask it:       muse ask --model {done['folder']} ...\n", err)
+        self.assertIn(f"is in {done['folder']}\n  ask it:       muse ask --model {done['folder']} ...   (--mode instant if it saw no thoughts)\n", err)
         self.assertIn(f"--resume --out {self.at / 'plain'}", err)
         curve = [float(row[2]) for row in self.curve("plain")]
         self.assertEqual(len(curve), 24)
@@ -609,7 +609,7 @@ class Train(unittest.TestCase):
         self.assertLessEqual(first["next"]["low"], first["next"]["high"])
         self.assertIn("run 6/6", err)
         best = min(first["runs"], key=lambda run: run["loss"])
-        self.assertIn(f"muse: the runs are in {first['folder']}, drawn in {first['folder']}/scaling.png\n  ask the best: muse ask --model {best['folder']} ...\n", err)
+        self.assertIn(f"muse: the runs are in {first['folder']}, drawn in {first['folder']}/scaling.png\n  ask the best: muse ask --model {best['folder']} ...   (--mode instant if it saw no thoughts)\n", err)
         self.assertTrue((pathlib.Path(best["folder"]) / "config.json").exists())
         self.assertTrue((self.at / "ladder/scaling.png").exists())
         log = (self.at / "ladder/size-2-steps-8/step-00000008/log.csv").read_text().splitlines()[5:]
