@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tools/talk.h"
 
@@ -152,6 +153,32 @@ void talk_commands_help(FILE *to)
     fputs("  //TEXT                    a message that begins with a slash\n", to);
 }
 
+/* A file as people write it for a shell: in quotes, or from their home folder on. A file that is called so goes first. free() the result. */
+static char *shell_name(const char *name)
+{
+    const size_t n = strlen(name);
+    const char *home = getenv("HOME");
+    if (access(name, F_OK) == 0) return strdup(name);
+    if (n > 2 && (*name == '"' || *name == '\'') && name[n - 1] == *name) return strndup(name + 1, n - 2);
+    if (strncmp(name, "~/", 2) != 0 || !home) return strdup(name);
+    const size_t size = strlen(home) + n;   /* without the ~, with the end */
+    char *path = malloc(size);
+    if (path) snprintf(path, size, "%s%s", home, name + 1);
+    return path;
+}
+
+static void run_command(Talk *t, size_t i, char *rest)
+{
+    if (strcmp(commands[i].arguments, "FILE") != 0) {
+        commands[i].run(t, rest);
+        return;
+    }
+    char *path = shell_name(rest);
+    if (path) commands[i].run(t, path);
+    else t->code = EXIT_RESOURCE;
+    free(path);
+}
+
 void talk_command(Talk *t, char *line)
 {
     const size_t n = strcspn(line, " \t");
@@ -159,7 +186,7 @@ void talk_command(Talk *t, char *line)
     for (size_t k = strlen(rest); k > 0 && (rest[k - 1] == ' ' || rest[k - 1] == '\t'); k--) rest[k - 1] = 0;
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         if (strlen(commands[i].name) != n || memcmp(line, commands[i].name, n) != 0) continue;
-        if (!*commands[i].arguments == !*rest) commands[i].run(t, rest);
+        if (!*commands[i].arguments == !*rest) run_command(t, i, rest);
         else if (*rest) WRONG(t, "/%s takes nothing behind it", commands[i].name);
         else WRONG(t, "/%s lacks what belongs behind it: /%s %s: %s", commands[i].name, commands[i].name, commands[i].arguments, commands[i].help);
         return;

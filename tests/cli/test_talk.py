@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 import unittest
+from unittest import mock
 
 from cli_help import CANCELLED, DATA, INPUT, MEDIA, MUSE, OK, OTHER, UNSUPPORTED, USAGE, main, muse, needs_terminal
 
@@ -91,6 +92,15 @@ class Conversation(unittest.TestCase):
         got = in_json(f"/audio {VOICE}", "")
         self.assertGreater(got[0]["tokens"]["prompt"], 40)
         self.assertEqual(in_json(""), [])   # nothing was said
+
+    def test_files_as_in_a_shell(self):
+        """from home on, or in quotes"""
+        with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, HOME=folder):
+            shutil.copy(CAT, pathlib.Path(folder) / "my cat.jpg")
+            for name in ("~/my cat.jpg", f'"{folder}/my cat.jpg"', f"'{folder}/my cat.jpg'"):
+                got, = in_json(f"/image {name}", "What?")
+                self.assertEqual(got["images"][0]["name"], "my cat.jpg")
+            self.assertIn(f"{folder}/none.jpg: can't open", talk("/image ~/none.jpg", code=INPUT)[1])
 
     def test_look(self):
         got, = in_json(f"/image {CAT}", "/look 1 10 20 60 70", "What?")
