@@ -35,7 +35,7 @@ int muse_runtime_open(MuseRuntime **out, const MuseRuntimeParams *params, MuseEr
     int rc = MUSE_PARAMS_IMPORT(&p, params, "MuseRuntimeParams", err);
     if (rc < 0) return rc;
     MUSE_REQUIRE(err, !p.allocator.alloc == !p.allocator.free);
-    MUSE_REQUIRE(err, p.threads <= THREADS_MAX);
+    if (p.threads > THREADS_MAX) return muse_fail(err, MUSE_ERR_ARG, "threads: %u, and %d are the most", p.threads, THREADS_MAX);
     MUSE_REQUIRE(err, p.log_level >= MUSE_LOG_NONE && p.log_level <= MUSE_LOG_DEBUG);
     MuseRuntime *rt = muse_zalloc(&p.allocator, sizeof *rt);
     if (!rt) return MUSE_NOMEM(err, sizeof *rt);

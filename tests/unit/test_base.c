@@ -717,6 +717,10 @@ static void test_runtime(void **state)
     p.cpu_level = info.cpu_best + 1;
     if (p.cpu_level <= MUSE_CPU_AMX) assert_int_equal(muse_runtime_open(&rt, &p, &err), MUSE_ERR_UNSUPPORTED);
     p.cpu_level = 0;
+    p.threads = 1025;
+    assert_int_equal(muse_runtime_open(&rt, &p, &err), MUSE_ERR_ARG);
+    assert_string_equal(err.text, "threads: 1025, and 1024 are the most");
+    p.threads = 3;
     p.allocator.free = NULL;
     assert_int_equal(muse_runtime_open(&rt, &p, &err), MUSE_ERR_ARG);
     assert_int_equal(muse_runtime_open(NULL, NULL, &err), MUSE_ERR_ARG);
