@@ -379,6 +379,17 @@ static void test_limits(void **state)
     muse_audio_close(&silent);
     assert_int_equal(warnings, 2);
     muse_frames_close(&frames);
+    const float whole[4] = { 0, -101, 7, 0 };   /* as of int16, not divided by 32768 */
+    MuseAudio *loud = NULL;
+    assert_int_equal(muse_runtime_open(&rt, &rp, NULL), 0);
+    for (int k = 0; k < 2; k++) {   /* all of it; what does not reach 100 */
+        assert_int_equal(muse_audio_open_pcm(&loud, rt, whole + 2 * k, 4 - 2 * (uint64_t)k, MUSE_PCM_F32, 16000, 1, NULL, &err), 0);
+        assert_int_equal(muse_audio_frames(&frames, loud, &rule, NULL, NULL, &err), 0);
+        assert_int_equal(warnings, 3);
+        muse_frames_close(&frames);
+        muse_audio_close(&loud);
+    }
+    muse_runtime_close(&rt);
     assert_int_equal(muse_audio_frames(&frames, audio, &rule, cancel_at, &calls, &err), MUSE_ERR_CANCELLED);
     assert_null(frames);
     rule.kind = MUSE_AUDIO_NONE;

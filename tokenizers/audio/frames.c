@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A whole sound to frames: reads or mixes blocks, drives the pipe, and compares promised and found.
  * Public entries of muse/audio.h. */
+#include <math.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -25,6 +26,9 @@ static const uint64_t trusted_bytes = UINT64_C(64) << 20;
 
 enum { PCM_BLOCK = 4096, MONO_CAP = 16384 };
 
+/* Floats are full at 1; a loud mix may reach a few times that. Whole numbers of 16 bits that were not divided reach thousands. */
+static const float peak_max = 100.0f;
+
 typedef struct FramesJob {
     const MuseAudio *audio;
     MusePipe        *pipe;
@@ -32,6 +36,7 @@ typedef struct FramesJob {
     MuseCancelFn    *cancel;
     void            *cancel_user;
     uint64_t         done;
+    float            peak;   /* of the mixed samples */
     MuseError       *err;
 } FramesJob;
 
@@ -42,6 +47,7 @@ static int block(FramesJob *j, const void *samples, int type, size_t n)
         return muse_fail(j->err, MUSE_ERR_CANCELLED, "cancelled at sample %llu", (unsigned long long)j->done);
     muse_pcm_mix(j->mono, samples, type, n, j->audio->info.channels);
     j->done += n;
+    for (size_t i = 0; i < n; i++) j->peak = fmaxf(j->peak, fabsf(j->mono[i]));
     return muse_pipe_push(j->pipe, j->mono, n, j->err);
 }
 
@@ -90,6 +96,8 @@ static int run(MuseFrames *f, const FramesJob *job)
     if (a->pcm_type || f->plan.n_frames <= trusted_bytes / sizeof(float) / f->plan.frame_width)
         rc = muse_pipe_reserve(pipe, a->info.n_samples, j.err);
     if (rc == 0) rc = a->pcm_type ? run_pcm(&j) : run_file(&j);
+    if (j.peak > peak_max)
+        muse_log(&f->rt->log, MUSE_LOG_WARN, "samples reach %.0f, and floats are full at 1: whole numbers that were not divided?", (double)j.peak);
     if (rc == 0) rc = muse_pipe_finish(pipe, j.err);
     if (rc == 0 && pipe->out.len != f->plan.n_frames * f->plan.frame_width * sizeof(float))
         rc = muse_fail(j.err, MUSE_ERR_STATE, "%zu bytes of frames, planned were %llu frames",
