@@ -452,11 +452,8 @@ int cli_write_file(const char *path, const void *bytes, size_t size)
 
 int cli_check_png(const char *option, const char *path)
 {
-    static const char *const others[] = { ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".svg", ".pdf", ".html", ".json" };
-    const char *dot = strrchr(path, '.');
-    for (size_t i = 0; dot && i < sizeof others / sizeof *others; i++)
-        if (strcasecmp(dot, others[i]) == 0) return cli_usage("%s writes PNG: a name that ends in .png, not %s", option, path);
-    return EXIT_OK;
+    const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
+    return !dot || strcasecmp(dot, ".png") == 0 ? EXIT_OK : cli_usage("%s writes PNG: a name that ends in .png, not %s", option, path);
 }
 
 /* the same text, or two names of one file; devices may be read and written */

@@ -95,7 +95,7 @@ int cli_write_file(const char *path, const void *bytes, size_t size);
 int cli_check_apart(const Cli *cli, const char *option, const char *path, const char *other);
 /* Whether that could be done, before long work; changes nothing. Exit code as above. */
 int cli_check_writable(const char *path);
-/* A PNG that is called like another kind of picture would mislead: a usage error. */
+/* A PNG with another ending would mislead, or be another file by mistake: a usage error. */
 int cli_check_png(const char *option, const char *path);
 /* A folder, made with its parents where it is missing. false: errno says why not. */
 bool cli_make_folder(const char *path);

@@ -378,7 +378,7 @@ static int report(const Run *r)
         if (computed) fprintf(stderr, "%s in %.3f s (%.1f/s)", r->restored ? ", the others" : "", r->prompt_s, (double)computed / r->prompt_s);
         if (r->o.max_tokens) fprintf(stderr, "; %zu token%s in %.3f s", x->n, x->n == 1 ? "" : "s", r->new_s);
         if (r->o.max_tokens && x->n > 1) fprintf(stderr, " (%.1f/s)", (double)x->n / r->new_s);
-        if (r->o.max_tokens) fprintf(stderr, "; ended by %s", muse_finish_name(x->finish));
+        if (r->o.max_tokens) fprintf(stderr, "; ended by %s%s", muse_finish_name(x->finish), x->n_text ? "" : ": the model wrote no text");
         fputc('\n', stderr);
     }
     return ferror(stdout) ? EXIT_OTHER : EXIT_OK;
@@ -395,8 +395,8 @@ static int run(Run *r)
     if (code == EXIT_OK) code = keep_prompt_ids(r);
     if (code == EXIT_OK) code = compute_prompt(r);
     if (code == EXIT_OK && r->o.max_tokens) code = generate(r);
-    if (code == EXIT_OK && r->o.save) code = save(r);
     if (code == EXIT_OK) code = report(r);
+    if (code == EXIT_OK && r->o.save) code = save(r);   /* behind the text, which a full disk does not take away */
     return code == EXIT_OK && r->result.finish == MUSE_FINISH_CANCELLED ? EXIT_CANCELLED : code;
 }
 

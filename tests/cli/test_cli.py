@@ -96,8 +96,12 @@ class BadFiles(unittest.TestCase):
         muse("tokens", "--image", "-", stdin=b"\0\0\1\xb3" + bytes(100), code=INPUT)
 
     def test_a_drawing_is_called_png(self):
-        for args in (["tokens", "--ids", "1", "--draw", "x.JPG"], ["ask", "--image", MEDIA / "cat.jpg", "--annotate", "x.gif", "What?"]):
+        for args in (["tokens", "--ids", "1", "--draw", "x.JPG"], ["ask", "--image", MEDIA / "cat.jpg", "--annotate", "x.md", "What?"]):
             self.assertIn("ends in .png, not x.", muse(*args, code=USAGE)[1])
+        with tempfile.TemporaryDirectory(suffix=".d") as folder:
+            for name in ("a.PNG", "a"):
+                muse("tokens", "--family", "gpt2", "--ids", "1", "--draw", f"{folder}/{name}")
+                self.assertEqual((pathlib.Path(folder) / name).read_bytes()[:4], b"\x89PNG")
 
     def test_truncated(self):
         jpeg, flac = (MEDIA / "coffee.jpg").read_bytes(), (MEDIA / "speech.flac").read_bytes()

@@ -214,6 +214,15 @@ class Saved(unittest.TestCase):
             muse("run", "--model", GEMMA, "--raw", "--restore", file, code=INPUT)
         muse("run", "--model", GEMMA, "--raw", "--restore", "no-such", code=INPUT)
         muse("run", "--model", GEMMA, "--raw", "--text", "a", "--max-tokens", 1, "--save", "/dev/null/x", code=INPUT)
+        tell = ["run", "--model", GEMMA, "--raw", "--text", "a", "--max-tokens", 3]
+        out, err = muse(*tell, "--save", "/dev/null/x", code=INPUT)   # the text is there, whole, before what could not be saved
+        self.assertEqual(out, muse(*tell)[0])
+        self.assertTrue(err.endswith("ended by length\nmuse: /dev/null/x: can't make a file in its folder: Not a directory\n"), err)
+        self.assertEqual(len(json.loads(muse(*tell, "--json", "--save", "/dev/null/x", code=INPUT)[0])["ids"]), 3)
+
+    def test_no_text(self):
+        nano = ROOT / "models/muse-nano"
+        self.assertTrue(muse("run", "--model", nano, "--text", "hello")[1].endswith("; ended by stop id: the model wrote no text\n"))
 
 
 class Chat(unittest.TestCase):
