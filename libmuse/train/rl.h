@@ -41,6 +41,13 @@ void muse_rl_budget_step(MuseRlTask *t, bool held);
 
 enum { MUSE_RL_SLOTS = MUSE_TASKS_MAX + 1 };        /* the last one in use: prompts without a task */
 
+/* What a step changes before it is known to succeed */
+typedef struct MuseRlMark {
+    uint64_t   number, measured_at;
+    size_t     csv_len;
+    MuseRlTask tasks[MUSE_RL_SLOTS];
+} MuseRlMark;
+
 typedef struct MuseRl {
     MuseRuntime *rt, *quiet;                        /* quiet: of rollouts; as rt, but it does not tell of every picture how it was scaled */
     const MuseTrainConfig *c;
@@ -55,6 +62,7 @@ typedef struct MuseRl {
     double       divisor;                           /* of the step's weights */
     double       reward, right, tokens, thinks;     /* sums over the step's rollouts */
     uint64_t     n;
+    MuseRlMark   mark;
 } MuseRl;
 
 /* prompts NULL: of the document. 0; MUSE_ERR_UNSUPPORTED; those of muse_jsonl_open(). Close also after errors. */
@@ -67,6 +75,10 @@ int  muse_rl_step(MuseRl *rl, MuseModel *model, uint64_t step, MuseRlTake *take,
 /* Measures, and adds rows to rl->csv. */
 int  muse_rl_measure(MuseRl *rl, MuseModel *model, uint64_t step, MuseError *err);
 bool muse_rl_due(const MuseRl *rl, uint64_t step, bool last);
+
+/* Before a step; and, where it failed, back: what is saved then goes on as if it had not been tried. */
+void muse_rl_mark(MuseRl *rl);
+void muse_rl_back(MuseRl *rl);
 
 /* What a resumed run needs, as JSON; and back. 0; MUSE_ERR_NOMEM; MUSE_ERR_FORMAT */
 int  muse_rl_write(const MuseRl *rl, MuseBuf *json, MuseError *err);

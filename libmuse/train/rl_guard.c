@@ -154,6 +154,18 @@ int muse_rl_measure(MuseRl *rl, MuseModel *model, uint64_t step, MuseError *err)
 
 /* ---- a stop and a resume ---- */
 
+void muse_rl_mark(MuseRl *rl)
+{
+    rl->mark.number = rl->number, rl->mark.measured_at = rl->measured_at, rl->mark.csv_len = rl->csv.len;
+    memcpy(rl->mark.tasks, rl->tasks, sizeof rl->tasks);
+}
+
+void muse_rl_back(MuseRl *rl)
+{
+    rl->number = rl->mark.number, rl->measured_at = rl->mark.measured_at, rl->csv.len = rl->mark.csv_len;
+    memcpy(rl->tasks, rl->mark.tasks, sizeof rl->tasks);
+}
+
 enum { TASK_VALUES = 7 };
 
 static void task_values(MuseRlTask *t, double *to[TASK_VALUES])

@@ -567,9 +567,15 @@ static int do_step(MuseTrainer *t, MuseTrainReport *out, MuseError *err)
     MuseError own = { 0 };
     const double start = now();
     MuseTrainReport r = { .steps = t->limit };
+    const MuseTrainState before = t->state;
+    if (t->has_rl) muse_rl_mark(&t->rl);
     int rc = fetch(t, &own);
     r.wait_seconds = now() - start;
     if (rc == 0) rc = compute(t, &r, &own);
+    if (rc < 0) {   /* what may be saved now is the run as before this step, data and questions too */
+        t->state = before;
+        if (t->has_rl) muse_rl_back(&t->rl);
+    }
     r.seconds = now() - start;
     r.step = t->state.step, r.total_positions = t->state.positions, r.skipped = t->state.skipped;
     if (t->has_rl) report_rl(t, &r);

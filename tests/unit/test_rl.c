@@ -517,6 +517,45 @@ static void test_run(void **state)
     same_files("whole/step-00000032", "parts/step-00000032");
 }
 
+/* fails at the call whose turn it is, once: as an interrupt in the caller's function */
+static int failing_prompt(void *user, uint64_t number, int held_out, MuseTrainPrompt *out, MuseError *e)
+{
+    int *left = user;
+    if (--*left == 0) {
+        *e = (MuseError){ MUSE_ERR_CANCELLED, "not now" };
+        return MUSE_ERR_CANCELLED;
+    }
+    return text_prompt(NULL, number, held_out, out, e);
+}
+
+/* what is saved behind a step that failed in the middle goes on as if there had been no such step: in rollouts, and while measuring */
+static void test_failed_step(void **state)
+{
+    (void)state;
+    char doc[2048];
+    const MuseTrainPrompts prompts = { .struct_size = sizeof prompts, .make = text_prompt, .reward = even };
+    snprintf(doc, sizeof doc, "{\"model\":%s,\"tokenizer\":\"%s\",\"steps\":8,\"compute\":\"f32\",\"batch\":{\"samples\":2,\"positions\":96},\"optimizer\":{\"name\":\"adamw\",\"adam_rate\":0.01},"
+             "\"data\":[{\"random\":{\"length\":20}}],\"rl\":{\"stage\":\"grpo\",\"prompts\":4,\"samples\":4,\"thought_tokens\":6,\"answer_tokens\":4,"
+             "\"supervised\":{\"weight\":0.05,\"every\":3},\"guard\":{\"prompts\":6,\"every\":4}}}", NET, tokenizer());
+    MuseTrainReport r;
+    finish(open_run(doc, &prompts, in_folder("whole"), 0, 0, 0), &r, NULL, NULL);
+    static const int calls[] = { 10, 28, 34 };   /* of 7 for a measurement, 5 a step */
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        char name[32], last[64];
+        int left = calls[i], rc;
+        const MuseTrainPrompts failing = { .struct_size = sizeof failing, .make = failing_prompt, .reward = even, .user = &left };
+        snprintf(name, sizeof name, "failed%zu", i);
+        snprintf(last, sizeof last, "%s/step-00000008", name);
+        MuseTrainer *t = open_run(doc, &failing, in_folder(name), 0, 0, 0);
+        while ((rc = muse_trainer_step(t, &r, &err)) == 0) {}
+        assert_int_equal(rc, MUSE_ERR_CANCELLED);
+        ok(muse_trainer_save(t, &err));
+        muse_trainer_close(&t);
+        finish(open_run(doc, &prompts, in_folder(name), 1, 0, 0), &r, NULL, NULL);
+        same_files("whole/step-00000008", last);
+    }
+}
+
 /* what is right is the caller's to say */
 static int odd_answers(void *user, const char *given, size_t n, const char *answer)
 {
@@ -777,6 +816,6 @@ int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_rewards), cmocka_unit_test(test_advantages), cmocka_unit_test(test_budget), cmocka_unit_test(test_gain), cmocka_unit_test(test_odds), cmocka_unit_test(test_bandit),
-        cmocka_unit_test(test_samples), cmocka_unit_test(test_closed), cmocka_unit_test(test_prompts), cmocka_unit_test(test_foreign_task), cmocka_unit_test(test_null), cmocka_unit_test(test_supervised), IN_FOLDER(test_group), cmocka_unit_test(test_state), IN_FOLDER(test_run), IN_FOLDER(test_same), IN_FOLDER(test_mode), IN_FOLDER(test_refused), IN_FOLDER(test_no_memory) };
+        cmocka_unit_test(test_samples), cmocka_unit_test(test_closed), cmocka_unit_test(test_prompts), cmocka_unit_test(test_foreign_task), cmocka_unit_test(test_null), cmocka_unit_test(test_supervised), IN_FOLDER(test_group), cmocka_unit_test(test_state), IN_FOLDER(test_run), IN_FOLDER(test_failed_step), IN_FOLDER(test_same), IN_FOLDER(test_mode), IN_FOLDER(test_refused), IN_FOLDER(test_no_memory) };
     return cmocka_run_group_tests(tests, begin, end);
 }
