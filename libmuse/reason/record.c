@@ -428,7 +428,7 @@ int muse_record_doubt(MuseAgent *a, const MuseAgentInfo *info, MuseError *err)
 
 int muse_record_end(MuseAgent *a, bool cut, MuseError *err)
 {
-    static const char *const why[] = { [MUSE_AGENT_RUNNING] = "stopped", [MUSE_AGENT_LENGTH] = "its tokens are spent", [MUSE_AGENT_FULL] = "the sequence is full", [MUSE_AGENT_CALLS] = "more calls than are allowed",
+    static const char *const why[] = { [MUSE_AGENT_LENGTH] = "its tokens are spent", [MUSE_AGENT_FULL] = "the sequence is full", [MUSE_AGENT_CALLS] = "more calls than are allowed",
                                        [MUSE_AGENT_STOPPED] = "stopped" };
     Record *r = a->record;
     MuseAgentInfo info;
