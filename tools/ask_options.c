@@ -122,7 +122,7 @@ static int check(const AskOptions *o, const Cli *cli)
         size_t pictures = 0;
         for (size_t i = 0; i < cli->n_parts; i++) pictures += cli->parts[i].kind == PART_IMAGE;
         if (!pictures) return cli_usage("ask: --annotate draws on pictures, and there is none");
-        return cli_check_png("--annotate", o->annotate);
+        if (cli_check_png("--annotate", o->annotate) != EXIT_OK) return EXIT_USAGE;
     }
     const int code = cli_check_apart(cli, "--annotate", o->annotate, NULL);
     return code == EXIT_OK ? cli_check_apart(cli, "--html", o->html, o->annotate) : code;

@@ -299,7 +299,7 @@ static void stopped(void **state)
         MuseAgent *a = u.a = open_agent(m, &picture, 1, &p);
         script(a, " red</think>12345<eos>");
         assert_int_equal(run_one(a), u.cancels ? MUSE_ERR_CANCELLED : 0);
-        ok(muse_record_end(a, false, &err));
+        ok(muse_record_end(a, u.cancels, &err));
         assert_string_equal(lines_of(p.trace), cases[i].want);
         if (u.cancels) {
             u.answer = 99;
