@@ -41,14 +41,16 @@ static MuseImageMask mask_of(const MuseModel *m, uint32_t image_mask)
 
 static MuseKvType kv_type(uint32_t kv) { return kv == MUSE_KV_F32 ? MUSE_KV_TYPE_F32 : kv == MUSE_KV_BF16 ? MUSE_KV_TYPE_BF16 : MUSE_KV_TYPE_Q8; }
 
-/* no tokenizer came with the model, which is not the same as one that can't be read */
-static bool lacks_tokenizer(const MuseModel *m, int rc)
+/* rc: what opening the tokenizer gave. None that came with the model is fine, which is not the same as one that can't be read */
+static int check_tokenizer(const MuseModel *m, int rc, const MuseError *why, MuseError *err)
 {
-    if (rc != MUSE_ERR_IO) return rc == MUSE_ERR_NOT_FOUND;
+    if (rc == 0 || rc == MUSE_ERR_NOT_FOUND) return 0;
+    if (rc != MUSE_ERR_IO) return muse_fail_copy(err, why);
     char *path = muse_path_beside(&m->rt->alloc, m->path, "tokenizer.json");
-    const bool lacks = path && !muse_path_exists(path);
+    if (!path) return MUSE_NOMEM(err, strlen(m->path));
+    const bool lacks = !muse_path_exists(path);
     muse_free(path);
-    return lacks;
+    return lacks ? 0 : muse_fail_copy(err, why);
 }
 
 static int open_sequence(MuseSession *s, MuseError *err)
@@ -58,8 +60,8 @@ static int open_sequence(MuseSession *s, MuseError *err)
     p.family = &s->model->family;
     p.max_positions = s->params.max_positions;
     MuseError why = { 0 };   /* err is left alone where the call succeeds */
-    const int rc = muse_model_tokenizer(s->model, &p.tokenizer, &why);
-    if (rc < 0 && !lacks_tokenizer(s->model, rc)) return muse_fail_copy(err, &why);
+    const int rc = check_tokenizer(s->model, muse_model_tokenizer(s->model, &p.tokenizer, &why), &why, err);
+    if (rc < 0) return rc;
     return muse_sequence_open(&s->seq, s->model->rt, &p, err);
 }
 

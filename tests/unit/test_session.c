@@ -791,7 +791,19 @@ static void test_tokenizers(void **state)
     rmdir(folder);
 }
 
-static void test_no_memory(void **state) { (void)state; for_models(no_memory); }
+static void test_no_memory(void **state)
+{
+    (void)state;
+    for_models(no_memory);
+    Setup t;
+    MuseSession *s[2] = { NULL };
+    setup_open(&t, "model/tiny-llama");   /* without tokenizer.json, which is looked for by a path that takes memory */
+    again(&t, do_open, s, t.model);       /* makes what sessions share; the next one asks for its own only */
+    again(&t, do_open, s + 1, t.model);
+    muse_session_close(&s[0]);
+    muse_session_close(&s[1]);
+    setup_close(&t);
+}
 
 int main(void)
 {
