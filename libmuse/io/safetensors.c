@@ -121,7 +121,8 @@ int muse_safetensors_read(MuseTensors *list, const void *bytes, size_t size, uin
     if (n > MUSE_SAFETENSORS_HEADER_MAX && size > b.pos && b.data[b.pos] == '{')
         return muse_fail(err, MUSE_ERR_FORMAT, "a safetensors header of %" PRIu64 " bytes; at most %d are read", n, MUSE_SAFETENSORS_HEADER_MAX);
     if (n > MUSE_SAFETENSORS_HEADER_MAX)   /* as of most other files */
-        return muse_fail(err, MUSE_ERR_FORMAT, "neither a GGUF nor a safetensors file; a model is a folder with model.safetensors in it, or a GGUF file");
+        return muse_fail(err, MUSE_ERR_FORMAT, "neither a GGUF nor a safetensors file; a model is a folder with model.safetensors in it, or a GGUF file (the header would have %" PRIu64 " bytes, at most %d)",
+                         n, MUSE_SAFETENSORS_HEADER_MAX);
     const uint8_t *header = muse_bytes_take(&b, n);
     if (!header || n == 0 || header[0] != '{')
         return muse_fail(err, MUSE_ERR_FORMAT, header ? "the safetensors header (%" PRIu64 " bytes) is not a JSON object" : "the file ends inside its header of %" PRIu64 " bytes", n);
