@@ -8,6 +8,7 @@ import ctypes
 import json
 import os
 import pathlib
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence as List
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from . import _native as n
-from ._errors import StateError
+from ._errors import Cancelled, StateError
 from ._lib import Array, Handle, Owner, Serial, address, call, chars, check, id_array, lib, params, path_bytes, string, utf8
 from ._media import c_rect
 from ._model import Model
@@ -116,8 +117,8 @@ class _Source:
     """Samples of a Python function for C's loaders. What a sample points to is kept until C releases it."""
 
     def __init__(self, make: Callable[[int], Sample | None]) -> None:
-        self.errors: list[BaseException] = []
-        self._make, self._kept, self._next = make, dict[int, Any](), 0
+        self._errors, self._lock = dict[int, BaseException](), threading.Lock()   # by sample: loaders are ahead of the step, and several
+        self._make, self._kept = make, dict[int, Any]()
         kinds: dict[str, Any] = {name: kind for name, kind, *_ in n.MuseTrainSource._fields_}
         self.struct = n.MuseTrainSource(ctypes.sizeof(n.MuseTrainSource), kinds["make"](self._give), kinds["release"](self._release), None)
 
@@ -134,9 +135,15 @@ class _Source:
             out.contents.handle = handle
             return 0
         except BaseException as why:   # leaves from the step
-            self.errors.append(why)
+            with self._lock:
+                self._errors[number] = why
             error.contents.code, error.contents.text = n.MUSE_ERR_CANCELLED, b"the source raised an exception"
             return n.MUSE_ERR_CANCELLED
+
+    def taken(self) -> BaseException | None:
+        """What it raised for the first sample that it raised for: the one that a step met, since steps take them in order. Once."""
+        with self._lock:
+            return self._errors.pop(min(self._errors)) if self._errors else None
 
     def _release(self, user: Any, sample: Any) -> None:
         self._kept.pop(sample.contents.handle, None)
@@ -203,6 +210,10 @@ class _Prompts:
             self.errors.append(why)
             error.contents.code, error.contents.text = n.MUSE_ERR_CANCELLED, b"the prompts raised an exception"
             return n.MUSE_ERR_CANCELLED
+
+    def taken(self) -> BaseException | None:
+        """What it raised first. Once."""
+        return self.errors.pop(0) if self.errors else None
 
     def _reward(self, user: Any, prompt: Any, rollout: Any) -> float:
         try:
@@ -363,10 +374,12 @@ class Trainer(Handle):
         """what the source, the prompts or the reward raised goes before what C says about it"""
         try:
             return run()
-        except Exception:
-            for asked in (self._source, self._prompts):
-                if asked and asked.errors:
-                    raise asked.errors[0] from None
+        except Exception as error:
+            raised = self._prompts.taken() if self._prompts else None
+            if raised is None and self._source and isinstance(error, Cancelled):   # any other end is not of the source, which may be ahead
+                raised = self._source.taken()
+            if raised is not None:
+                raise raised from None
             raise
 
     def step(self) -> Report | None:

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import types
 
 import numpy as np
@@ -102,6 +103,39 @@ def test_a_source_that_raises():
                 lambda number: muse.Sample([muse.Picture(np.zeros((8, 8), np.uint8), (1, 1))], [])):
         with pytest.raises((TypeError, ValueError, AttributeError)):
             muse.train(run, source=bad, threads=1)
+
+
+def test_errors_of_a_source_that_is_ahead():
+    """A step raises what belongs to the sample it met, and only that: loaders are ahead of it."""
+    run = document(tasks=["up", "down"], loaders=3)
+    del run["data"]
+    seen = threading.Event()
+
+    def failing(number):
+        if number == 0:
+            seen.wait(10)
+            return muse.Sample([], [muse.Branch([muse.Text([1, 99999], [0, 1])])])
+        if number == 2:
+            seen.set()
+        raise KeyError(number)
+    with muse.Trainer(run, source=failing, threads=1) as trainer:
+        with pytest.raises(muse.ArgumentError, match="sample 0: id 99999"):
+            trainer.step()
+
+    def late(number):
+        if number == 2:
+            seen.wait(10)
+        if number == 3:
+            seen.set()
+        if number >= 2:
+            raise KeyError(number)
+        return sample(number)
+    seen.clear()
+    with muse.Trainer(document(tasks=["up", "down"], loaders=3, batch={"samples": 4, "positions": 64}), source=late, threads=1) as trainer:
+        with pytest.raises(KeyError, match="2"):
+            trainer.step()
+        with pytest.raises(muse.StateError, match="earlier step"):
+            trainer.step()
 
 
 def test_media_of_another_size_than_the_models():
