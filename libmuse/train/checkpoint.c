@@ -366,7 +366,8 @@ static int read_state(const MuseAllocator *a, const char *folder, MuseTrainState
     MuseJson doc = { 0 };
     int64_t version = 0;
     int rc = read_file(a, folder, "train.json", &f, err);
-    if (rc == 0) rc = muse_json_parse(&doc, a, f.data, f.size, err);
+    if (rc < 0) return rc;   /* which says the path */
+    rc = muse_json_parse(&doc, a, f.data, f.size, err);
     if (rc == 0 && (!muse_json_read_i64(muse_json_get(doc.root, "muse_train"), 0, &version) || version != 1)) rc = muse_fail(err, MUSE_ERR_UNSUPPORTED, "\"muse_train\" is not 1");
     for (int i = 0; i < 4 && rc == 0; i++) {
         int64_t v = -1;
