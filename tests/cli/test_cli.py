@@ -535,6 +535,9 @@ class Train(unittest.TestCase):
         for args in ([], ["a.json", "b.json"], ["a.json", "--steps", "0"], ["a.json", "--nonsense"], ["a.json", "--seed", "3"], ["a.json", "--text", "x"]):
             muse("train", *args, code=USAGE)
         muse("train", self.at / "none.json", code=INPUT)
+        for args in ([], ["--help"], [self.at / "toy2", "many"]):
+            run = subprocess.run([sys.executable, ROOT / "tools/configs/make_toy.py", *args], capture_output=True, text=True)
+            self.assertTrue(run.returncode == 1 and "usage: make_toy.py" in run.stderr and "Traceback" not in run.stderr, run.stderr)
         (self.at / "bad.json").write_text('{"steps": 3, "modle": {}}')
         _, err = muse("train", self.at / "bad.json", code=INPUT)
         self.assertIn("modle", err)

@@ -24,6 +24,8 @@ def png(rows):
 
 
 def main():
+    if not 2 <= len(sys.argv) <= 4 or sys.argv[1].startswith("-") or not all(a.isdigit() for a in sys.argv[2:]):
+        sys.exit(__doc__)
     out, n = pathlib.Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 600
     rng = random.Random(int(sys.argv[3]) if len(sys.argv) > 3 else 1)
     out.mkdir(parents=True, exist_ok=True)
