@@ -12,8 +12,8 @@ FILES = re.compile(r"FILE|PATH|DIR|FOLDER")   # a value of such a name is a file
 ENVIRONMENT = [("MUSE_MODEL", "the model of commands that are given none"),
                ("MUSE_MODELS", "a folder of models, looked into before those that ship with the program"),
                ("MUSE_DATA", "a folder with a folder models, looked into after MUSE_MODELS"),
-               ("TERM", "dumb: lines of progress are not drawn over each other"),
-               ("HOME", "what ~/ stands for in the file names of muse chat")]
+               ("TERM", "dumb: progress as lines that stay"),
+               ("HOME", "what ~/ stands for in the files of muse chat")]
 
 
 class Option:
