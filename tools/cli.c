@@ -265,6 +265,10 @@ const char *cli_next(Cli *cli, int *exit_code)
             return NULL;
         }
         char *option = cli->argv[cli->at++];
+        if (!*option) {
+            *exit_code = cli_usage("muse %s: an argument is empty: a variable that is not set?", cli->argv[1]);
+            return NULL;
+        }
         if (strcmp(option, "-h") == 0) return "--help";
         if (strncmp(option, "--", 2) == 0) part_joined(cli, option);
         if (!take_common(cli, option, exit_code)) return option;

@@ -54,6 +54,7 @@ class Usage(unittest.TestCase):
                            (["ask", "What?", "--image", ""], "--image needs a value, and what stands there is empty"), (["ask", "--model=", "What?"], "--model needs a value, and"),
                            (["ask", cat, "What?"], f"muse ask: {cat} is a file: "), (["ask", "What?", cat], f"{cat} is a file: "), (["tokens", cat], f"muse tokens: {cat} is a file: "),
                            (["run", cat], "is a file: "), (["chat", cat], "is a file: "), (["bench", cat], "is a file: "), (["tokens", "hello"], "muse tokens: hello stands without an option"),
+                           (["inspect", ""], "muse inspect: an argument is empty"), (["ask", ""], "is empty"), (["ask", "--text", ""], "asks nothing"),
                            (["ask", "--nonsense"], "muse ask has no option --nonsense (muse ask --help lists them)"), (["ask", " \n"], "asks nothing")):
             with self.subTest(args):
                 self.assertIn(said, muse(*args, code=USAGE)[1])
