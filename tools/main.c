@@ -38,7 +38,7 @@ static void help(FILE *to)
 {
     fprintf(to, "usage: muse COMMAND [OPTION ...]\n\n");
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
-    fprintf(to, "\n`muse COMMAND --help` explains one; `muse --version` tells the version.\n");
+    fprintf(to, "\n`muse COMMAND --help` or `muse help COMMAND` explains one; `muse --version` tells the version. --option=VALUE is --option VALUE.\n");
 }
 
 static int version(void)

@@ -122,7 +122,7 @@ def man(commands, version):
            ".B muse\n.I COMMAND\n[\\fIOPTION\\fR ...]", ".br", ".B muse\n.I COMMAND\n.B \\-\\-help", ".br", ".B muse \\-\\-version",
            ".SH DESCRIPTION",
            "Text, pictures and sounds become one sequence of positions, and one decoder attends over all of them. "
-           "Text goes to standard output, status and warnings to standard error.", ".SH COMMANDS"]
+           "Text goes to standard output, status and warnings to standard error. A value may also stand behind an equals sign: \\-\\-option=VALUE.", ".SH COMMANDS"]
     told = {}
     for command in commands:
         own, shared = sections(command)
