@@ -85,9 +85,10 @@ static int marker_id(const MuseSequence *seq, const MuseMarker *marker, uint32_t
 /* Count the positions, check the limit, and take the span over; on error the span is the caller's to clear. */
 static int push_span(MuseSequence *seq, MuseSpan *span, uint64_t count, int32_t t_count, MuseError *err)
 {
+    static const char *const kinds[] = { "text", "picture", "sound", "rows" };   /* by modality */
     if (count > seq->max_positions - seq->length)
-        return muse_fail(err, MUSE_ERR_LIMIT, "%llu more positions after %zu are over the limit of %llu", (unsigned long long)count,
-                         seq->length, (unsigned long long)seq->max_positions);
+        return muse_fail(err, MUSE_ERR_LIMIT, "%s: %llu more positions after %zu are over the limit of %llu", kinds[span->info.modality],
+                         (unsigned long long)count, seq->length, (unsigned long long)seq->max_positions);
     if (seq->n_spans == seq->cap_spans) {
         const size_t cap = seq->cap_spans ? seq->cap_spans * 2 : 8;
         MuseSpan *spans = muse_realloc_array(&seq->rt->alloc, seq->spans, cap, sizeof *spans);

@@ -128,6 +128,8 @@ class BadFiles(unittest.TestCase):
 
     def test_limit(self):
         muse("tokens", "--family", "gemma4_unified", "--audio-length", "900000000", code=RESOURCE)
+        _, err = muse("ask", "--audio", MEDIA / "speech.flac", "--text", "7 " * 3000, code=RESOURCE)
+        self.assertRegex(err, r"muse: text: \d+ more positions after 44 are over the limit of 2048\n$")
 
 
 class Sequence(unittest.TestCase):

@@ -270,6 +270,7 @@ static void test_rows_and_limits(void **state)
     assert_non_null(strstr(err.text, "row 1, value 1"));
     static const int32_t many[99];
     assert_int_equal(muse_sequence_append_ids(seq, many, 99, &err), MUSE_ERR_LIMIT);
+    assert_string_equal(err.text, "text: 99 more positions after 2 are over the limit of 100");
     ok(muse_sequence_append_ids(seq, many, 98, &err));
     assert_int_equal(muse_sequence_append_ids(seq, many, 1, &err), MUSE_ERR_LIMIT);
     const int32_t negative = -1;
