@@ -19,6 +19,8 @@ static const MuseWeightTypeInfo types[MUSE_WEIGHT_TYPES] = {
     [MUSE_WEIGHT_Q4_K] = { "Q4_K", 12, MUSE_QUANT_SUPER, MUSE_Q4_K_BYTES },
     [MUSE_WEIGHT_Q5_K] = { "Q5_K", 13, MUSE_QUANT_SUPER, MUSE_Q5_K_BYTES },
     [MUSE_WEIGHT_Q6_K] = { "Q6_K", 14, MUSE_QUANT_SUPER, MUSE_Q6_K_BYTES },
+    [MUSE_WEIGHT_Q5_0] = { "Q5_0", 6, MUSE_QUANT_BLOCK, MUSE_Q5_0_BYTES },
+    [MUSE_WEIGHT_Q5_1] = { "Q5_1", 7, MUSE_QUANT_BLOCK, MUSE_Q5_1_BYTES },
 };
 
 const MuseWeightTypeInfo *muse_weight_type_info(unsigned type) { return type < MUSE_WEIGHT_TYPES ? &types[type] : NULL; }
@@ -71,6 +73,28 @@ void muse_dequant_q4_0_c(float *y, const void *x, size_t n)
             y[i + 16] = (float)((p[2 + i] >> 4) - 8) * d;
         }
     }
+}
+
+/* Q5_0 and Q5_1, whose fifth bits are at `high`: y = (q - zero) * d - low, nibbles behind the bits */
+static void dequant_q5_block(float *y, float d, float low, int zero, const uint8_t *high)
+{
+    const uint8_t *q = high + 4;
+    for (int i = 0; i < MUSE_QUANT_BLOCK; i++) {
+        const int nibble = i < 16 ? q[i] & 15 : q[i - 16] >> 4, top = high[i / 8] >> i % 8 & 1;
+        y[i] = (float)((nibble | top << 4) - zero) * d - low;
+    }
+}
+
+void muse_dequant_q5_0_c(float *y, const void *x, size_t n)
+{
+    const uint8_t *p = x;
+    for (; n; n -= MUSE_QUANT_BLOCK, p += MUSE_Q5_0_BYTES, y += MUSE_QUANT_BLOCK) dequant_q5_block(y, f16_at(p), 0, 16, p + 2);
+}
+
+void muse_dequant_q5_1_c(float *y, const void *x, size_t n)
+{
+    const uint8_t *p = x;
+    for (; n; n -= MUSE_QUANT_BLOCK, p += MUSE_Q5_1_BYTES, y += MUSE_QUANT_BLOCK) dequant_q5_block(y, f16_at(p), -f16_at(p + 2), 0, p + 4);
 }
 
 /* Q4_K (high NULL) and Q5_K: sub-block j has low nibbles of qs[32 (j / 2) ..] if j is even, else the high ones; bit j of
@@ -164,6 +188,6 @@ void muse_quant_ops_init(MuseQuantOps *ops, unsigned cpu)
 MuseDequant *muse_quant_dequant(const MuseQuantOps *ops, unsigned type)
 {
     MuseDequant *const table[MUSE_WEIGHT_TYPES] = { ops->dequant_f32, ops->dequant_f16, ops->dequant_bf16, ops->dequant_q8_0,
-        ops->dequant_q4_0, ops->dequant_q4_k, ops->dequant_q5_k, ops->dequant_q6_k };
+        ops->dequant_q4_0, ops->dequant_q4_k, ops->dequant_q5_k, ops->dequant_q6_k, ops->dequant_q5_0, ops->dequant_q5_1 };
     return table[type];
 }

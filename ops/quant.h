@@ -15,6 +15,7 @@
 typedef enum MuseWeightType {
     MUSE_WEIGHT_F32, MUSE_WEIGHT_F16, MUSE_WEIGHT_BF16,
     MUSE_WEIGHT_Q8_0, MUSE_WEIGHT_Q4_0, MUSE_WEIGHT_Q4_K, MUSE_WEIGHT_Q5_K, MUSE_WEIGHT_Q6_K,
+    MUSE_WEIGHT_Q5_0, MUSE_WEIGHT_Q5_1,
     MUSE_WEIGHT_TYPES
 } MuseWeightType;
 
@@ -26,9 +27,9 @@ typedef struct MuseWeightTypeInfo {
 } MuseWeightTypeInfo;
 
 enum {
-    MUSE_QUANT_BLOCK = 32,        /* weights of a Q8_0 or Q4_0 block */
+    MUSE_QUANT_BLOCK = 32,        /* weights of a Q8_0, Q4_0, Q5_0 or Q5_1 block */
     MUSE_QUANT_SUPER = 256,       /* weights of a K block */
-    MUSE_Q8_0_BYTES = 34, MUSE_Q4_0_BYTES = 18, MUSE_Q4_K_BYTES = 144, MUSE_Q5_K_BYTES = 176, MUSE_Q6_K_BYTES = 210,
+    MUSE_Q8_0_BYTES = 34, MUSE_Q4_0_BYTES = 18, MUSE_Q5_0_BYTES = 22, MUSE_Q5_1_BYTES = 24, MUSE_Q4_K_BYTES = 144, MUSE_Q5_K_BYTES = 176, MUSE_Q6_K_BYTES = 210,
     MUSE_Q8_GROUP = 512           /* activations of a MuseQ8Group */
 };
 
@@ -63,7 +64,8 @@ static inline size_t muse_q8_lane(size_t b) { return 4 * (b % 4) + b / 4; }
 typedef void MuseQuantQ8Groups(MuseQ8Group *g, const float *x, size_t k);
 
 typedef struct MuseQuantOps {
-    MuseDequant *dequant_f32, *dequant_f16, *dequant_bf16, *dequant_q8_0, *dequant_q4_0, *dequant_q4_k, *dequant_q5_k, *dequant_q6_k;
+    MuseDequant *dequant_f32, *dequant_f16, *dequant_bf16, *dequant_q8_0, *dequant_q4_0, *dequant_q4_k, *dequant_q5_k, *dequant_q6_k,
+        *dequant_q5_0, *dequant_q5_1;
     MuseF32ToBf16     *f32_to_bf16;
     MuseQuantQ8Groups *quant_q8_groups;
 } MuseQuantOps;

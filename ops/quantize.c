@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rows of f32 to every weight type. Q8_0 and Q4_0 round as llama.cpp's reference does, bit for bit; the K types try a range of
+/* Rows of f32 to every weight type. Q8_0, Q4_0, Q5_0 and Q5_1 round as llama.cpp's reference does, the first two bit for bit; the K types try a range of
  * steps for each sub-block, fit step and minimum by least squares, and keep the best. Contract: ops/quant.h. */
 #include <math.h>
 #include <string.h>
@@ -53,6 +53,41 @@ static bool quantize_q4_0(uint8_t *y, const float *x)
         const int low = clamp((int)(x[i] * inverse + 8.5f), 0, 15), high = clamp((int)(x[i + 16] * inverse + 8.5f), 0, 15);
         y[2 + i] = (uint8_t)(low | high << 4);
     }
+    return true;
+}
+
+/* 32 integers of 0..31 as nibbles and fifth bits */
+static void put_q5(uint8_t *high, const int *q)
+{
+    memset(high, 0, 4);
+    for (int i = 0; i < MUSE_QUANT_BLOCK; i++) high[i / 8] = (uint8_t)(high[i / 8] | (q[i] >> 4) << i % 8);
+    for (int i = 0; i < 16; i++) high[4 + i] = (uint8_t)((q[i] & 15) | (q[i + 16] & 15) << 4);
+}
+
+static bool quantize_q5_0(uint8_t *y, const float *x)
+{
+    float max = 0, value = 0;
+    for (int i = 0; i < MUSE_QUANT_BLOCK; i++)
+        if (fabsf(x[i]) > max) max = fabsf(x[i]), value = x[i];
+    const float d = value / -16.0f, inverse = d != 0.0f && isfinite(1.0f / d) ? 1.0f / d : 0.0f;
+    float stored = d;
+    if (!put_scale(y, &stored)) return false;
+    int q[MUSE_QUANT_BLOCK];
+    for (int i = 0; i < MUSE_QUANT_BLOCK; i++) q[i] = clamp((int)(x[i] * inverse + 16.5f), 0, 31);
+    put_q5(y + 2, q);
+    return true;
+}
+
+static bool quantize_q5_1(uint8_t *y, const float *x)
+{
+    float low = x[0], high = x[0];
+    for (int i = 1; i < MUSE_QUANT_BLOCK; i++) low = x[i] < low ? x[i] : low, high = x[i] > high ? x[i] : high;
+    const float d = (high - low) / 31.0f, inverse = d != 0.0f && isfinite(1.0f / d) ? 1.0f / d : 0.0f;
+    float step = d, least = low;
+    if (!put_scale(y, &step) || !put_scale(y + 2, &least)) return false;
+    int q[MUSE_QUANT_BLOCK];
+    for (int i = 0; i < MUSE_QUANT_BLOCK; i++) q[i] = clamp((int)((x[i] - low) * inverse + 0.5f), 0, 31);
+    put_q5(y + 4, q);
     return true;
 }
 
@@ -183,6 +218,8 @@ static bool quantize_block(unsigned type, uint8_t *y, const float *x)
     case MUSE_WEIGHT_Q4_K: return quantize_k45(y, x, 4);
     case MUSE_WEIGHT_Q5_K: return quantize_k45(y, x, 5);
     case MUSE_WEIGHT_Q6_K: return quantize_q6_k(y, x);
+    case MUSE_WEIGHT_Q5_0: return quantize_q5_0(y, x);
+    case MUSE_WEIGHT_Q5_1: return quantize_q5_1(y, x);
     case MUSE_WEIGHT_F16: put_f16(y, muse_f32_f16(*x)); return isfinite(muse_f16_f32(muse_f32_f16(*x)));
     case MUSE_WEIGHT_BF16: put_f16(y, muse_f32_bf16(*x)); return isfinite(muse_bf16_f32(muse_f32_bf16(*x)));
     default: memcpy(y, x, sizeof *x); return true;

@@ -20,7 +20,7 @@ static void help(FILE *to)
     fputs("usage: muse convert IN OUT --type TYPE [OPTION ...]\n"
           "Writes a model in another container or number type. IN is a Hugging Face folder or a GGUF file. OUT is a GGUF file if its\n"
           "name ends in .gguf, else a folder, which is made.\n\n"
-          "  --type TYPE               f32, bf16, f16, q8_0, q4_0, q4_k, q5_k or q6_k; those with a q in GGUF only\n"
+          "  --type TYPE               f32, bf16, f16, q8_0, q4_0, q4_k, q5_k, q6_k, q5_0 or q5_1; those with a q in GGUF only\n"
           "  --mmproj FILE             Gemma's projector file: where to write it (folder to GGUF; mmproj-OUT beside OUT unless told), or\n"
           "                            the one to read (GGUF to folder)\n"
           "  --shard SIZE              largest safetensors file, as 5G or 800M; one file unless told\n"

@@ -19,7 +19,7 @@ typedef void MuseConvertProgressFn(void *user, uint64_t bytes_done, uint64_t byt
 /** Into what a model is converted. */
 typedef struct MuseConvertParams {
     size_t      struct_size;       ///< set by muse_convert_params_init()
-    const char *type;              ///< "f32", "bf16", "f16"; into GGUF also "q8_0", "q4_0", "q4_k", "q5_k", "q6_k". Needed
+    const char *type;              ///< "f32", "bf16", "f16"; into GGUF also "q8_0", "q4_0", "q4_k", "q5_k", "q6_k", "q5_0", "q5_1". Needed
     const char *mmproj;            ///< Gemma's projector file. Folder to GGUF: where to write it, NULL = beside the GGUF file, its name with
                                    ///< "mmproj-" before it. GGUF to folder: the file to read, NULL = a text model is made. Else: NULL
     uint64_t    shard_bytes;       ///< largest data of one safetensors file; 0 = one file

@@ -43,7 +43,7 @@ MUSE_API void muse_model_params_init(MuseModelParams *params);
  * Open a model. Any thread.
  *
  * Families: muse, gemma4_unified, llama (3.x, SmolLM2), qwen2, qwen3, fuyu. Tensor types: F32, F16, BF16, and in GGUF also
- * Q8_0, Q4_0, Q4_K, Q5_K, Q6_K.
+ * Q8_0, Q4_0, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K.
  *
  * @param out     Receives the handle, or NULL on error. Release with muse_model_close().
  * @param rt      NULL = defaults. Kept alive by the model.

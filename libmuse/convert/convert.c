@@ -37,7 +37,7 @@ static int find_type(MuseJob *job)
             job->type = t;
             return 0;
         }
-    return muse_fail(job->err, MUSE_ERR_ARG, "type \"%.60s\": f32, bf16, f16, q8_0, q4_0, q4_k, q5_k or q6_k", name);
+    return muse_fail(job->err, MUSE_ERR_ARG, "type \"%.60s\": f32, bf16, f16, q8_0, q4_0, q4_k, q5_k, q6_k, q5_0 or q5_1", name);
 }
 
 int muse_job_check_output(const MuseJob *job, const char *path)

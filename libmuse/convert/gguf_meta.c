@@ -11,7 +11,7 @@ uint32_t muse_gguf_file_type(MuseWeightType type)
 {
     static const uint32_t numbers[MUSE_WEIGHT_TYPES] = {
         [MUSE_WEIGHT_F32] = 0, [MUSE_WEIGHT_F16] = 1, [MUSE_WEIGHT_BF16] = 32, [MUSE_WEIGHT_Q8_0] = 7, [MUSE_WEIGHT_Q4_0] = 2,
-        [MUSE_WEIGHT_Q4_K] = 14, [MUSE_WEIGHT_Q5_K] = 16, [MUSE_WEIGHT_Q6_K] = 18,
+        [MUSE_WEIGHT_Q4_K] = 14, [MUSE_WEIGHT_Q5_K] = 16, [MUSE_WEIGHT_Q6_K] = 18, [MUSE_WEIGHT_Q5_0] = 8, [MUSE_WEIGHT_Q5_1] = 9,
     };
     return numbers[type];
 }

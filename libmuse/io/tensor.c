@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Blocks of the quantised types: ggml's block_q8_0, block_q4_0, block_q4_K, block_q5_K, block_q6_K. */
+/* Blocks of the quantised types: ggml's block_q8_0, block_q4_0, block_q4_K, block_q5_K, block_q6_K, block_q5_0, block_q5_1. */
 static const MuseTensorType types[] = {
     { "F32", MUSE_TENSOR_F32, 1, 4, true },     { "F16", MUSE_TENSOR_F16, 1, 2, true },      { "BF16", MUSE_TENSOR_BF16, 1, 2, true },
     { "Q8_0", MUSE_TENSOR_Q8_0, 32, 34, true }, { "Q4_0", MUSE_TENSOR_Q4_0, 32, 18, true },  { "Q4_K", MUSE_TENSOR_Q4_K, 256, 144, true },
     { "Q5_K", MUSE_TENSOR_Q5_K, 256, 176, true }, { "Q6_K", MUSE_TENSOR_Q6_K, 256, 210, true },
+    { "Q5_0", MUSE_TENSOR_Q5_0, 32, 22, true }, { "Q5_1", MUSE_TENSOR_Q5_1, 32, 24, true },
     { "I8", MUSE_TENSOR_I8, 1, 1, false },      { "U8", MUSE_TENSOR_U8, 1, 1, false },       { "I32", MUSE_TENSOR_I32, 1, 4, false },
     { "I64", MUSE_TENSOR_I64, 1, 8, false },
 };

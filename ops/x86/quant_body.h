@@ -35,6 +35,36 @@ void NAME(dequant_q4_0)(float *y, const void *x, size_t n)
     }
 }
 
+/* Q5_0 and Q5_1: fifth bits at `high`, a bit a weight, nibbles behind them */
+static inline __m256i load_q5(const uint8_t *high)
+{
+    int bits;
+    memcpy(&bits, high, sizeof bits);
+    const __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(high + 4));
+    const __m256i q = low_nibbles(_mm256_set_m128i(_mm_srli_epi16(v, 4), v)), bit = _mm256_set1_epi64x((int64_t)0x8040201008040201);
+    const __m256i byte_of = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+    const __m256i spread = _mm256_shuffle_epi8(_mm256_set1_epi32(bits), byte_of);
+    return _mm256_or_si256(q, _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(spread, bit), bit), _mm256_set1_epi8(16)));
+}
+
+void NAME(dequant_q5_0)(float *y, const void *x, size_t n)
+{
+    const uint8_t *p = x;
+    for (; n; n -= MUSE_QUANT_BLOCK, p += MUSE_Q5_0_BYTES, y += MUSE_QUANT_BLOCK) {
+        const float d = f16_at(p);
+        put32(y, _mm256_sub_epi8(load_q5(p + 2), _mm256_set1_epi8(16)), d, d, 0);
+    }
+}
+
+void NAME(dequant_q5_1)(float *y, const void *x, size_t n)
+{
+    const uint8_t *p = x;
+    for (; n; n -= MUSE_QUANT_BLOCK, p += MUSE_Q5_1_BYTES, y += MUSE_QUANT_BLOCK) {
+        const float d = f16_at(p);
+        put32(y, load_q5(p + 4), d, d, -f16_at(p + 2));
+    }
+}
+
 /* high: NULL for Q4_K, the 32 bytes of fifth bits for Q5_K */
 static inline void dequant_k45(float *y, const uint8_t *head, const uint8_t *high, const uint8_t *qs)
 {

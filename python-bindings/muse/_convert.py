@@ -28,7 +28,7 @@ def convert(source: str | os.PathLike[str], out: str | os.PathLike[str], type: s
     """Convert a Hugging Face folder or a GGUF file. Files appear whole or not at all.
 
     out: a name that ends in ".gguf" is that file, replaced if it is there; else a folder, which is made, or is empty. type: "f32", "bf16", "f16"; into GGUF also
-    "q8_0", "q4_0", "q4_k", "q5_k", "q6_k". mmproj: Gemma's projector file: where to write it (None = beside the GGUF file), or, from GGUF to a folder, the one to
+    "q8_0", "q4_0", "q4_k", "q5_k", "q6_k", "q5_0", "q5_1". mmproj: Gemma's projector file: where to write it (None = beside the GGUF file), or, from GGUF to a folder, the one to
     read. shard_bytes: largest data of one safetensors file, 0 = one file. progress(done, total, tensor): bytes, called every few megabytes; a true value
     stops with Cancelled, which leaves nothing, as Ctrl-C and what it raises do. UnsupportedError: what the target can't hold, such as the families muse and fuyu in GGUF."""
     stop = False

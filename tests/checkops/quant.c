@@ -53,6 +53,8 @@ static void check_dequant_q4_0(Check *c, CheckFn *fn) { check_dequant(c, fn, mus
 static void check_dequant_q4_k(Check *c, CheckFn *fn) { check_dequant(c, fn, muse_dequant_q4_k_c, MUSE_WEIGHT_Q4_K); }
 static void check_dequant_q5_k(Check *c, CheckFn *fn) { check_dequant(c, fn, muse_dequant_q5_k_c, MUSE_WEIGHT_Q5_K); }
 static void check_dequant_q6_k(Check *c, CheckFn *fn) { check_dequant(c, fn, muse_dequant_q6_k_c, MUSE_WEIGHT_Q6_K); }
+static void check_dequant_q5_0(Check *c, CheckFn *fn) { check_dequant(c, fn, muse_dequant_q5_0_c, MUSE_WEIGHT_Q5_0); }
+static void check_dequant_q5_1(Check *c, CheckFn *fn) { check_dequant(c, fn, muse_dequant_q5_1_c, MUSE_WEIGHT_Q5_1); }
 
 static void check_f32_to_bf16(Check *c, CheckFn *any)
 {

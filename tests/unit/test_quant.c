@@ -46,7 +46,7 @@ static float next_normal(uint32_t *s)
 }
 
 static const MuseWeightType in_file[] = { MUSE_WEIGHT_F16, MUSE_WEIGHT_BF16, MUSE_WEIGHT_Q8_0, MUSE_WEIGHT_Q4_0, MUSE_WEIGHT_Q4_K,
-                                          MUSE_WEIGHT_Q5_K, MUSE_WEIGHT_Q6_K };
+                                          MUSE_WEIGHT_Q5_K, MUSE_WEIGHT_Q6_K, MUSE_WEIGHT_Q5_0, MUSE_WEIGHT_Q5_1 };
 
 /* One test, because the file is read from front to end. */
 static void test_against_numpy(void **state)
@@ -68,8 +68,8 @@ static void test_against_numpy(void **state)
             if (muse_f32_bits(y[i]) != muse_f32_bits(want)) fail_msg("%s: weight %zu is %.9g, not %.9g", info->name, i, (double)y[i], (double)want);
         }
     }
-    static const MuseWeightType encoded[] = { MUSE_WEIGHT_Q8_0, MUSE_WEIGHT_Q4_0 };
-    for (size_t t = 0; t < 2; t++) {
+    static const MuseWeightType encoded[] = { MUSE_WEIGHT_Q8_0, MUSE_WEIGHT_Q4_0, MUSE_WEIGHT_Q5_0, MUSE_WEIGHT_Q5_1 };
+    for (size_t t = 0; t < sizeof encoded / sizeof *encoded; t++) {
         const MuseWeightTypeInfo *info = muse_weight_type_info(encoded[t]);
         const uint32_t n = muse_bytes_u32le(&in);
         assert_int_equal(n, 256);
@@ -107,6 +107,7 @@ static void test_round_trip_error(void **state)
     static const struct { MuseWeightType type; double limit; } cases[] = {
         { MUSE_WEIGHT_F32, 0 }, { MUSE_WEIGHT_F16, 3e-4 }, { MUSE_WEIGHT_BF16, 2.5e-3 }, { MUSE_WEIGHT_Q8_0, 6e-3 }, { MUSE_WEIGHT_Q4_0, 0.088 },
         { MUSE_WEIGHT_Q4_K, 0.069 }, { MUSE_WEIGHT_Q5_K, 0.035 }, { MUSE_WEIGHT_Q6_K, 0.0175 },
+        { MUSE_WEIGHT_Q5_0, 0.044 }, { MUSE_WEIGHT_Q5_1, 0.044 },
     };
     float x[1024];
     uint32_t seed = 5;
