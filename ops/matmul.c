@@ -61,6 +61,8 @@ void muse_rows_q4_0_q8_c(const MuseRowsArgs *a) { rows_q8(a, muse_dequant_q4_0_c
 void muse_rows_q4_k_q8_c(const MuseRowsArgs *a) { rows_q8(a, muse_dequant_q4_k_c, MUSE_Q4_K_BYTES, MUSE_QUANT_SUPER); }
 void muse_rows_q5_k_q8_c(const MuseRowsArgs *a) { rows_q8(a, muse_dequant_q5_k_c, MUSE_Q5_K_BYTES, MUSE_QUANT_SUPER); }
 void muse_rows_q6_k_q8_c(const MuseRowsArgs *a) { rows_q8(a, muse_dequant_q6_k_c, MUSE_Q6_K_BYTES, MUSE_QUANT_SUPER); }
+void muse_rows_q5_0_q8_c(const MuseRowsArgs *a) { rows_q8(a, muse_dequant_q5_0_c, MUSE_Q5_0_BYTES, MUSE_QUANT_BLOCK); }
+void muse_rows_q5_1_q8_c(const MuseRowsArgs *a) { rows_q8(a, muse_dequant_q5_1_c, MUSE_Q5_1_BYTES, MUSE_QUANT_BLOCK); }
 
 static void tile_put(const MuseTileArgs *a, size_t i, size_t t, double sum)
 {

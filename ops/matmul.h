@@ -61,7 +61,7 @@ typedef void MuseMatmulFetchQ8(uint8_t *q, float *d, const void *w, size_t n);
 typedef struct MuseMatmulOps {
     MuseMatmulRows *rows_f32, *rows_f16, *rows_bf16;     /* x f32 */
     MuseMatmulRows *rows_bf16_bf16;
-    MuseMatmulRows *rows_q8_0_q8, *rows_q4_0_q8, *rows_q4_k_q8, *rows_q5_k_q8, *rows_q6_k_q8;
+    MuseMatmulRows *rows_q8_0_q8, *rows_q4_0_q8, *rows_q4_k_q8, *rows_q5_k_q8, *rows_q6_k_q8, *rows_q5_0_q8, *rows_q5_1_q8;
     MuseMatmulTile *tile_f32, *tile_bf16, *tile_q8;
     MuseMatmulPack *pack;
     MuseMatmulFetchQ8 *fetch_q8_0, *fetch_q4_0;

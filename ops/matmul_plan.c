@@ -82,6 +82,8 @@ static MuseMatmulRows *q8_rows(const MuseMatmulOps *ops, unsigned type)
     case MUSE_WEIGHT_Q4_K: return ops->rows_q4_k_q8;
     case MUSE_WEIGHT_Q5_K: return ops->rows_q5_k_q8;
     case MUSE_WEIGHT_Q6_K: return ops->rows_q6_k_q8;
+    case MUSE_WEIGHT_Q5_0: return ops->rows_q5_0_q8;
+    case MUSE_WEIGHT_Q5_1: return ops->rows_q5_1_q8;
     default: return NULL;
     }
 }
@@ -94,7 +96,8 @@ static void choose_rows(MuseMatmulPlan *p)
     const MuseOps *ops = &p->rt->ops;
     const MuseMatmulOps *mm = &ops->matmul;
     static MuseMatmulRows *const q8_c[MUSE_WEIGHT_TYPES] = { [MUSE_WEIGHT_Q8_0] = muse_rows_q8_0_q8_c, [MUSE_WEIGHT_Q4_0] = muse_rows_q4_0_q8_c,
-        [MUSE_WEIGHT_Q4_K] = muse_rows_q4_k_q8_c, [MUSE_WEIGHT_Q5_K] = muse_rows_q5_k_q8_c, [MUSE_WEIGHT_Q6_K] = muse_rows_q6_k_q8_c };
+        [MUSE_WEIGHT_Q4_K] = muse_rows_q4_k_q8_c, [MUSE_WEIGHT_Q5_K] = muse_rows_q5_k_q8_c, [MUSE_WEIGHT_Q6_K] = muse_rows_q6_k_q8_c,
+        [MUSE_WEIGHT_Q5_0] = muse_rows_q5_0_q8_c, [MUSE_WEIGHT_Q5_1] = muse_rows_q5_1_q8_c };
     const unsigned type = p->weight.type;
     p->rows_form = MUSE_FORM_F32;
     p->rows = type == MUSE_WEIGHT_F16 ? mm->rows_f16 : type == MUSE_WEIGHT_BF16 ? mm->rows_bf16 : mm->rows_f32;

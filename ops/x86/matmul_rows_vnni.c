@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Integer rows for AVX512_VNNI: every block type against 8-bit activations. A unit is 16 blocks of 32 weights; it comes apart
  * into eight vectors that hold four bytes of each block, a lane a block, and then serves up to eight tokens: eight multiply-adds
- * and one scaling for 16 blocks. The instruction multiplies unsigned by signed bytes, so weights are offset by 8, 32 or 128 and
+ * and one scaling for 16 blocks. The instruction multiplies unsigned by signed bytes, so weights are offset by 8, 16, 32 or 128 and
  * the sums of the activations take the offset out again. Contracts: ops/matmul.h; layouts: docs/ops/quant.md. */
 #include "ops/x86/matmul_512.h"
 #include "ops/x86/matmul_k.h"
@@ -11,7 +11,7 @@ enum {
     PAIR_TOKENS = 8          /* so many take rows in pairs: with four it was slower */
 };
 
-/* Byte l of the block in lane e (muse_q8_lane) is byte l % 4 of lane e of q[l / 4]. more: Q4_K, Q5_K: minima; Q6_K: the scales
+/* Byte l of the block in lane e (muse_q8_lane) is byte l % 4 of lane e of q[l / 4]. more: Q4_K, Q5_K, Q5_1: minima; Q6_K: the scales
  * of the second halves */
 typedef struct Unit {
     __m512i q[8];
@@ -23,6 +23,7 @@ INLINE size_t unit_columns(const int type) { (void)type; return MUSE_Q8_GROUP; }
 INLINE size_t unit_bytes(const int type)
 {
     return type == MUSE_WEIGHT_Q8_0 ? 16 * MUSE_Q8_0_BYTES : type == MUSE_WEIGHT_Q4_0 ? 16 * MUSE_Q4_0_BYTES
+         : type == MUSE_WEIGHT_Q5_0 ? 16 * MUSE_Q5_0_BYTES : type == MUSE_WEIGHT_Q5_1 ? 16 * MUSE_Q5_1_BYTES
          : type == MUSE_WEIGHT_Q4_K ? 2 * MUSE_Q4_K_BYTES : type == MUSE_WEIGHT_Q5_K ? 2 * MUSE_Q5_K_BYTES : 2 * MUSE_Q6_K_BYTES;
 }
 
@@ -94,6 +95,48 @@ INLINE Unit load_q8_0(const uint8_t *p)
     return u;
 }
 
+/* Words of 16 bits of four blocks of `words` each, of which `at` of block k stands in all lanes 4 k to 4 k + 3. The two loads that
+ * reach all of them begin at word 0 and where the second ends with the last block. */
+#define WORD(words, w) ((w) < 32 ? (w) : 64 + (w) - 4 * (words))
+#define FOUR(words, at) WORD(words, at), WORD(words, at), WORD(words, at), WORD(words, at)
+#define HEADS(words, at) _mm512_set_epi16(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, FOUR(words, 3 * (words) + (at)), FOUR(words, 2 * (words) + (at)), \
+                                          FOUR(words, (words) + (at)), FOUR(words, at))
+#define PAIR(words, at) WORD(words, (at) + 1), WORD(words, at)
+#define PAIRS(words, at) PAIR(words, at), PAIR(words, at), PAIR(words, at), PAIR(words, at)
+#define BITS(words, at) _mm512_set_epi16(PAIRS(words, 3 * (words) + (at)), PAIRS(words, 2 * (words) + (at)), PAIRS(words, (words) + (at)), PAIRS(words, at))
+#define EIGHT(words, at) PAIR(words, (at) + 6), PAIR(words, (at) + 4), PAIR(words, (at) + 2), PAIR(words, at)
+#define NIBBLES(words, at) _mm512_set_epi16(EIGHT(words, 3 * (words) + (at)), EIGHT(words, 2 * (words) + (at)), EIGHT(words, (words) + (at)), EIGHT(words, at))
+
+/* Blocks of 11 words (Q5_0: d) or 12 (Q5_1: d, minimum), then 32 fifth bits and 16 bytes of nibbles. Bit 4 j + l of a block goes
+ * to byte l of its lane in vector j: a table of 16 lanes has the four bytes of each four bits. */
+INLINE Unit load_q5(const uint8_t *p, const int words)
+{
+    const bool minima = words == 12;
+    const __m512i d_at = minima ? HEADS(12, 0) : HEADS(11, 0), m_at = HEADS(12, 1);
+    const __m512i bits_at = minima ? BITS(12, 2) : BITS(11, 1), nibbles_at = minima ? NIBBLES(12, 4) : NIBBLES(11, 3);
+    const __m512i spread = _mm512_set_epi32(0x10101010, 0x10101000, 0x10100010, 0x10100000, 0x10001010, 0x10001000, 0x10000010, 0x10000000,
+                                            0x00101010, 0x00101000, 0x00100010, 0x00100000, 0x00001010, 0x00001000, 0x00000010, 0x00000000);
+    __m512i v[4], d = _mm512_setzero_si512(), more = d, bits = d;
+    UNROLL for (int g = 0; g < 4; g++) {
+        const uint8_t *at = p + 8 * words * g;
+        const __m512i a = load64(at), b = load64(at + 8 * words - 64);
+        v[g] = _mm512_permutex2var_epi16(a, nibbles_at, b);
+        d = _mm512_or_si512(d, _mm512_maskz_permutex2var_epi16((__mmask32)(0x1111 << g), a, d_at, b));
+        bits = _mm512_mask_mov_epi32(bits, (__mmask16)(0x1111 << g), _mm512_permutex2var_epi16(a, bits_at, b));
+        if (minima) more = _mm512_or_si512(more, _mm512_maskz_permutex2var_epi16((__mmask32)(0x1111 << g), a, m_at, b));
+    }
+    Unit u;
+    turn(u.q, v);
+    UNROLL for (int j = 0; j < 4; j++) {
+        u.q[4 + j] = nibbles(_mm512_srli_epi16(u.q[j], 4));
+        u.q[j] = nibbles(u.q[j]);
+    }
+    UNROLL for (unsigned j = 0; j < 8; j++) u.q[j] = _mm512_or_si512(u.q[j], _mm512_permutexvar_epi32(_mm512_srli_epi32(bits, 4 * j), spread));
+    u.d = u.more = _mm512_cvtph_ps(_mm512_castsi512_si256(d));
+    if (minima) u.more = _mm512_xor_ps(_mm512_cvtph_ps(_mm512_castsi512_si256(more)), _mm512_set1_ps(-0.0f));   /* subtracted, as of K types */
+    return u;
+}
+
 /* Two super-blocks of Q4_K (high_bytes 0) or Q5_K (32). Turned, a lane has words of first or second halves of sub-blocks 4 v + l
  * with l even in the low nibbles and odd in the high ones, v the place within the lane. */
 INLINE Unit load_k45(const uint8_t *p, const size_t bytes, const size_t high_bytes)
@@ -157,6 +200,7 @@ INLINE Unit load_q6_k(const uint8_t *p)
 INLINE Unit load_unit(const uint8_t *p, const int type)
 {
     return type == MUSE_WEIGHT_Q8_0 ? load_q8_0(p) : type == MUSE_WEIGHT_Q4_0 ? load_q4_0(p)
+         : type == MUSE_WEIGHT_Q5_0 ? load_q5(p, 11) : type == MUSE_WEIGHT_Q5_1 ? load_q5(p, 12)
          : type == MUSE_WEIGHT_Q4_K ? load_k45(p, MUSE_Q4_K_BYTES, 0) : type == MUSE_WEIGHT_Q5_K ? load_k45(p, MUSE_Q5_K_BYTES, 32) : load_q6_k(p);
 }
 
@@ -164,9 +208,9 @@ INLINE Unit load_unit(const uint8_t *p, const int type)
  * have scales of their own, of the others they are one sum. */
 INLINE void add_units(__m512 *acc, const Unit *u, const int rows, const MuseQ8Group *g, const int type)
 {
-    const bool halves = type == MUSE_WEIGHT_Q6_K, minima = type == MUSE_WEIGHT_Q4_K || type == MUSE_WEIGHT_Q5_K;
+    const bool halves = type == MUSE_WEIGHT_Q6_K, minima = type == MUSE_WEIGHT_Q4_K || type == MUSE_WEIGHT_Q5_K || type == MUSE_WEIGHT_Q5_1;
     const __m512i zero = _mm512_setzero_si512(), sum = _mm512_loadu_si512(g->minus_sum), low = _mm512_loadu_si512(g->minus_low);
-    const __m512i first = halves ? _mm512_slli_epi32(low, 5) : minima ? zero : _mm512_slli_epi32(sum, type == MUSE_WEIGHT_Q8_0 ? 7 : 3);
+    const __m512i first = halves ? _mm512_slli_epi32(low, 5) : minima ? zero : _mm512_slli_epi32(sum, type == MUSE_WEIGHT_Q8_0 ? 7 : type == MUSE_WEIGHT_Q5_0 ? 4 : 3);
     const __m512i second = halves ? _mm512_slli_epi32(_mm512_sub_epi32(sum, low), 5) : zero;
     __m512i a[2], b[2];
     UNROLL for (int r = 0; r < rows; r++) a[r] = first, b[r] = second;
@@ -253,3 +297,5 @@ void muse_rows_q4_0_q8_vnni(const MuseRowsArgs *a) { rows_all(a, MUSE_WEIGHT_Q4_
 void muse_rows_q4_k_q8_vnni(const MuseRowsArgs *a) { rows_all(a, MUSE_WEIGHT_Q4_K); }
 void muse_rows_q5_k_q8_vnni(const MuseRowsArgs *a) { rows_all(a, MUSE_WEIGHT_Q5_K); }
 void muse_rows_q6_k_q8_vnni(const MuseRowsArgs *a) { rows_all(a, MUSE_WEIGHT_Q6_K); }
+void muse_rows_q5_0_q8_vnni(const MuseRowsArgs *a) { rows_all(a, MUSE_WEIGHT_Q5_0); }
+void muse_rows_q5_1_q8_vnni(const MuseRowsArgs *a) { rows_all(a, MUSE_WEIGHT_Q5_1); }

@@ -20,7 +20,7 @@ typedef struct Case {
     size_t m, n, k;
     float *w, *x;        /* values as the kernel sees them, [m, k] and [n, k] */
     const float *bias;
-    float *low;          /* Q4_K and Q5_K: minima, [m, k / 32]; else NULL */
+    float *low;          /* Q4_K, Q5_K, Q5_1: minima, [m, k / 32]; else NULL */
 } Case;
 
 static bool close_to(const Case *c, const float *y, size_t stride, const float *before, double *worst)
@@ -71,6 +71,10 @@ static uint8_t *make_weights(Check *c, Case *at, unsigned type, size_t *stride)
     }
     if (type == MUSE_WEIGHT_Q4_K || type == MUSE_WEIGHT_Q5_K)
         at->low = make_minima(c, w, at->m * at->k / MUSE_QUANT_SUPER, muse_weight_type_info(type)->bytes);
+    if (type == MUSE_WEIGHT_Q5_1) {
+        at->low = check_f32(c, at->m * at->k / MUSE_QUANT_BLOCK, CHECK_ZEROS);
+        for (size_t b = 0; b < at->m * at->k / MUSE_QUANT_BLOCK; b++) at->low[b] = muse_f16_f32((uint16_t)(w[24 * b + 2] | w[24 * b + 3] << 8));
+    }
     return w;
 }
 
@@ -182,6 +186,8 @@ static void check_rows_q4_0_q8(Check *c, CheckFn *fn) { check_rows(c, fn, MUSE_W
 static void check_rows_q4_k_q8(Check *c, CheckFn *fn) { check_rows(c, fn, MUSE_WEIGHT_Q4_K, X_Q8); }
 static void check_rows_q5_k_q8(Check *c, CheckFn *fn) { check_rows(c, fn, MUSE_WEIGHT_Q5_K, X_Q8); }
 static void check_rows_q6_k_q8(Check *c, CheckFn *fn) { check_rows(c, fn, MUSE_WEIGHT_Q6_K, X_Q8); }
+static void check_rows_q5_0_q8(Check *c, CheckFn *fn) { check_rows(c, fn, MUSE_WEIGHT_Q5_0, X_Q8); }
+static void check_rows_q5_1_q8(Check *c, CheckFn *fn) { check_rows(c, fn, MUSE_WEIGHT_Q5_1, X_Q8); }
 
 /* weights as tiles want them, rows up to a whole tile with other values in the extra ones */
 static void fetch(Check *c, Case *at, int form, MuseTileArgs *a)
