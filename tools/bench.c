@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* muse bench: how fast a model's prompt and steps are computed here. */
+#include <inttypes.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -259,6 +260,14 @@ static int parse(Bench *b, Cli *cli)
     return b->path ? EXIT_OK : cli_usage("muse bench needs --model PATH or --config FILE");
 }
 
+static void warn_context(const Bench *b)
+{
+    MuseModelInfo info;
+    muse_model_info(b->model, &info);
+    if ((uint64_t)b->prompt + b->n_new > info.context_limit)
+        fprintf(stderr, "muse: warning: %u positions and %u steps are more than the %" PRIu64 " positions that the model was made for\n", b->prompt, b->n_new, info.context_limit);
+}
+
 int cmd_bench(Cli *cli)
 {
     Bench b = { .prompt = 512, .n_new = 64, .batch = 1, .runs = 5 };
@@ -267,6 +276,7 @@ int cmd_bench(Cli *cli)
     if (code != EXIT_OK) return code < 0 ? EXIT_OK : code;
     int rc = muse_runtime_open(&b.rt, &cli->runtime, &err);
     if (rc == 0) rc = load(&b, &err);
+    if (rc == 0 && !cli->quiet) warn_context(&b);
     for (uint32_t run = 0; rc == 0 && run < b.runs; run++) {
         rc = one_run(&b, run, &err);
         if (rc == 0 && b.limits) rc = measure_limits(&b, run, &err);

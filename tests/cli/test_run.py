@@ -293,6 +293,10 @@ class Bench(unittest.TestCase):
         self.assertLessEqual(self.KEYS, set(got))
         self.assertGreater(got["decode_tps"], 0)
         muse("bench", "--config", "none.json", code=INPUT)
+        context = json.loads((LLAMA / "config.json").read_text("utf-8"))["max_position_embeddings"]
+        for prompt, said in ((8, False), (context, True)):
+            err = muse("bench", "--model", LLAMA, "--prompt", prompt, "--new", 1, "--runs", 1)[1]
+            self.assertEqual(f"more than the {context} positions" in err, said, err)
         muse("bench", "--config", LLAMA / "config.json", "--model", LLAMA, code=USAGE)
 
     def test_usage(self):
