@@ -3,6 +3,7 @@
  * Called by libmuse/model/model.c. */
 #include "libmuse/io/weights.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -93,6 +94,24 @@ static int open_sharded(MuseWeightFile *w, const char *path, MuseError *err)
     return rc;
 }
 
+static bool ends_with(const char *s, const char *end)
+{
+    const size_t n = strlen(s), n_end = strlen(end);
+    return n >= n_end && strcmp(s + n - n_end, end) == 0;
+}
+
+/* a folder without weights, or with GGUF files, which are models by themselves */
+static int no_weights(const char *path, MuseError *err)
+{
+    DIR *folder = opendir(path);
+    const struct dirent *e = NULL;
+    while (folder && (e = readdir(folder)) != NULL && !ends_with(e->d_name, ".gguf")) {}
+    const int rc = e ? muse_fail(err, MUSE_ERR_IO, "%s: holds no %s, but a GGUF file, which is to be named itself: %s%s%.200s", path, single_name, path, ends_with(path, "/") ? "" : "/", e->d_name)
+                     : muse_fail(err, MUSE_ERR_IO, "%s: holds neither %s nor %s", path, single_name, index_name);
+    if (folder) closedir(folder);
+    return rc;
+}
+
 /* like the publisher's own loader: one file if there is one, else the index */
 static int open_folder(MuseWeightFile *w, const MuseLog *log, const char *path, MuseError *err)
 {
@@ -104,7 +123,7 @@ static int open_folder(MuseWeightFile *w, const MuseLog *log, const char *path, 
         rc = add_safetensors(w, single, err);
         single = NULL;
     } else if (muse_path_exists(index)) rc = open_sharded(w, index, err);
-    else rc = muse_fail(err, MUSE_ERR_IO, "%s: holds neither %s nor %s", path, single_name, index_name);
+    else rc = no_weights(path, err);
     muse_free(single);
     muse_free(index);
     return rc;
@@ -117,12 +136,6 @@ static int open_gguf(MuseWeightFile *w, const MuseLog *log, MuseError *err)
     int rc = muse_gguf_open(&w->gguf, w->alloc, file->data, file->size, err);
     if (rc == 0) rc = muse_gguf_tensors_read(&w->tensors, &w->gguf, 0, log, err);
     return rc < 0 ? muse_fail_prefix(err, rc, "%s", w->parts[0].path) : 0;
-}
-
-static bool ends_with(const char *s, const char *end)
-{
-    const size_t n = strlen(s), n_end = strlen(end);
-    return n >= n_end && strcmp(s + n - n_end, end) == 0;
 }
 
 static int open_file(MuseWeightFile *w, const MuseLog *log, const char *path, MuseError *err)

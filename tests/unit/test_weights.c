@@ -307,6 +307,12 @@ static void shards(void **state)
     assert_non_null(mkdtemp(folder));
     MuseWeightFile w;
     assert_int_equal(muse_weights_open(&w, NULL, NULL, folder, &err), MUSE_ERR_IO);   /* nothing in it */
+    assert_null(strstr(err.text, ".gguf"));
+    write_file(folder, "other.gguf", "GGUF", 4);
+    assert_int_equal(muse_weights_open(&w, NULL, NULL, folder, &err), MUSE_ERR_IO);
+    assert_non_null(strstr(err.text, "/other.gguf"));
+    snprintf(path, sizeof path, "%s/other.gguf", folder);
+    unlink(path);
     static const char *b = "{" T("b", "F32", "[1]", "0", "4") "}", *a = "{" T("a", "F32", "[1]", "0", "4") "}";
     assert_int_equal(open_shards("{\"weight_map\":{\"a\":\"m-1.safetensors\",\"b\":\"m-2.safetensors\"}}", b, folder), 0);
     assert_int_equal(open_shards("{\"weight_map\":{\"a\":\"m-1.safetensors\",\"b\":\"m-2.safetensors\"}}", a, folder), MUSE_ERR_FORMAT);
