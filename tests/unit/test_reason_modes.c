@@ -640,6 +640,13 @@ static void cancelled_anywhere(void **state)
     tear_down(&s);
 }
 
+static bool ends_stopped(const MuseTraceStep *s)
+{
+    char text[256];
+    snprintf(text, sizeof text, "%.*s", (int)s->n_text, s->text);
+    return strstr(text, "stopped") != NULL;
+}
+
 /* of several agents and of one: whose work a cancelled run cuts off is said to be stopped, once, and only theirs */
 static void cancelled_is_told(void **state)
 {
@@ -664,9 +671,7 @@ static void cancelled_is_told(void **state)
                 size_t ends = 0, answers = 0;
                 for (uint32_t k = 1; muse_trace_step(s.agent.trace, k, &t) == 0; k++)
                     if (t.agent == (mode ? 0 : i + 1)) {
-                        char text[256];
-                        snprintf(text, sizeof text, "%.*s", (int)t.n_text, t.text);
-                        ends += t.kind == MUSE_STEP_END && strstr(text, "stopped");
+                        ends += t.kind == MUSE_STEP_END && ends_stopped(&t);
                         answers += t.kind == MUSE_STEP_ANSWER;
                     }
                 assert_int_equal(ends, mode ? rc != 0 : info_of(r.agents[i]).finish == MUSE_AGENT_RUNNING);   /* a lone agent's steps are the run's */
@@ -754,7 +759,7 @@ static void cancelled_in_trace(void **state)
             ok(muse_trace_open(&s.agent.trace, NULL, NULL, &err));
             rc = muse_reason(s.m, s.parts, 2, &s.p, &r, &err);
             for (size_t i = 0; i < r.n_agents; i++) running += info_of(r.agents[i]).finish == MUSE_AGENT_RUNNING;
-            for (uint32_t i = 1; muse_trace_step(s.agent.trace, i, &step) == 0; i++) said += step.kind == MUSE_STEP_END && strstr(step.text, "stopped");
+            for (uint32_t i = 1; muse_trace_step(s.agent.trace, i, &step) == 0; i++) said += step.kind == MUSE_STEP_END && ends_stopped(&step);
             if (said != (running ? running : rc != 0)) fail_msg("mode %d, cancelled at token %ld: %zu of %zu say so", s.p.mode, n, said, running);
             muse_reason_result_clear(&r);
             muse_trace_close(&s.agent.trace);
