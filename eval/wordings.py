@@ -46,7 +46,7 @@ def questions(folder, muse, kind):
 
 
 def main():
-    if len(sys.argv) < 2:
+    if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
         sys.exit(__doc__)
     names = []
     with tempfile.TemporaryDirectory() as where:

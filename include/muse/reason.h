@@ -375,7 +375,7 @@ typedef struct MuseReasonResult {
     char          *answer;        ///< n_answer bytes and one NUL; NULL: none was given
     size_t         n_answer;
     double         agreement;     ///< share of the forks' answers that the largest candidate has, in the order in which they ended; 1 for one agent
-    double         confidence;    ///< CONTEMPLATING: calibrated agreement, or (see calibrated) the share of the forks that gave the answer: the agreement, unless a check or the merger came to another; else MuseAgentInfo.confidence
+    double         confidence;    ///< CONTEMPLATING: calibrated agreement, or (see calibrated) the share of the forks that gave the answer: the agreement, unless the scores, a check or the merger came to another candidate than the largest; else MuseAgentInfo.confidence
     MuseAgent    **agents;        ///< [n_agents] (NULL: taken) with their steps, in order of number: the forks, then checks, then the one that merged
     size_t         n_agents;
     size_t         n_forks;       ///< of these, the first ones

@@ -104,30 +104,29 @@ void muse_reason_lead(const MuseCandidate *c, size_t n, size_t *lead, size_t *se
     }
 }
 
-/* candidates in the order of their first votes, counted and weighed, each with its heaviest vote's text. of: NULL, or a vote, which becomes
- * the one that its candidate has the text of */
-static size_t collect(const MuseVote *votes, size_t n, size_t *of, MuseCandidate *out)
+/* candidates in the order of their first votes, counted and weighed, each with its heaviest vote's text, but that of vote `plain`, where
+ * there is one, with its own: places that other views see are rounded once more on the way back */
+static size_t collect(const MuseVote *votes, size_t n, size_t plain, MuseCandidate *out)
 {
-    const size_t n_out = muse_reason_group(votes, n, out), mine = of ? candidate_of(votes, *of, out, n_out) : n_out;
+    const size_t n_out = muse_reason_group(votes, n, out), mine = plain < n ? candidate_of(votes, plain, out, n_out) : n_out;
     double sum = 0;
     for (size_t i = 0; i < n; i++) sum += votes[i].weight;
     for (size_t k = n_out; k-- > 0;) {   /* the last first: whose vote one is, first votes tell */
         size_t heaviest = out[k].vote;
         for (size_t i = heaviest + 1; i < n; i++)
             if (votes[i].weight > votes[heaviest].weight && candidate_of(votes, i, out, k + 1) == k) heaviest = i;
-        out[k].vote = heaviest;
+        out[k].vote = k == mine ? plain : heaviest;
         out[k].weight = sum > 0 ? out[k].weight / sum : (double)out[k].count / (double)n;
     }
-    if (of) *of = out[mine].vote;
     return n_out;
 }
 
-/* the candidate whose text is vote `of` to the front, if none has more votes */
-static void prefer(MuseCandidate *c, size_t n, size_t of)
+/* the candidate whose text is vote `plain` to the front, if none has more votes */
+static void prefer(MuseCandidate *c, size_t n, size_t plain)
 {
     size_t at = 0, lead, second;
     muse_reason_lead(c, n, &lead, &second);
-    while (c[at].vote != of) at++;
+    while (c[at].vote != plain) at++;
     if (c[at].count < lead) return;
     const MuseCandidate first = c[at];
     memmove(c + 1, c, at * sizeof *c);
@@ -138,8 +137,7 @@ int muse_reason_vote(const MuseVote *votes, size_t n, size_t plain, MuseCandidat
 {
     MUSE_REQUIRE(err, votes && n > 0 && out && n_out);
     for (size_t i = 0; i < n; i++) MUSE_REQUIRE(err, (votes[i].answer || votes[i].n == 0) && isfinite(votes[i].weight) && votes[i].weight >= 0);
-    size_t of = plain;
-    *n_out = collect(votes, n, plain < n ? &of : NULL, out);
+    *n_out = collect(votes, n, plain, out);
     for (size_t k = 0; k < *n_out; k++) {
         size_t scored = 0;
         for (size_t j = 0; j < n; j++) {
@@ -156,7 +154,7 @@ int muse_reason_vote(const MuseVote *votes, size_t n, size_t plain, MuseCandidat
             out[k] = out[k - 1];
             out[k - 1] = c;
         }
-    if (plain < n) prefer(out, *n_out, of);
+    if (plain < n) prefer(out, *n_out, plain);
     return 0;
 }
 

@@ -419,9 +419,9 @@ def _reason(model: Model, function: Any, middle: tuple[Any, ...], given: tuple[A
         keep = (*after._own.keep, *keep)
     run = params(n.MuseReasonParams, lib.muse_reason_params_init, mode=choice(MODES, mode, "mode"), agent=ctypes.pointer(agent_params), **how)
     out = n.MuseReasonResult()
-    errors.clear()
     serial = after._serial if after else Serial("Agent")
     with serial:
+        errors.clear()
         try:
             call(function, own, parts, len(parts), *middle, ctypes.byref(run), ctypes.byref(out))
             answer = _answer(out, trace)

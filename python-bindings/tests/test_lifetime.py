@@ -90,8 +90,9 @@ def test_functions_of_tools_go_with_what_uses_them(gemma):
         fork.close()
         del agent, fork
         assert thing() is None
+        started.clear()
         tools, thing = tools_of(Thing(go_on), timeout=0.05)
-        assert "no result" in tools.run([("look_up", {})])[0][0] and started.is_set()
+        assert "no result" in tools.run([("look_up", {})])[0][0] and started.wait(10)
         del tools
         assert thing()       # the call hangs
         go_on.set()

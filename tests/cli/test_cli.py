@@ -496,7 +496,7 @@ class Train(unittest.TestCase):
         (self.at / "wide.json").write_text(json.dumps(doc))
         terminal, end = pty.openpty()
         fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 50, 0, 0))
-        run = subprocess.Popen([str(MUSE), "train", str(self.at / "wide.json"), "--threads", "1", "--out", str(self.at / "wide")], stderr=end)
+        run = subprocess.Popen([str(MUSE), "train", str(self.at / "wide.json"), "--threads", "1", "--out", str(self.at / "wide")], stderr=end, env={**os.environ, "TERM": "xterm"})
         os.close(end)
         shown = b""
         try:

@@ -221,7 +221,7 @@ class Saved(unittest.TestCase):
         self.assertEqual(len(json.loads(muse(*tell, "--json", "--save", "/dev/null/x", code=INPUT)[0])["ids"]), 3)
 
     def test_no_text(self):
-        tell = ["run", "--model", GEMMA, "--raw", "--text", "a", "--max-tokens", 3]
+        tell = ["run", "--model", LLAMA, "--raw", "--text", "b", "--max-tokens", 3]
         first = muse(*tell)[0][0]
         self.assertTrue(muse(*tell, "--stop", first)[1].endswith("; ended by stop string: the model wrote no text\n"))
 
