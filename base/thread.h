@@ -25,7 +25,8 @@ MusePool *muse_pool_open(const MuseAllocator *a, uint32_t threads);
 void muse_pool_close(MusePool **pool);
 
 /* pthread_create(), but the thread takes no signals sent to the process: they go to the program's own threads. Faults (SIGSEGV,
- * SIGBUS and the like) stay open, since a blocked one kills the process past the program's handler. 0 or an errno value. */
+ * SIGBUS and the like) stay open, since a blocked one kills the process past the program's handler. 0 or an errno
+ * value. attr: borrowed, NULL = defaults. The caller joins it, unless attr detaches it. */
 int muse_thread_start(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *user);
 
 /* fn(user, begin, end) over disjoint ranges that cover 0..n, at most team->threads of them; returns when all are done. Ranges are at

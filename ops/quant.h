@@ -73,7 +73,7 @@ typedef struct MuseQuantOps {
 void muse_quant_ops_init(MuseQuantOps *ops, unsigned cpu);
 MuseDequant *muse_quant_dequant(const MuseQuantOps *ops, unsigned type);   /* the table's entry; type: a MuseWeightType */
 
-/* Rows of f32 to any type: n is a multiple of the type's block. Q8_0 and Q4_0 round as llama.cpp's reference does; the K types
+/* Rows of f32 to any type: n is a multiple of the type's block. Q8_0, Q4_0, Q5_0 and Q5_1 round as llama.cpp's reference does; the K types
  * search scales that keep the squared error small. Values must be finite and within f16 range where the type has f16 parts:
  * otherwise it stops there and returns false. type: any MuseWeightType. Single-threaded; C only. */
 bool muse_quantize(unsigned type, void *y, const float *x, size_t n);

@@ -434,15 +434,15 @@ static int cannot_write(const char *path, int why)
     return EXIT_INPUT;
 }
 
-/* Beside it and renamed, so that a full disk neither takes what was there nor leaves a half. Links, pipes and devices, and files whose folder
- * takes no new one, are written as they are. */
+/* Beside it and renamed, so that a full disk neither takes what was there nor leaves a half. Links, pipes and devices, protected
+ * files, and those whose folder takes no new one, are written as they are. */
 int cli_write_file(const char *path, const void *bytes, size_t size)
 {
     struct stat st;
     const bool exists = lstat(path, &st) == 0;
     char part[4096];
     const int n = snprintf(part, sizeof part, "%s.%ld", path, (long)getpid());
-    FILE *f = (!exists || S_ISREG(st.st_mode)) && n > 0 && (size_t)n < sizeof part ? fopen(part, "wbx") : NULL;
+    FILE *f = (!exists || (S_ISREG(st.st_mode) && st.st_nlink == 1 && access(path, W_OK) == 0)) && n > 0 && (size_t)n < sizeof part ? fopen(part, "wbx") : NULL;
     const bool beside = f != NULL;
     if (!f) f = fopen(path, "wb");
     if (!f) return cannot_write(path, errno);

@@ -395,8 +395,12 @@ static int run(Run *r)
     if (code == EXIT_OK) code = keep_prompt_ids(r);
     if (code == EXIT_OK) code = compute_prompt(r);
     if (code == EXIT_OK && r->o.max_tokens) code = generate(r);
-    if (code == EXIT_OK) code = report(r);
-    if (code == EXIT_OK && r->o.save) code = save(r);   /* behind the text, which a full disk does not take away */
+    const bool computed = code == EXIT_OK;
+    if (computed) code = report(r);
+    if (computed && r->o.save) {   /* behind the text, which a full disk does not take away; and without it, if that can't be written */
+        const int saved = save(r);
+        if (code == EXIT_OK) code = saved;
+    }
     return code == EXIT_OK && r->result.finish == MUSE_FINISH_CANCELLED ? EXIT_CANCELLED : code;
 }
 

@@ -326,7 +326,7 @@ int cmd_train(Cli *cli)
         cli_catch_interrupts(true);
         rc = run(&o, cli, &err);
     }
-    if (atomic_exchange(&cli->drawn, false) && !o.cancelled) fputc('\n', stderr);
+    if (atomic_exchange(&cli->drawn, false) && (rc < 0 || !o.cancelled)) fputc('\n', stderr);
     if (rc == 0 && !cli->quiet) tell_skipped(&o);
     if (rc == 0 && !o.cancelled && !cli->quiet) tell_folder(&o);
     if (rc < 0) code = cli_fail(&err, o.path);

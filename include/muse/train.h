@@ -200,7 +200,7 @@ typedef struct MuseTrainReport {
  */
 MUSE_API int muse_trainer_step(MuseTrainer *trainer, MuseTrainReport *out, MuseError *err);
 
-/** Write a checkpoint now; after a step that failed, of the run as before it. @return 0; MUSE_ERR_STATE: the run has no "out"; MUSE_ERR_IO; MUSE_ERR_NOMEM. */
+/** Write a checkpoint now; after a step that failed, of the newest one that changed the weights. @return 0; MUSE_ERR_STATE: the run has no "out"; MUSE_ERR_IO; MUSE_ERR_NOMEM. */
 MUSE_API int muse_trainer_save(MuseTrainer *trainer, MuseError *err);
 
 /**

@@ -474,7 +474,7 @@ static void set_confidence(Reason *r)
     else out->confidence = muse_calibrate(c->rows, c->n, out->agreement);
 }
 
-/* Where nothing was measured: as many of the forks as gave the answer that it came to. A check or a merger may have made it another than the largest candidate's */
+/* Where nothing was measured: as many of the forks as gave the answer that it came to. Scores, a check or a merger may have made it another than the largest candidate's */
 static void share_confidence(Reason *r)
 {
     MuseReasonResult *out = r->out;

@@ -271,6 +271,7 @@ int muse_checkpoint_write(const MuseCheckpoint *c, char **folder, MuseError *err
     if (rc == 0) remove_part(c->alloc, making);         /* of a run that was stopped while writing */
     if (rc == 0) rc = muse_folder_ready(c->alloc, making, err);
     if (rc == 0) rc = write_files(c, making, err);
+    const bool whole = rc == 0;
     if (rc == 0) remove_checkpoint(c->alloc, done);     /* the same step, saved before */
     if (rc == 0 && rename(making, done) != 0) rc = muse_fail(err, MUSE_ERR_IO, "%s: can't rename to %s: %s", making, done, strerror(errno));
     if (rc == 0) rc = muse_sync_path(c->out, err);      /* before older ones go */
@@ -280,7 +281,7 @@ int muse_checkpoint_write(const MuseCheckpoint *c, char **folder, MuseError *err
         if (old) remove_checkpoint(c->alloc, old);
         muse_free(old);
     }
-    if (rc < 0 && making) remove_part(c->alloc, making);   /* on a full disk it would take the room that is left */
+    if (!whole && making) remove_part(c->alloc, making);   /* on a full disk it would take the room that is left */
     muse_free(making);
     *folder = rc == 0 ? done : NULL;
     if (rc < 0) muse_free(done);

@@ -35,7 +35,7 @@ int muse_checkpoint_write(const MuseCheckpoint *c, char **folder, MuseError *err
 int  muse_checkpoint_lock(const char *out, int *fd, MuseError *err);
 void muse_checkpoint_unlock(int *fd);
 
-/* The newest whole one in out; MUSE_ERR_NOT_FOUND: none (out may be missing). muse_free(*folder). */
+/* The newest one in out (a damaged one is an error when it is read); MUSE_ERR_NOT_FOUND: none (out may be missing). muse_free(*folder). */
 int muse_checkpoint_find(const MuseAllocator *a, const char *out, char **folder, MuseError *err);
 
 /* Read weights and moments back. The document it was written for: *document, muse_free() it. 0; MUSE_ERR_IO;

@@ -69,12 +69,11 @@ int muse_trials_open(MuseTrials *t, MuseRl *rl, MuseModel *model, size_t n, size
     int rc = t->trials && t->agents && t->rollouts ? 0 : MUSE_NOMEM(err, all * sizeof *t->rollouts);
     while (rc == 0 && t->n < n) {
         MuseTrial *trial = &t->trials[t->n];
-        const uint64_t at = *number;
         rc = next_prompt(t, trial, number, held_out, err);
         if (rc < 0) break;
         t->n++;
         rc = open_root(t, trial, err);
-        if (rc < 0) blame(rl, at, held_out, rc, err);
+        if (rc < 0) blame(rl, *number - 1, held_out, rc, err);   /* those that were stepped over are counted too */
     }
     if (rc < 0) muse_trials_close(t);
     return rc;

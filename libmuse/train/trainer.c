@@ -317,9 +317,14 @@ static int open_rl(MuseTrainer *t, const MuseTrainerParams *p, MuseError *err)
 /* last: a run that can't be opened leaves no folder. What is there is looked at again under the lock: another run may have ended meanwhile. */
 static int hold_folder(MuseTrainer *t, bool resumes, MuseError *err)
 {
+    char *newest = NULL;
     int rc = muse_folder_ready(&t->rt->alloc, t->out, err);
     if (rc == 0) rc = muse_checkpoint_lock(t->out, &t->lock, err);
-    return rc < 0 || resumes ? rc : refuse_used(t, err);
+    if (rc < 0 || !resumes) return rc < 0 ? rc : refuse_used(t, err);
+    rc = muse_checkpoint_find(&t->rt->alloc, t->out, &newest, err);
+    if (rc == 0 && strcmp(newest, t->folder) != 0) rc = muse_fail(err, MUSE_ERR_STATE, "%s: another run has written it meanwhile: resume again", newest);
+    muse_free(newest);
+    return rc;
 }
 
 static int open_all(MuseTrainer *t, const char *json, size_t size, const MuseTrainerParams *p, MuseError *err)
@@ -486,6 +491,7 @@ static MuseNetScale scales(const MuseTrainer *t)
 static int write_csv(MuseTrainer *t, const MuseTrainReport *r, MuseError *err)
 {
     char text[320];
+    const size_t before = t->csv.len;
     int n = snprintf(text, sizeof text, "%" PRIu64 ",%" PRIu64 ",%.9g,%.9g,%.9g,%.9g,%.6g,%.6g,%.6g,%.3f", r->step, r->total_positions, r->loss, r->text_loss, r->label_loss,
                      r->gaze_loss, r->accuracy, r->grad_norm, r->rate, r->seconds);
     int rc = muse_buf_append(&t->csv, text, (size_t)n);
@@ -496,7 +502,9 @@ static int write_csv(MuseTrainer *t, const MuseTrainReport *r, MuseError *err)
     }
     if (rc == 0 && t->has_rl) rc = muse_buf_append(&t->csv, text, (size_t)snprintf(text, sizeof text, ",%.6g,%.6g,%.6g,%.6g", r->reward, r->right, r->tokens, r->thinks));
     if (rc == 0) rc = muse_buf_append(&t->csv, "\n", 1);
-    return rc < 0 ? MUSE_NOMEM(err, t->csv.len) : 0;
+    if (rc == 0) return 0;
+    t->csv.len = before;   /* no half row, which a later save would keep */
+    return MUSE_NOMEM(err, before);
 }
 
 static void report_rl(const MuseTrainer *t, MuseTrainReport *r)

@@ -33,7 +33,7 @@ typedef struct Instruction {
     ptrdiff_t index;            /* of memory: MOVE takes it as the stride */
 } Instruction;
 
-static const uint8_t *now;      /* the instruction, for refuse() */
+static _Thread_local const uint8_t *now;   /* the instruction, for refuse() */
 
 static void refuse(const char *why)
 {
@@ -84,6 +84,7 @@ static Instruction decode(const uint8_t *p, const greg_t *g)
     in.reg = p[4] >> 3 & 7;
     in.rm = p[4] & 7;
     in.vvvv = ~p[2] >> 3 & 15;
+    require(in.op == DOT_BF16 || in.op == DOT_INT8 || in.vvvv == 0, "vvvv");
     if (in.memory) decode_memory(&in, p, g, !(p[1] & 64), !(p[1] & 32));
     return in;
 }

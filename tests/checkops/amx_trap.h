@@ -6,8 +6,8 @@
 
 #include <stdbool.h>
 
-/* From now on AMX instructions work in this process (Linux, x86-64). false: not here, nothing changed. An instruction that would
- * fault on a CPU too stops the program with a text. */
+/* From now on AMX instructions work in this process (Linux, x86-64). false: not here, nothing changed. What a kernel's
+ * mistake would make fault on a CPU (shapes, sizes, tiles not configured) stops the program with a text. */
 bool muse_amx_trap_open(void);
 
 #endif
