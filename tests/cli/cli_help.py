@@ -33,8 +33,8 @@ def needs_terminal(test):
     return test
 
 
-def on_terminal(*args, columns=80, term="xterm"):
-    """What the program shows on a terminal of this width on stderr, line ends as it wrote them."""
+def on_terminal(*args, columns=80, term="xterm", code=None):
+    """What the program shows on a terminal of this width on stderr, line ends as it wrote them. code: with which it must end."""
     terminal, end = pty.openpty()
     fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     run = subprocess.Popen([MUSE, *map(str, args)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=end, env={**os.environ, "TERM": term})
@@ -48,6 +48,8 @@ def on_terminal(*args, columns=80, term="xterm"):
     os.close(terminal)
     if run.wait(timeout=300) < 0:
         raise AssertionError(f"muse {args}: ended by signal {-run.returncode}")
+    if code is not None and run.returncode != code:
+        raise AssertionError(f"muse {args}: exit code {run.returncode}, not {code}")
     return shown.replace(b"\r\n", b"\n").decode("utf-8", "replace")
 
 

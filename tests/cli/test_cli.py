@@ -485,7 +485,6 @@ class Train(unittest.TestCase):
     @needs_terminal
     def test_progress_on_a_terminal(self):
         """What is drawn anew keeps to one row of it; warnings and errors stand in rows of their own."""
-        import fcntl, pty, termios
         lines = (self.at / "toy/train.jsonl").read_text().splitlines()
         odd = json.loads(lines[50])
         odd["branches"][0]["thougt"] = "x"
@@ -494,19 +493,7 @@ class Train(unittest.TestCase):
         doc["tasks"] += [f"another one {i}" for i in range(5)]
         doc["data"][0]["shuffle"], doc["loaders"], doc["checkpoint"]["every"] = False, 0, 1000
         (self.at / "wide.json").write_text(json.dumps(doc))
-        terminal, end = pty.openpty()
-        fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 50, 0, 0))
-        run = subprocess.Popen([str(MUSE), "train", str(self.at / "wide.json"), "--threads", "1", "--out", str(self.at / "wide")], stderr=end, env={**os.environ, "TERM": "xterm"})
-        os.close(end)
-        shown = b""
-        try:
-            while more := os.read(terminal, 4096):
-                shown += more
-        except OSError:   # Linux: all ends of it are closed
-            pass
-        os.close(terminal)
-        self.assertEqual(run.wait(), INPUT)
-        rows = shown.decode().replace("\r\n", "\n").split("\n")
+        rows = on_terminal("train", self.at / "wide.json", "--threads", "1", "--out", self.at / "wide", columns=50, code=INPUT).split("\n")
         self.assertIn("1/24  loss", rows[0])
         drawn = [text for row in rows for text in row.split("\r\x1b[K") if "/24  loss" in text]
         self.assertTrue(drawn and all(len(text) < 50 and text.endswith(" ...") for text in drawn), rows)

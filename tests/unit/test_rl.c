@@ -404,15 +404,6 @@ static void test_foreign_task(void **state)
     "\"tie_word_embeddings\":true,\"bos_token_id\":1,\"eos_token_id\":2,\"pad_token_id\":0}"
 
 
-static const char *in_folder(const char *name)
-{
-    static char paths[4][256];
-    static unsigned next;
-    char *path = paths[next++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", folder, name);
-    return path;
-}
-
 static void write_text(const char *name, const char *text)
 {
     ok(muse_file_write(in_folder(name), text, strlen(text), &err));

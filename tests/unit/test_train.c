@@ -31,15 +31,6 @@ static const char *data_path(const char *name)
     return path;
 }
 
-static const char *in_folder(const char *name)
-{
-    static char paths[4][256];
-    static unsigned next;
-    char *path = paths[next++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", folder, name);
-    return path;
-}
-
 static MuseRuntime *runtime(uint32_t threads)
 {
     MuseRuntime *rt;

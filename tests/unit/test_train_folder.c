@@ -31,15 +31,6 @@ static void listen(void *user, int level, const char *line)
     snprintf(said + strlen(said), sizeof said - strlen(said), "%s\n", line);
 }
 
-static const char *in_folder(const char *name)
-{
-    static char paths[4][256];
-    static unsigned next;
-    char *path = paths[next++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", folder, name);
-    return path;
-}
-
 /* a model of a few hundred values on random tokens */
 #define MODEL "\"model\":{\"model_type\":\"muse\",\"muse_version\":1,\"vocab_size\":16,\"hidden_size\":8,\"intermediate_size\":16,\"num_hidden_layers\":1,\"num_attention_heads\":1," \
     "\"num_key_value_heads\":1,\"head_dim\":8,\"max_position_embeddings\":32,\"rms_norm_eps\":1e-6,\"hidden_act\":\"relu2\",\"qk_norm\":true,\"rope_theta\":100,\"rope_pairs\":[2,1,1]," \
