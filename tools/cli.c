@@ -90,7 +90,7 @@ bool cli_is_file(const char *argument)
 
 int cli_no_option(const Cli *cli, const char *argument)
 {
-    const char *command = cli->argv[1];
+    const char *command = cli->name;
     if (*argument == '-') return cli_usage("muse %s has no option %s (muse %s --help lists them)", command, argument, command);
     if (cli_is_file(argument)) return cli_usage("muse %s: %s is a file: the option that says what it is goes before it, such as --image (muse %s --help)", command, argument, command);
     return cli_usage("muse %s: %s stands without an option before it that says what it is (muse %s --help)", command, argument, command);
@@ -266,7 +266,7 @@ const char *cli_next(Cli *cli, int *exit_code)
         }
         char *option = cli->argv[cli->at++];
         if (!*option) {
-            *exit_code = cli_usage("muse %s: an argument is empty: a variable that is not set?", cli->argv[1]);
+            *exit_code = cli_usage("muse %s: an argument is empty: a variable that is not set?", cli->name);
             return NULL;
         }
         if (strcmp(option, "-h") == 0) return "--help";

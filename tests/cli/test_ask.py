@@ -247,6 +247,11 @@ class Form(unittest.TestCase):
             new.symlink_to(old)
             ask(*SHORT, "--html", new, "b", code=None)
             self.assertTrue(new.is_symlink())
+            twin = pathlib.Path(folder) / "twin.html"   # a second name of the file stays one
+            twin.hardlink_to(old)
+            twin.write_text("before")
+            ask(*SHORT, "--html", old, "b", code=None)
+            self.assertTrue(twin.samefile(old) and twin.read_text().startswith("<!doctype html>"))
 
 
 class WhichModel(unittest.TestCase):

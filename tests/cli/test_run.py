@@ -220,6 +220,15 @@ class Saved(unittest.TestCase):
         self.assertTrue(err.endswith("ended by length\nmuse: /dev/null/x: can't make a file in its folder: Not a directory\n"), err)
         self.assertEqual(len(json.loads(muse(*tell, "--json", "--save", "/dev/null/x", code=INPUT)[0])["ids"]), 3)
 
+    def test_saved_without_text(self):
+        """what can't be said on standard output does not take the session away"""
+        with tempfile.TemporaryDirectory() as folder, open("/dev/full", "w") as full:
+            file = pathlib.Path(folder) / "s"
+            run = subprocess.run([MUSE, "run", "--model", LLAMA, "--raw", "--text", "b", "--max-tokens", "3", "--save", file], stdout=full, stderr=subprocess.PIPE, timeout=60)
+            self.assertEqual(run.returncode, OTHER, run.stderr)
+            self.assertIn(b"standard output", run.stderr)
+            muse("run", "--model", LLAMA, "--raw", "--restore", file, "--max-tokens", 1)
+
     def test_no_text(self):
         tell = ["run", "--model", LLAMA, "--raw", "--text", "b", "--max-tokens", 3]
         first = muse(*tell)[0][0]
